@@ -1,0 +1,224 @@
+//! Containers: what is asked for ([`ContainerSpec`]) and what was made of it ([`ContainerRecord`]).
+
+use crate::{
+    ContainerId, ContainerName, Digest, HealthCheck, IdentityShare, Labels, MountSpec, NetworkMode, NetworkName,
+    PodName, PortSpec, Process, ProcessSpec, Reference, RestartPolicy, Rlimit, SecuritySpec, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A container that is wanted. Everything the engine needs to make it is in here or in its image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// Its name, unique in the store.
+    pub name: ContainerName,
+    /// The pod it belongs to.
+    pub pod: PodName,
+    /// What it is a replica of; its log outlives it under this name.
+    pub service: String,
+    /// Number of the replica, from 1; `None` for a one-off.
+    pub number: Option<u32>,
+    /// The image as named in the file.
+    pub image: Reference,
+    /// What runs in it.
+    pub process: ProcessSpec,
+    /// Host name; the short id by default. With a domain: `name.domain`.
+    pub hostname: Option<String>,
+    /// NIS domain name.
+    pub domainname: Option<String>,
+    /// How it is connected.
+    pub network_mode: NetworkMode,
+    /// The networks it is on, in the order of its interfaces; the first is the primary one.
+    pub endpoints: Vec<EndpointSpec>,
+    /// Ports published on the host.
+    pub ports: Vec<PortSpec>,
+    /// Ports it documents: `80/tcp`.
+    pub exposed: Vec<String>,
+    /// Upstream name servers; the host's by default.
+    pub dns: Vec<IpAddr>,
+    /// Search domains.
+    pub dns_search: Vec<String>,
+    /// resolv.conf options.
+    pub dns_options: Vec<String>,
+    /// Lines for /etc/hosts: name and addresses; `None` is the host's own address (`host-gateway`).
+    pub extra_hosts: Vec<(String, Option<IpAddr>)>,
+    /// Names only this container can resolve: alias and the container name meant.
+    pub links: Vec<(String, ContainerName)>,
+    /// Volumes, binds, tmpfs, secrets and configs.
+    pub mounts: Vec<MountSpec>,
+    /// Containers whose mounts it takes over, and whether read-only.
+    pub volumes_from: Vec<(ContainerName, bool)>,
+    /// Restart policy.
+    pub restart: RestartPolicy,
+    /// Health check laid over the image's; `Some(None)` switches the image's off, `None` keeps it.
+    pub healthcheck: Option<Option<HealthCheck>>,
+    /// Signal to stop it, name or number; the image's or SIGTERM by default.
+    pub stop_signal: Option<String>,
+    /// Time from that signal to SIGKILL; 10 s by default.
+    pub stop_grace: Option<Duration>,
+    /// What it may do.
+    pub security: SecuritySpec,
+    /// PID namespace.
+    pub pid: IdentityShare,
+    /// IPC namespace.
+    pub ipc: IdentityShare,
+    /// UTS namespace: its own or the host's.
+    pub uts: IdentityShare,
+    /// Cgroup namespace: its own or the host's.
+    pub cgroup: IdentityShare,
+    /// Limits and weights.
+    pub resources: Resources,
+    /// setrlimit(2) limits.
+    pub rlimits: Vec<Rlimit>,
+    /// Bytes of /dev/shm; 64 MiB by default.
+    pub shm_size: Option<u64>,
+    /// Where its output goes.
+    pub log: LogConfig,
+    /// It is removed, with its anonymous volumes, when its process has ended.
+    pub auto_remove: bool,
+    /// OCI annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Labels, the managed ones among them (`com.docker.compose.config-hash` is how a change is seen).
+    pub labels: Labels,
+}
+
+/// A container's wish to be on a network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EndpointSpec {
+    /// The network's real name.
+    pub network: NetworkName,
+    /// Names it is found under on this network besides its own and its short id.
+    pub aliases: Vec<String>,
+    /// Fixed IPv4 address.
+    pub ipv4: Option<std::net::Ipv4Addr>,
+    /// Fixed IPv6 address.
+    pub ipv6: Option<std::net::Ipv6Addr>,
+    /// Fixed hardware address, `02:42:…`.
+    pub mac: Option<String>,
+    /// Name of the interface; `eth0`, `eth1`, … by default.
+    pub interface: Option<String>,
+    /// The endpoint with the highest value provides the default route.
+    pub gateway_priority: i64,
+}
+
+/// A container's place on a network, with its addresses leased.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// As asked for.
+    pub spec: EndpointSpec,
+    /// The network's bridge.
+    pub bridge: String,
+    /// Name of the interface inside.
+    pub interface: String,
+    /// Hardware address, six bytes.
+    pub mac: [u8; 6],
+    /// Addresses with the length of their subnet's prefix; IPv4 first.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// Gateways of the same families; empty on internal networks.
+    pub gateways: Vec<IpAddr>,
+    /// This endpoint's gateways are the default routes.
+    pub default_route: bool,
+    /// The network has no way out.
+    pub internal: bool,
+    /// Bytes.
+    pub mtu: u32,
+}
+
+/// Limits and weights for the container's cgroup. `None` leaves the kernel's default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Bytes of memory and swap together; −1 is no limit.
+    pub memory_swap: Option<i64>,
+    /// Bytes protected or aimed at.
+    pub memory_reservation: Option<u64>,
+    /// 0 to 100; cgroup v1 only.
+    pub swappiness: Option<u64>,
+    /// The kernel does not kill for want of memory; cgroup v1 only.
+    pub oom_kill_disable: bool,
+    /// −1000 to 1000.
+    pub oom_score_adj: Option<i32>,
+    /// CPU time in each period, µs.
+    pub cpu_quota: Option<i64>,
+    /// Length of a period, µs; 100 000 by default.
+    pub cpu_period: Option<u64>,
+    /// Weight in cgroup v1's scale, 1024 by default.
+    pub cpu_shares: Option<u64>,
+    /// CPUs it may use, `0-3,7`.
+    pub cpuset: Option<String>,
+    /// Processes at most; −1 is no limit.
+    pub pids: Option<i64>,
+    /// Weight for block I/O, 10 to 1000.
+    pub blkio_weight: Option<u16>,
+    /// Block device path and bytes a second, reading.
+    pub read_bps: Vec<(PathBuf, u64)>,
+    /// Block device path and bytes a second, writing.
+    pub write_bps: Vec<(PathBuf, u64)>,
+    /// Block device path and operations a second, reading.
+    pub read_iops: Vec<(PathBuf, u64)>,
+    /// Block device path and operations a second, writing.
+    pub write_iops: Vec<(PathBuf, u64)>,
+}
+
+/// Where a container's output goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogConfig {
+    /// Nothing is kept.
+    pub none: bool,
+    /// Bytes at which the file is rotated; `None` never.
+    pub max_size: Option<u64>,
+    /// Files kept, the current one included; at least 1.
+    pub max_file: u32,
+    /// What happens when the log cannot be written quickly enough.
+    pub mode: LogMode,
+}
+
+/// What happens when a log cannot be written quickly enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogMode {
+    /// The container waits.
+    #[default]
+    Blocking,
+    /// Output beyond this many bytes is dropped.
+    NonBlocking(u64),
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { none: false, max_size: None, max_file: 1, mode: LogMode::Blocking }
+    }
+}
+
+/// A container that exists: its document. Written once, when the container is made; the supervisor
+/// starts it, any number of times, from this alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContainerRecord {
+    /// Its id.
+    pub id: ContainerId,
+    /// As it was asked for.
+    pub spec: ContainerSpec,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Image id: digest of the configuration.
+    pub image: Digest,
+    /// Digest of the image's manifest.
+    pub manifest: Digest,
+    /// Unpacked layers, lowest first, absolute paths.
+    pub layers: Vec<PathBuf>,
+    /// What runs.
+    pub process: Process,
+    /// Mounts in the order they are made, besides /proc and its like. Spec mounts of kind `Content`
+    /// are files of the container's run-time directory by now.
+    pub mounts: Vec<crate::Mount>,
+    /// Addresses and interfaces.
+    pub endpoints: Vec<Endpoint>,
+    /// Health check with nothing left to inherit.
+    pub healthcheck: Option<HealthCheck>,
+    /// Number of the stop signal.
+    pub stop_signal: i32,
+}

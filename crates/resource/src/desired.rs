@@ -1,0 +1,95 @@
+//! What is wanted of a whole project.
+
+use crate::{Condition, ContainerSpec, Digest, Labels, NetworkSpec, Platform, PodName, Reference, VolumeSpec};
+use serde::{Deserialize, Serialize};
+
+/// Everything that is wanted of one pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Desired {
+    /// The pod.
+    pub pod: PodName,
+    /// Labels of the pod: `com.docker.compose.project.working_dir`, `….config_files`.
+    pub labels: Labels,
+    /// Networks of the selected services.
+    pub networks: Vec<NetworkSpec>,
+    /// Named volumes of the selected services.
+    pub volumes: Vec<VolumeSpec>,
+    /// Services, dependencies before dependents; the selected ones and what they depend on.
+    pub services: Vec<DesiredService>,
+    /// Names of all services that the project defines, also those not selected or not enabled:
+    /// a container of the pod whose service is not here is an orphan.
+    pub known_services: Vec<String>,
+}
+
+/// One service: some equal containers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesiredService {
+    /// Its name.
+    pub name: String,
+    /// Named by the user (or none was named), rather than pulled in as a dependency.
+    pub selected: bool,
+    /// How many.
+    pub replicas: u32,
+    /// The container with the number 1; others differ in name, number and number label.
+    /// `depends_on` containers are found by service, so nothing else does.
+    pub container: ContainerSpec,
+    /// The name was chosen by the user (`container_name`) and cannot be numbered.
+    pub fixed_name: bool,
+    /// Text between project, service and number in a container's name: `-`, or `_` in compatibility mode.
+    pub separator: String,
+    /// What it needs of other services.
+    pub depends_on: Vec<Dependency>,
+    /// Its image.
+    pub image: ImageNeed,
+    /// Services whose container it joins a namespace or takes volumes of: it is recreated with them.
+    pub bound_to: Vec<String>,
+    /// The file and line that asked for it, `compose.yaml:5:3`, for messages of what goes wrong later.
+    pub place: String,
+}
+
+/// An edge of the graph.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// The service depended on.
+    pub service: String,
+    /// What has to hold first.
+    pub condition: Condition,
+    /// Restarted with it.
+    pub restart: bool,
+    /// When false, its absence or failure is only worth a warning.
+    pub required: bool,
+}
+
+/// An image that is needed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageNeed {
+    /// Its reference.
+    pub reference: Reference,
+    /// For this platform; the host's by default.
+    pub platform: Option<Platform>,
+    /// When to ask the registry.
+    pub policy: PullPolicy,
+    /// The service has a `build` section.
+    pub buildable: bool,
+    /// The image found or pulled in the first round, `None` before: digest of its manifest.
+    pub resolved: Option<Digest>,
+    /// The line that names it, `compose.yaml:6:12`.
+    pub place: String,
+}
+
+/// When a registry is asked for an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PullPolicy {
+    /// When there is none here.
+    #[default]
+    Missing,
+    /// Every time.
+    Always,
+    /// Never; it must be here.
+    Never,
+    /// Never; it is built.
+    Build,
+    /// When the local one is older than this many seconds.
+    Every(u64),
+}

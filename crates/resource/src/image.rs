@@ -1,0 +1,98 @@
+//! Images as the engine keeps them.
+
+use crate::{Digest, HealthCheck, Labels, Reference, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What a machine must be to run an image: `linux/amd64`, `linux/arm/v7`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Platform {
+    /// Operating system, `linux`.
+    pub os: String,
+    /// Architecture in Go's spelling, `amd64`, `arm64`.
+    pub architecture: String,
+    /// Variant, `v7`, where the architecture has some.
+    pub variant: Option<String>,
+}
+
+impl Platform {
+    /// Reads `os[/architecture[/variant]]`; the architecture defaults to the host's.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let os = parts.next().filter(|part| !part.is_empty())?.to_owned();
+        let architecture = parts.next().map_or_else(|| Self::host().architecture, str::to_owned);
+        let variant = parts.next().map(str::to_owned);
+        parts.next().is_none().then_some(Self { os, architecture, variant })
+    }
+
+    /// The platform this program was compiled for.
+    pub fn host() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            "x86" => "386",
+            other => other,
+        };
+        Self { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }
+    }
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.os, self.architecture)?;
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(formatter, "/{variant}"))
+    }
+}
+
+/// An image in the store, ready to be run: every layer is unpacked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Image {
+    /// Digest of the configuration: the image id that people see.
+    pub id: Digest,
+    /// Digest of the platform's manifest: the identity that decides about recreation.
+    pub manifest: Digest,
+    /// The reference it was found under. Several references may name the same image.
+    pub reference: Reference,
+    /// What it runs on.
+    pub platform: Platform,
+    /// Diff ids of the layers, lowest first; each is a folder of the store.
+    pub layers: Vec<Digest>,
+    /// Bytes of all unpacked layers.
+    pub size: u64,
+    /// When the image says it was made.
+    pub created: Option<Timestamp>,
+    /// When this reference was last written here.
+    pub tagged: Timestamp,
+    /// What it asks for when run.
+    pub config: ImageConfig,
+    /// Text of `/etc/passwd` in the image, empty when there is none; read once, when the image is made.
+    pub passwd: String,
+    /// Text of `/etc/group` in the image, likewise.
+    pub group: String,
+}
+
+/// The run-time part of an image's configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    /// `ENTRYPOINT`.
+    pub entrypoint: Vec<String>,
+    /// `CMD`.
+    pub command: Vec<String>,
+    /// `ENV`, in order, `NAME=value`.
+    pub environment: Vec<String>,
+    /// `WORKDIR`, empty for `/`.
+    pub working_dir: String,
+    /// `USER`, empty for root.
+    pub user: String,
+    /// `VOLUME`: folders that get an anonymous volume when nothing else is mounted there.
+    pub volumes: Vec<String>,
+    /// `EXPOSE`, as written: `80/tcp`.
+    pub exposed_ports: Vec<String>,
+    /// `LABEL`.
+    pub labels: Labels,
+    /// `STOPSIGNAL`, as written.
+    pub stop_signal: Option<String>,
+    /// `HEALTHCHECK`; `None` in the image and `NONE` in it are the same here.
+    pub healthcheck: Option<HealthCheck>,
+    /// `SHELL`, for `CMD-SHELL` probes; empty means `/bin/sh -c`.
+    pub shell: Vec<String>,
+}

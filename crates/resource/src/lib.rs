@@ -1,0 +1,49 @@
+//! The nouns that both halves of the program share: what is wanted ([`Desired`]), what is there
+//! ([`Observed`]), and the specifications and records they are made of.
+//!
+//! Nothing here reads a file, a clock, the environment or the network; every value is handed in.
+
+pub mod container;
+pub mod desired;
+pub mod digest;
+pub mod document;
+pub mod health;
+pub mod image;
+pub mod layout;
+pub mod mount;
+pub mod name;
+pub mod network;
+pub mod observed;
+pub mod pod;
+pub mod port;
+pub mod process;
+pub mod reference;
+pub mod restart;
+pub mod security;
+pub mod state;
+pub mod volume;
+
+pub use container::{ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, LogConfig, LogMode, Resources};
+pub use desired::{Dependency, Desired, DesiredService, ImageNeed, PullPolicy};
+pub use digest::Digest;
+pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus};
+pub use image::{Image, ImageConfig, Platform};
+pub use layout::Roots;
+pub use mount::{Mount, MountSpec, Propagation};
+pub use name::{ContainerId, ContainerName, NetworkName, PodName, VolumeName};
+pub use network::{NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet};
+pub use observed::{Observed, ObservedContainer, ObservedNetwork, ObservedVolume};
+pub use pod::PodRecord;
+pub use port::{PortBinding, PortSpec, Protocol};
+pub use process::{Process, ProcessSpec, Rlimit};
+pub use reference::Reference;
+pub use restart::RestartPolicy;
+pub use security::{IdentityShare, SeccompChoice, SecuritySpec};
+pub use state::{Condition, ContainerState, ExitStatus, ProcessIdentity, Status};
+pub use volume::{VolumeRecord, VolumeSpec};
+
+/// Labels of any object, sorted by key.
+pub type Labels = std::collections::BTreeMap<String, String>;
+
+/// A point in time, UTC, printed as RFC 3339 with nanoseconds.
+pub type Timestamp = jiff::Timestamp;

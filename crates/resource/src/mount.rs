@@ -1,0 +1,135 @@
+//! Mounts of a container: as asked for ([`MountSpec`]) and as made ([`Mount`]).
+
+use crate::VolumeName;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// How mounts made under a bind mount travel; mount_namespaces(7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Propagation {
+    /// Not at all, the whole tree.
+    #[default]
+    Rprivate,
+    /// Not at all.
+    Private,
+    /// Both ways, the whole tree.
+    Rshared,
+    /// Both ways.
+    Shared,
+    /// From the host only, the whole tree.
+    Rslave,
+    /// From the host only.
+    Slave,
+}
+
+/// A mount that a container asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum MountSpec {
+    /// A file or folder of the host.
+    Bind {
+        /// Absolute path on the host.
+        source: PathBuf,
+        /// Absolute path in the container.
+        target: String,
+        /// Cannot be written to.
+        read_only: bool,
+        /// A missing source is made, a folder.
+        create: bool,
+        /// Mounts below the source come along.
+        recursive: bool,
+        /// How later mounts travel.
+        propagation: Propagation,
+    },
+    /// A volume of the store.
+    Volume {
+        /// `None` is an anonymous volume.
+        source: Option<VolumeName>,
+        /// Absolute path in the container.
+        target: String,
+        /// Cannot be written to.
+        read_only: bool,
+        /// An empty volume is not filled from the image.
+        no_copy: bool,
+        /// A folder inside the volume to mount instead of its root.
+        subpath: Option<String>,
+    },
+    /// Memory, empty on each start.
+    Tmpfs {
+        /// Absolute path in the container.
+        target: String,
+        /// Bytes at most.
+        size: Option<u64>,
+        /// Permission bits; 0o1777 by default.
+        mode: Option<u32>,
+        /// Further options as for mount(8): `exec`, `uid=33`.
+        options: Vec<String>,
+        /// Cannot be written to.
+        read_only: bool,
+    },
+    /// A file with this content: a secret or config that has no file on the host.
+    Content {
+        /// The bytes, as text.
+        content: String,
+        /// Absolute path in the container.
+        target: String,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+        /// Permission bits.
+        mode: u32,
+    },
+}
+
+impl MountSpec {
+    /// Where in the container it is mounted.
+    pub fn target(&self) -> &str {
+        match self {
+            Self::Bind { target, .. }
+            | Self::Volume { target, .. }
+            | Self::Tmpfs { target, .. }
+            | Self::Content { target, .. } => target,
+        }
+    }
+}
+
+/// A mount with its source found; what the runtime makes, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Mount {
+    /// A file or folder of the host, a volume's folder among them.
+    Bind {
+        /// Absolute path on the host; it exists.
+        source: PathBuf,
+        /// Absolute path in the container; made when missing.
+        target: String,
+        /// Cannot be written to.
+        read_only: bool,
+        /// Mounts below the source come along.
+        recursive: bool,
+        /// How later mounts travel.
+        propagation: Propagation,
+        /// The volume it is, for `ps`, `down -v` and recreation.
+        volume: Option<VolumeName>,
+        /// The volume is anonymous: it belongs to this container.
+        anonymous: bool,
+    },
+    /// Memory, empty on each start.
+    Tmpfs {
+        /// Absolute path in the container; made when missing.
+        target: String,
+        /// mount(8) options: `noexec`, `size=64m`, `mode=1777`.
+        options: Vec<String>,
+    },
+}
+
+impl Mount {
+    /// Where in the container it is mounted.
+    pub fn target(&self) -> &str {
+        match self {
+            Self::Bind { target, .. } | Self::Tmpfs { target, .. } => target,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Files: atomic replacement, private folders, locks released by death, and paths that cannot
+//! escape their root.
+
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, ResolveFlags};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Replaces the file at `path` by `bytes`: a reader sees the old content or the new, never a part.
+/// Mode 0600. Nothing is synced to the disk.
+///
+/// # Errors
+/// What the kernel says of writing beside `path` or renaming; the temporary file is removed then.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    static COUNTER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let count = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+    name.push(format!(".{}.{count}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let write = || {
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(bytes)?;
+        std::fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| drop(std::fs::remove_file(&temporary)))
+}
+
+/// Makes a folder and the missing ones above it, mode 0700 whatever the umask.
+///
+/// # Errors
+/// What mkdir(2) says; an existing folder is no error.
+pub fn create_private_folder(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// An advisory lock on a file, released when this value is dropped or its process dies.
+#[derive(Debug)]
+pub struct Lock {
+    _file: OwnedFd,
+}
+
+impl Lock {
+    /// Waits for the exclusive lock on the file, making it when missing.
+    ///
+    /// # Errors
+    /// What open(2) or flock(2) says.
+    pub fn exclusive(path: &Path) -> io::Result<Self> {
+        Self::take(path, FlockOperation::LockExclusive)
+    }
+
+    /// Waits for a shared lock on the file, making it when missing.
+    ///
+    /// # Errors
+    /// What open(2) or flock(2) says.
+    pub fn shared(path: &Path) -> io::Result<Self> {
+        Self::take(path, FlockOperation::LockShared)
+    }
+
+    /// The exclusive lock if nobody holds it, else `None`.
+    ///
+    /// # Errors
+    /// What open(2) or flock(2) says.
+    pub fn try_exclusive(path: &Path) -> io::Result<Option<Self>> {
+        match Self::take(path, FlockOperation::NonBlockingLockExclusive) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    fn take(path: &Path, operation: FlockOperation) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?;
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&file, operation))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Opens `path` as if `root` were `/`: links and `..` are followed inside it and cannot leave it, and
+/// magic links (`/proc/self/fd/…`) are refused. openat2(2), Linux 5.6.
+///
+/// # Errors
+/// What openat2(2) says.
+pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    // EAGAIN: a rename raced with `..`; the kernel asks for another try.
+    loop {
+        match rustix::fs::openat2(&root, path, flags | OFlags::CLOEXEC, mode, resolve) {
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Opens a folder for use as the root or base of other calls.
+///
+/// # Errors
+/// What open(2) says.
+pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
+}

@@ -1,0 +1,6 @@
+//! System calls that no library offers in the form needed here. Every `unsafe` of the project is in
+//! this crate, each block with the fact that makes it sound.
+
+#![expect(unsafe_code, reason = "this crate is where it is allowed")]
+
+pub mod file;
