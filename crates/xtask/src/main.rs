@@ -1,2 +1,69 @@
-//! TODO
-fn main() {}
+//! The project's chores: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`.
+
+mod demo;
+mod fixtures;
+mod packages;
+mod test;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+/// What went wrong with a chore, in a sentence.
+type Failure = String;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words[..] {
+        ["demo"] => demo::run(),
+        ["test", ref only @ ..] => test::run(only),
+        ["bench", ref options @ ..] => bench(options),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+  demo           build compose and bring up a first stack that needs no registry
+  test [PART…]   install or name what is missing and run every test
+                 (parts: format lint docs deny unit scenarios stacks; all of them by default)
+  bench [NAME…]  measure against the bare kernel work, as ratios";
+
+/// Builds the release program and the benchmark and runs the latter.
+fn bench(options: &[&str]) -> Result<(), Failure> {
+    packages::require(&[packages::BUSYBOX])?;
+    cargo(&["build", "--release", "--package", "cli", "--package", "bench"])?;
+    let program = root().join("target/release/bench");
+    run(Command::new(program).args(options).env("COMPOSE", root().join("target/release/compose")))
+}
+
+/// The root of the checkout.
+fn root() -> PathBuf {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).expect("this crate lies two folders below the root").to_owned()
+}
+
+/// Runs cargo in the checkout.
+fn cargo(arguments: &[&str]) -> Result<(), Failure> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(program).args(arguments).current_dir(root()))
+}
+
+/// Runs a command with our terminal and fails when it does.
+fn run(command: &mut Command) -> Result<(), Failure> {
+    let line = format!("{command:?}");
+    eprintln!("+ {}", line.replace('"', ""));
+    let status = command.status().map_err(|error| format!("{line}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{line}: {status}")) }
+}
+
+/// Whether this process is root, as most of what is tested needs.
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
