@@ -1,1 +1,41 @@
-//! TODO
+//! The front door of the container engine: open, observe, act. Every path and lock on disk is its
+//! business; nothing here knows that Compose exists.
+//!
+//! * [`Engine::open`] is cheap and writes nothing; folders are made by the first act that needs them.
+//! * [`Engine::observe`] and the other readers never lock and never write: every document is
+//!   committed by one rename.
+//! * Acts that change a pod are meant to run under its [`ProjectLock`]. They are idempotent or fail
+//!   with a typed [`EngineError`], and a failed one leaves nothing half-made.
+//!
+//! Functions that are not `async` block for the time of a few system calls, [`Engine::create_container`]
+//! for the time of copying an image's folder into a fresh volume.
+//!
+//! A program that uses the engine begins its `main` with [`hidden_role`].
+
+mod addresses;
+mod attach;
+mod containers;
+mod disk;
+mod engine;
+mod error;
+mod life;
+mod lock;
+mod logs;
+mod names;
+mod networks;
+mod observe;
+mod pods;
+pub mod resolve;
+mod sweep;
+mod top;
+mod volumes;
+
+pub use attach::{ExecRequest, ExecSession, Stdio};
+pub use engine::{Engine, hidden_role};
+pub use error::EngineError;
+pub use lock::ProjectLock;
+pub use logs::{LogLine, LogQuery, LogStream};
+pub use observe::Scope;
+pub use pods::PodSummary;
+pub use store::Store;
+pub use top::{ContainerProcesses, ProcessRow};

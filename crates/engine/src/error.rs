@@ -1,0 +1,222 @@
+//! What can go wrong at the front door. A variant says what was attempted on what; the cause is its
+//! source. Nothing here knows Compose's exit codes, but a failed start knows its own.
+
+use resource::{ContainerName, NetworkName, PodName, Reference, VolumeName};
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Why an act of the engine failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The store was written by a newer program.
+    #[error("`{path}` has format {found}; this program knows formats up to {known}: use a newer one")]
+    Format {
+        /// The format file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+        /// What we know.
+        known: u32,
+    },
+    /// A file or folder of the engine could not be worked with.
+    #[error("cannot {attempt} `{path}`")]
+    File {
+        /// `make`, `read`, `replace`, …
+        attempt: &'static str,
+        /// What it was attempted on.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The pod's lock could not be taken.
+    #[error("cannot lock pod `{pod}`")]
+    Lock {
+        /// The pod.
+        pod: PodName,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The image store failed.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// An act on a network failed in the kernel.
+    #[error("cannot {attempt} network `{network}`")]
+    Network {
+        /// `set up`, `remove`, …
+        attempt: &'static str,
+        /// The network.
+        network: NetworkName,
+        /// The cause.
+        #[source]
+        source: network::NetworkError,
+    },
+    /// The image is not in the store.
+    #[error("image `{}` is not here", reference.familiar())]
+    NoImage {
+        /// The image.
+        reference: Reference,
+    },
+    /// There is no such container.
+    #[error("no container is named `{0}`")]
+    NoContainer(ContainerName),
+    /// There is no container with this id, or its document is unreadable.
+    #[error("no container has the id `{0}`")]
+    NoSuchId(resource::ContainerId),
+    /// There is no such network.
+    #[error("no network is named `{0}`")]
+    NoNetwork(NetworkName),
+    /// There is no such volume.
+    #[error("no volume is named `{0}`")]
+    NoVolume(VolumeName),
+    /// The container's name is in use.
+    #[error("the container name `{name}` is in use by a container of pod `{pod}`")]
+    NameTaken {
+        /// The name.
+        name: ContainerName,
+        /// Whose container has it.
+        pod: PodName,
+    },
+    /// A name cannot be used as a file name.
+    #[error("`{0}` cannot be a name: letters, digits, `_`, `.` and `-`, beginning with a letter or digit")]
+    BadName(String),
+    /// The fixed address is in use.
+    #[error("address {address} on network `{network}` is in use by {owner}")]
+    AddressTaken {
+        /// The address.
+        address: IpAddr,
+        /// The network.
+        network: NetworkName,
+        /// Who has it.
+        owner: String,
+    },
+    /// The fixed address is in none of the network's subnets, or is one that cannot be given out.
+    #[error("address {address} cannot be given to a container on network `{network}`: {reason}")]
+    AddressUnusable {
+        /// The address.
+        address: IpAddr,
+        /// The network.
+        network: NetworkName,
+        /// Why.
+        reason: String,
+    },
+    /// Every address of the network is in use.
+    #[error("network `{network}` has no free address left in {subnet}")]
+    AddressesExhausted {
+        /// The network.
+        network: NetworkName,
+        /// The block.
+        subnet: resource::Subnet,
+    },
+    /// A wanted subnet overlaps that of another network.
+    #[error("subnet {subnet} of network `{network}` overlaps network `{other}`")]
+    SubnetTaken {
+        /// The network that is wanted.
+        network: NetworkName,
+        /// Its block.
+        subnet: resource::Subnet,
+        /// The network that has it.
+        other: NetworkName,
+    },
+    /// Containers are on the network.
+    #[error("network `{network}` is in use by {}", listed(containers))]
+    NetworkInUse {
+        /// The network.
+        network: NetworkName,
+        /// Who is on it.
+        containers: Vec<ContainerName>,
+    },
+    /// Containers mount the volume.
+    #[error("volume `{volume}` is in use by {}", listed(containers))]
+    VolumeInUse {
+        /// The volume.
+        volume: VolumeName,
+        /// Who mounts it.
+        containers: Vec<ContainerName>,
+    },
+    /// The volume's driver is not ours.
+    #[error("volume `{volume}` asks for driver `{driver}`; only `local` is known here")]
+    VolumeDriver {
+        /// The volume.
+        volume: VolumeName,
+        /// What was asked for.
+        driver: String,
+    },
+    /// The container's process lives, so it cannot be removed.
+    #[error("container `{0}` is running; stop it before removing it")]
+    Runs(ContainerName),
+    /// What the container asks for cannot be had from its image.
+    #[error("cannot make container `{container}`")]
+    Resolve {
+        /// The container.
+        container: ContainerName,
+        /// The cause.
+        #[source]
+        source: crate::resolve::ResolveError,
+    },
+    /// A bind mount's source is missing and is not to be made.
+    #[error("bind source path `{path}` of container `{container}` does not exist")]
+    BindMissing {
+        /// The path on the host.
+        path: PathBuf,
+        /// The container.
+        container: ContainerName,
+    },
+    /// A bind mount's source could not be made or looked at.
+    #[error("cannot make bind source path `{path}` of container `{container}`")]
+    BindSource {
+        /// The path on the host.
+        path: PathBuf,
+        /// The container.
+        container: ContainerName,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The container did not start.
+    #[error("container `{container}` did not start: {message}")]
+    Start {
+        /// The container.
+        container: ContainerName,
+        /// Its service.
+        service: String,
+        /// The supervisor's words.
+        message: String,
+        /// 127 program not found, 126 not executable, 125 everything else.
+        exit_code: i32,
+    },
+    /// The supervisor could not be reached or refused.
+    #[error("cannot {attempt} of pod `{pod}`")]
+    Supervisor {
+        /// `stop container `shop-db-1``, …
+        attempt: String,
+        /// The pod.
+        pod: PodName,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl EngineError {
+    /// The exit code that a failed start stands for: 127 program not found, 126 not executable, 125
+    /// every other reason. `None` for everything that is not a start.
+    pub fn start_exit_code(&self) -> Option<i32> {
+        match self {
+            Self::Start { exit_code, .. } => Some(*exit_code),
+            _ => None,
+        }
+    }
+
+    /// For `map_err` on a file operation.
+    pub(crate) fn file<'a>(attempt: &'static str, path: &'a std::path::Path) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| Self::File { attempt, path: path.to_owned(), source }
+    }
+}
+
+fn listed(names: &[ContainerName]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
