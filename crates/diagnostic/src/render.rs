@@ -1,0 +1,156 @@
+//! Draws diagnostics for a person, in the manner of rustc.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::diagnostic::{Diagnostic, Label, Severity};
+use crate::source::Sources;
+
+/// Draws `diagnostics` one below the other, an empty line between them, with a final newline.
+///
+/// `color` is the caller's decision: terminal or not, `NO_COLOR`, `--ansi`.
+pub fn render(sources: &Sources, diagnostics: &[Diagnostic], color: bool) -> String {
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let mut text = String::new();
+    for (index, diagnostic) in diagnostics.iter().enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        text.push_str(&renderer.render(&[group(sources, diagnostic)]));
+        text.push('\n');
+    }
+    text
+}
+
+fn group<'a>(sources: &'a Sources, diagnostic: &'a Diagnostic) -> Group<'a> {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = Group::with_title(level.primary_title(&*diagnostic.message).id(diagnostic.code));
+    let mut drawn: Vec<&Label> = Vec::new();
+    for label in &diagnostic.labels {
+        if drawn.iter().any(|earlier| earlier.span.file == label.span.file) {
+            continue;
+        }
+        drawn.push(label);
+        group = group.element(snippet(sources, diagnostic, label));
+    }
+    let notes = diagnostic.notes.iter().map(|text| Level::NOTE.message(&**text));
+    let help = diagnostic.help.iter().map(|text| Level::HELP.message(&**text));
+    group.elements(notes.chain(help))
+}
+
+/// The part of the drawing that shows one file: every label of `diagnostic` in the file of `first`.
+fn snippet<'a>(
+    sources: &'a Sources,
+    diagnostic: &'a Diagnostic,
+    first: &Label,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let file = first.span.file;
+    let text = sources.text(file);
+    let mut snippet = Snippet::source(text).path(sources.name(file)).fold(true);
+    for (index, label) in diagnostic.labels.iter().enumerate() {
+        if label.span.file == file {
+            let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let (start, end) = one_line(text, label.span.start as usize, label.span.end as usize);
+            let shown = (!label.text.is_empty()).then_some(&*label.text);
+            snippet = snippet.annotation(kind.span(start..end).label(shown));
+        }
+    }
+    snippet
+}
+
+/// Cuts a stretch to its first line, to what is written and to character boundaries: a caret under a whole block helps nobody.
+fn one_line(text: &str, start: usize, end: usize) -> (usize, usize) {
+    let written = text.trim_end().len();
+    let start = floor(text, start.min(written));
+    let end = floor(text, end.clamp(start, text.len()));
+    let first_line = text[start..end].find('\n').map_or(end, |newline| start + newline);
+    let trimmed = start + text[start..first_line].trim_end().len();
+    (start, trimmed)
+}
+
+fn floor(text: &str, mut offset: usize) -> usize {
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Span;
+
+    const TEXT: &str =
+        "services:\n  web:\n    image: nginx\n    depends_on:\n      - cache\n  cached:\n    image: redis\n";
+
+    fn span(sources: &mut Sources, word: &str) -> Span {
+        let file = sources.add("compose.yaml", TEXT);
+        let start = TEXT.find(word).unwrap();
+        Span::new(file, start, start + word.len())
+    }
+
+    #[test]
+    fn the_look_is_the_one_of_the_style_guide() {
+        let mut sources = Sources::new();
+        let span = span(&mut sources, "cache\n");
+        let diagnostic =
+            Diagnostic::error("unknown-dependency", "service `web` depends on `cache`, which is not defined")
+                .at(span, "no service has this name")
+                .help("a service with a similar name exists: `cached`");
+        let expected = "\
+error[unknown-dependency]: service `web` depends on `cache`, which is not defined
+ --> compose.yaml:5:9
+  |
+5 |       - cache
+  |         ^^^^^ no service has this name
+  |
+  = help: a service with a similar name exists: `cached`
+";
+        assert_eq!(render(&sources, &[diagnostic], false), expected);
+    }
+
+    #[test]
+    fn two_places_in_one_file_share_a_snippet_and_two_files_do_not() {
+        let mut sources = Sources::new();
+        let web = span(&mut sources, "web");
+        let other = sources.add("override.yaml", "services:\n  web: 1\n");
+        let diagnostic = Diagnostic::warning("example", "two places")
+            .at(web, "here")
+            .at(Span::new(web.file, 0, 8), "and here")
+            .at(Span::new(other, 12, 15), "and there");
+        let expected = "\
+warning[example]: two places
+ --> compose.yaml:2:3
+  |
+1 | services:
+  | -------- and here
+2 |   web:
+  |   ^^^ here
+  |
+ ::: override.yaml:2:3
+  |
+2 |   web: 1
+  |   --- and there
+";
+        assert_eq!(render(&sources, &[diagnostic], false), expected);
+    }
+
+    #[test]
+    fn without_a_place_there_is_a_title_and_help_only() {
+        let diagnostic = Diagnostic::error("no-file", "no configuration file provided").help("use --file");
+        assert_eq!(
+            render(&Sources::new(), &[diagnostic], false),
+            "error[no-file]: no configuration file provided\n |\n = help: use --file\n"
+        );
+    }
+
+    #[test]
+    fn a_place_at_the_end_of_a_text_is_drawn() {
+        let mut sources = Sources::new();
+        let file = sources.add("a.yaml", "a: [b\n");
+        let text = render(&sources, &[Diagnostic::error("yaml", "bad").at(Span::new(file, 6, 6), "")], false);
+        assert!(text.contains("a.yaml:1:6"), "{text}");
+    }
+}
