@@ -4,3 +4,4 @@
 #![expect(unsafe_code, reason = "this crate is where it is allowed")]
 
 pub mod file;
+pub mod seccomp;
