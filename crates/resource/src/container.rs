@@ -1,8 +1,9 @@
 //! Containers: what is asked for ([`ContainerSpec`]) and what was made of it ([`ContainerRecord`]).
 
 use crate::{
-    ContainerId, ContainerName, Digest, HealthCheck, IdentityShare, Labels, MountSpec, NetworkMode, NetworkName,
-    PodName, PortSpec, Process, ProcessSpec, Reference, RestartPolicy, Rlimit, SecuritySpec, Timestamp,
+    ContainerId, ContainerName, Digest, HealthCheck, IdentityShare, Labels, MountSpec, NetworkMode,
+    NetworkName, PodName, PortSpec, Process, ProcessSpec, Reference, RestartPolicy, Rlimit, SecuritySpec,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

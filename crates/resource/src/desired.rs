@@ -1,6 +1,8 @@
 //! What is wanted of a whole project.
 
-use crate::{Condition, ContainerSpec, Digest, Labels, NetworkSpec, Platform, PodName, Reference, VolumeSpec};
+use crate::{
+    Condition, ContainerSpec, Digest, Labels, NetworkSpec, Platform, PodName, Reference, VolumeSpec,
+};
 use serde::{Deserialize, Serialize};
 
 /// Everything that is wanted of one pod.

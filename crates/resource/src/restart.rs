@@ -29,9 +29,7 @@ impl RestartPolicy {
         match self {
             Self::No => false,
             Self::Always | Self::UnlessStopped => true,
-            Self::OnFailure { limit } => {
-                exit_code != Some(0) && limit.is_none_or(|limit| restarts < limit)
-            }
+            Self::OnFailure { limit } => exit_code != Some(0) && limit.is_none_or(|limit| restarts < limit),
         }
     }
 }

@@ -1,0 +1,135 @@
+//! Holds the repository to its own map: which room leans on which, where `unsafe` may be, that every
+//! scenario has its folder and every folder its scenario, and that files open with their duty.
+
+#![expect(clippy::unwrap_used, reason = "a check that cannot read the tree has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Every room and the rooms it may lean on: the table of ARCHITECTURE.md.
+const ROOMS: [(&str, &[&str]); 17] = [
+    ("diagnostic", &[]),
+    ("resource", &[]),
+    ("sys", &[]),
+    ("compose-spec", &["diagnostic"]),
+    ("lower", &["compose-spec", "diagnostic", "resource"]),
+    ("plan", &["resource"]),
+    ("apply", &["plan", "resource"]),
+    ("registry", &["resource"]),
+    ("store", &["resource", "sys"]),
+    ("network", &["resource", "sys"]),
+    ("dns", &["resource"]),
+    ("runtime", &["resource", "sys"]),
+    ("supervisor", &["runtime", "network", "dns", "resource", "sys"]),
+    ("engine", &["registry", "store", "network", "runtime", "supervisor", "resource", "sys"]),
+    ("cli", &["compose-spec", "diagnostic", "lower", "plan", "apply", "engine", "resource", "sys"]),
+    ("bench", &["engine", "resource", "network", "sys"]),
+    ("xtask", &[]),
+];
+
+#[test]
+fn a_room_leans_only_on_those_below_it() {
+    let allowed: BTreeMap<&str, &[&str]> = ROOMS.into_iter().collect();
+    for manifest in manifests() {
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        let table: toml::Table = text.parse().unwrap();
+        let name = table["package"]["name"].as_str().unwrap();
+        let allowed = allowed.get(name).unwrap_or_else(|| panic!("the room `{name}` is not in the table"));
+        let dependencies = table.get("dependencies").and_then(toml::Value::as_table);
+        for dependency in dependencies.into_iter().flatten().map(|(key, _)| key.as_str()) {
+            let is_room = ROOMS.iter().any(|(room, _)| *room == dependency);
+            assert!(!is_room || allowed.contains(&dependency), "`{name}` may not lean on `{dependency}`");
+        }
+    }
+}
+
+#[test]
+fn unsafe_lives_in_sys_alone() {
+    for file in sources().into_iter().filter(|file| !file.starts_with(root().join("crates/sys"))) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let offending = text.lines().find(|line| {
+            let code = line.trim_start();
+            !code.starts_with("//") && (code.contains("unsafe {") || code.contains("unsafe fn"))
+        });
+        assert!(
+            offending.is_none() || file.ends_with("architecture.rs"),
+            "{}: {offending:?}",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn every_file_opens_with_its_duty() {
+    for file in sources() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//!"), "{} does not say what it is for", file.display());
+    }
+}
+
+#[test]
+fn every_scenario_has_its_folder_and_every_folder_its_scenario() {
+    let tests = root().join("tests");
+    let mut named = BTreeSet::new();
+    for file in files(&tests.join("scenarios")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let names = text.lines().filter_map(|line| line.trim().strip_suffix(", |world| {"));
+        named.extend(names.map(|name| name.replace('_', "-")));
+    }
+    let folders: BTreeSet<String> = std::fs::read_dir(tests.join("cases"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(named, folders);
+}
+
+#[test]
+fn the_top_level_is_the_agreed_one() {
+    const AGREED: [&str; 12] = [
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE",
+        "README.md",
+        "compose-spec",
+        "crates",
+        "examples",
+        "target",
+        "tests",
+        "",
+    ];
+    for entry in std::fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(name.starts_with('.') || AGREED.contains(&name.as_str()), "`{name}` at the top level");
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn manifests() -> Vec<PathBuf> {
+    let crates = std::fs::read_dir(root().join("crates")).unwrap();
+    let rooms = crates.map(|room| room.unwrap().path().join("Cargo.toml"));
+    rooms.chain([root().join("compose-spec/Cargo.toml")]).filter(|manifest| manifest.exists()).collect()
+}
+
+fn sources() -> Vec<PathBuf> {
+    ["crates", "compose-spec", "examples", "tests"]
+        .iter()
+        .flat_map(|below| files(&root().join(below)))
+        .collect()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files(&entry.path()));
+        } else if entry.path().extension().is_some_and(|extension| extension == "rs") {
+            found.push(entry.path());
+        }
+    }
+    found
+}

@@ -1,0 +1,127 @@
+//! The images that the scenarios run: one static busybox, and a few configurations of it.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::io::Write;
+use std::process::Command;
+
+/// An image as a registry keeps it.
+pub(crate) struct Image {
+    /// Repository and tag: `library/busybox:latest`.
+    pub(crate) name: &'static str,
+    /// Manifest, with its media type inside.
+    pub(crate) manifest: Vec<u8>,
+    /// Configuration and layers by digest.
+    pub(crate) blobs: Vec<(String, Vec<u8>)>,
+}
+
+/// Every image there is.
+pub(crate) fn all() -> Vec<Image> {
+    let base = base_layer();
+    let data = layer(|tar| {
+        folder(tar, "data/", 0o750, 1000);
+        file(tar, "data/from-image", b"from the image\n", 0o640, 1000);
+    });
+    let plain = json!({"Cmd": ["sh"], "Env": ["PATH=/bin", "FROM_IMAGE=yes"]});
+    let health = json!({"Cmd": ["sleep", "1000"], "Env": ["PATH=/bin"], "Healthcheck": {
+        "Test": ["CMD-SHELL", "test -e /tmp/healthy"], "Interval": 100_000_000, "Retries": 3}});
+    let volume = json!({"Cmd": ["sleep", "1000"], "Env": ["PATH=/bin"], "Volumes": {"/data": {}}});
+    let entry = json!({"Entrypoint": ["echo", "entry"], "Cmd": ["command"], "Env": ["PATH=/bin"],
+        "User": "1000:1000", "WorkingDir": "/work"});
+    vec![
+        image("library/busybox:latest", &plain, &[&base]),
+        image("library/health:latest", &health, &[&base]),
+        image("library/volume:latest", &volume, &[&base, &data]),
+        image("library/entry:latest", &entry, &[&base]),
+    ]
+}
+
+fn image(name: &'static str, config: &Value, layers: &[&Vec<u8>]) -> Image {
+    let diff_ids: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+    let config = json!({"architecture": architecture(), "os": "linux", "config": config,
+        "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+    let config = serde_json::to_vec(&config).unwrap();
+    let mut blobs = vec![];
+    let mut described = vec![];
+    for layer in layers {
+        let mut packed = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        packed.write_all(layer).unwrap();
+        let packed = packed.finish().unwrap();
+        described.push(json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+            "digest": digest(&packed), "size": packed.len()}));
+        blobs.push((digest(&packed), packed));
+    }
+    let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": digest(&config), "size": config.len()},
+        "layers": described});
+    blobs.push((digest(&config), config));
+    Image { name, manifest: serde_json::to_vec(&manifest).unwrap(), blobs }
+}
+
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// `sha256:…` of some bytes.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    let hash: [u8; 32] = Sha256::digest(bytes).into();
+    resource::Digest::of_sha256(&hash).to_string()
+}
+
+fn base_layer() -> Vec<u8> {
+    let busybox = std::fs::read("/bin/busybox").expect("the package busybox-static is installed");
+    let applets = Command::new("/bin/busybox").arg("--list").output().unwrap();
+    let applets = String::from_utf8(applets.stdout).unwrap();
+    layer(|tar| {
+        for path in ["bin/", "etc/", "tmp/", "root/"] {
+            folder(tar, path, if path == "tmp/" { 0o1777 } else { 0o755 }, 0);
+        }
+        file(tar, "bin/busybox", &busybox, 0o755, 0);
+        for applet in applets.lines().filter(|applet| *applet != "busybox") {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            tar.append_link(&mut header, format!("bin/{applet}"), "busybox").unwrap();
+        }
+        file(tar, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nweb:x:33:33:web:/srv:/bin/sh\n", 0o644, 0);
+        file(tar, "etc/group", b"root:x:0:\nweb:x:33:\nextra:x:44:web\n", 0o644, 0);
+        file(tar, "etc/not-executable", b"no program\n", 0o644, 0);
+    })
+}
+
+fn layer(fill: impl FnOnce(&mut tar::Builder<Vec<u8>>)) -> Vec<u8> {
+    let mut tar = tar::Builder::new(vec![]);
+    fill(&mut tar);
+    tar.into_inner().unwrap()
+}
+
+fn folder(tar: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, owner: u64) {
+    append(tar, path, b"", mode, owner, tar::EntryType::Directory);
+}
+
+fn file(tar: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8], mode: u32, owner: u64) {
+    append(tar, path, content, mode, owner, tar::EntryType::Regular);
+}
+
+fn append(
+    tar: &mut tar::Builder<Vec<u8>>,
+    path: &str,
+    content: &[u8],
+    mode: u32,
+    owner: u64,
+    kind: tar::EntryType,
+) {
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_uid(owner);
+    header.set_gid(owner);
+    header.set_mtime(1_700_000_000);
+    header.set_size(content.len() as u64);
+    tar.append_data(&mut header, path, content).unwrap();
+}

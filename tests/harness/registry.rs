@@ -1,0 +1,72 @@
+//! A registry on loopback, inside the test process: enough of the distribution protocol to pull from.
+
+use crate::images::{self, Image};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::OnceLock;
+
+/// The port of the registry, started with the first scenario that asks.
+pub(crate) fn port() -> u16 {
+    static PORT: OnceLock<u16> = OnceLock::new();
+    *PORT.get_or_init(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let images: &'static [Image] = images::all().leak();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || serve(stream, images));
+            }
+        });
+        port
+    })
+}
+
+/// Answers requests on one connection until it is closed.
+fn serve(stream: TcpStream, images: &[Image]) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    loop {
+        let mut request = String::new();
+        if reader.read_line(&mut request).unwrap_or(0) == 0 {
+            return;
+        }
+        let mut line = String::new();
+        while reader.read_line(&mut line).unwrap_or(0) > 2 {
+            line.clear();
+        }
+        let mut words = request.split(' ');
+        let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        let (status, kind, body) = answer(path, images);
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nDocker-Content-Digest: {}\r\n\r\n",
+            body.len(),
+            images::digest(&body),
+        );
+        let body = if method == "HEAD" { &[] } else { &body[..] };
+        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(path: &str, images: &[Image]) -> (&'static str, &'static str, Vec<u8>) {
+    const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    let path = path.trim_start_matches("/v2/");
+    if path.is_empty() {
+        return ("200 OK", "application/json", b"{}".to_vec());
+    }
+    if let Some((repository, tag)) = path.split_once("/manifests/") {
+        let named = format!("{repository}:{tag}");
+        let found = images.iter().find(|image| image.name == named || images::digest(&image.manifest) == tag);
+        if let Some(image) = found {
+            return ("200 OK", MANIFEST, image.manifest.clone());
+        }
+    } else if let Some((_, digest)) = path.split_once("/blobs/") {
+        let blob = images.iter().flat_map(|image| &image.blobs).find(|(name, _)| name == digest);
+        if let Some((_, bytes)) = blob {
+            return ("200 OK", "application/octet-stream", bytes.clone());
+        }
+    }
+    let body = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
+    ("404 Not Found", "application/json", body.to_vec())
+}

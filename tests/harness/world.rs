@@ -1,0 +1,341 @@
+//! A scenario's world: its own store, run-time folder, cgroup and copy of the project folder.
+
+use crate::{leaks, registry};
+use resource::Roots;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How long something that must happen may take on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A world. Dropping it takes everything down and fails the scenario when something is left.
+#[derive(Debug)]
+pub struct World {
+    folder: tempfile::TempDir,
+    roots: Roots,
+    port: u16,
+}
+
+/// What a finished command said.
+#[derive(Debug)]
+pub struct Output {
+    /// Exit code; 128 + n for a signal.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    line: String,
+}
+
+impl World {
+    /// A fresh world with a copy of `cases/NAME` as its project folder.
+    pub fn new(scenario: &str) -> Self {
+        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(scenario.replace('_', "-"));
+        let folder = tempfile::Builder::new().prefix("compose-scenario-").tempdir().unwrap();
+        copy(&case, &folder.path().join("project"));
+        let mirror = format!(
+            "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"127.0.0.1:{}\"\ninsecure = true\n",
+            registry::port()
+        );
+        std::fs::write(folder.path().join("registries.conf"), mirror).unwrap();
+        let roots = Roots::below(&folder.path().join("engine"));
+        Self { folder, roots, port: free_port() }
+    }
+
+    /// The project folder.
+    pub fn project(&self) -> PathBuf {
+        self.folder.path().join("project")
+    }
+
+    /// Where the engine keeps things in this world.
+    pub fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// A free port, given to the Compose file as `PORT`.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Writes a file of the project folder.
+    pub fn write(&self, path: &str, content: &str) {
+        std::fs::write(self.project().join(path), content).unwrap();
+    }
+
+    /// Replaces a text in a file of the project folder; it must be there.
+    pub fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.project().join(path)).unwrap();
+        assert!(text.contains(from), "{path} does not contain {from:?}");
+        self.write(path, &text.replace(from, to));
+    }
+
+    /// The program with this world's settings, to be given arguments.
+    pub fn program(&self) -> Command {
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/compose");
+        let mut command = Command::new(std::env::var_os("COMPOSE_TEST_PROGRAM").unwrap_or(built.into()));
+        command
+            .current_dir(self.project())
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", self.folder.path())
+            .env("COMPOSE_ENGINE_ROOT", self.folder.path().join("engine"))
+            .env("CONTAINERS_REGISTRIES_CONF", self.folder.path().join("registries.conf"))
+            .env("PORT", self.port.to_string());
+        command
+    }
+
+    /// Runs `compose` with words separated by blanks and waits for its end.
+    pub fn compose(&self, line: &str) -> Output {
+        self.run(&line.split_whitespace().collect::<Vec<_>>(), "")
+    }
+
+    /// Runs `compose` with these arguments and this standard input.
+    pub fn run(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = self
+            .program()
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program is built: cargo build --package cli");
+        // A program that reads no input may have ended already.
+        drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let err = std::thread::spawn(move || read(err));
+        let stdout = read(out);
+        let stderr = err.join().unwrap();
+        let code = exit_code(child.wait().unwrap());
+        Output { code, stdout, stderr, line: arguments.join(" ") }
+    }
+
+    /// Starts `compose` in the background.
+    pub fn background(&self, line: &str) -> Background {
+        let mut child = self
+            .program()
+            .args(line.split_whitespace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (send, lines) = mpsc::channel();
+        let errors = send.clone();
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        std::thread::spawn(move || pass_on(out, &send));
+        std::thread::spawn(move || pass_on(err, &errors));
+        Background { child, lines, seen: vec![] }
+    }
+
+    /// The rows of `ps -a --format json`.
+    pub fn rows(&self) -> Vec<Value> {
+        let output = self.compose("ps -a --format json").ok();
+        output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The row of the first container of a service.
+    pub fn row(&self, service: &str) -> Value {
+        let row = self.rows().into_iter().find(|row| row["Service"] == service);
+        row.unwrap_or_else(|| panic!("no container of `{service}`"))
+    }
+
+    /// The state of the first container of a service: `running`, `exited`, ….
+    pub fn state(&self, service: &str) -> String {
+        self.row(service)["State"].as_str().unwrap().to_owned()
+    }
+
+    /// The id of the first container of a service.
+    pub fn id(&self, service: &str) -> String {
+        self.row(service)["ID"].as_str().unwrap().to_owned()
+    }
+
+    /// Host process ids of all processes in a container, from its cgroup.
+    pub fn processes(&self, id: &str) -> Vec<i32> {
+        leaks::processes_of(&self.roots, id)
+    }
+
+    /// Process id of the supervisor.
+    pub fn supervisor(&self) -> Option<i32> {
+        leaks::supervisors(self.folder.path()).first().copied()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let pods = std::fs::read_dir(self.roots.data.join("pods")).into_iter().flatten().flatten();
+        for pod in pods.map(|pod| pod.file_name().to_string_lossy().into_owned()) {
+            let output = self.run(&["-p", &pod, "down", "-v", "--remove-orphans", "-t", "0"], "");
+            if output.code != 0 && !std::thread::panicking() {
+                panic!("the final `down` failed: {output:?}");
+            }
+        }
+        let left = leaks::find(&self.roots, self.folder.path());
+        leaks::remove(&self.roots, self.folder.path());
+        if !left.is_empty() && !std::thread::panicking() {
+            panic!("left behind:\n  {}", left.join("\n  "));
+        }
+    }
+}
+
+impl Output {
+    /// The same, when the command succeeded.
+    pub fn ok(self) -> Self {
+        self.exits(0)
+    }
+
+    /// The same, when the command ended with this code.
+    pub fn exits(self, code: i32) -> Self {
+        assert!(
+            self.code == code,
+            "`compose {}` ended with {}, not {code}\n--- stdout\n{}\n--- stderr\n{}",
+            self.line,
+            self.code,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// The same, when standard output or error contains the text.
+    pub fn says(self, text: &str) -> Self {
+        assert!(
+            self.stdout.contains(text) || self.stderr.contains(text),
+            "`compose {}` did not say {text:?}\n--- stdout\n{}\n--- stderr\n{}",
+            self.line,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+}
+
+/// A command in the background; killed when dropped.
+#[derive(Debug)]
+pub struct Background {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Background {
+    /// Waits for a line of its output that contains the text, and returns it.
+    pub fn line(&mut self, text: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(_) => panic!("no line with {text:?}; there were:\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        kill(i32::try_from(self.child.id()).unwrap(), name);
+    }
+
+    /// Waits for its end and returns its exit code.
+    pub fn end(&mut self) -> i32 {
+        until("the background command ends", || self.child.try_wait().unwrap()).into_code()
+    }
+
+    /// Every line it has printed so far.
+    pub fn lines(&mut self) -> &[String] {
+        self.seen.extend(self.lines.try_iter());
+        &self.seen
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+trait IntoCode {
+    fn into_code(self) -> i32;
+}
+
+impl IntoCode for std::process::ExitStatus {
+    fn into_code(self) -> i32 {
+        exit_code(self)
+    }
+}
+
+fn exit_code(status: std::process::ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
+}
+
+/// Sends a signal to one process.
+pub(crate) fn kill(pid: i32, signal: &str) {
+    let status = Command::new("/bin/kill").args([format!("-{signal}"), pid.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "kill -{signal} {pid}");
+}
+
+/// Asks until there is an answer; for what gives no event to a test, such as a port of a container.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A TCP port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The body that a published port answers to `GET /PATH`; `None` when it does not answer with 200.
+pub fn http(address: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    write!(stream, "GET /{path} HTTP/1.0\r\nHost: test\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    head.contains(" 200 ").then(|| body.to_owned())
+}
+
+fn read(mut from: impl Read) -> String {
+    let mut bytes = vec![];
+    from.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn pass_on(from: impl Read, to: &mpsc::Sender<String>) {
+    for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+        if to.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+            return;
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    let entries = std::fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+    for entry in entries.map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Whole-program scenarios: the built `compose` against the kernel. Each owns a folder in `cases/`,
+//! states what the program owes its user, and looks at what is there afterwards.
+
+#![expect(clippy::unwrap_used, reason = "a scenario that cannot go on has failed")]
+
+#[path = "scenarios/faults.rs"]
+mod faults;
+#[path = "scenarios/input.rs"]
+mod input;
+#[path = "scenarios/life.rs"]
+mod life;
+#[path = "scenarios/network.rs"]
+mod network;
+#[path = "scenarios/storage.rs"]
+mod storage;
+#[path = "scenarios/words.rs"]
+mod words;

@@ -1,0 +1,85 @@
+//! Scenarios in which something of ours is killed: the next command tells the truth and goes on.
+
+use crate::life::signal;
+use scenarios::{World, http, scenario, until};
+
+scenario! {
+    /// Containers outlive their supervisor; the next command brings another that adopts them: names,
+    /// ports, exec, logs and the restart policy work as before.
+    a_killed_supervisor_is_replaced, |world| {
+        world.compose("up -d").ok();
+        let address = format!("127.0.0.1:{}", world.port());
+        until("the port answers", || http(&address, "passwd"));
+        let id = world.id("web");
+        let processes = world.processes(&id);
+        kill_supervisor(world);
+        assert_eq!(world.processes(&id), processes);
+        assert_eq!(world.state("web"), "running");
+        assert_eq!(world.processes(&id), processes);
+        until("the port answers again", || http(&address, "passwd"));
+        until("names resolve again", || {
+            (world.compose("exec -T client ping -c 1 -w 1 web").code == 0).then_some(())
+        });
+        signal(processes[0], "KILL");
+        until("the adopted container was restarted", || {
+            let now = world.processes(&id);
+            (!now.is_empty() && now != processes).then_some(())
+        });
+        kill_supervisor(world);
+        for pid in world.processes(&world.id("client")) {
+            signal(pid, "KILL");
+        }
+        until("the truth about what died meanwhile", || (world.state("client") == "exited").then_some(()));
+        world.compose("down -t 0").ok();
+    }
+}
+
+scenario! {
+    /// The log of a container that writes as fast as it can has every line once, in order, although its
+    /// supervisor is killed again and again.
+    no_line_is_lost_when_the_supervisor_is_killed, |world| {
+        world.compose("up -d").ok();
+        let mut kills = 0;
+        let log = until("the last line", || {
+            if kills < 20 {
+                kill_supervisor(world);
+                kills += 1;
+            }
+            let log = world.compose("logs --no-log-prefix").stdout;
+            log.contains("finished").then_some(log)
+        });
+        assert!(kills > 3, "the writer was too quick: {kills} kills");
+        let mut expected = 0;
+        for line in log.lines().take_while(|line| *line != "finished") {
+            assert_eq!(line, format!("line {expected}"));
+            expected += 1;
+        }
+        assert_eq!(expected, 200_000);
+    }
+}
+
+scenario! {
+    /// An `up` that is killed half-way leaves nothing that the same command, or `down`, cannot put right.
+    an_interrupted_up_is_repaired, |world| {
+        world.compose("pull").ok();
+        for pause in [5, 10, 15, 20, 30, 40, 60, 90] {
+            let up = world.background("up -d");
+            std::thread::sleep(std::time::Duration::from_millis(pause));
+            drop(up); // kills it
+        }
+        world.compose("up -d").ok();
+        assert_eq!((world.state("web"), world.state("db")), ("running".to_owned(), "running".to_owned()));
+        assert_eq!(world.rows().len(), 2);
+        let up = world.background("up -d --force-recreate -t 0");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        drop(up);
+        world.compose("down -v -t 0").ok();
+        assert!(world.rows().is_empty());
+    }
+}
+
+fn kill_supervisor(world: &World) {
+    let Some(pid) = world.supervisor() else { return };
+    signal(pid, "KILL");
+    until("the supervisor is gone", || (world.supervisor() != Some(pid)).then_some(()));
+}

@@ -1,0 +1,51 @@
+//! Scenarios about bad input: a place, a cause and help, and nothing half-made.
+
+use scenarios::scenario;
+
+scenario! {
+    /// A cycle is refused with every edge of it.
+    a_cycle_is_refused_and_drawn, |world| {
+        world.compose("up -d").exits(1).says("cycle").says("a -> b -> c -> a").says("compose.yaml:4:");
+        assert!(!world.roots().data.join("pods").exists());
+    }
+}
+
+scenario! {
+    /// Every independent mistake is reported at once, with its line and the nearest right word.
+    bad_input_gets_a_place_and_help, |world| {
+        let output = world.compose("up -d").exits(1);
+        for text in ["compose.yaml:4:5", "`comand`", "`command`", "compose.yaml:5:12", "compose.yaml:6:16",
+            "`front`", "compose.yaml:7:18", "`db`", "^^^"] {
+            assert!(output.stderr.contains(text), "no {text:?} in\n{}", output.stderr);
+        }
+        world.write("compose.yaml", "services:\n  web:\n    image: [busybox\n");
+        world.compose("config").exits(1).says("compose.yaml:");
+        std::fs::remove_file(world.project().join("compose.yaml")).unwrap();
+        world.compose("up -d").exits(1).says("compose.yaml").says(&*world.project().to_string_lossy());
+        assert!(!world.roots().data.exists());
+    }
+}
+
+scenario! {
+    /// A program that is missing or not executable, and an image that is missing, are named with their service.
+    a_program_that_cannot_start_is_named, |world| {
+        world.compose("up -d missing").exits(1).says("`missing`").says("/no/such/program").says("compose.yaml:");
+        world.compose("up -d forbidden").exits(1).says("`forbidden`").says("/etc/not-executable");
+        world.compose("up -d nowhere").exits(1).says("`nowhere`").says("no-such-image").says("compose.yaml:");
+        world.compose("run --rm missing").exits(127);
+        world.compose("run --rm forbidden").exits(126);
+        assert!(world.rows().iter().all(|row| row["State"] != "running"));
+    }
+}
+
+scenario! {
+    /// `--dry-run` says what would be done and writes nothing at all.
+    a_dry_run_writes_nothing, |world| {
+        world.compose("--dry-run up -d").ok().says("project-web-1");
+        assert!(!world.roots().data.exists() && !world.roots().run.exists());
+        world.compose("up -d").ok();
+        let before = world.rows();
+        world.compose("--dry-run down -v").ok().says("project-web-1");
+        assert_eq!(world.rows().len(), before.len());
+    }
+}

@@ -1,0 +1,184 @@
+//! Scenarios about networks, names and published ports.
+
+use scenarios::{World, free_port, http, scenario, until};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsFd;
+use std::process::Command;
+use std::time::Duration;
+
+scenario! {
+    /// Services, aliases, host names and replicas are found by name, on the networks they share only.
+    names_resolve_inside_a_project, |world| {
+        world.compose("up -d").ok();
+        assert_eq!(lookup(world, "client", "web").len(), 3);
+        assert_eq!(lookup(world, "client", "shop"), lookup(world, "client", "web"));
+        assert_eq!(lookup(world, "client", "project-web-2").len(), 1);
+        assert_eq!(lookup(world, "client", "db").len(), 1);
+        assert_eq!(lookup(world, "client", "database"), lookup(world, "client", "db"));
+        assert!(lookup(world, "web", "db").is_empty());
+        assert_eq!(lookup(world, "web", "client").len(), 1);
+        let resolver = world.compose("exec -T client cat /etc/resolv.conf").ok();
+        assert!(resolver.stdout.contains("nameserver 127.0.0.11"), "{}", resolver.stdout);
+        world.compose("exec -T client ping -c 1 -w 5 db").ok();
+        world.compose("exec -T client ping -c 1 -w 5 web").ok();
+        let address = lookup(world, "client", "db").pop_first().unwrap();
+        world.run(&["exec", "-T", "web", "ping", "-c", "1", "-w", "1", &address], "").exits(1);
+        world.compose("stop db").ok();
+        assert!(lookup(world, "client", "db").is_empty());
+    }
+}
+
+scenario! {
+    /// A project neither resolves nor reaches the containers of another.
+    two_projects_do_not_see_each_other, |world| {
+        world.compose("-p one up -d").ok();
+        world.compose("-p two up -d").ok();
+        let of = |project: &str| {
+            let output = world.run(&["-p", project, "exec", "-T", "web", "hostname", "-i"], "").ok();
+            output.stdout.trim().to_owned()
+        };
+        let (one, two) = (of("one"), of("two"));
+        assert_ne!(one, two);
+        let ask = |name: &str| world.run(&["-p", "one", "exec", "-T", "web", "nslookup", name], "").stdout;
+        assert!(!ask("two-web-1").contains(&two));
+        let fetch = |address: &str| {
+            let url = format!("http://{address}/passwd");
+            world.run(&["-p", "one", "exec", "-T", "web", "wget", "-q", "-T", "1", "-O", "-", &url], "").code
+        };
+        assert_eq!(fetch(&one), 0);
+        assert_ne!(fetch(&two), 0);
+        world.compose("ls").ok().says("one").says("two");
+    }
+}
+
+scenario! {
+    /// Host addresses, random ports, ranges and udp work as written.
+    ports_are_published_as_written, |world| {
+        let first = free_port();
+        world.write(".env", &format!("RANGE={first}-{}\n", first + 5));
+        world.compose("up -d").ok();
+        let bound = world.compose("port web 80").ok().stdout;
+        assert!(bound.contains(&format!("127.0.0.1:{}", world.port())), "{bound}");
+        until("the fixed port answers", || http(&format!("127.0.0.1:{}", world.port()), "page"));
+        let rows = world.row("web");
+        let published = rows["Publishers"].as_array().unwrap();
+        let random = published.iter().find(|port| port["URL"] == "0.0.0.0").unwrap();
+        let random = random["PublishedPort"].as_u64().unwrap();
+        until("the random port answers", || http(&format!("127.0.0.1:{random}"), "page"));
+        until("the random port answers over IPv6", || http(&format!("[::1]:{random}"), "page"));
+        let range = published.iter().find(|port| port["TargetPort"] == 81).unwrap();
+        let range = range["PublishedPort"].as_u64().unwrap();
+        assert!((u64::from(first)..=u64::from(first) + 5).contains(&range), "{range} from {first}");
+        let pid = world.processes(&world.id("udp"))[0];
+        let server = inside(&format!("/proc/{pid}/ns/net"), || UdpSocket::bind("0.0.0.0:9000").unwrap());
+        std::thread::spawn(move || {
+            let mut bytes = [0; 16];
+            while let Ok((length, from)) = server.recv_from(&mut bytes) {
+                server.send_to(&bytes[..length], from).unwrap();
+            }
+        });
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        until("udp is echoed", || {
+            socket.send_to(b"ping", ("127.0.0.1", world.port())).ok()?;
+            let mut answer = [0; 16];
+            let (length, _) = socket.recv_from(&mut answer).ok()?;
+            (&answer[..length] == b"ping").then_some(())
+        });
+        world.compose("down -t 0").ok();
+        assert_eq!(http(&format!("127.0.0.1:{random}"), "page"), None);
+    }
+}
+
+scenario! {
+    /// A port that is taken is refused before anything runs, and the error says who holds it.
+    a_taken_port_names_its_holder, |world| {
+        world.compose("-p one up -d").ok();
+        world.compose("-p two up -d").exits(1).says("already allocated").says("one-web-1").says("compose.yaml:");
+        assert!(world.run(&["-p", "two", "ps", "--status", "running", "-q"], "").stdout.is_empty());
+        world.compose("-p one down -t 0").ok();
+        world.compose("-p two up -d").ok();
+        let own = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+        world.compose("-p two down -t 0").ok();
+        let port = own.local_addr().unwrap().port();
+        world.write(".env", &format!("TAKEN={port}\n"));
+        world.edit("compose.yaml", "${PORT}", "${TAKEN}");
+        world.compose("up -d").exits(1).says("already allocated").says(&std::process::id().to_string());
+    }
+}
+
+scenario! {
+    /// Connections to the outside leave through NAT: the other side sees the host's address.
+    the_outside_is_reached_through_nat, |world| {
+        let outside = Outside::new();
+        world.compose("up -d").ok();
+        let url = format!("http://{}/", outside.address);
+        until("the outside answers", || {
+            let output = world.run(&["exec", "-T", "web", "wget", "-q", "-T", "2", "-O", "-", &url], "");
+            (output.stdout.trim() == outside.host).then_some(())
+        });
+    }
+}
+
+/// A machine outside: a namespace behind a veth pair whose server answers with the client's address.
+struct Outside {
+    namespace: String,
+    address: String,
+    host: String,
+}
+
+impl Outside {
+    fn new() -> Self {
+        let namespace = format!("outside{}", std::process::id());
+        let (host, address) = ("198.51.100.1".to_owned(), "198.51.100.2".to_owned());
+        let script = format!(
+            "ip netns add {namespace} && ip link add outside0 type veth peer name eth0 netns {namespace} \
+             && ip addr add {host}/24 dev outside0 && ip link set outside0 up \
+             && ip -n {namespace} addr add {address}/24 dev eth0 && ip -n {namespace} link set eth0 up"
+        );
+        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        let listener =
+            inside(&format!("/run/netns/{namespace}"), || TcpListener::bind("0.0.0.0:80").unwrap());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let client = stream.peer_addr().unwrap().ip();
+                BufReader::new(&stream).read_line(&mut String::new()).unwrap();
+                drop(write!(stream, "HTTP/1.0 200 OK\r\n\r\n{client}\n"));
+            }
+        });
+        Self { namespace, address, host }
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        drop(Command::new("ip").args(["netns", "del", &self.namespace]).status());
+        drop(Command::new("ip").args(["link", "del", "outside0"]).status());
+    }
+}
+
+/// Does something in the network namespace that the file names, on a thread of its own.
+fn inside<T: Send>(namespace: &str, act: impl FnOnce() -> T + Send) -> T {
+    let file = std::fs::File::open(namespace).unwrap();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let kind = Some(rustix::thread::LinkNameSpaceType::Network);
+            rustix::thread::move_into_link_name_space(file.as_fd(), kind).unwrap();
+            act()
+        });
+        thread.join().unwrap()
+    })
+}
+
+/// The IPv4 addresses that a name has inside a container of a service.
+fn lookup(world: &World, service: &str, name: &str) -> BTreeSet<String> {
+    let output = world.run(&["exec", "-T", service, "nslookup", name, "127.0.0.11"], "");
+    let answers = output.stdout.lines().skip_while(|line| !line.starts_with("Name:"));
+    let addresses = answers.filter_map(|line| line.strip_prefix("Address")?.split(": ").nth(1));
+    addresses
+        .map(|text| text.split(' ').next().unwrap().to_owned())
+        .filter(|text| text.contains('.'))
+        .collect()
+}

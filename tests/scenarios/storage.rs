@@ -1,0 +1,68 @@
+//! Scenarios about volumes, binds and limits.
+
+use scenarios::scenario;
+
+scenario! {
+    /// Named volumes are filled from the image once and kept; anonymous ones go with their container;
+    /// binds show the host's files; tmpfs is empty; read-only is read-only.
+    volumes_keep_what_they_should, |world| {
+        world.compose("up -d").ok();
+        let inside = |service: &str, script: &str| world.run(&["exec", "-T", service, "sh", "-c", script], "");
+        assert_eq!(inside("first", "cat /data/from-image").ok().stdout, "from the image\n");
+        assert_eq!(inside("first", "stat -c '%u:%a' /data /data/from-image").ok().stdout, "1000:750\n1000:640\n");
+        inside("first", "echo changed > /data/from-image").ok();
+        assert_eq!(inside("first", "cat /bound/file /fixed/file").ok().stdout, "from the host\nfrom the host\n");
+        inside("first", "echo from inside > /bound/file").ok();
+        assert_eq!(std::fs::read_to_string(world.project().join("bound/file")).unwrap(), "from inside\n");
+        inside("first", "echo no > /fixed/file").exits(1).says("Read-only");
+        inside("first", "dd if=/dev/zero of=/scratch/big bs=1M count=2").exits(1).says("No space");
+        inside("second", "echo no > /etc/x").exits(1).says("Read-only");
+        inside("second", "echo own > /data/own").ok();
+        let anonymous = || {
+            let entries = std::fs::read_dir(world.roots().data.join("volumes")).unwrap().flatten();
+            entries.filter(|entry| entry.file_name().len() == 64).count()
+        };
+        assert_eq!(anonymous(), 1);
+        world.compose("up -d --force-recreate -t 0").ok();
+        assert_eq!(inside("second", "cat /data/own").ok().stdout, "own\n");
+        assert_eq!(anonymous(), 1);
+        world.compose("down -t 0").ok();
+        world.compose("up -d").ok();
+        assert_eq!(inside("first", "cat /data/from-image").ok().stdout, "changed\n");
+        world.compose("down -v -t 0").ok();
+        assert_eq!(anonymous(), 0);
+        world.compose("up -d").ok();
+        assert_eq!(inside("first", "cat /data/from-image").ok().stdout, "from the image\n");
+    }
+}
+
+scenario! {
+    /// Limits, capabilities, sysctls and the host name are those of the file, as the kernel reports them.
+    limits_are_those_of_the_file, |world| {
+        world.compose("up -d").ok();
+        let inside = |script: &str| world.run(&["exec", "-T", "web", "sh", "-c", script], "").ok().stdout;
+        assert_eq!(inside("ulimit -Sn; ulimit -Hn"), "1000\n2000\n");
+        assert_eq!(inside("hostname"), "boxed\n");
+        assert_eq!(inside("cat /proc/sys/net/core/somaxconn"), "777\n");
+        assert_eq!(inside("df -k /dev/shm | tail -n 1 | awk '{print $2}'"), "8192\n");
+        assert!(inside("cat /etc/hosts").contains("10.9.8.7\telsewhere"));
+        let status = inside("cat /proc/1/status");
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap();
+        assert_eq!(u64::from_str_radix(effective, 16).unwrap() & (1 << 13), 0, "NET_RAW was dropped");
+        assert!(status.contains("Seccomp:\t2"), "the filter is on");
+        let id = world.id("web");
+        let limit = |controller: &str, file: &str| {
+            let version_1 = format!("/sys/fs/cgroup/{controller}/{}/project/{id}/{file}", world.roots().cgroup);
+            std::fs::read_to_string(version_1).unwrap().trim().to_owned()
+        };
+        if std::path::Path::new("/sys/fs/cgroup/memory").exists() {
+            assert_eq!(limit("memory", "memory.limit_in_bytes"), (32 << 20).to_string());
+            assert_eq!(limit("pids", "pids.max"), "50");
+            assert_eq!(limit("cpu", "cpu.cfs_quota_us"), "50000");
+        } else {
+            assert_eq!(limit("", "memory.max"), (32 << 20).to_string());
+            assert_eq!(limit("", "pids.max"), "50");
+            assert_eq!(limit("", "cpu.max"), "50000 100000");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Scenarios about the words of the command line: exec, run, logs, and the small commands.
+
+use scenarios::{scenario, until};
+use std::process::Command;
+
+scenario! {
+    /// Exit codes, standard input, environment, user, working directory and a terminal reach `exec`.
+    exec_passes_everything_on, |world| {
+        world.compose("up -d").ok();
+        world.run(&["exec", "-T", "web", "sh", "-c", "exit 42"], "").exits(42);
+        world.compose("exec -T web no-such-program").exits(127);
+        world.compose("exec -T web /etc/not-executable").exits(126);
+        assert_eq!(world.run(&["exec", "-T", "web", "cat"], "through\n").ok().stdout, "through\n");
+        assert_eq!(world.compose("exec -T -e SHADE=dark web printenv COLOUR SHADE").ok().stdout, "red\ndark\n");
+        assert_eq!(world.compose("exec -T -u web web id").ok().stdout, "uid=33(web) gid=33(web) groups=33(web),44(extra)\n");
+        assert_eq!(world.compose("exec -T -w /etc web pwd").ok().stdout, "/etc\n");
+        world.compose("exec -T web sh -c exec_missing").exits(127);
+        let mut script = Command::new("script");
+        let program = world.program();
+        script.args(["-qec", &format!("{} exec web sh -c 'tty; exit 9'", program.get_program().to_string_lossy()), "/dev/null"]);
+        script.current_dir(world.project()).stdin(std::process::Stdio::null());
+        script.envs(program.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+        let output = script.output().unwrap();
+        assert_eq!(output.status.code(), Some(9), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("/dev/pts/"), "{output:?}");
+        world.compose("exec -T nobody true").exits(1).says("nobody");
+    }
+}
+
+scenario! {
+    /// `logs` has both streams of every service behind aligned prefixes, and `-f` ends on an interrupt.
+    logs_follow_and_end_on_interrupt, |world| {
+        world.compose("up -d").ok();
+        let mut follower = world.background("logs -f");
+        let lines = [follower.line("one"), follower.line("two")];
+        assert!(lines[0].starts_with("talker-1  | "), "{lines:?}");
+        world.run(&["exec", "-T", "other", "sh", "-c", "echo later > /proc/1/fd/1"], "").ok();
+        let later = follower.line("later");
+        assert!(later.starts_with("other-1   | "), "{later}");
+        follower.signal("INT");
+        assert_eq!(follower.end(), 130);
+        assert_eq!(world.compose("logs --tail 1 --no-log-prefix other").ok().stdout, "later\n");
+        let mut follower = world.background("logs -f other");
+        follower.line("later");
+        world.compose("down -t 0").ok();
+        assert_eq!(follower.end(), 0);
+    }
+}
+
+scenario! {
+    /// `up` shows every line behind its prefix and stops everything on an interrupt.
+    up_in_the_foreground_stops_on_interrupt, |world| {
+        let mut up = world.background("up");
+        up.line("web is up");
+        assert!(up.lines().iter().any(|line| line.starts_with("db-1   | ") && line.contains("db is up")));
+        up.signal("INT");
+        assert_eq!(up.end(), 130);
+        assert_eq!((world.state("web"), world.state("db")), ("exited".to_owned(), "exited".to_owned()));
+    }
+}
+
+scenario! {
+    /// `run` makes one more container with the service's settings, passes everything through, and leaves
+    /// nothing with `--rm`.
+    run_makes_a_container_of_its_own, |world| {
+        assert_eq!(world.compose("run --rm -T tool printenv COLOUR").ok().stdout, "red\n");
+        assert_eq!(world.state("db"), "running");
+        world.run(&["run", "--rm", "-T", "tool", "sh", "-c", "exit 5"], "").exits(5);
+        assert_eq!(world.run(&["run", "--rm", "-T", "--no-deps", "tool", "cat"], "in\n").ok().stdout, "in\n");
+        assert_eq!(world.rows().len(), 1);
+        world.compose("run -T --name kept tool true").ok();
+        assert!(world.rows().iter().any(|row| row["Name"] == "kept" && row["State"] == "exited"));
+        let id = world.compose("run -d tool sleep 1000").ok().stdout;
+        assert_eq!(id.trim().len(), 64);
+        world.compose("down --remove-orphans -t 0").ok();
+        assert!(world.rows().is_empty());
+    }
+}
+
+scenario! {
+    /// `config`, `images`, `pull`, `port`, `top`, `kill`, `rm`, `ls`, `version` answer as documented.
+    the_small_commands_tell_the_truth, |world| {
+        world.compose("version --short").ok();
+        world.compose("pull").ok();
+        world.compose("up -d").ok();
+        world.compose("config").ok().says("name: project").says("published:");
+        assert_eq!(world.compose("config --services").ok().stdout, "db\nweb\n");
+        world.compose("images").ok().says("busybox").says("project-web-1");
+        assert_eq!(world.compose("port web 80").ok().stdout.trim(), format!("0.0.0.0:{}", world.port()));
+        world.compose("port web 81").exits(1);
+        world.compose("top").ok().says("httpd").says("sleep 1000");
+        world.compose("ls").ok().says("running(2)");
+        world.compose("ps").ok().says("project-web-1").says("->80/tcp");
+        world.compose("kill web").ok();
+        until("web is gone", || (world.state("web") == "exited").then_some(()));
+        assert!(!world.compose("ps").ok().stdout.contains("project-web-1"));
+        world.compose("rm -f web").ok();
+        assert_eq!(world.rows().len(), 1);
+        world.compose("ls").ok().says("running(1)");
+        world.compose("no-such-command").exits(1);
+    }
+}
+
+scenario! {
+    /// With `-p` alone, `ps` and `down` work where no Compose file is.
+    down_by_name_needs_no_file, |world| {
+        world.compose("up -d").ok();
+        std::fs::remove_file(world.project().join("compose.yaml")).unwrap();
+        world.compose("-p project ps").ok().says("project-web-1");
+        world.compose("-p project down -t 0").ok();
+        assert!(world.run(&["-p", "project", "ps", "-a", "-q"], "").ok().stdout.is_empty());
+    }
+}
