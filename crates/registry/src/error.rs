@@ -1,0 +1,150 @@
+//! What can go wrong between us and a registry.
+
+use resource::{Digest, Reference};
+use std::io;
+use std::path::PathBuf;
+
+/// Reading the configuration of registries failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// A `registries.conf` is not TOML of the form of version 2.
+    #[error("{} is no registries.conf", path.display())]
+    Registries {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// A value in a `registries.conf` makes no sense.
+    #[error("{}: {reason}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file of credentials is not JSON of the known form.
+    #[error("{} holds no credentials", path.display())]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// An image could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot get {} from {}", reference.familiar(), endpoint)]
+pub struct RegistryError {
+    /// The image.
+    pub reference: Reference,
+    /// The registry that was asked last, `registry-1.docker.io` or a mirror.
+    pub endpoint: String,
+    /// Why not.
+    #[source]
+    pub source: Failure,
+    /// The places that were tried before, and why each did not do.
+    pub before: Vec<(String, Failure)>,
+}
+
+/// Why a registry did not give what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It knows no such image, or hides it from us.
+    #[error("there is no such image{}", if *denied { ", or reading it needs a login" } else { "" })]
+    NotFound {
+        /// The registry spoke of a missing permission rather than of a missing image.
+        denied: bool,
+    },
+    /// It wants credentials, other ones than it was given.
+    #[error("{}", if *given { "the registry does not accept the stored credentials" } else { "the registry wants a login" })]
+    Unauthorised {
+        /// Credentials were sent.
+        given: bool,
+    },
+    /// It allows no more pulls for now.
+    #[error("the registry allows no more pulls for now")]
+    RateLimited,
+    /// It could not be connected to, or the connection broke again and again.
+    #[error("{address} cannot be reached")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// What the kernel or the TLS library said.
+        #[source]
+        source: io::Error,
+    },
+    /// registries.conf forbids it.
+    #[error("registries.conf blocks it")]
+    Blocked,
+    /// Content does not have the digest it was asked for by.
+    #[error("the {what} has digest {found} and should have {expected}")]
+    WrongDigest {
+        /// `manifest`, `configuration`, `layer`.
+        what: &'static str,
+        /// What was asked for.
+        expected: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// The image is not made for this platform.
+    #[error("it is not made for {wanted}; there is {}", available.join(", "))]
+    NoPlatform {
+        /// The platform asked for.
+        wanted: String,
+        /// Those it is made for.
+        available: Vec<String>,
+    },
+    /// It is something else than a container image.
+    #[error("it is no container image: {0}")]
+    NotAnImage(String),
+    /// It says more than an honest registry would.
+    #[error("the {what} has more than {limit} bytes")]
+    TooBig {
+        /// `manifest`, `configuration`, `token`.
+        what: &'static str,
+        /// The bound, bytes.
+        limit: u64,
+    },
+    /// It answered with an unexpected status.
+    #[error("{url} answers {status}{}", if detail.is_empty() { String::new() } else { format!(": {detail}") })]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What its body says, shortened.
+        detail: String,
+    },
+    /// It breaks the protocol.
+    #[error("{url} breaks the protocol: {reason}")]
+    Protocol {
+        /// What was asked for.
+        url: String,
+        /// How.
+        reason: String,
+    },
+}
+
+impl Failure {
+    /// Whether asking again may help: the network's fault rather than an answer.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Status { status, .. } => matches!(status, 408 | 500 | 502 | 503 | 504),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What can go wrong in the store.
+
+use resource::{Digest, Reference, VolumeName};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An operation on the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A newer program has written the store.
+    #[error("{} is in format {version}, which only a newer version of this program can read", path.display())]
+    Newer {
+        /// The format file.
+        path: PathBuf,
+        /// What it says.
+        version: u32,
+    },
+    /// A file operation of the store itself failed.
+    #[error("cannot {act} {}", path.display())]
+    Io {
+        /// What was attempted, a verb.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// A layer could not be unpacked.
+    #[error("cannot unpack layer {digest}")]
+    Unpack {
+        /// The layer: its blob's digest, or its diff id when it came without one.
+        digest: String,
+        /// Why.
+        #[source]
+        source: UnpackError,
+    },
+    /// The image's configuration is not one.
+    #[error("the configuration of the image {reference} cannot be used: {reason}")]
+    Configuration {
+        /// The image.
+        reference: Reference,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An image was to be committed while one of its layers is not there.
+    #[error("layer {layer} of the image {reference} is missing")]
+    LayerMissing {
+        /// The image.
+        reference: Reference,
+        /// The layer's diff id.
+        layer: Digest,
+    },
+    /// The volume is not there.
+    #[error("there is no volume `{0}`")]
+    NoVolume(VolumeName),
+    /// A name that cannot be a folder's.
+    #[error("`{0}` cannot be the name of a volume: letters, digits, `_`, `.` and `-`, first a letter or digit")]
+    BadVolumeName(VolumeName),
+    /// The merged view of an image could not be made.
+    #[error("cannot look into the image {image}")]
+    View {
+        /// The image's id or reference.
+        image: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn io(act: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { act, path: path.to_owned(), source }
+    }
+
+    /// The disk (or quota) is full.
+    pub fn is_disk_full(&self) -> bool {
+        let full = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        };
+        match self {
+            Self::Io { source, .. } | Self::View { source, .. } => full(source),
+            Self::Unpack { source: UnpackError::Write { source, .. }, .. } => full(source),
+            _ => false,
+        }
+    }
+}
+
+/// Why a layer could not be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The bytes could not be had: the download failed.
+    #[error("its content ended early")]
+    Read(#[source] io::Error),
+    /// The compressed stream is damaged or of another kind.
+    #[error("its content cannot be decompressed")]
+    Decompress(#[source] io::Error),
+    /// The archive is damaged.
+    #[error("the archive is damaged after {offset} bytes: {reason}")]
+    Archive {
+        /// Bytes of the uncompressed archive read before.
+        offset: u64,
+        /// What does not fit.
+        reason: &'static str,
+    },
+    /// An entry that no honest image has.
+    #[error("the entry `{path}` is refused: {reason}")]
+    Refused {
+        /// The entry's name, invalid UTF-8 replaced.
+        path: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An entry could not be written.
+    #[error("cannot {act} `{path}`")]
+    Write {
+        /// What was attempted, a verb.
+        act: &'static str,
+        /// The entry's name, invalid UTF-8 replaced.
+        path: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The content is not what its digest promises.
+    #[error("its {what} is {found} and should be {expected}")]
+    WrongDigest {
+        /// `digest` of the blob or `diff id` of the archive.
+        what: &'static str,
+        /// What was promised.
+        expected: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// More or fewer bytes came than the manifest says.
+    #[error("it has {found} bytes and should have {expected}")]
+    WrongSize {
+        /// Bytes by the manifest.
+        expected: u64,
+        /// Bytes that came.
+        found: u64,
+    },
+}
