@@ -1,1 +1,38 @@
-//! TODO
+//! Keeps the processes of one pod: the only resident process, one thread, one epoll loop.
+//!
+//! A command talks to it through [`Client`]; [`serve`] is the other end, the role that the same binary
+//! plays under the hidden first argument [`ROLE`]. The supervisor is the parent of every container and
+//! exec process of its pod. It owns their state documents and logs, restarts them by policy, runs their
+//! health checks, answers their name queries and holds their published ports.
+//!
+//! It may be killed at any instant: containers live on, and the next one adopts them. It ends by
+//! itself when no container of the pod lives and nobody is connected. SIGTERM ends it like SIGKILL
+//! does: nothing is stopped.
+//!
+//! ```text
+//! protocol   what is said            client, packet, launcher   the command's side
+//! serve      the role                reactor                    events and timers
+//! lifecycle: start, exit, stop, exec, probe, adopt              logs: log/
+//! network:   ports, forward, names, resolver, files             pure: health, wait, files, log/record
+//! ```
+
+mod client;
+mod health;
+mod reactor;
+mod wait;
+pub mod log;
+mod launcher;
+mod packet;
+mod protocol;
+
+pub use client::{Client, ClientError, EventStream, Exec};
+pub use launcher::ROLE;
+pub use protocol::{
+    Event, EventKind, ExecRequest, Failure, FailureKind, PROTOCOL, StartFailure, Stdio, VERSION,
+};
+
+/// Plays the supervisor role. `arguments` are those after the role's name.
+pub fn serve(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    let _ = arguments;
+    todo!()
+}

@@ -1,0 +1,45 @@
+//! Starts a supervisor: the same binary again, under a hidden first argument, with the first
+//! connection as its standard input.
+
+use resource::{PodName, Roots};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+/// The hidden first argument. It is followed by the data root, the run root, the cgroup's name and
+/// the pod's name.
+pub const ROLE: &str = "__supervise";
+
+/// Exit code of a supervisor that found another one at work.
+pub(crate) const BUSY: u8 = 75;
+
+/// Starts a supervisor for the pod. Returns the connection to it, on which nothing has been said yet.
+///
+/// # Errors
+/// What the kernel says of the pod's run-time folder, the log file or the new process.
+pub(crate) fn launch(roots: &Roots, pod: &PodName) -> io::Result<(OwnedFd, Child)> {
+    let folder = roots.pod_run(pod);
+    sys::file::create_private_folder(&folder)?;
+    let log = File::options().append(true).create(true).mode(0o600).open(folder.join("supervisor.log"))?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    crate::packet::widen(&ours);
+    let binary = File::open("/proc/self/exe")?;
+    let child = Command::new(format!("/proc/self/fd/{}", binary.as_raw_fd()))
+        .arg0("compose")
+        .arg(ROLE)
+        .args([roots.data.as_os_str(), roots.run.as_os_str()])
+        .args([OsStr::new(&roots.cgroup), OsStr::new(pod.as_str())])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::from(log))
+        .spawn()?;
+    Ok((ours, child))
+}

@@ -1,0 +1,15 @@
+//! Logs: what containers write, as Docker's json-file lines.
+//!
+//! ```text
+//! container --FIFO--> spool --pump--> SERVICE-NUMBER.log  --rotation--> .log.1, .log.2, …
+//!                        position: how far the spool has been turned into lines
+//! ```
+//! [`record`] is the form of a line, [`Reader`] reads, [`Watch`] tells when there is more to read.
+
+mod reader;
+mod record;
+mod watch;
+
+pub use reader::{Query, Reader};
+pub use record::{Line, Stream};
+pub use watch::Watch;
