@@ -6,13 +6,14 @@ use std::io::Write;
 use std::process::Command;
 
 /// An image as a registry keeps it.
-pub(crate) struct Image {
+#[derive(Debug)]
+pub struct Image {
     /// Repository and tag: `library/busybox:latest`.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// Manifest, with its media type inside.
-    pub(crate) manifest: Vec<u8>,
-    /// Configuration and layers by digest.
-    pub(crate) blobs: Vec<(String, Vec<u8>)>,
+    pub manifest: Vec<u8>,
+    /// Layers, lowest first, and then the configuration; each with its digest.
+    pub blobs: Vec<(String, Vec<u8>)>,
 }
 
 /// Every image there is.
@@ -34,6 +35,35 @@ pub(crate) fn all() -> Vec<Image> {
         image("library/volume:latest", &volume, &[&base, &data]),
         image("library/entry:latest", &entry, &[&base]),
     ]
+}
+
+/// `library/big:latest`: five layers of 40 MB of files each, the programs and libraries of this machine.
+pub fn big() -> Image {
+    let mut sources: Vec<_> = ["/usr/bin", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
+        .filter(|path| path.symlink_metadata().is_ok_and(|data| data.is_file() && data.len() < 8 << 20))
+        .collect();
+    sources.sort();
+    let mut sources = sources.into_iter().cycle();
+    let layers: Vec<Vec<u8>> = (0..5)
+        .map(|number| {
+            layer(|tar| {
+                folder(tar, &format!("layer{number}/"), 0o755, 0);
+                let mut bytes = 0;
+                for count in 0.. {
+                    let content = std::fs::read(sources.next().unwrap()).unwrap();
+                    bytes += content.len();
+                    file(tar, &format!("layer{number}/{count}"), &content, 0o644, 0);
+                    if bytes > 40_000_000 {
+                        break;
+                    }
+                }
+            })
+        })
+        .collect();
+    image("library/big:latest", &json!({"Cmd": ["/layer0/0"]}), &layers.iter().collect::<Vec<_>>())
 }
 
 fn image(name: &'static str, config: &Value, layers: &[&Vec<u8>]) -> Image {

@@ -9,6 +9,8 @@ mod leaks;
 mod registry;
 mod world;
 
+pub use images::big as big_image;
+pub use registry::serve_image;
 pub use world::{Background, Output, World, free_port, http, until};
 
 /// Defines a scenario: a test that owns the folder `cases/NAME` (with `-` for `_`).

@@ -8,17 +8,24 @@ use std::sync::OnceLock;
 /// The port of the registry, started with the first scenario that asks.
 pub(crate) fn port() -> u16 {
     static PORT: OnceLock<u16> = OnceLock::new();
-    *PORT.get_or_init(|| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let images: &'static [Image] = images::all().leak();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                std::thread::spawn(move || serve(stream, images));
-            }
-        });
-        port
-    })
+    *PORT.get_or_init(|| start(images::all()))
+}
+
+/// Serves one image on a port of its own until the process ends; returns the port.
+pub fn serve_image(image: Image) -> u16 {
+    start(vec![image])
+}
+
+fn start(images: Vec<Image>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let images: &'static [Image] = images.leak();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || serve(stream, images));
+        }
+    });
+    port
 }
 
 /// Answers requests on one connection until it is closed.

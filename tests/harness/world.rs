@@ -39,6 +39,19 @@ impl World {
         let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(scenario.replace('_', "-"));
         let folder = tempfile::Builder::new().prefix("compose-scenario-").tempdir().unwrap();
         copy(&case, &folder.path().join("project"));
+        Self::around(folder)
+    }
+
+    /// A fresh world in memory whose project folder holds these files; for measurements.
+    pub fn with_files(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::Builder::new().prefix("compose-bench-").tempdir_in("/dev/shm").unwrap();
+        std::fs::create_dir(folder.path().join("project")).unwrap();
+        let world = Self::around(folder);
+        files.iter().for_each(|(path, content)| world.write(path, content));
+        world
+    }
+
+    fn around(folder: tempfile::TempDir) -> Self {
         let mirror = format!(
             "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"127.0.0.1:{}\"\ninsecure = true\n",
             registry::port()

@@ -35,12 +35,11 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                  (parts: format lint docs deny unit scenarios stacks; all of them by default)
   bench [NAME…]  measure against the bare kernel work, as ratios";
 
-/// Builds the release program and the benchmark and runs the latter.
+/// Builds the release program and measures it.
 fn bench(options: &[&str]) -> Result<(), Failure> {
-    packages::require(&[packages::BUSYBOX])?;
-    cargo(&["build", "--release", "--package", "cli", "--package", "bench"])?;
-    let program = root().join("target/release/bench");
-    run(Command::new(program).args(options).env("COMPOSE", root().join("target/release/compose")))
+    packages::require(&[packages::BUSYBOX, packages::CURL])?;
+    cargo(&["build", "--release", "--package", "cli"])?;
+    cargo(&[&["bench", "--quiet", "--package", "scenarios", "--bench", "whole", "--"], options].concat())
 }
 
 /// The root of the checkout.

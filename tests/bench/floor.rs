@@ -1,0 +1,2 @@
+//! The bare kernel work for some containers.
+fn main() {}

@@ -1,0 +1,205 @@
+//! `cargo xtask bench`: whole commands against the bare kernel work for the same containers, both
+//! measured in this run. Prints medians and ratios; asserts nothing about time.
+//!
+//! The options: `--runs N` (default 11), and names of parts: `up`, `quiet`, `pull`, `memory`.
+
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
+
+use scenarios::World;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let mut runs = 11;
+    let mut parts = vec![];
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--runs" => runs = words.next().unwrap().parse().unwrap(),
+            part => parts.push(part.to_owned()),
+        }
+    }
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|name| name == part);
+    let release = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/compose");
+    let bench = Bench { program: release.to_str().unwrap().to_owned(), runs };
+    println!("medians of {runs} runs (best in parentheses), milliseconds; whole processes\n");
+    if wanted("up") {
+        bench.up_and_down();
+    }
+    if wanted("quiet") {
+        bench.quiet_commands();
+    }
+    if wanted("memory") {
+        bench.memory();
+    }
+    if wanted("pull") {
+        bench.pull();
+    }
+}
+
+struct Bench {
+    program: String,
+    runs: usize,
+}
+
+/// Milliseconds of all runs.
+struct Times(Vec<f64>);
+
+impl Times {
+    fn median(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted[sorted.len() / 2]
+    }
+
+    fn best(&self) -> f64 {
+        self.0.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    fn shown(&self) -> String {
+        format!("{:.1} ({:.1})", self.median(), self.best())
+    }
+}
+
+impl Bench {
+    /// A world whose project has this many services, each with a published port.
+    fn world(&self, services: usize) -> World {
+        let world = World::with_files(&[("compose.yaml", &stack(services))]);
+        self.run(&world, &["pull", "--quiet"]);
+        world
+    }
+
+    fn run(&self, world: &World, arguments: &[&str]) -> f64 {
+        let mut command = world.program();
+        let mut command = with_program(&mut command, &self.program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let start = Instant::now();
+        let output = command.output().unwrap();
+        let elapsed = start.elapsed().as_secs_f64() * 1000.0;
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        elapsed
+    }
+
+    fn up_and_down(&self) {
+        println!("| services | floor up | up -d | ratio | floor down | down -t 0 | ratio |");
+        println!("|---:|---:|---:|---:|---:|---:|---:|");
+        for services in [1, 10, 50] {
+            let world = self.world(services);
+            let mut times: [Times; 4] = [const { Times(vec![]) }; 4];
+            // One after the other in each run, so that noise of the machine meets both.
+            for _ in 0..self.runs {
+                let (up, down) = floor(services);
+                times[0].0.push(up);
+                times[1].0.push(self.run(&world, &["up", "-d"]));
+                times[2].0.push(down);
+                times[3].0.push(self.run(&world, &["down", "-t", "0"]));
+            }
+            let [floor_up, up, floor_down, down] = &times;
+            println!(
+                "| {services} | {} | {} | {:.2} | {} | {} | {:.2} |",
+                floor_up.shown(),
+                up.shown(),
+                up.median() / floor_up.median(),
+                floor_down.shown(),
+                down.shown(),
+                down.median() / floor_down.median(),
+            );
+        }
+        println!();
+    }
+
+    fn quiet_commands(&self) {
+        let world = self.world(10);
+        self.run(&world, &["up", "-d"]);
+        println!("| command, 10 services | time | target |\n|---|---:|---:|");
+        let rows: [(&[&str], &str); 3] =
+            [(&["up", "-d"], "< 10"), (&["ps"], "< 5"), (&["exec", "-T", "s1", "true"], "< 10")];
+        for (arguments, target) in rows {
+            let times = Times((0..self.runs).map(|_| self.run(&world, arguments)).collect());
+            println!("| {} | {} | {target} |", arguments.join(" "), times.shown());
+        }
+        println!();
+    }
+
+    fn memory(&self) {
+        println!(
+            "| services | supervisor PSS, kB | private, kB | per container, kB |\n|---:|---:|---:|---:|"
+        );
+        for services in [10, 50] {
+            let world = self.world(services);
+            self.run(&world, &["up", "-d"]);
+            let supervisor = world.supervisor().unwrap();
+            let text = std::fs::read_to_string(format!("/proc/{supervisor}/smaps_rollup")).unwrap();
+            let field = |name: &str| -> u64 {
+                let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+                line.split_whitespace().nth(1).unwrap().parse().unwrap()
+            };
+            let (pss, private) = (field("Pss:"), field("Private_Dirty:"));
+            println!("| {services} | {pss} | {private} | {} |", pss / services as u64);
+        }
+        println!();
+    }
+
+    /// Pulls a 200 MB image of five layers on tmpfs, beside `curl | tar xz` of its layers in turn.
+    fn pull(&self) {
+        let image = scenarios::big_image();
+        let layers: Vec<String> = image.blobs.iter().rev().skip(1).rev().map(|blob| blob.0.clone()).collect();
+        let packed: usize = image.blobs.iter().map(|blob| blob.1.len()).sum();
+        let port = scenarios::serve_image(image);
+        let compose =
+            "services:\n  big:\n    image: 127.0.0.1:PORT/library/big\n".replace("PORT", &port.to_string());
+        let (mut ours, mut theirs) = (Times(vec![]), Times(vec![]));
+        for _ in 0..self.runs.min(5) {
+            let world = World::with_files(&[("compose.yaml", &compose)]);
+            ours.0.push(self.run(&world, &["pull", "--quiet"]));
+            let folder = tempfile::Builder::new().prefix("compose-bench-").tempdir_in("/dev/shm").unwrap();
+            let line = layers.iter().map(|digest| {
+                format!(
+                    "curl -s http://127.0.0.1:{port}/v2/library/big/blobs/{digest} | tar xz -C {}",
+                    folder.path().display()
+                )
+            });
+            let script = line.collect::<Vec<_>>().join(" && ");
+            let start = Instant::now();
+            assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+            theirs.0.push(start.elapsed().as_secs_f64() * 1000.0);
+        }
+        println!(
+            "| pull, 200 MB in five layers ({} MB packed) | time | ratio |\n|---|---:|---:|",
+            packed / 1_000_000
+        );
+        println!("| curl, tar xz, one after the other | {} | 1 |", theirs.shown());
+        println!("| compose pull | {} | {:.2} |\n", ours.shown(), theirs.median() / ours.median());
+    }
+}
+
+/// Up and down of the bare kernel work, from the program `floor` beside this one.
+fn floor(containers: usize) -> (f64, f64) {
+    let program = env!("CARGO_BIN_EXE_floor");
+    let output = Command::new(program).arg(containers.to_string()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
+fn with_program(command: &mut Command, program: &str) -> Command {
+    let mut other = Command::new(program);
+    other.env_clear();
+    other.envs(command.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+    other.current_dir(command.get_current_dir().unwrap());
+    other
+}
+
+fn stack(services: usize) -> String {
+    let mut text = "services:\n".to_owned();
+    for number in 1..=services {
+        let port = 20_000 + number;
+        text += &format!(
+            "  s{number}:\n    image: busybox\n    command: [\"sleep\", \"1000\"]\n    ports: [\"127.0.0.1:{port}:80\"]\n"
+        );
+    }
+    text
+}
