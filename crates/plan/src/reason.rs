@@ -3,6 +3,15 @@
 use resource::{ContainerName, NetworkName, VolumeName};
 use std::fmt;
 
+/// A field of a definition that differs from what it was.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// The field in Compose's words: `environment`, `ports`.
+    pub field: String,
+    /// What in it differs, such as the names of variables; never a value that may be secret.
+    pub keys: Vec<String>,
+}
+
 /// Why a step is in the plan; prints as what follows "because".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -26,8 +35,8 @@ pub enum Reason {
     Changed {
         /// The service.
         service: String,
-        /// `environment: FOO, BAR`, `image: …`; empty when the old definition says no more.
-        fields: Vec<String>,
+        /// What differs; empty when the definitions themselves say no more.
+        changes: Vec<Change>,
     },
     /// A container of `service` is not where it should be: `not on network x`, `not mounting volume y`.
     Detached {
@@ -52,9 +61,9 @@ pub enum Reason {
     /// A replacement was begun earlier and not finished.
     Unfinished,
     /// The network's definition changed; the names of the fields that differ.
-    NetworkChanged(NetworkName, Vec<String>),
+    NetworkChanged(NetworkName, Vec<Change>),
     /// The volume's definition changed; the names of the fields that differ.
-    VolumeChanged(VolumeName, Vec<String>),
+    VolumeChanged(VolumeName, Vec<Change>),
     /// The container is there but does not run; its status.
     NotRunning(&'static str),
     /// It was made just now.
@@ -93,12 +102,7 @@ impl fmt::Display for Reason {
             Self::ScaleDown { service, wanted } => {
                 write!(formatter, "{service} wants only {}", replicas(*wanted))
             }
-            Self::Changed { service, fields } if fields.is_empty() => {
-                write!(formatter, "the definition of {service} changed")
-            }
-            Self::Changed { service, fields } => {
-                write!(formatter, "of {service} changed {}", fields.join("; "))
-            }
+            Self::Changed { service, changes } => changed(formatter, &format!("`{service}`"), changes),
             Self::Detached { service, lacks } => write!(formatter, "{service} is {lacks}"),
             Self::Bound { service, with } => {
                 write!(formatter, "{service} shares with {with}, which is made anew")
@@ -107,8 +111,8 @@ impl fmt::Display for Reason {
             Self::Replaces(name) => write!(formatter, "it takes the place of {name}"),
             Self::Replaced => write!(formatter, "it is replaced"),
             Self::Unfinished => write!(formatter, "a replacement was left unfinished"),
-            Self::NetworkChanged(name, fields) => changed(formatter, "network", name.as_str(), fields),
-            Self::VolumeChanged(name, fields) => changed(formatter, "volume", name.as_str(), fields),
+            Self::NetworkChanged(name, fields) => changed(formatter, &format!("network `{name}`"), fields),
+            Self::VolumeChanged(name, fields) => changed(formatter, &format!("volume `{name}`"), fields),
             Self::NotRunning(status) => write!(formatter, "it is {status}"),
             Self::New => write!(formatter, "it is new"),
             Self::DependsOn { dependent, dependency } => {
@@ -130,12 +134,19 @@ fn replicas(count: u32) -> String {
     if count == 1 { "1 replica".to_owned() } else { format!("{count} replicas") }
 }
 
-fn changed(formatter: &mut fmt::Formatter<'_>, kind: &str, name: &str, fields: &[String]) -> fmt::Result {
-    if fields.is_empty() {
-        write!(formatter, "the definition of {kind} {name} changed")
-    } else {
-        write!(formatter, "of {kind} {name} changed {}", fields.join("; "))
+/// `environment of `db` changed: FOO, BAR; ports of `db` changed`.
+fn changed(formatter: &mut fmt::Formatter<'_>, of: &str, changes: &[Change]) -> fmt::Result {
+    if changes.is_empty() {
+        return write!(formatter, "the definition of {of} changed");
     }
+    for (index, change) in changes.iter().enumerate() {
+        let separator = if index == 0 { "" } else { "; " };
+        write!(formatter, "{separator}{} of {of} changed", change.field)?;
+        if !change.keys.is_empty() {
+            write!(formatter, ": {}", change.keys.join(", "))?;
+        }
+    }
+    Ok(())
 }
 
 /// Something worth telling that stops nothing.

@@ -37,10 +37,7 @@ pub enum Step {
     /// Makes a network that does not exist.
     CreateNetwork(NetworkSpec),
     /// Makes the bridge of a network that exists but is not in the kernel, as after a reboot.
-    RaiseNetwork {
-        /// Its name.
-        network: NetworkName,
-    },
+    RaiseNetwork(NetworkSpec),
     /// Removes a network that nothing runs on.
     RemoveNetwork {
         /// Its name.
@@ -173,7 +170,7 @@ impl fmt::Display for Step {
             Self::Pull { need, .. } => write!(formatter, "pull {}", need.reference.familiar()),
             Self::RemoveImage { reference } => write!(formatter, "remove image {}", reference.familiar()),
             Self::CreateNetwork(spec) => write!(formatter, "create network {}", spec.name),
-            Self::RaiseNetwork { network } => write!(formatter, "raise network {network}"),
+            Self::RaiseNetwork(spec) => write!(formatter, "raise network {}", spec.name),
             Self::RemoveNetwork { network } => write!(formatter, "remove network {network}"),
             Self::CreateVolume(spec) => write!(formatter, "create volume {}", spec.name),
             Self::RemoveVolume { volume } => write!(formatter, "remove volume {volume}"),

@@ -9,6 +9,7 @@ pub mod digest;
 pub mod document;
 pub mod health;
 pub mod image;
+pub mod label;
 pub mod layout;
 pub mod mount;
 pub mod name;

@@ -1,0 +1,468 @@
+//! `up` and `create`: networks, volumes and containers become what is wanted, then everything starts.
+//!
+//! ```text
+//! a replacement:   create <12 of old id>_NAME -> stop old -> remove old -> rename to NAME -> start
+//! a new network:   stop all on it -> remove it -> create it -> the replacements as above
+//! a new volume:    stop and remove all that mount it -> remove it -> create it -> create containers
+//! ```
+
+use crate::judge::{Fate, Judged, Renewed, judge, name_of, volumes};
+use crate::start::{Group, Member, start, why_start};
+use crate::world::{World, active};
+use crate::{Failure, Orphans, Plan, Policy, Question, Reason, Step, StepId, Verb, Warning, difference};
+use resource::{
+    ContainerId, ContainerName, ContainerSpec, DesiredService, IdentityShare, MountSpec, NetworkMode,
+    NetworkName, ObservedContainer, VolumeName, label,
+};
+use std::collections::HashMap;
+
+/// Plans `up` and `create`.
+pub(crate) fn converge(world: &World<'_>, policy: &Policy) -> Plan {
+    let mut plan = Plan::default();
+    plan.failures = refusals(world);
+    if !plan.failures.is_empty() {
+        return plan;
+    }
+    let renewed = renewed(world, policy, &mut plan);
+    let judged = judge(world, policy, &renewed);
+    let mut converge = Converge {
+        world,
+        policy,
+        plan,
+        judged: &judged,
+        pod: None,
+        networks: HashMap::new(),
+        raised: vec![],
+        volumes: HashMap::new(),
+        stops: HashMap::new(),
+        removals: HashMap::new(),
+        early: vec![vec![]; judged.len()],
+        placed: Vec::with_capacity(judged.len()),
+        names: HashMap::new(),
+    };
+    converge.pod();
+    converge.restarting_dependents();
+    converge.all_networks(&renewed);
+    converge.all_volumes(&renewed);
+    converge.orphans();
+    let groups: Vec<_> = (0..judged.len()).map(|place| converge.service(place)).collect();
+    if policy.verb == Verb::Up {
+        start(&mut converge.plan, world, policy, &groups, &converge.raised);
+    }
+    converge.plan
+}
+
+/// What makes the whole undertaking pointless.
+fn refusals(world: &World<'_>) -> Vec<Failure> {
+    let mut failures = vec![];
+    for network in world.desired.networks.iter().filter(|network| network.external) {
+        if world.network(&network.name).is_none() {
+            failures.push(Failure::ExternalNetwork(network.name.clone()));
+        }
+    }
+    for volume in world.desired.volumes.iter().filter(|volume| volume.external) {
+        if world.volume(&volume.name).is_none() {
+            failures.push(Failure::ExternalVolume(volume.name.clone()));
+        }
+    }
+    for service in &world.desired.services {
+        if service.fixed_name && service.replicas > 1 {
+            failures.push(Failure::FixedName {
+                service: service.name.clone(),
+                name: service.container.name.clone(),
+                replicas: service.replicas,
+                place: service.place.clone(),
+            });
+        }
+    }
+    failures
+}
+
+/// Finds the networks and volumes whose definition changed and that may be made anew; asks or warns
+/// about the others.
+fn renewed(world: &World<'_>, policy: &Policy, plan: &mut Plan) -> Renewed {
+    let mut renewed = Renewed::default();
+    for spec in world.desired.networks.iter().filter(|network| !network.external) {
+        let Some(network) = world.network(&spec.name) else { continue };
+        if !world.owns(&network.record.spec.labels) {
+            plan.warnings.push(Warning::ForeignNetwork(spec.name.clone()));
+        } else if network.record.spec.labels.get(label::CONFIG_HASH) == spec.labels.get(label::CONFIG_HASH) {
+        } else if network.used_by_others.is_empty() {
+            renewed.networks.insert(spec.name.clone());
+        } else {
+            plan.warnings.push(Warning::NetworkKept(spec.name.clone(), network.used_by_others.clone()));
+        }
+    }
+    for spec in world.desired.volumes.iter().filter(|volume| !volume.external) {
+        let Some(volume) = world.volume(&spec.name) else { continue };
+        if !world.owns(&volume.record.spec.labels) {
+            plan.warnings.push(Warning::ForeignVolume(spec.name.clone()));
+            continue;
+        }
+        if volume.record.spec.labels.get(label::CONFIG_HASH) == spec.labels.get(label::CONFIG_HASH) {
+            continue;
+        }
+        let ours = |name: &&ContainerName| {
+            let mut containers = world.observed.containers.iter();
+            containers.any(|container| {
+                container.record.spec.name == **name
+                    && world.index.contains_key(container.record.spec.service.as_str())
+            })
+        };
+        let others: Vec<_> = volume.used_by.iter().filter(|name| !ours(name)).cloned().collect();
+        if !others.is_empty() {
+            plan.warnings.push(Warning::VolumeKept(spec.name.clone(), others));
+        } else if policy.consent.covers(&spec.name) {
+            renewed.volumes.insert(spec.name.clone());
+        } else {
+            let changes = difference::volumes(&volume.record.spec, spec);
+            let reason = Reason::VolumeChanged(spec.name.clone(), changes);
+            plan.add(Step::Ask(Question::RecreateVolume(spec.name.clone())), reason, None);
+        }
+    }
+    renewed
+}
+
+/// The plan while it is made. Steps of an object are found again by its name or id.
+struct Converge<'a, 'b> {
+    world: &'b World<'a>,
+    policy: &'b Policy,
+    plan: Plan,
+    judged: &'b [Judged<'a>],
+    pod: Option<StepId>,
+    networks: HashMap<&'a NetworkName, StepId>,
+    raised: Vec<StepId>,
+    volumes: HashMap<&'a VolumeName, StepId>,
+    stops: HashMap<&'a ContainerId, StepId>,
+    removals: HashMap<&'a ContainerId, StepId>,
+    /// By service: the stops of running dependents that restart with it; its own containers stop after them.
+    early: Vec<Vec<StepId>>,
+    /// By service: the steps after which its containers are in place.
+    placed: Vec<Vec<StepId>>,
+    /// Names that lowering could not foresee: that of a service's first replica when its number is not 1.
+    names: HashMap<ContainerName, ContainerName>,
+}
+
+impl<'a> Converge<'a, '_> {
+    fn pod(&mut self) {
+        if self.world.observed.pod.is_none() {
+            let (pod, labels) = (self.world.desired.pod.clone(), self.world.desired.labels.clone());
+            self.pod = Some(self.plan.add(Step::CreatePod { pod, labels }, Reason::Missing, None));
+        }
+    }
+
+    /// Stops a container once, after the given steps.
+    fn stop(
+        &mut self,
+        container: &'a ObservedContainer,
+        reason: Reason,
+        after: Vec<StepId>,
+    ) -> Option<StepId> {
+        let id = &container.record.id;
+        if let Some(step) = self.stops.get(id) {
+            return Some(*step);
+        }
+        let step = stop_step(container, self.policy)?;
+        let step = self.plan.add(step, reason, after);
+        self.stops.insert(id, step);
+        Some(step)
+    }
+
+    /// Removes a container once, after its stop and the given steps.
+    fn remove(
+        &mut self,
+        container: &'a ObservedContainer,
+        reason: Reason,
+        volumes: bool,
+        after: Vec<StepId>,
+    ) -> StepId {
+        let id = &container.record.id;
+        if let Some(step) = self.removals.get(id) {
+            return *step;
+        }
+        let after = after.into_iter().chain(self.stops.get(id).copied());
+        let step =
+            Step::RemoveContainer { container: container.record.spec.name.clone(), id: id.clone(), volumes };
+        let step = self.plan.add(step, reason, after.collect::<Vec<_>>());
+        self.removals.insert(id, step);
+        step
+    }
+
+    /// Running containers of services that restart with a remade one are stopped before it is, the
+    /// last of a chain first.
+    fn restarting_dependents(&mut self) {
+        let services = &self.world.desired.services;
+        let mut shaken: Vec<bool> = self.judged.iter().map(Judged::remade).collect();
+        let mut with: Vec<Option<&str>> = vec![None; services.len()];
+        for (place, service) in services.iter().enumerate() {
+            let cause = service.depends_on.iter().find(|dependency| {
+                dependency.restart
+                    && self
+                        .world
+                        .index
+                        .get(dependency.service.as_str())
+                        .is_some_and(|on| *on < place && shaken[*on])
+            });
+            if let Some(cause) = cause {
+                with[place] = Some(&cause.service);
+                shaken[place] = true;
+            }
+        }
+        for place in (0..services.len()).rev() {
+            let Some(dependency) = with[place] else { continue };
+            let service = &services[place];
+            let before = self.early[place].clone();
+            let mut stops = vec![];
+            for fate in &self.judged[place].fates {
+                let Fate::Keep(container) = fate else { continue };
+                let (dependent, dependency) = (service.name.clone(), dependency.to_owned());
+                let reason = Reason::RestartsWith { dependent, dependency };
+                stops.extend(self.stop(container, reason, before.clone()));
+            }
+            for dependency in service.depends_on.iter().filter(|dependency| dependency.restart) {
+                if let Some(on) = self.world.index.get(dependency.service.as_str()) {
+                    self.early[*on].extend(&stops);
+                }
+            }
+        }
+    }
+
+    fn all_networks(&mut self, renewed: &Renewed) {
+        for spec in &self.world.desired.networks {
+            let after = match self.world.network(&spec.name) {
+                None => {
+                    let step = self.plan.add(Step::CreateNetwork(spec.clone()), Reason::Missing, self.pod);
+                    self.networks.insert(&spec.name, step);
+                    continue;
+                }
+                Some(network) if !renewed.networks.contains(&spec.name) => {
+                    if !network.up {
+                        let step = Step::RaiseNetwork(network.record.spec.clone());
+                        let step = self.plan.add(step, Reason::BridgeGone, None);
+                        self.raised.push(step);
+                    }
+                    continue;
+                }
+                Some(network) => {
+                    let changes = difference::networks(&network.record.spec, spec);
+                    let reason = Reason::NetworkChanged(spec.name.clone(), changes);
+                    let stops = self.stop_all(&reason, |container| {
+                        container.record.endpoints.iter().any(|endpoint| endpoint.spec.network == spec.name)
+                    });
+                    let step = Step::RemoveNetwork { network: spec.name.clone() };
+                    (self.plan.add(step, reason.clone(), stops), reason)
+                }
+            };
+            let (removed, reason) = after;
+            let step = self.plan.add(Step::CreateNetwork(spec.clone()), reason, Some(removed));
+            self.networks.insert(&spec.name, step);
+        }
+    }
+
+    /// Stops every container of the pod that runs and of which `which` holds.
+    fn stop_all(&mut self, reason: &Reason, which: impl Fn(&ObservedContainer) -> bool) -> Vec<StepId> {
+        let containers = self.world.observed.containers.iter().filter(|container| which(container));
+        containers.filter_map(|container| self.stop(container, reason.clone(), vec![])).collect()
+    }
+
+    fn all_volumes(&mut self, renewed: &Renewed) {
+        for spec in self.world.desired.volumes.iter().filter(|volume| !volume.external) {
+            let (reason, after) = match self.world.volume(&spec.name) {
+                None => (Reason::Missing, self.pod),
+                Some(_) if !renewed.volumes.contains(&spec.name) => continue,
+                Some(volume) => {
+                    let changes = difference::volumes(&volume.record.spec, spec);
+                    let reason = Reason::VolumeChanged(spec.name.clone(), changes);
+                    let mounts =
+                        |container: &ObservedContainer| volumes(container).any(|name| *name == spec.name);
+                    self.stop_all(&reason, mounts);
+                    let users = self.world.observed.containers.iter().filter(|container| mounts(container));
+                    let removals: Vec<_> = users
+                        .map(|container| self.remove(container, reason.clone(), false, vec![]))
+                        .collect();
+                    let step = Step::RemoveVolume { volume: spec.name.clone() };
+                    let removed = self.plan.add(step, reason.clone(), removals);
+                    (reason, Some(removed))
+                }
+            };
+            let step = self.plan.add(Step::CreateVolume(spec.clone()), reason, after);
+            self.volumes.insert(&spec.name, step);
+        }
+    }
+
+    fn orphans(&mut self) {
+        if self.policy.orphans == Orphans::Ignore {
+            return;
+        }
+        let orphans = self.world.orphans();
+        if self.policy.orphans == Orphans::Warn {
+            let names: Vec<_> = orphans.iter().map(|container| container.record.spec.name.clone()).collect();
+            if !names.is_empty() {
+                self.plan.warnings.push(Warning::Orphans(names));
+            }
+            return;
+        }
+        for orphan in orphans {
+            let reason = Reason::Orphan(orphan.record.spec.service.clone());
+            self.stop(orphan, reason.clone(), vec![]);
+            self.remove(orphan, reason, false, vec![]);
+        }
+    }
+
+    /// Puts a service's containers in place.
+    fn service(&mut self, place: usize) -> Group<'a> {
+        let service = &self.world.desired.services[place];
+        let judged = self.judged;
+        for (container, reason) in &judged[place].surplus {
+            self.stop(container, reason.clone(), vec![]);
+            self.remove(container, reason.clone(), false, vec![]);
+        }
+        let members: Vec<_> =
+            judged[place].fates.iter().map(|fate| self.fate(place, service, fate)).collect();
+        if let Some(first) = members.first().filter(|first| first.name != service.container.name) {
+            self.names.insert(service.container.name.clone(), first.name.clone());
+        }
+        self.placed.push(members.iter().filter_map(|member| member.ready).collect());
+        Group { service, members, dependencies: service.depends_on.iter().collect() }
+    }
+
+    fn fate(&mut self, place: usize, service: &'a DesiredService, fate: &Fate<'a>) -> Member<'a> {
+        match fate {
+            Fate::Keep(container) => self.kept(container),
+            Fate::Finish { new, old } => {
+                let name = name_of(&self.world.desired.pod, service, number(new));
+                if old.is_none() && new.record.spec.name == name {
+                    return self.kept(new);
+                }
+                let removed = old.map(|old| {
+                    self.stop(old, Reason::Unfinished, self.early[place].clone());
+                    self.remove(old, Reason::Unfinished, self.policy.renew_anonymous, vec![])
+                });
+                let step = Step::RenameContainer { from: new.record.spec.name.clone(), to: name.clone() };
+                let ready = Some(self.plan.add(step, Reason::Unfinished, removed));
+                Member { name, existing: Some(new), ready, start: why_start(new, self.policy) }
+            }
+            Fate::Create { number, reason } => {
+                let name = name_of(&self.world.desired.pod, service, *number);
+                let spec = self.spec(service, *number, name.clone(), None);
+                let ready = Some(self.create(service, spec, None, reason.clone(), vec![]));
+                Member { name, existing: None, ready, start: Some(Reason::New) }
+            }
+            Fate::Replace { old, reason } => self.replace(place, service, old, reason),
+        }
+    }
+
+    /// A container that stays; it is started when it does not run, or was stopped for another's sake.
+    fn kept(&self, container: &'a ObservedContainer) -> Member<'a> {
+        let stopped = self.stops.get(&container.record.id).copied();
+        let start = match stopped {
+            Some(stop) => Some(self.plan.get(stop).reason.clone()),
+            None => why_start(container, self.policy),
+        };
+        Member { name: container.record.spec.name.clone(), existing: Some(container), ready: stopped, start }
+    }
+
+    fn replace(
+        &mut self,
+        place: usize,
+        service: &'a DesiredService,
+        old: &'a ObservedContainer,
+        reason: &Reason,
+    ) -> Member<'a> {
+        let number = number(old);
+        let name = name_of(&self.world.desired.pod, service, number);
+        let start = Some(reason.clone());
+        if let Some(removed) = self.removals.get(&old.record.id).copied() {
+            let spec = self.spec(service, number, name.clone(), None);
+            let ready = Some(self.create(service, spec, None, reason.clone(), vec![removed]));
+            return Member { name, existing: None, ready, start };
+        }
+        let temporary = ContainerName(format!("{}_{name}", old.record.id.short()));
+        let spec = self.spec(service, number, temporary.clone(), Some(&name));
+        let replaces = (!self.policy.renew_anonymous).then(|| old.record.id.clone());
+        let created = self.create(service, spec, replaces, reason.clone(), vec![]);
+        let mut before = self.early[place].clone();
+        before.push(created);
+        self.stop(old, Reason::Replaced, before);
+        let removed = self.remove(old, Reason::Replaced, self.policy.renew_anonymous, vec![created]);
+        let step = Step::RenameContainer { from: temporary, to: name.clone() };
+        let ready = Some(self.plan.add(step, Reason::Replaces(old.record.spec.name.clone()), Some(removed)));
+        Member { name, existing: None, ready, start }
+    }
+
+    /// Adds the creation of a container, after everything it is made of.
+    fn create(
+        &mut self,
+        service: &'a DesiredService,
+        spec: ContainerSpec,
+        replaces: Option<ContainerId>,
+        reason: Reason,
+        mut after: Vec<StepId>,
+    ) -> StepId {
+        after.extend(spec.endpoints.iter().filter_map(|endpoint| self.networks.get(&endpoint.network)));
+        after.extend(spec.mounts.iter().filter_map(|mount| match mount {
+            MountSpec::Volume { source: Some(source), .. } => self.volumes.get(source),
+            _ => None,
+        }));
+        for bound in &service.bound_to {
+            let placed = self.world.index.get(bound.as_str()).and_then(|on| self.placed.get(*on));
+            after.extend(placed.into_iter().flatten());
+        }
+        if after.is_empty() {
+            after.extend(self.pod);
+        }
+        self.plan.add(Step::CreateContainer { spec: Box::new(spec), replaces }, reason, after)
+    }
+
+    /// The definition of one replica: that of the service with what differs between replicas.
+    fn spec(
+        &self,
+        service: &'a DesiredService,
+        number: u32,
+        name: ContainerName,
+        lasting: Option<&ContainerName>,
+    ) -> ContainerSpec {
+        let mut spec = service.container.clone();
+        spec.name = name;
+        spec.number = Some(number);
+        spec.labels.insert(label::CONTAINER_NUMBER.to_owned(), number.to_string());
+        if let Some(image) = self.world.image(&service.image) {
+            spec.labels.insert(label::IMAGE.to_owned(), image.to_string());
+        }
+        if let Some(lasting) = lasting {
+            let value =
+                if service.fixed_name { lasting.0.clone() } else { format!("{}-{number}", service.name) };
+            spec.labels.insert(label::REPLACE.to_owned(), value);
+        }
+        let rename = |name: &mut ContainerName| {
+            if let Some(actual) = self.names.get(name) {
+                *name = actual.clone();
+            }
+        };
+        if let NetworkMode::Container(name) = &mut spec.network_mode {
+            rename(name);
+        }
+        for share in [&mut spec.pid, &mut spec.ipc] {
+            if let IdentityShare::Container(name) = share {
+                rename(name);
+            }
+        }
+        spec.volumes_from.iter_mut().for_each(|(name, _)| rename(name));
+        spec.links.iter_mut().for_each(|(_, name)| rename(name));
+        spec
+    }
+}
+
+/// The step that stops a container, if it has to be stopped.
+pub(crate) fn stop_step(container: &ObservedContainer, policy: &Policy) -> Option<Step> {
+    active(container).then(|| Step::StopContainer {
+        container: container.record.spec.name.clone(),
+        id: container.record.id.clone(),
+        grace: policy.timeout,
+    })
+}
+
+/// The number of a replica.
+fn number(container: &ObservedContainer) -> u32 {
+    container.record.spec.number.unwrap_or(1)
+}
