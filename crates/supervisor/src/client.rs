@@ -96,7 +96,7 @@ struct Inner {
 impl Drop for Client {
     fn drop(&mut self) {
         // The reader task holds the socket too; this ends it.
-        drop(rustix::net::shutdown(self.inner.socket.get_ref(), rustix::net::Shutdown::Both));
+        let _ = rustix::net::shutdown(self.inner.socket.get_ref(), rustix::net::Shutdown::Both);
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Packet {
 /// beyond its default are lost to it then.
 pub(crate) fn widen(socket: impl AsFd) {
     if rustix::net::sockopt::set_socket_send_buffer_size_force(&socket, BUFFER).is_err() {
-        drop(rustix::net::sockopt::set_socket_send_buffer_size(&socket, BUFFER));
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, BUFFER);
     }
 }
 

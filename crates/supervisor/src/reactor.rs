@@ -66,12 +66,12 @@ impl<T> Reactor<T> {
 
     /// Listens for other events of it.
     pub(crate) fn modify(&self, descriptor: impl AsFd, token: Token, what: EventFlags) {
-        drop(epoll::modify(&self.epoll, descriptor, epoll::EventData::new_u64(token), what));
+        let _ = epoll::modify(&self.epoll, descriptor, epoll::EventData::new_u64(token), what);
     }
 
     /// Stops listening; needed where the descriptor's file lives on elsewhere.
     pub(crate) fn remove(&self, descriptor: impl AsFd) {
-        drop(epoll::delete(&self.epoll, descriptor));
+        let _ = epoll::delete(&self.epoll, descriptor);
     }
 
     /// Sets a timer. There is no taking back: whoever is told checks whether it still means anything.

@@ -6,6 +6,8 @@
 //! ```
 //! [`record`] is the form of a line, [`Reader`] reads, [`Watch`] tells when there is more to read.
 
+mod position;
+pub(crate) mod pump;
 mod reader;
 mod record;
 mod watch;

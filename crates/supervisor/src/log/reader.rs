@@ -208,18 +208,21 @@ fn open_all(path: &Path) -> io::Result<VecDeque<Part>> {
     // been seen already is left out.
     let mut files: VecDeque<Part> = VecDeque::new();
     let mut seen = vec![];
+    let mut missing = 0;
     for number in 0.. {
         let name = if number == 0 { path.to_owned() } else { rotated(path, number) };
         match File::open(&name) {
             Ok(file) => {
+                missing = 0;
                 let inode = file.metadata()?.ino();
                 if !seen.contains(&inode) {
                     seen.push(inode);
                     files.push_front(Part { file, offset: 0 });
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && number > 0 => break,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // A rotation that was killed half-way leaves one number out.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && missing < 2 => missing += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
             Err(error) => return Err(error),
         }
     }
@@ -273,7 +276,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("web-1.log");
         let mut early = Reader::open(&path, Query::default()).unwrap();
-        assert_eq!(read(&mut early), []);
+        assert!(read(&mut early).is_empty());
         append(&rotated(&path, 2), 0..2);
         append(&rotated(&path, 1), 2..4);
         append(&path, 4..6);
@@ -287,7 +290,7 @@ mod tests {
         }
         append(&path, 8..10);
         assert_eq!(read(&mut reader), [6, 7, 8, 9]);
-        assert_eq!(read(&mut reader), []);
+        assert!(read(&mut reader).is_empty());
     }
 
     #[test]
@@ -297,7 +300,7 @@ mod tests {
         append(&rotated(&path, 1), 0..4);
         append(&path, 4..7);
         let tail = |tail| read(&mut Reader::open(&path, Query { tail: Some(tail), ..Query::default() }).unwrap());
-        assert_eq!(tail(0), []);
+        assert!(tail(0).is_empty());
         assert_eq!(tail(2), [5, 6]);
         assert_eq!(tail(3), [4, 5, 6]);
         assert_eq!(tail(5), [2, 3, 4, 5, 6]);

@@ -82,7 +82,7 @@ pub(crate) fn encode(text: &[u8], stream: Stream, time: Timestamp, into: &mut Ve
     into.extend_from_slice(stream.as_str().as_bytes());
     into.extend_from_slice(b"\",\"time\":\"");
     let mut stamp = String::with_capacity(32);
-    drop(write!(stamp, "{time:.9}"));
+    let _ = write!(stamp, "{time:.9}");
     into.extend_from_slice(stamp.as_bytes());
     into.extend_from_slice(b"\"}\n");
 }
