@@ -1,1 +1,115 @@
-//! stub
+//! Documents and folders on disk. Readers take no lock: a document is whole or absent, because
+//! every change to one is a rename.
+
+use crate::EngineError;
+use resource::document;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The document at `path`; `None` when it is absent or torn.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    document::decode(&std::fs::read(path).ok()?)
+}
+
+/// Commits a document in place of the one at `path`.
+pub(crate) fn replace<T: Serialize>(path: &Path, value: &T) -> Result<(), EngineError> {
+    let bytes = document::encode(value).map_err(io::Error::from).map_err(EngineError::file("encode", path))?;
+    sys::file::replace(path, &bytes).map_err(EngineError::file("write", path))
+}
+
+/// Makes a folder, and those above it, for our eyes only.
+pub(crate) fn make_folder(path: &Path) -> Result<(), EngineError> {
+    sys::file::create_private_folder(path).map_err(EngineError::file("make folder", path))
+}
+
+/// Names of the entries of a folder, unsorted; nothing when there is no such folder. Entries whose
+/// names are not UTF-8 are not ours.
+pub(crate) fn entries(path: &Path) -> Result<Vec<String>, EngineError> {
+    let folder = match std::fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        other => other.map_err(EngineError::file("list", path))?,
+    };
+    let mut names = vec![];
+    for entry in folder {
+        let entry = entry.map_err(EngineError::file("list", path))?;
+        names.extend(entry.file_name().into_string().ok());
+    }
+    Ok(names)
+}
+
+/// Removes a file; one that is gone is fine.
+pub(crate) fn remove_file(path: &Path) -> Result<(), EngineError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EngineError::file("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder with all that is in it; one that is gone is fine.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), EngineError> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EngineError::file("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder in one step for everybody who looks: it is renamed into `tmp` first, then
+/// unlinked. What a crash leaves in `tmp` is swept with the rest of it.
+pub(crate) fn retire_folder(path: &Path, tmp: &Path) -> Result<(), EngineError> {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let aside = tmp.join(format!("gone.{}.{count}", std::process::id()));
+    let rename = || match std::fs::rename(path, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => {
+            sys::file::create_private_folder(tmp)?;
+            std::fs::rename(path, &aside)
+        }
+        other => other,
+    };
+    match rename() {
+        Ok(()) => remove_folder(&aside),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(EngineError::file("remove", path)(error)),
+    }
+}
+
+/// 64 random hexadecimal digits.
+pub(crate) fn random_id() -> Result<String, EngineError> {
+    use std::fmt::Write as _;
+    use std::io::Read as _;
+    let path = PathBuf::from("/dev/urandom");
+    let mut bytes = [0; 32];
+    let mut read = || std::fs::File::open(&path)?.read_exact(&mut bytes);
+    read().map_err(EngineError::file("read", &path))?;
+    let mut text = String::with_capacity(64);
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_retired_even_when_tmp_is_missing() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, tmp) = (root.path().join("a"), root.path().join("tmp"));
+        std::fs::create_dir_all(folder.join("b")).unwrap();
+        retire_folder(&folder, &tmp).unwrap();
+        assert!(!folder.exists());
+        assert_eq!(entries(&tmp).unwrap(), Vec::<String>::new());
+        retire_folder(&folder, &tmp).unwrap();
+    }
+
+    #[test]
+    fn ids_are_64_hexadecimal_digits_and_differ() {
+        let (one, two) = (random_id().unwrap(), random_id().unwrap());
+        assert!(one.len() == 64 && one.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_ne!(one, two);
+    }
+}

@@ -1,16 +1,20 @@
 //! The engine as a value: its roots, what it keeps open, and the role of the supervisor.
 
-use crate::EngineError;
-use resource::{PodName, Roots};
-use std::collections::HashMap;
+use crate::pull::PullEvent;
+use crate::{EngineError, disk};
+use registry::Registry;
+use resource::{Digest, Image, ImageConfig, ImageNeed, PodName, Reference, Roots};
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
-use store::Store;
+use store::{Collected, Store};
 
 /// Plays the supervisor when this process was started as one, and returns its exit code; `None` in
 /// every other process. To be called first in `main`, before any thread exists.
 pub fn hidden_role() -> Option<ExitCode> {
-    todo!()
+    let mut arguments = std::env::args_os().skip(1);
+    (arguments.next()? == supervisor::ROLE).then(|| supervisor::serve(arguments))
 }
 
 /// An open engine. Cloning is cheap; clones share what is open.
@@ -19,9 +23,20 @@ pub struct Engine {
     pub(crate) inner: Arc<Inner>,
 }
 
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Engine").field("roots", &self.inner.roots).finish_non_exhaustive()
+    }
+}
+
 pub(crate) struct Inner {
     pub(crate) roots: Roots,
-    pub(crate) store: OnceLock<Store>,
+    store: Store,
+    /// Read from its files by the first pull.
+    registry: tokio::sync::OnceCell<Registry>,
+    /// One conversation with the kernel, opened by the first act on a network.
+    netlink: OnceLock<network::Netlink>,
+    /// One connection per pod, kept while it is good.
     pub(crate) clients: tokio::sync::Mutex<HashMap<PodName, Arc<supervisor::Client>>>,
 }
 
@@ -30,10 +45,17 @@ impl Engine {
     /// stays untouched by looking at it.
     ///
     /// # Errors
-    /// [`EngineError::Format`] when the store was written by a newer program.
+    /// [`EngineError::Store`] when the store was written by a newer program.
     pub fn open(roots: Roots) -> Result<Self, EngineError> {
-        let _ = roots;
-        todo!()
+        let store = Store::open(&roots)?;
+        let inner = Inner {
+            roots,
+            store,
+            registry: tokio::sync::OnceCell::new(),
+            netlink: OnceLock::new(),
+            clients: tokio::sync::Mutex::new(HashMap::new()),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Where it keeps everything.
@@ -41,11 +63,74 @@ impl Engine {
         &self.inner.roots
     }
 
-    /// Its images, layers and volumes; makes the store's folders when they are missing.
+    /// Its images, layers and volumes.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Pulls an image, whatever is here; layers that are here are not fetched again.
     ///
     /// # Errors
-    /// What [`Store::open`] says.
-    pub fn store(&self) -> Result<&Store, EngineError> {
-        todo!()
+    /// [`EngineError::Pull`].
+    pub async fn pull(&self, need: &ImageNeed, tell: &(dyn Fn(PullEvent) + Sync)) -> Result<Image, EngineError> {
+        let failed = |source| EngineError::Pull { reference: need.reference.clone(), source };
+        let registry = self.inner.registry.get_or_try_init(async || Registry::configured()).await?;
+        crate::pull::pull(self.store(), registry, need, tell).await.map_err(failed)
+    }
+
+    /// Makes an image of a root file system: a tar archive, compressed or not, or a folder. Blocks.
+    ///
+    /// # Errors
+    /// [`EngineError::File`] when `rootfs` cannot be read, [`EngineError::Store`].
+    pub fn import(&self, reference: &Reference, rootfs: &Path, config: &ImageConfig) -> Result<Image, EngineError> {
+        if !rootfs.is_dir() {
+            let file = std::fs::File::open(rootfs).map_err(EngineError::file("open", rootfs))?;
+            return Ok(self.store().import(reference, file, config)?);
+        }
+        let (reader, writer) = std::io::pipe().map_err(EngineError::file("read", rootfs))?;
+        let (imported, packed) = std::thread::scope(|scope| {
+            let packing = scope.spawn(move || {
+                let mut archive = tar::Builder::new(std::io::BufWriter::new(writer));
+                archive.follow_symlinks(false);
+                archive.append_dir_all(".", rootfs)?;
+                archive.into_inner()?.into_inner().map_err(std::io::IntoInnerError::into_error).map(drop)
+            });
+            let imported = self.store().import(reference, reader, config);
+            (imported, packing.join().unwrap_or_else(|_| Err(std::io::Error::other("the packing thread panicked"))))
+        });
+        // What the store says of an archive that ended early is only the echo of why it did.
+        match (imported, packed) {
+            (Err(error), Err(packing)) if packing.kind() == std::io::ErrorKind::BrokenPipe => Err(error.into()),
+            (_, Err(packing)) => Err(EngineError::file("read", rootfs)(packing)),
+            (imported, Ok(())) => Ok(imported?),
+        }
+    }
+
+    /// Removes layers and blobs that no image, pull or container needs.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub fn collect_garbage(&self) -> Result<Collected, EngineError> {
+        Ok(self.store().collect_garbage(|| self.layers_in_use())?)
+    }
+
+    /// Layers of all containers. A layer's path ends in its digest's digits and `tree`.
+    fn layers_in_use(&self) -> BTreeSet<Digest> {
+        let digest = |path: &std::path::PathBuf| {
+            let hex = path.parent()?.file_name()?.to_str()?;
+            Digest::parse(&format!("sha256:{hex}")).ok()
+        };
+        let pods = disk::entries(&self.roots().data.join("pods")).unwrap_or_default();
+        let containers = pods.into_iter().flat_map(|pod| self.containers(&PodName(pod)).unwrap_or_default());
+        containers.flat_map(|container| container.record.layers.iter().filter_map(digest).collect::<Vec<_>>()).collect()
+    }
+
+    /// The conversation with the kernel about links and addresses.
+    pub(crate) fn netlink(&self) -> Result<&network::Netlink, network::NetworkError> {
+        if let Some(netlink) = self.inner.netlink.get() {
+            return Ok(netlink);
+        }
+        let netlink = network::Netlink::open()?.owned_by(&self.roots().cgroup);
+        Ok(self.inner.netlink.get_or_init(|| netlink))
     }
 }

@@ -10,16 +10,6 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The store was written by a newer program.
-    #[error("`{path}` has format {found}; this program knows formats up to {known}: use a newer one")]
-    Format {
-        /// The format file.
-        path: PathBuf,
-        /// What it says.
-        found: String,
-        /// What we know.
-        known: u32,
-    },
     /// A file or folder of the engine could not be worked with.
     #[error("cannot {attempt} `{path}`")]
     File {
@@ -43,6 +33,18 @@ pub enum EngineError {
     /// The image store failed.
     #[error(transparent)]
     Store(#[from] store::StoreError),
+    /// The files that say where registries are make no sense.
+    #[error(transparent)]
+    Registries(#[from] registry::ConfigError),
+    /// An image could not be pulled.
+    #[error("cannot pull `{}`", reference.familiar())]
+    Pull {
+        /// The image.
+        reference: Reference,
+        /// The cause.
+        #[source]
+        source: crate::pull::PullError,
+    },
     /// An act on a network failed in the kernel.
     #[error("cannot {attempt} network `{network}`")]
     Network {
@@ -145,6 +147,35 @@ pub enum EngineError {
         /// What was asked for.
         driver: String,
     },
+    /// The volume's options are not understood.
+    #[error("volume `{volume}` asks for {options}; of mount options only `o: bind` with a `device` is known here")]
+    VolumeOptions {
+        /// The volume.
+        volume: VolumeName,
+        /// What was asked for.
+        options: String,
+    },
+    /// The folder inside a volume that a mount names does not exist there.
+    #[error("volume `{volume}` has no folder `{subpath}`, which container `{container}` mounts")]
+    VolumeSubpath {
+        /// The volume.
+        volume: VolumeName,
+        /// The folder.
+        subpath: String,
+        /// The container.
+        container: ContainerName,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A pod that still has containers cannot be removed.
+    #[error("pod `{pod}` still has containers: {}", listed(containers))]
+    PodInUse {
+        /// The pod.
+        pod: PodName,
+        /// What is in it.
+        containers: Vec<ContainerName>,
+    },
     /// The container's process lives, so it cannot be removed.
     #[error("container `{0}` is running; stop it before removing it")]
     Runs(ContainerName),
@@ -176,37 +207,84 @@ pub enum EngineError {
         #[source]
         source: io::Error,
     },
+    /// The hardware address is none.
+    #[error("hardware address `{0}` is not of the form `02:42:ac:11:00:02`")]
+    BadHardware(String),
     /// The container did not start.
-    #[error("container `{container}` did not start: {message}")]
+    #[error("container `{container}` did not start: {}", failure.message)]
     Start {
         /// The container.
         container: ContainerName,
         /// Its service.
         service: String,
-        /// The supervisor's words.
-        message: String,
-        /// 127 program not found, 126 not executable, 125 everything else.
-        exit_code: i32,
+        /// What the supervisor says; its exit code is 127 (program not found), 126 (not executable) or
+        /// 125 (everything else).
+        failure: supervisor::Failure,
     },
-    /// The supervisor could not be reached or refused.
-    #[error("cannot {attempt} of pod `{pod}`")]
+    /// A process could not be run in a container.
+    #[error("cannot run `{program}` in container `{container}`: {}", failure.message)]
+    Exec {
+        /// The container.
+        container: ContainerName,
+        /// Its service.
+        service: String,
+        /// What was to be run.
+        program: String,
+        /// What the supervisor says.
+        failure: supervisor::Failure,
+    },
+    /// The supervisor refused something else.
+    #[error("cannot {attempt} container `{container}`: {}", failure.message)]
+    Refused {
+        /// `stop`, `pause`, …
+        attempt: &'static str,
+        /// The container.
+        container: ContainerName,
+        /// What the supervisor says.
+        failure: supervisor::Failure,
+    },
+    /// The supervisor could not be reached.
+    #[error("cannot {attempt} in pod `{pod}`")]
     Supervisor {
-        /// `stop container `shop-db-1``, …
+        /// `stop container shop-db-1`, …
         attempt: String,
         /// The pod.
         pod: PodName,
         /// The cause.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: supervisor::ClientError,
+    },
+    /// The supervisor did not end although nothing is left for it to do.
+    #[error("the supervisor of pod `{pod}` does not end")]
+    SupervisorStays {
+        /// The pod.
+        pod: PodName,
+    },
+    /// Leftovers of a pod could not be removed.
+    #[error("cannot remove the cgroups of pod `{pod}`")]
+    Cgroup {
+        /// The pod.
+        pod: PodName,
+        /// The cause.
+        #[source]
+        source: runtime::cgroup::CgroupError,
     },
 }
 
 impl EngineError {
-    /// The exit code that a failed start stands for: 127 program not found, 126 not executable, 125
+    /// The exit code that a failed start or exec stands for: 127 program not found, 126 not executable, 125
     /// every other reason. `None` for everything that is not a start.
     pub fn start_exit_code(&self) -> Option<i32> {
         match self {
-            Self::Start { exit_code, .. } => Some(*exit_code),
+            Self::Start { failure, .. } | Self::Exec { failure, .. } => Some(failure.exit_code),
+            _ => None,
+        }
+    }
+
+    /// What the supervisor says of an act it refused.
+    pub fn failure(&self) -> Option<&supervisor::Failure> {
+        match self {
+            Self::Start { failure, .. } | Self::Exec { failure, .. } | Self::Refused { failure, .. } => Some(failure),
             _ => None,
         }
     }

@@ -13,8 +13,8 @@
 //! A program that uses the engine begins its `main` with [`hidden_role`].
 
 mod addresses;
-mod attach;
 mod containers;
+mod create;
 mod disk;
 mod engine;
 mod error;
@@ -25,17 +25,22 @@ mod names;
 mod networks;
 mod observe;
 mod pods;
+mod ports;
+mod pull;
 pub mod resolve;
 mod sweep;
+#[cfg(test)]
+mod test_support;
 mod top;
 mod volumes;
 
-pub use attach::{ExecRequest, ExecSession, Stdio};
+pub use supervisor::{Event, EventKind, EventStream, Exec, ExecRequest, Failure, FailureKind, Stdio};
 pub use engine::{Engine, hidden_role};
 pub use error::EngineError;
 pub use lock::ProjectLock;
 pub use logs::{LogLine, LogQuery, LogStream};
 pub use observe::Scope;
 pub use pods::PodSummary;
-pub use store::Store;
+pub use pull::{PullError, PullEvent};
+pub use store::{Collected, Store, StoreError};
 pub use top::{ContainerProcesses, ProcessRow};

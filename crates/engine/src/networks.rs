@@ -1,6 +1,16 @@
-//! stub
-use crate::{Engine, EngineError};
-use resource::*;
+//! Networks: the document says what a network is, the bridge follows it.
+
+use crate::names::Owner;
+use crate::{Engine, EngineError, addresses, disk};
+use resource::{ContainerRecord, NetworkName, NetworkRecord, NetworkSpec, Subnet};
+use std::net::IpAddr;
+use sys::file::Lock;
+
+/// Driver option with the name of the bridge.
+const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+
+/// Driver option with the maximum transmission unit.
+const MTU: &str = "com.docker.network.driver.mtu";
 
 impl Engine {
     /// Makes a network with its bridge. One that is there is made sure to be up.
@@ -9,7 +19,62 @@ impl Engine {
     /// [`EngineError::NoNetwork`] for a missing external one, [`EngineError::SubnetTaken`],
     /// [`EngineError::Network`].
     pub fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkRecord, EngineError> {
-        todo!()
+        crate::names::check(&spec.name.0)?;
+        let _lock = self.networks_lock(true)?;
+        if let Some(record) = self.network(&spec.name) {
+            self.bring_up(&record)?;
+            return Ok(record);
+        }
+        if spec.external {
+            return Err(EngineError::NoNetwork(spec.name.clone()));
+        }
+        self.store().prepare()?;
+        let failed = |source| EngineError::Network { attempt: "set up", network: spec.name.clone(), source };
+        let folder = self.roots().network(&spec.name);
+        let pools = network::lock().map_err(EngineError::file("lock the address pools for", &folder))?;
+        let record = self.decide(spec)?;
+        disk::make_folder(&folder.join("leases"))?;
+        let made = disk::replace(&folder.join("network.json"), &record).and_then(|()| {
+            network::bridge_up(self.netlink().map_err(failed)?, &record).map_err(failed)
+        });
+        drop(pools);
+        if let Err(error) = made {
+            // What was made in part is found by the document, so that goes last.
+            drop(self.netlink().and_then(|netlink| network::bridge_down(netlink, &record)));
+            drop(disk::retire_folder(&folder, &self.roots().data.join("tmp")));
+            return Err(error);
+        }
+        Ok(record)
+    }
+
+    fn decide(&self, spec: &NetworkSpec) -> Result<NetworkRecord, EngineError> {
+        let failed = |source| EngineError::Network { attempt: "find addresses for", network: spec.name.clone(), source };
+        let others = self.networks();
+        for (subnet, _) in &spec.subnets {
+            let taken = |other: &&NetworkRecord| other.subnets.iter().any(|(taken, _)| taken.overlaps(subnet));
+            if let Some(other) = others.iter().find(taken) {
+                let (network, other) = (spec.name.clone(), other.spec.name.clone());
+                return Err(EngineError::SubnetTaken { network, subnet: *subnet, other });
+            }
+        }
+        let id = disk::random_id()?;
+        let taken: Vec<Subnet> =
+            others.iter().flat_map(|other| &other.subnets).map(|(subnet, _)| *subnet).collect();
+        let gateway = |subnet: Subnet, gateway: Option<IpAddr>| {
+            (subnet, gateway.unwrap_or_else(|| addresses::default_gateway(&subnet)))
+        };
+        let mut subnets: Vec<_> = spec.subnets.iter().map(|(subnet, address)| gateway(*subnet, *address)).collect();
+        if subnets.iter().all(|(subnet, _)| subnet.address.is_ipv6()) {
+            let netlink = self.netlink().map_err(failed)?;
+            subnets.insert(0, gateway(network::choose_subnet(netlink, &taken).map_err(failed)?, None));
+        }
+        if spec.ipv6 && subnets.iter().all(|(subnet, _)| subnet.address.is_ipv4()) {
+            subnets.push(gateway(network::choose_subnet_v6(&id, &taken), None));
+        }
+        subnets.sort_by_key(|(subnet, _)| subnet.address.is_ipv6());
+        let bridge = spec.options.get(BRIDGE_NAME).cloned().unwrap_or_else(|| network::bridge_name(&id));
+        let mtu = spec.options.get(MTU).and_then(|text| text.parse().ok()).unwrap_or(1500);
+        Ok(NetworkRecord { bridge, id, spec: spec.clone(), created: jiff::Timestamp::now(), subnets, mtu })
     }
 
     /// Removes a network and its bridge. One that is gone is no error.
@@ -17,16 +82,79 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NetworkInUse`] while containers are on it.
     pub fn remove_network(&self, name: &NetworkName) -> Result<(), EngineError> {
-        todo!()
+        crate::names::check(&name.0)?;
+        let folder = self.roots().network(name);
+        if !folder.exists() {
+            return Ok(());
+        }
+        let _lock = self.networks_lock(true)?;
+        let containers = self.living_claimants(&folder.join("leases"))?;
+        if !containers.is_empty() {
+            return Err(EngineError::NetworkInUse { network: name.clone(), containers });
+        }
+        if let Some(record) = self.network(name) {
+            let failed = |source| EngineError::Network { attempt: "remove", network: name.clone(), source };
+            network::bridge_down(self.netlink().map_err(failed)?, &record).map_err(failed)?;
+        }
+        disk::retire_folder(&folder, &self.roots().data.join("tmp"))
+    }
+
+    /// Containers, made or in the making, whose claims are in this folder.
+    pub(crate) fn living_claimants(
+        &self,
+        folder: &std::path::Path,
+    ) -> Result<Vec<resource::ContainerName>, EngineError> {
+        let mut names = std::collections::BTreeSet::new();
+        for entry in disk::entries(folder)? {
+            let Some(owner) = Owner::of(&folder.join(entry)).filter(|owner| owner.lives(self.roots())) else { continue };
+            let document = self.roots().container(&owner.pod, &owner.id).join("container.json");
+            let name = disk::read::<ContainerRecord>(&document).map(|record| record.spec.name);
+            names.insert(name.unwrap_or_else(|| owner.id.short().into()));
+        }
+        Ok(names.into_iter().collect())
     }
 
     /// The network with this name.
     pub fn network(&self, name: &NetworkName) -> Option<NetworkRecord> {
-        todo!()
+        crate::names::check(&name.0).ok()?;
+        disk::read(&self.roots().network(name).join("network.json"))
     }
 
-    /// All networks.
+    /// All networks, sorted by name.
     pub fn networks(&self) -> Vec<NetworkRecord> {
-        todo!()
+        let names = disk::entries(&self.roots().data.join("networks")).unwrap_or_default();
+        let mut records: Vec<_> = names.into_iter().filter_map(|name| self.network(&NetworkName(name))).collect();
+        records.sort_by(|one, other| one.spec.name.cmp(&other.spec.name));
+        records
+    }
+
+    /// Makes sure that a container's networks are up: after a reboot their bridges are gone.
+    pub(crate) fn bring_up_networks(&self, record: &ContainerRecord) -> Result<(), EngineError> {
+        for endpoint in record.endpoints.iter().filter(|endpoint| !network::bridge_exists(&endpoint.bridge)) {
+            let name = &endpoint.spec.network;
+            let _lock = self.networks_lock(true)?;
+            let network = self.network(name).ok_or_else(|| EngineError::NoNetwork(name.clone()))?;
+            if !network::bridge_exists(&network.bridge) {
+                self.bring_up(&network)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn bring_up(&self, record: &NetworkRecord) -> Result<(), EngineError> {
+        let failed = |source| EngineError::Network { attempt: "set up", network: record.spec.name.clone(), source };
+        network::bridge_up(self.netlink().map_err(failed)?, record).map_err(failed)
+    }
+
+    /// Held alone while a network is made or removed, shared while addresses of one are leased.
+    pub(crate) fn networks_lock(&self, alone: bool) -> Result<Lock, EngineError> {
+        self.run_lock("networks.lock", alone)
+    }
+
+    pub(crate) fn run_lock(&self, name: &str, alone: bool) -> Result<Lock, EngineError> {
+        disk::make_folder(&self.roots().run)?;
+        let path = self.roots().run.join(name);
+        let lock = if alone { Lock::exclusive(&path) } else { Lock::shared(&path) };
+        lock.map_err(EngineError::file("lock", &path))
     }
 }

@@ -1,6 +1,15 @@
-//! stub
-use crate::{Engine, EngineError};
-use resource::{NetworkName, Observed, Platform, PodName, Reference, VolumeName};
+//! What is there: one pass over a pod's documents, checked against the kernel. Takes no lock and
+//! writes nothing, so it may run at any time beside anything.
+
+use crate::names::Owner;
+use crate::{Engine, EngineError, disk};
+use resource::{
+    ContainerId, ContainerName, ContainerRecord, ContainerState, ExitStatus, Mount, NetworkName, NetworkRecord, Observed,
+    ObservedContainer, ObservedNetwork, ObservedVolume, Platform, PodName, ProcessIdentity, Reference, Roots, Status,
+    VolumeName, VolumeRecord,
+};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What a question about a pod is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,12 +26,258 @@ pub struct Scope {
     pub images: Vec<(Reference, Option<Platform>)>,
 }
 
+impl Scope {
+    /// The pod and what carries the label.
+    pub fn of(pod: PodName, label: Option<(String, String)>) -> Self {
+        Self { pod, label, networks: vec![], volumes: vec![], images: vec![] }
+    }
+}
+
 impl Engine {
     /// What is there, checked against the kernel. Takes no lock and writes nothing.
     ///
     /// # Errors
     /// [`EngineError::File`] when a folder cannot be read (for want of privilege, say).
     pub fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
-        todo!()
+        let containers = self.containers(&scope.pod)?;
+        let find = |(reference, platform): &(Reference, Option<Platform>)| {
+            self.store().image(reference, platform.as_ref())
+        };
+        Ok(Observed {
+            pod: self.pod(&scope.pod),
+            networks: self.networks_in(scope)?,
+            volumes: self.volumes_in(scope)?,
+            images: scope.images.iter().filter_map(find).collect(),
+            containers,
+        })
+    }
+
+    /// The containers of a pod, sorted by name.
+    ///
+    /// # Errors
+    /// [`EngineError::File`] when the folder cannot be read.
+    pub fn containers(&self, pod: &PodName) -> Result<Vec<ObservedContainer>, EngineError> {
+        let roots = self.roots();
+        let mut containers: Vec<_> = disk::entries(&roots.pod(pod).join("containers"))?
+            .into_iter()
+            .filter_map(|id| observe_container(roots, pod, &ContainerId(id)))
+            .collect();
+        containers.sort_by(|one, other| one.record.spec.name.cmp(&other.record.spec.name));
+        Ok(containers)
+    }
+
+    fn networks_in(&self, scope: &Scope) -> Result<Vec<ObservedNetwork>, EngineError> {
+        let roots = self.roots();
+        let named: BTreeSet<_> = scope.networks.iter().map(|name| name.0.as_str()).collect();
+        let mut networks = vec![];
+        for name in disk::entries(&roots.data.join("networks"))? {
+            let folder = roots.data.join("networks").join(&name);
+            let Some(record) = disk::read::<NetworkRecord>(&folder.join("network.json")) else { continue };
+            if !named.contains(name.as_str()) && !carries(&record.spec.labels, scope.label.as_ref()) {
+                continue;
+            }
+            let used_by_others = self.claimants(&folder.join("leases"), Some(&scope.pod))?;
+            networks.push(ObservedNetwork { up: network::bridge_exists(&record.bridge), record, used_by_others });
+        }
+        networks.sort_by(|one, other| one.record.spec.name.cmp(&other.record.spec.name));
+        Ok(networks)
+    }
+
+    fn volumes_in(&self, scope: &Scope) -> Result<Vec<ObservedVolume>, EngineError> {
+        let roots = self.roots();
+        let named: BTreeSet<_> = scope.volumes.iter().map(|name| name.0.as_str()).collect();
+        let mut volumes = vec![];
+        for name in disk::entries(&roots.data.join("volumes"))? {
+            let wanted = named.contains(name.as_str());
+            // Volumes without a name carry no labels; there may be very many.
+            if !wanted && (scope.label.is_none() || is_anonymous(&name)) {
+                continue;
+            }
+            let folder = roots.data.join("volumes").join(&name);
+            let Some(record) = disk::read::<VolumeRecord>(&folder.join("volume.json")) else { continue };
+            if wanted || carries(&record.spec.labels, scope.label.as_ref()) {
+                volumes.push(ObservedVolume { record, used_by: self.claimants(&folder.join("users"), None)? });
+            }
+        }
+        volumes.sort_by(|one, other| one.record.spec.name.cmp(&other.record.spec.name));
+        Ok(volumes)
+    }
+
+    /// Names of the containers whose claims are in this folder, but those of one pod, sorted.
+    pub(crate) fn claimants(
+        &self,
+        folder: &std::path::Path,
+        except: Option<&PodName>,
+    ) -> Result<Vec<ContainerName>, EngineError> {
+        let mut names = BTreeSet::new();
+        for entry in disk::entries(folder)? {
+            let Some(owner) = Owner::of(&folder.join(entry)) else { continue };
+            if Some(&owner.pod) == except {
+                continue;
+            }
+            let path = self.roots().container(&owner.pod, &owner.id).join("container.json");
+            if let Some(record) = disk::read::<ContainerRecord>(&path) {
+                names.insert(record.spec.name);
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+}
+
+fn carries(labels: &resource::Labels, wanted: Option<&(String, String)>) -> bool {
+    wanted.is_some_and(|(key, value)| labels.get(key) == Some(value))
+}
+
+fn is_anonymous(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The volumes that a container mounts.
+pub(crate) fn volumes_of(record: &ContainerRecord) -> impl Iterator<Item = (&VolumeName, bool)> {
+    record.mounts.iter().filter_map(|mount| match mount {
+        Mount::Bind { volume: Some(volume), anonymous, .. } => Some((volume, *anonymous)),
+        _ => None,
+    })
+}
+
+/// A container and its checked state; `None` when its document is absent or torn.
+pub(crate) fn observe_container(roots: &Roots, pod: &PodName, id: &ContainerId) -> Option<ObservedContainer> {
+    let record: ContainerRecord = disk::read(&roots.container(pod, id).join("container.json"))?;
+    let state = checked_state(roots, &record);
+    Some(ObservedContainer { record, state })
+}
+
+/// The state document, or what is true instead when the process it names is gone and nobody has
+/// written that down: its supervisor died too.
+pub(crate) fn checked_state(roots: &Roots, record: &ContainerRecord) -> ContainerState {
+    let path = roots.state(&record.spec.pod, &record.id);
+    let socket = roots.pod_run(&record.spec.pod).join("supervisor.sock");
+    // A living supervisor is about to write what just happened; a few looks bridge that moment.
+    for _ in 0..10 {
+        let Some(state) = disk::read::<ContainerState>(&path) else { return ContainerState::default() };
+        match state.process {
+            Some(process) if matches!(state.status, Status::Running | Status::Paused) && !lives(process) => {
+                if !socket.exists() {
+                    return orphaned(state, record);
+                }
+                std::thread::sleep(Duration::from_micros(500));
+            }
+            _ => return state,
+        }
+    }
+    disk::read(&path).map_or_else(ContainerState::default, |state| orphaned(state, record))
+}
+
+/// What became of a container whose process ended unseen: its end counts as a failure, and the
+/// supervisor that adopts it will restart it or not by that.
+fn orphaned(state: ContainerState, record: &ContainerRecord) -> ContainerState {
+    let again = !state.stopped_by_hand && record.spec.restart.restarts_after(None, state.restart_count);
+    let status = if again { Status::Restarting } else { Status::Exited };
+    ContainerState { status, process: None, exit: Some(ExitStatus::Unknown), health: None, ports: vec![], ..state }
+}
+
+/// Whether this very process lives: neither gone, nor a zombie, nor another with its number.
+pub(crate) fn lives(process: ProcessIdentity) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
+    start_of(&text) == Some(process.start_time)
+}
+
+/// Start time out of /proc/PID/stat, in clock ticks since boot; `None` for a process that has ended.
+fn start_of(stat: &str) -> Option<u64> {
+    // The program's name is in brackets and may hold spaces and brackets of its own.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X" | "x") { None } else { fields.nth(18)?.parse().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resource::{Digest, Process, RestartPolicy};
+
+    const STAT: &str = "42 (a ) b) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 10 18446744073709551615";
+
+    #[test]
+    fn the_start_time_is_found_whatever_the_name() {
+        assert_eq!(start_of(STAT), Some(12345));
+        assert_eq!(start_of(&STAT.replace(") S", ") Z")), None);
+        assert_eq!(start_of(""), None);
+    }
+
+    fn own_process() -> ProcessIdentity {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        ProcessIdentity { pid, start_time: start_of(&stat).unwrap() }
+    }
+
+    #[test]
+    fn a_reused_number_is_not_the_process() {
+        let process = own_process();
+        assert!(lives(process));
+        assert!(!lives(ProcessIdentity { start_time: process.start_time + 1, ..process }));
+    }
+
+    fn record(restart: RestartPolicy) -> ContainerRecord {
+        let digest = Digest::of_sha256(&[1; 32]);
+        let mut spec = crate::test_support::container_spec("pod", "web");
+        spec.restart = restart;
+        ContainerRecord {
+            id: ContainerId("a".repeat(64)),
+            spec,
+            created: resource::Timestamp::UNIX_EPOCH,
+            image: digest.clone(),
+            manifest: digest,
+            layers: vec![],
+            process: Process {
+                argv: vec!["x".to_owned()],
+                environment: vec![],
+                working_dir: "/".to_owned(),
+                uid: 0,
+                gid: 0,
+                groups: vec![],
+                tty: false,
+                stdin_open: false,
+                init: false,
+            },
+            mounts: vec![],
+            endpoints: vec![],
+            healthcheck: None,
+            stop_signal: 15,
+        }
+    }
+
+    fn put(engine: &Engine, record: &ContainerRecord, state: &ContainerState) {
+        let roots = engine.roots();
+        let folder = roots.container(&record.spec.pod, &record.id);
+        disk::make_folder(&folder).unwrap();
+        disk::replace(&folder.join("container.json"), record).unwrap();
+        disk::make_folder(&roots.container_run(&record.spec.pod, &record.id)).unwrap();
+        disk::replace(&roots.state(&record.spec.pod, &record.id), state).unwrap();
+    }
+
+    #[test]
+    fn a_state_whose_process_is_gone_is_corrected_but_not_rewritten() {
+        let root = tempfile::tempdir().unwrap();
+        let engine = Engine::open(Roots::below(root.path())).unwrap();
+        let scope = Scope::of("pod".into(), None);
+        assert_eq!(engine.observe(&scope).unwrap(), Observed::default());
+        assert!(std::fs::read_dir(root.path()).unwrap().next().is_none(), "looking writes nothing");
+
+        let alive = ContainerState { status: Status::Running, process: Some(own_process()), ..ContainerState::default() };
+        let dead = ProcessIdentity { start_time: 1, ..own_process() };
+        let dead = ContainerState { process: Some(dead), ..alive.clone() };
+        let seen = |policy, state: &ContainerState| {
+            let record = record(policy);
+            put(&engine, &record, state);
+            let observed = engine.observe(&scope).unwrap().containers.remove(0).state;
+            assert_eq!(disk::read::<ContainerState>(&engine.roots().state(&"pod".into(), &record.id)), Some(state.clone()));
+            (observed.status, observed.exit)
+        };
+        assert_eq!(seen(RestartPolicy::No, &alive), (Status::Running, None));
+        assert_eq!(seen(RestartPolicy::No, &dead), (Status::Exited, Some(ExitStatus::Unknown)));
+        assert_eq!(seen(RestartPolicy::Always, &dead), (Status::Restarting, Some(ExitStatus::Unknown)));
+        let by_hand = ContainerState { stopped_by_hand: true, ..dead };
+        assert_eq!(seen(RestartPolicy::Always, &by_hand), (Status::Exited, Some(ExitStatus::Unknown)));
     }
 }

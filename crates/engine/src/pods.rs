@@ -1,6 +1,12 @@
-//! stub
-use crate::{Engine, EngineError};
-use resource::*;
+//! Pods: the unit of life.
+
+use crate::{Engine, EngineError, disk};
+use resource::{Labels, ObservedContainer, PodName, PodRecord};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a supervisor that has nothing left to do may take to end.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A pod and its containers, for a list of all.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,21 +23,79 @@ impl Engine {
     /// # Errors
     /// [`EngineError::File`].
     pub fn create_pod(&self, name: &PodName, labels: &Labels) -> Result<PodRecord, EngineError> {
-        todo!()
+        crate::names::check(&name.0)?;
+        let record = match self.pod(name) {
+            Some(record) if record.labels == *labels => return Ok(record),
+            Some(record) => PodRecord { labels: labels.clone(), ..record },
+            None => {
+                self.store().prepare()?;
+                let (id, created) = (disk::random_id()?, jiff::Timestamp::now());
+                PodRecord { id, name: name.clone(), labels: labels.clone(), created }
+            }
+        };
+        let folder = self.roots().pod(name);
+        disk::make_folder(&folder.join("containers"))?;
+        disk::replace(&folder.join("pod.json"), &record)?;
+        Ok(record)
     }
 
     /// Removes the pod with everything that is left of it: logs, run-time folder, cgroups. Its
-    /// containers have to be gone. One that is gone is no error.
+    /// containers have to be gone, and the caller holds its lock. One that is gone is no error.
     ///
     /// # Errors
-    /// [`EngineError::File`].
+    /// [`EngineError::PodInUse`], [`EngineError::SupervisorStays`].
     pub async fn remove_pod(&self, name: &PodName) -> Result<(), EngineError> {
-        todo!()
+        crate::names::check(&name.0)?;
+        let containers = self.containers(name)?;
+        if !containers.is_empty() {
+            let containers = containers.into_iter().map(|container| container.record.spec.name).collect();
+            return Err(EngineError::PodInUse { pod: name.clone(), containers });
+        }
+        self.disconnect(name).await;
+        self.await_end_of_supervisor(name).await?;
+        let failed = |source| EngineError::Cgroup { pod: name.clone(), source };
+        runtime::cgroup::remove_pod(&self.roots().cgroup, &name.0).map_err(failed)?;
+        // Gone with the last pod, made again by the next; that somebody else is in it is no error.
+        drop(runtime::cgroup::remove_base(&self.roots().cgroup));
+        disk::retire_folder(&self.roots().pod(name), &self.roots().data.join("tmp"))?;
+        self.clear_run_folder(name)
+    }
+
+    /// Removes what is in the run-time folder of a pod but the lock's file, which is its holder's.
+    pub(crate) fn clear_run_folder(&self, name: &PodName) -> Result<(), EngineError> {
+        let folder = self.roots().pod_run(name);
+        for entry in disk::entries(&folder)?.into_iter().filter(|entry| entry != "project.lock") {
+            let path = folder.join(entry);
+            if path.is_dir() { disk::remove_folder(&path)? } else { disk::remove_file(&path)? }
+        }
+        // Only an empty folder goes, one without a lock.
+        drop(std::fs::remove_dir(&folder));
+        Ok(())
+    }
+
+    /// Waits until the supervisor, which holds its lock while it lives, has ended.
+    pub(crate) async fn await_end_of_supervisor(&self, name: &PodName) -> Result<(), EngineError> {
+        let path = self.roots().pod_run(name).join("supervisor.lock");
+        if try_lock(&path)? {
+            return Ok(());
+        }
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let waiting = path.clone();
+        // Not on the runtime's threads: those are waited for when it ends, and this may stay for ever.
+        let spawned = std::thread::Builder::new().name("supervisor-end".to_owned()).spawn(move || {
+            drop(send.send(sys::file::Lock::exclusive(&waiting).map(drop)));
+        });
+        spawned.map_err(EngineError::file("wait for", &path))?;
+        match tokio::time::timeout(FAREWELL, receive).await {
+            Ok(Ok(locked)) => locked.map_err(EngineError::file("lock", &path)),
+            _ => Err(EngineError::SupervisorStays { pod: name.clone() }),
+        }
     }
 
     /// The pod with this name.
     pub fn pod(&self, name: &PodName) -> Option<PodRecord> {
-        todo!()
+        crate::names::check(&name.0).ok()?;
+        disk::read(&self.roots().pod(name).join("pod.json"))
     }
 
     /// All pods, sorted by name.
@@ -39,6 +103,22 @@ impl Engine {
     /// # Errors
     /// [`EngineError::File`] when the folder of the pods cannot be read.
     pub fn pods(&self) -> Result<Vec<PodSummary>, EngineError> {
-        todo!()
+        let mut pods = vec![];
+        for name in disk::entries(&self.roots().data.join("pods"))? {
+            if let Some(record) = self.pod(&PodName(name)) {
+                let containers = self.containers(&record.name)?;
+                pods.push(PodSummary { record, containers });
+            }
+        }
+        pods.sort_by(|one, other| one.record.name.cmp(&other.record.name));
+        Ok(pods)
     }
+}
+
+/// Whether nobody holds the lock; a file that is not there is nobody's, and is not made.
+fn try_lock(path: &Path) -> Result<bool, EngineError> {
+    if !path.exists() {
+        return Ok(true);
+    }
+    Ok(sys::file::Lock::try_exclusive(path).map_err(EngineError::file("lock", path))?.is_some())
 }

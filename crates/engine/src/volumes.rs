@@ -1,6 +1,8 @@
-//! stub
+//! Volumes: kept by the store; the engine says who may make and remove them.
+
 use crate::{Engine, EngineError};
-use resource::*;
+use resource::{VolumeName, VolumeRecord, VolumeSpec};
+use sys::file::Lock;
 
 impl Engine {
     /// Makes a named volume; one that is there stays as it is.
@@ -8,7 +10,18 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NoVolume`] for a missing external one, [`EngineError::VolumeDriver`].
     pub fn create_volume(&self, spec: &VolumeSpec) -> Result<VolumeRecord, EngineError> {
-        todo!()
+        if let Some(record) = self.volume(&spec.name) {
+            return Ok(record);
+        }
+        if spec.external {
+            return Err(EngineError::NoVolume(spec.name.clone()));
+        }
+        if !matches!(spec.driver.as_str(), "" | "local") {
+            return Err(EngineError::VolumeDriver { volume: spec.name.clone(), driver: spec.driver.clone() });
+        }
+        self.store().prepare()?;
+        let _lock = self.volumes_lock(false)?;
+        Ok(self.store().create_volume(spec, false)?)
     }
 
     /// Removes a volume with its content. One that is gone is no error.
@@ -16,16 +29,33 @@ impl Engine {
     /// # Errors
     /// [`EngineError::VolumeInUse`] while containers mount it.
     pub fn remove_volume(&self, name: &VolumeName) -> Result<(), EngineError> {
-        todo!()
+        crate::names::check(&name.0)?;
+        let folder = self.roots().volume(name);
+        if !folder.exists() {
+            return Ok(());
+        }
+        let _lock = self.volumes_lock(true)?;
+        let containers = self.living_claimants(&folder.join("users"))?;
+        if !containers.is_empty() {
+            return Err(EngineError::VolumeInUse { volume: name.clone(), containers });
+        }
+        self.store().remove_volume(name)?;
+        Ok(())
     }
 
     /// The volume with this name.
     pub fn volume(&self, name: &VolumeName) -> Option<VolumeRecord> {
-        todo!()
+        crate::names::check(&name.0).ok()?;
+        self.store().volume(name)
     }
 
     /// All volumes, anonymous ones included.
     pub fn volumes(&self) -> Vec<VolumeRecord> {
-        todo!()
+        self.store().volumes()
+    }
+
+    /// Held alone while a volume is removed, shared while one is made or claimed.
+    pub(crate) fn volumes_lock(&self, alone: bool) -> Result<Lock, EngineError> {
+        self.run_lock("volumes.lock", alone)
     }
 }
