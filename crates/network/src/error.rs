@@ -62,7 +62,9 @@ impl NetworkError {
     pub fn raw_os_error(&self) -> Option<i32> {
         match self {
             Self::Kernel { source, .. } | Self::Unsupported { source, .. } => source.raw_os_error(),
-            Self::PoolExhausted | Self::NameTaken { .. } | Self::NoBridge { .. } | Self::Answer { .. } => None,
+            Self::PoolExhausted | Self::NameTaken { .. } | Self::NoBridge { .. } | Self::Answer { .. } => {
+                None
+            }
         }
     }
 }

@@ -3,5 +3,10 @@
 
 #![expect(unsafe_code, reason = "this crate is where it is allowed")]
 
+pub mod bpf;
+pub mod exe;
 pub mod file;
+pub mod mount;
+pub mod netlink;
+pub mod process;
 pub mod seccomp;

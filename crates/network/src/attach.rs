@@ -1,0 +1,145 @@
+//! Puts a container's namespace on a bridge.
+
+use crate::channel::Channel;
+use crate::link::{self, Link, Veth};
+use crate::wire::Messages;
+use crate::{Netlink, NetworkError, namespace, sysctl};
+use resource::{ContainerId, Endpoint, PodName};
+use rustix::io::Errno;
+use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Tries for a name of the host's end, each with another.
+const TRIES: usize = 8;
+
+/// The hardware address for an IPv4 address: `02:42:` and the address, as Docker long did it, so that
+/// neighbours' caches stay right when the address goes to another container.
+pub fn hardware_address(address: Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = address.octets();
+    [0x02, 0x42, a, b, c, d]
+}
+
+/// Puts a container's namespace on a bridge: interface, hardware address, addresses, default routes.
+/// `index` is the number of the endpoint. When this returns, packets pass in both directions.
+///
+/// # Errors
+/// The step that the kernel refused; nothing of the interface is left then.
+pub fn attach(
+    netlink: &Netlink,
+    namespace: BorrowedFd<'_>,
+    pod: &PodName,
+    container: &ContainerId,
+    index: usize,
+    endpoint: &Endpoint,
+) -> Result<(), NetworkError> {
+    let bridge = link::find(&netlink.channel, &endpoint.bridge)?.filter(|found| found.kind == "bridge");
+    let bridge = bridge.ok_or_else(|| NetworkError::NoBridge {
+        bridge: endpoint.bridge.clone(),
+        container: container.short().to_owned(),
+    })?;
+    let alias = format!("compose:{}:{}:{}", pod.0, container.short(), endpoint.interface);
+    let host = create(netlink, &bridge, namespace, container, index, endpoint, &alias)?;
+    configure(netlink, namespace, &host, endpoint).inspect_err(|_| {
+        let mut batch = Messages::default();
+        link::delete_link(&mut batch, host.index, &host.name);
+        // The first error is the one that counts; the pair dies with the namespace anyway.
+        drop(netlink.channel.tell(&mut batch));
+    })
+}
+
+fn create(
+    netlink: &Netlink,
+    bridge: &Link,
+    namespace: BorrowedFd<'_>,
+    container: &ContainerId,
+    index: usize,
+    endpoint: &Endpoint,
+    alias: &str,
+) -> Result<Link, NetworkError> {
+    let (mac, mtu) = (endpoint.mac, endpoint.mtu);
+    for attempt in 1.. {
+        let host = host_name(container, index);
+        let interface = endpoint.interface.as_str();
+        let mut batch = Messages::default();
+        link::create_veth(
+            &mut batch,
+            &Veth { host: &host, interface, mac, mtu, bridge: bridge.index, namespace },
+        );
+        link::configure_port(&mut batch, &host, alias, bridge.group == link::SILENT_GROUP);
+        link::set_up(&mut batch, 0, &host);
+        link::get_link(&mut batch, &host);
+        match link::tell_and_find(&netlink.channel, &mut batch) {
+            // The host's end of a dead container lingers until the kernel gets round to it. A name
+            // taken inside gives the same error, and stays taken.
+            Err(error) if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) && attempt < TRIES => {}
+            other => return other,
+        }
+    }
+    unreachable!("the loop returns in its last round")
+}
+
+/// Fifteen bytes: six digits of the container's id, the endpoint's number, something fresh.
+fn host_name(container: &ContainerId, index: usize) -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let digit = |number: u32| char::from_digit(number % 36, 36).unwrap_or('0');
+    let clock = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |time| time.subsec_nanos());
+    let mut fresh =
+        (clock >> 6) ^ COUNTER.fetch_add(0x9e37_79b1, Ordering::Relaxed) ^ std::process::id().rotate_left(11);
+    let mut name = format!("cv{}", container.0.get(..6).unwrap_or(&container.0));
+    name.push(digit(u32::try_from(index).unwrap_or(0)));
+    for _ in 0..6 {
+        name.push(digit(fresh));
+        fresh /= 36;
+    }
+    name
+}
+
+fn configure(
+    netlink: &Netlink,
+    namespace: BorrowedFd<'_>,
+    host: &Link,
+    endpoint: &Endpoint,
+) -> Result<(), NetworkError> {
+    let name = endpoint.interface.as_str();
+    namespace::within(namespace, || {
+        let inside = Channel::route()?;
+        if !endpoint.addresses.iter().any(|(address, _)| address.is_ipv6()) {
+            sysctl::without_ipv6(name)?;
+        }
+        let mut batch = Messages::default();
+        link::notify_neighbours(&mut batch, host.peer, name);
+        for (address, prefix) in &endpoint.addresses {
+            link::add_address(&mut batch, host.peer, name, *address, *prefix);
+        }
+        link::set_up(&mut batch, host.peer, name);
+        if endpoint.default_route {
+            for gateway in &endpoint.gateways {
+                link::add_default_route(&mut batch, host.peer, name, *gateway);
+            }
+        }
+        batch.acknowledged();
+        inside.tell(&mut batch)?;
+        // Both ends have their carrier now, but the kernel acts on it some time later, and drops what
+        // comes before. Asking for the link makes it act now.
+        link::find(&netlink.channel, &host.name)?;
+        let mut batch = Messages::default();
+        link::set_hardware_address(&mut batch, host.peer, name, endpoint.mac);
+        inside.tell(batch.acknowledged())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_fit_and_never_repeat() {
+        let container = ContainerId("0123456789ab".repeat(5));
+        let names: std::collections::BTreeSet<_> = (0..1000).map(|_| host_name(&container, 3)).collect();
+        assert_eq!(names.len(), 1000);
+        assert!(names.iter().all(|name| name.len() == 15 && name.starts_with("cv0123453")));
+    }
+}

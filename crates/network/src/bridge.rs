@@ -1,0 +1,254 @@
+//! Bridges: one per network, with its addresses and its chains.
+//!
+//! What a network's chains say, in the words of `nft`:
+//! ```text
+//! BRIDGE-nat     postrouting   out by another interface: masquerade the network's addresses
+//!                              onto the bridge: masquerade what comes from 127.0.0.0/8, and redirected
+//!                              connections of the network's own (a container reaching a published port)
+//! BRIDGE-filter  forward       onto the bridge from elsewhere: only answers and published ports;
+//!                              of an internal network: nothing in, nothing out
+//! BRIDGE-guard   prerouting    nothing from or to 127.0.0.0/8 comes in by the bridge: containers do not
+//!                              reach what listens on the host's loopback, although route_localnet is on
+//! ```
+
+use crate::channel::Channel;
+use crate::rule::{End, Rule};
+use crate::table::{self, Chain, Family, Hook};
+use crate::wire::Messages;
+use crate::{Netlink, NetworkError, link, sysctl};
+use resource::{NetworkName, NetworkRecord, Subnet};
+use rustix::io::Errno;
+use std::net::{IpAddr, Ipv4Addr};
+
+const LOOPBACK: Subnet = Subnet { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 };
+/// Driver option: containers of the network may talk to one another; on by default.
+const BETWEEN_CONTAINERS: &str = "com.docker.network.bridge.enable_icc";
+/// Driver option: what leaves goes out under the host's address; on by default.
+const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+
+/// The bridge name of a network whose options name none: `cb-` and twelve digits of its id.
+pub fn bridge_name(id: &str) -> String {
+    format!("cb-{}", id.get(..12).unwrap_or(id))
+}
+
+/// The gateway of a block: its first address after the network address.
+pub fn default_gateway(subnet: &Subnet) -> IpAddr {
+    match subnet.address {
+        IpAddr::V4(v4) => IpAddr::V4(u32::from(v4).wrapping_add(1).into()),
+        IpAddr::V6(v6) => IpAddr::V6(u128::from(v6).wrapping_add(1).into()),
+    }
+}
+
+/// What `host-gateway` means to containers of this network: the host's address on the bridge.
+pub fn gateway_for_host(record: &NetworkRecord) -> Option<IpAddr> {
+    let gateways = || record.subnets.iter().map(|(_, gateway)| *gateway);
+    gateways().find(IpAddr::is_ipv4).or_else(|| gateways().next())
+}
+
+/// Whether an interface of this name exists in the current namespace.
+pub fn bridge_exists(name: &str) -> bool {
+    nix::net::if_::if_nametoindex(name).is_ok()
+}
+
+/// Makes the network's bridge with its addresses and its chains, and switches forwarding on. Makes an
+/// existing one right.
+///
+/// # Errors
+/// The step that the kernel refused.
+pub fn bridge_up(netlink: &Netlink, record: &NetworkRecord) -> Result<(), NetworkError> {
+    bridges_up(netlink, std::slice::from_ref(record))
+}
+
+/// [`bridge_up`] for several networks, with one change of the packet filter.
+///
+/// # Errors
+/// The step that the kernel refused.
+pub fn bridges_up(netlink: &Netlink, records: &[NetworkRecord]) -> Result<(), NetworkError> {
+    for record in records {
+        make(netlink, record)?;
+    }
+    let routed = || records.iter().filter(|record| !record.spec.internal).flat_map(|record| &record.subnets);
+    if routed().any(|(subnet, _)| subnet.address.is_ipv4()) {
+        sysctl::forward_ipv4()?;
+    }
+    if routed().any(|(subnet, _)| subnet.address.is_ipv6()) {
+        sysctl::forward_ipv6()?;
+    }
+    let chains: Vec<_> = records.iter().flat_map(|record| chains(netlink, record)).collect();
+    if chains.is_empty() {
+        return Ok(());
+    }
+    table::replace(&Channel::netfilter()?, Family::Inet, &chains)
+}
+
+fn make(netlink: &Netlink, record: &NetworkRecord) -> Result<(), NetworkError> {
+    let name = &record.bridge;
+    let found = match link::find(&netlink.channel, name)? {
+        Some(found) if found.kind == "bridge" => found,
+        Some(_) => return Err(NetworkError::NameTaken { bridge: name.clone() }),
+        None => create(netlink, record)?,
+    };
+    let with_ipv6 = record.subnets.iter().any(|(subnet, _)| subnet.address.is_ipv6());
+    sysctl::bridge_ipv6(name, with_ipv6)?;
+    let ours = found.alias.is_empty() || found.alias.starts_with(PREFIX);
+    let alias = if ours { netlink.alias(&record.spec.name) } else { found.alias };
+    let mut batch = Messages::default();
+    link::configure_bridge(&mut batch, found.index, name, &alias, !record.spec.internal);
+    link::set_mtu(&mut batch, found.index, name, record.mtu);
+    for (subnet, gateway) in &record.subnets {
+        link::add_address(&mut batch, found.index, name, *gateway, subnet.prefix);
+    }
+    link::set_up(&mut batch, found.index, name);
+    batch.acknowledged();
+    netlink.channel.tell(&mut batch)
+}
+
+fn create(netlink: &Netlink, record: &NetworkRecord) -> Result<link::Link, NetworkError> {
+    let silent = record.spec.options.get(BETWEEN_CONTAINERS).is_some_and(|value| value == "false");
+    let group = if silent { link::SILENT_GROUP } else { 0 };
+    let mut batch = Messages::default();
+    // A bridge without an address of its own takes over those of its ports, and changes it as they go.
+    let mac = locally_administered(&record.id);
+    link::create_bridge(&mut batch, &record.bridge, mac, record.mtu, group);
+    link::get_link(&mut batch, &record.bridge);
+    match link::tell_and_find(&netlink.channel, &mut batch) {
+        // Somebody made it in between; what matters is set right below.
+        Err(error) if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) => {
+            let found = link::find(&netlink.channel, &record.bridge)?;
+            found
+                .filter(|link| link.kind == "bridge")
+                .ok_or(NetworkError::NameTaken { bridge: record.bridge.clone() })
+        }
+        other => other,
+    }
+}
+
+/// A hardware address made of the first digits of a network's id.
+fn locally_administered(id: &str) -> [u8; 6] {
+    let mut mac = [0x02, 0x42, 0, 0, 0, 0];
+    for (place, byte) in mac.iter_mut().skip(2).enumerate() {
+        *byte = id
+            .get(2 * place..2 * place + 2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .unwrap_or(0);
+    }
+    mac
+}
+
+/// The chains of one network.
+fn chains(netlink: &Netlink, record: &NetworkRecord) -> Vec<Chain> {
+    let bridge = record.bridge.as_str();
+    let chain = |suffix: &str, hook, rules| Chain {
+        name: format!("{bridge}-{suffix}"),
+        hook,
+        comment: netlink.alias(&record.spec.name),
+        rules,
+    };
+    if record.spec.internal {
+        let rules = vec![
+            Rule::default().to(bridge).not_from(bridge).drop(),
+            Rule::default().from(bridge).not_to(bridge).drop(),
+        ];
+        return vec![chain("filter", Hook::PASSING, rules)];
+    }
+    let loopback =
+        |end| Rule::default().from(bridge).family_of(LOOPBACK.address).subnet(end, &LOOPBACK).drop();
+    let entry = Rule::default().to(bridge).not_from(bridge).unexpected().not_redirected().drop();
+    vec![
+        chain("nat", Hook::LEAVING, masquerades(record)),
+        chain("filter", Hook::PASSING, vec![entry]),
+        chain("guard", Hook::FIRST, vec![loopback(End::Source), loopback(End::Destination)]),
+    ]
+}
+
+fn masquerades(record: &NetworkRecord) -> Vec<Rule> {
+    let bridge = record.bridge.as_str();
+    let outside = record.spec.options.get(MASQUERADE).is_none_or(|value| value != "false");
+    let mut rules = Vec::new();
+    for (subnet, _) in &record.subnets {
+        let own = |rule: Rule| rule.family_of(subnet.address).subnet(End::Source, subnet);
+        if outside {
+            rules.push(own(Rule::default().not_to(bridge)).masquerade());
+        }
+        rules.push(own(Rule::default().to(bridge)).redirected().masquerade());
+    }
+    let loopback = Rule::default().to(bridge).family_of(LOOPBACK.address).subnet(End::Source, &LOOPBACK);
+    rules.push(loopback.masquerade());
+    rules
+}
+
+/// Removes the network's bridge and chains, and the table with its last chain. What is gone already is
+/// no error; a bridge that was there before the network stays.
+///
+/// # Errors
+/// The step that the kernel refused.
+pub fn bridge_down(netlink: &Netlink, record: &NetworkRecord) -> Result<(), NetworkError> {
+    bridges_down(netlink, std::slice::from_ref(record))
+}
+
+/// [`bridge_down`] for several networks, with one change of the packet filter.
+///
+/// # Errors
+/// The step that the kernel refused.
+pub fn bridges_down(netlink: &Netlink, records: &[NetworkRecord]) -> Result<(), NetworkError> {
+    let ours = |name: &str| {
+        let bridge = name.rsplit_once('-').map_or(name, |(bridge, _)| bridge);
+        records.iter().any(|record| record.bridge == bridge) && !name.starts_with(crate::publish::PREFIX)
+    };
+    table::remove(&Channel::netfilter()?, |chain| ours(&chain.name))?;
+    let mut batch = Messages::default();
+    for record in records {
+        if let Some(found) = link::find(&netlink.channel, &record.bridge)?
+            && found.alias.starts_with(PREFIX)
+        {
+            link::delete_link(&mut batch, found.index, &found.name);
+        }
+    }
+    remove_links(netlink, &mut batch)
+}
+
+fn remove_links(netlink: &Netlink, batch: &mut Messages) -> Result<(), NetworkError> {
+    if batch.len() == 0 {
+        return Ok(());
+    }
+    match netlink.channel.tell(batch) {
+        Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(()),
+        other => other,
+    }
+}
+
+/// How the alias of everything of ours begins.
+const PREFIX: &str = "compose:";
+
+impl Netlink {
+    /// What a network's bridge and chains are marked with.
+    fn alias(&self, network: &NetworkName) -> String {
+        format!("{PREFIX}{}:{}", self.owner, network.0)
+    }
+}
+
+/// Finds and removes what is left of these networks (by name, see [`Netlink::owned_by`]) and pods (by
+/// the key given to [`crate::publish`]), with nothing else known of them. Returns names of what it removed.
+///
+/// # Errors
+/// The step that the kernel refused.
+pub fn sweep(
+    netlink: &Netlink,
+    networks: &[NetworkName],
+    pod_keys: &[&str],
+) -> Result<Vec<String>, NetworkError> {
+    let marks: Vec<_> = networks.iter().map(|network| netlink.alias(network)).collect();
+    let pods: Vec<_> = pod_keys.iter().flat_map(|key| crate::publish::chain_names(key)).collect();
+    let mut removed = table::remove(&Channel::netfilter()?, |chain| {
+        marks.contains(&chain.comment) || pods.contains(&chain.name)
+    })?;
+    let mut batch = Messages::default();
+    for found in
+        link::all(netlink)?.iter().filter(|found| found.kind == "bridge" && marks.contains(&found.alias))
+    {
+        link::delete_link(&mut batch, found.index, &found.name);
+        removed.push(found.name.clone());
+    }
+    remove_links(netlink, &mut batch)?;
+    Ok(removed)
+}

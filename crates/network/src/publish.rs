@@ -1,0 +1,71 @@
+//! Published ports: packets to the host's port go on to the container's, with the client's address
+//! kept.
+
+use crate::NetworkError;
+use crate::channel::Channel;
+use crate::rule::{End, Rule};
+use crate::table::{self, Chain, Family, Hook};
+use resource::Protocol;
+use std::net::IpAddr;
+
+/// How the name of every pod's chain begins.
+pub(crate) const PREFIX: &str = "pod-";
+
+/// One published port: packets to it go on to the target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PortRule {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Address of the host; `None` (or the unspecified one) is every address of the target's family.
+    pub host_ip: Option<IpAddr>,
+    /// Port of the host.
+    pub host_port: u16,
+    /// Address of the container, IPv4 or IPv6.
+    pub target_ip: IpAddr,
+    /// Port of the container.
+    pub target_port: u16,
+    /// Bridge the container is on; shown beside the rule.
+    pub bridge: String,
+}
+
+/// The two chains of a pod: for what arrives, and for what this host itself sends.
+pub(crate) fn chain_names(pod_key: &str) -> [String; 2] {
+    [format!("{PREFIX}{pod_key}-in"), format!("{PREFIX}{pod_key}-out")]
+}
+
+/// Publishes exactly these ports for a pod, in place of what it published before, in one step; none
+/// removes its chains. The key names the pod on this machine: put the engine's tag in it
+/// (`{Roots::cgroup}-{pod}`), so that two engines do not meet.
+///
+/// # Errors
+/// The step that the kernel refused; the rules from before hold then.
+pub fn publish(pod_key: &str, rules: &[PortRule]) -> Result<(), NetworkError> {
+    let channel = Channel::netfilter()?;
+    let names = chain_names(pod_key);
+    if rules.is_empty() {
+        return table::remove(&channel, |chain| names.contains(&chain.name)).map(drop);
+    }
+    let [arriving, sent] = names;
+    let chain =
+        |name, hook, rules| Chain { name, hook, comment: format!("published ports of {pod_key}"), rules };
+    // What is addressed to a loopback address comes from this host. A neighbour who sends such a thing
+    // must not get through, and would if it were redirected before the kernel sees where it goes.
+    let outside = rules.iter().filter(|rule| !rule.host_ip.is_some_and(|ip| ip.is_loopback()));
+    let chains = [
+        chain(arriving, Hook::ARRIVING, outside.filter_map(redirection).collect()),
+        chain(sent, Hook::SENT, rules.iter().filter_map(redirection).collect()),
+    ];
+    table::replace(&channel, Family::Inet, &chains)
+}
+
+/// The rule for one port; `None` where host and target are of two families, which no redirection joins.
+fn redirection(port: &PortRule) -> Option<Rule> {
+    let rule = Rule::default().family_of(port.target_ip);
+    let rule = match port.host_ip.filter(|ip| !ip.is_unspecified()) {
+        Some(ip) if ip.is_ipv4() != port.target_ip.is_ipv4() => return None,
+        Some(ip) => rule.address(End::Destination, ip),
+        None => rule.for_this_host(),
+    };
+    let rule = rule.port(port.protocol, End::Destination, port.host_port);
+    Some(rule.redirect(port.target_ip, port.target_port).commented(&port.bridge))
+}

@@ -1,0 +1,61 @@
+//! The kernel's network settings that netlink does not reach: files below /proc/sys/net, which show
+//! the calling thread's namespace.
+
+use crate::NetworkError;
+use crate::link::kernel_has_ipv6;
+use std::io;
+use std::path::Path;
+
+fn set(path: &str, value: &str) -> Result<(), NetworkError> {
+    std::fs::write(path, value).or_else(|source| {
+        // /proc/sys may be read-only here and right already.
+        let right = std::fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
+        if right { Ok(()) } else { Err(NetworkError::kernel(format!("set {path} to {value}"), source)) }
+    })
+}
+
+fn is(path: impl AsRef<Path>, value: &str) -> io::Result<bool> {
+    Ok(std::fs::read_to_string(path)?.trim() == value)
+}
+
+/// Has the host pass on IPv4 packets. Left alone when on: writing resets every interface's own setting.
+pub(crate) fn forward_ipv4() -> Result<(), NetworkError> {
+    let path = "/proc/sys/net/ipv4/ip_forward";
+    if is(path, "1").unwrap_or(false) { Ok(()) } else { set(path, "1") }
+}
+
+/// Has the host pass on IPv6 packets. Interfaces that live on router advertisements are told to go on
+/// heeding them, which a forwarding host otherwise stops.
+pub(crate) fn forward_ipv6() -> Result<(), NetworkError> {
+    let path = "/proc/sys/net/ipv6/conf/all/forwarding";
+    if !kernel_has_ipv6() || is(path, "1").unwrap_or(false) {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir("/proc/sys/net/ipv6/conf").into_iter().flatten().flatten() {
+        let advertised = entry.path().join("accept_ra");
+        if is(&advertised, "1").unwrap_or(false) {
+            // An interface that goes away meanwhile needs nothing.
+            drop(std::fs::write(&advertised, "2"));
+        }
+    }
+    set(path, "1")
+}
+
+/// A bridge with IPv6 heeds no router advertisements (a container could send some); one without has no
+/// IPv6 at all.
+pub(crate) fn bridge_ipv6(bridge: &str, wanted: bool) -> Result<(), NetworkError> {
+    if !kernel_has_ipv6() {
+        return Ok(());
+    }
+    let folder = format!("/proc/sys/net/ipv6/conf/{bridge}");
+    set(&format!("{folder}/disable_ipv6"), if wanted { "0" } else { "1" })?;
+    if wanted { set(&format!("{folder}/accept_ra"), "0") } else { Ok(()) }
+}
+
+/// An interface of the namespace the thread is in has no IPv6 at all.
+pub(crate) fn without_ipv6(interface: &str) -> Result<(), NetworkError> {
+    if !kernel_has_ipv6() {
+        return Ok(());
+    }
+    set(&format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"), "1")
+}
