@@ -6,7 +6,9 @@
 pub mod bpf;
 pub mod exe;
 pub mod file;
+pub mod init;
 pub mod mount;
 pub mod netlink;
+pub mod pidfd;
 pub mod process;
 pub mod seccomp;

@@ -1,0 +1,116 @@
+//! Processes by descriptor: which one it is, how it ended, signals by number.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+/// `struct pidfd_info` of linux/pidfd.h, its first published size.
+#[repr(C)]
+#[derive(Default)]
+struct Information {
+    mask: u64,
+    cgroup: u64,
+    /// pid, tgid, ppid, then four pairs of user and group ids.
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// `_IOWR(0xFF, 11, struct pidfd_info)`
+const PIDFD_GET_INFO: libc::Ioctl = 0xc040_ff0b_u32 as libc::Ioctl;
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+
+/// Opens a process, close-on-exec. Which one had this pid a moment ago is for the caller to check:
+/// [`start_time`] afterwards.
+///
+/// # Errors
+/// `ESRCH` when there is none.
+pub fn open(pid: i32) -> io::Result<OwnedFd> {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+}
+
+/// How a process that has ended did so, also when somebody else was its parent: exit code, 128 + N
+/// after signal N. `None` when it lives or the kernel does not tell (before Linux 6.15). The
+/// descriptor has to have been opened while the process lived.
+pub fn exit_code(pidfd: BorrowedFd<'_>) -> Option<i32> {
+    let mut information = Information { mask: PIDFD_INFO_EXIT, ..Information::default() };
+    // SAFETY: the request's number holds the structure's size, 64 bytes, which is that of
+    // `Information` (checked below); it lives through the call, which keeps no pointer to it.
+    let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut information) };
+    let told = done == 0 && information.mask & PIDFD_INFO_EXIT != 0;
+    told.then(|| {
+        let status = information.exit_code;
+        if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
+    })
+}
+
+const _: () = assert!(size_of::<Information>() == 64);
+
+/// Sends a signal by number, real-time ones included.
+///
+/// # Errors
+/// `ESRCH` when the process has ended.
+pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    let (information, flags) = (std::ptr::null::<libc::siginfo_t>(), 0);
+    // SAFETY: numbers and a null pointer, which asks for the information kill(2) would send.
+    let done = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, information, flags)
+    };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// When a process was started: clock ticks since boot, field 22 of /proc/PID/stat. `None` when there
+/// is no such process or it is a zombie.
+pub fn start_time(pid: i32) -> Option<u64> {
+    let mut text = String::new();
+    File::open(format!("/proc/{pid}/stat")).ok()?.read_to_string(&mut text).ok()?;
+    // The name, in parentheses, may hold anything; after its last parenthesis comes field 3.
+    let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// Closes every descriptor from `first` on that the process was started with.
+///
+/// Call it first in `main`, before anything has been opened: it does not ask who owns them.
+pub fn close_inherited(first: u32) {
+    let single = std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1);
+    if !single {
+        return;
+    }
+    // SAFETY: numbers only. The callers do this before they open anything, with one thread, so no
+    // owner of a descriptor exists yet in this program.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+    use std::process::Command;
+
+    #[test]
+    fn an_end_is_told_after_somebody_else_has_reaped() {
+        let mut child = Command::new("sh").args(["-c", "read line; exit 42"]);
+        let mut child = child.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let pidfd = open(child.id() as i32).unwrap();
+        assert!(start_time(child.id() as i32).is_some());
+        assert_eq!(exit_code(pidfd.as_fd()), None);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(exit_code(pidfd.as_fd()), Some(42));
+        assert_eq!(start_time(child.id() as i32), None);
+    }
+
+    #[test]
+    fn a_signal_by_number_ends_it() {
+        let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+        let pidfd = open(child.id() as i32).unwrap();
+        send_signal(pidfd.as_fd(), 40).unwrap();
+        child.wait().unwrap();
+        assert_eq!(exit_code(pidfd.as_fd()), Some(128 + 40));
+        assert!(send_signal(pidfd.as_fd(), 9).is_err());
+    }
+}
