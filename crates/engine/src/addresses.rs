@@ -113,8 +113,11 @@ pub(crate) fn parse_hardware(text: &str) -> Option<[u8; 6]> {
 }
 
 /// Names of the interfaces: those asked for, else the network's prefix (`eth`) and the lowest free number.
-pub(crate) fn interfaces<'a>(endpoints: impl Iterator<Item = (&'a EndpointSpec, &'a str)> + Clone) -> Vec<String> {
-    let mut used: BTreeSet<String> = endpoints.clone().filter_map(|(spec, _)| spec.interface.clone()).collect();
+pub(crate) fn interfaces<'a>(
+    endpoints: impl Iterator<Item = (&'a EndpointSpec, &'a str)> + Clone,
+) -> Vec<String> {
+    let mut used: BTreeSet<String> =
+        endpoints.clone().filter_map(|(spec, _)| spec.interface.clone()).collect();
     let mut name = |(spec, prefix): (&EndpointSpec, &str)| match &spec.interface {
         Some(name) => name.clone(),
         None => {
@@ -162,7 +165,10 @@ mod tests {
 
     fn first(record: &NetworkRecord, taken: &[&str], count: usize) -> Vec<String> {
         let taken = taken.iter().map(|text| text.parse().unwrap()).collect();
-        candidates(record, &record.subnets[0].0, &taken).take(count).map(|address| address.to_string()).collect()
+        candidates(record, &record.subnets[0].0, &taken)
+            .take(count)
+            .map(|address| address.to_string())
+            .collect()
     }
 
     #[test]

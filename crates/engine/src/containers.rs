@@ -33,7 +33,9 @@ impl Engine {
             return Err(error);
         }
         owner.release(&self.name_path(&old))?;
-        self.tell_supervisor(pod, id, "rename", |client, id| async move { client.renamed(&id).await }).await.map(drop)
+        self.tell_supervisor(pod, id, "rename", |client, id| async move { client.renamed(&id).await })
+            .await
+            .map(drop)
     }
 
     /// Removes a container that does not run, with all that was made for it; its anonymous volumes
@@ -41,22 +43,36 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Runs`] when its process lives.
-    pub async fn remove_container(&self, pod: &PodName, id: &ContainerId, volumes: bool) -> Result<(), EngineError> {
+    pub async fn remove_container(
+        &self,
+        pod: &PodName,
+        id: &ContainerId,
+        volumes: bool,
+    ) -> Result<(), EngineError> {
         if let Some(container) = observe_container(self.roots(), pod, id)
             && matches!(container.state.status, Status::Running | Status::Paused)
         {
             return Err(EngineError::Runs(container.record.spec.name));
         }
-        let forgotten =
-            self.tell_supervisor(pod, id, "remove", |client, id| async move { client.forget(&id).await }).await?;
+        let forgotten = self
+            .tell_supervisor(pod, id, "remove", |client, id| async move { client.forget(&id).await })
+            .await?;
         let (engine, pod, id) = (self.clone(), pod.clone(), id.clone());
         let remove = move || engine.remove_files(&pod, &id, volumes, forgotten);
-        tokio::task::spawn_blocking(remove).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        tokio::task::spawn_blocking(remove)
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     /// The rename of its folder is the moment at which the container is gone; what follows only makes
     /// room, and is stale if it does not happen.
-    fn remove_files(&self, pod: &PodName, id: &ContainerId, volumes: bool, forgotten: bool) -> Result<(), EngineError> {
+    fn remove_files(
+        &self,
+        pod: &PodName,
+        id: &ContainerId,
+        volumes: bool,
+        forgotten: bool,
+    ) -> Result<(), EngineError> {
         let roots = self.roots();
         let record = self.record(pod, id);
         let aside = roots.data.join("tmp").join(format!("gone.container.{id}"));
@@ -112,7 +128,9 @@ impl Engine {
             let leases = roots.network(&endpoint.spec.network).join("leases");
             paths.extend(endpoint.addresses.iter().map(|(address, _)| leases.join(address.to_string())));
         }
-        paths.extend(volumes_of(record).map(|(volume, _)| roots.volume(volume).join("users").join(&record.id.0)));
+        paths.extend(
+            volumes_of(record).map(|(volume, _)| roots.volume(volume).join("users").join(&record.id.0)),
+        );
         paths
     }
 

@@ -13,16 +13,14 @@
 use crate::names::{self, Owner};
 use crate::{Engine, EngineError, disk, resolve};
 use resource::{
-    ContainerId, ContainerName, ContainerRecord, ContainerSpec, IdentityShare, Image, Mount, NetworkMode, PodName,
-    VolumeName,
+    ContainerId, ContainerName, ContainerRecord, ContainerSpec, IdentityShare, Image, Mount, NetworkMode,
+    PodName, VolumeName,
 };
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 mod endpoints;
 mod sources;
-
-pub(crate) use sources::write_contents;
 
 impl Engine {
     /// Makes a container: resolves image and wishes to its document, leases its addresses, makes its
@@ -86,11 +84,17 @@ impl Engine {
         let mut taken_over = vec![];
         for (name, read_only) in &spec.volumes_from {
             let record = self.record_of(name).ok_or_else(|| EngineError::NoContainer(name.clone()))?;
-            taken_over.extend(record.mounts.iter().filter(|mount| self.outlives(mount)).map(|mount| (mount.clone(), *read_only)));
+            taken_over.extend(
+                record
+                    .mounts
+                    .iter()
+                    .filter(|mount| self.outlives(mount))
+                    .map(|mount| (mount.clone(), *read_only)),
+            );
         }
         let replaced = replaced.map_or(&[][..], |record| &record.mounts);
         let failed = |source| EngineError::Resolve { container: spec.name.clone(), source };
-        let mut planned = Planned {
+        let planned = Planned {
             spec,
             image,
             hostname: self.hostname(spec),
@@ -109,7 +113,8 @@ impl Engine {
 
     /// The host name that the container has of itself, unless it is its own short id.
     fn hostname(&self, spec: &ContainerSpec) -> Option<String> {
-        let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+        let host =
+            || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
         match (&spec.hostname, &spec.network_mode) {
             (Some(name), _) => Some(name.clone()),
             (None, NetworkMode::Container(name)) => {
@@ -163,7 +168,10 @@ impl Planned<'_> {
             .map_err(|source| EngineError::Resolve { container: self.spec.name.clone(), source })
     }
 
-    fn take(&mut self, id: &ContainerId) -> Result<(resource::Process, Vec<resolve::PlannedMount>), EngineError> {
+    fn take(
+        &mut self,
+        id: &ContainerId,
+    ) -> Result<(resource::Process, Vec<resolve::PlannedMount>), EngineError> {
         Ok((self.process(id.short())?, std::mem::take(&mut self.mounts)))
     }
 }
@@ -206,7 +214,8 @@ impl<'a> Draft<'a> {
             let path = draft.folder.join(name);
             let made = std::fs::DirBuilder::new().mode(0o755).create(&path);
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            made.and_then(|()| std::fs::set_permissions(&path, mode)).map_err(EngineError::file("make folder", &path))?;
+            made.and_then(|()| std::fs::set_permissions(&path, mode))
+                .map_err(EngineError::file("make folder", &path))?;
         }
         Ok(draft)
     }
@@ -215,7 +224,9 @@ impl<'a> Draft<'a> {
         let path = self.engine.roots().data.join("names").join(&self.spec.name.0);
         match self.owner.claim(self.engine.roots(), &path, 1)? {
             Ok(()) => self.undo.push(Undo::Release(path)),
-            Err(other) => return Err(EngineError::NameTaken { name: self.spec.name.clone(), pod: other.pod }),
+            Err(other) => {
+                return Err(EngineError::NameTaken { name: self.spec.name.clone(), pod: other.pod });
+            }
         }
         Ok(())
     }

@@ -16,7 +16,8 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
 
 /// Commits a document in place of the one at `path`.
 pub(crate) fn replace<T: Serialize>(path: &Path, value: &T) -> Result<(), EngineError> {
-    let bytes = document::encode(value).map_err(io::Error::from).map_err(EngineError::file("encode", path))?;
+    let bytes =
+        document::encode(value).map_err(io::Error::from).map_err(EngineError::file("encode", path))?;
     sys::file::replace(path, &bytes).map_err(EngineError::file("write", path))
 }
 
@@ -43,7 +44,9 @@ pub(crate) fn entries(path: &Path) -> Result<Vec<String>, EngineError> {
 /// Removes a file; one that is gone is fine.
 pub(crate) fn remove_file(path: &Path) -> Result<(), EngineError> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EngineError::file("remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(EngineError::file("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }
@@ -51,7 +54,9 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), EngineError> {
 /// Removes a folder with all that is in it; one that is gone is fine.
 pub(crate) fn remove_folder(path: &Path) -> Result<(), EngineError> {
     match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EngineError::file("remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(EngineError::file("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }

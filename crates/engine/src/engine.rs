@@ -72,7 +72,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Pull`].
-    pub async fn pull(&self, need: &ImageNeed, tell: &(dyn Fn(PullEvent) + Sync)) -> Result<Image, EngineError> {
+    pub async fn pull(
+        &self,
+        need: &ImageNeed,
+        tell: &(dyn Fn(PullEvent) + Sync),
+    ) -> Result<Image, EngineError> {
         let failed = |source| EngineError::Pull { reference: need.reference.clone(), source };
         let registry = self.inner.registry.get_or_try_init(async || Registry::configured()).await?;
         crate::pull::pull(self.store(), registry, need, tell).await.map_err(failed)
@@ -82,7 +86,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::File`] when `rootfs` cannot be read, [`EngineError::Store`].
-    pub fn import(&self, reference: &Reference, rootfs: &Path, config: &ImageConfig) -> Result<Image, EngineError> {
+    pub fn import(
+        &self,
+        reference: &Reference,
+        rootfs: &Path,
+        config: &ImageConfig,
+    ) -> Result<Image, EngineError> {
         if !rootfs.is_dir() {
             let file = std::fs::File::open(rootfs).map_err(EngineError::file("open", rootfs))?;
             return Ok(self.store().import(reference, file, config)?);
@@ -96,11 +105,16 @@ impl Engine {
                 archive.into_inner()?.into_inner().map_err(std::io::IntoInnerError::into_error).map(drop)
             });
             let imported = self.store().import(reference, reader, config);
-            (imported, packing.join().unwrap_or_else(|_| Err(std::io::Error::other("the packing thread panicked"))))
+            (
+                imported,
+                packing.join().unwrap_or_else(|_| Err(std::io::Error::other("the packing thread panicked"))),
+            )
         });
         // What the store says of an archive that ended early is only the echo of why it did.
         match (imported, packed) {
-            (Err(error), Err(packing)) if packing.kind() == std::io::ErrorKind::BrokenPipe => Err(error.into()),
+            (Err(error), Err(packing)) if packing.kind() == std::io::ErrorKind::BrokenPipe => {
+                Err(error.into())
+            }
             (_, Err(packing)) => Err(EngineError::file("read", rootfs)(packing)),
             (imported, Ok(())) => Ok(imported?),
         }
@@ -122,7 +136,9 @@ impl Engine {
         };
         let pods = disk::entries(&self.roots().data.join("pods")).unwrap_or_default();
         let containers = pods.into_iter().flat_map(|pod| self.containers(&PodName(pod)).unwrap_or_default());
-        containers.flat_map(|container| container.record.layers.iter().filter_map(digest).collect::<Vec<_>>()).collect()
+        containers
+            .flat_map(|container| container.record.layers.iter().filter_map(digest).collect::<Vec<_>>())
+            .collect()
     }
 
     /// The conversation with the kernel about links and addresses.

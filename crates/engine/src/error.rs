@@ -148,7 +148,9 @@ pub enum EngineError {
         driver: String,
     },
     /// The volume's options are not understood.
-    #[error("volume `{volume}` asks for {options}; of mount options only `o: bind` with a `device` is known here")]
+    #[error(
+        "volume `{volume}` asks for {options}; of mount options only `o: bind` with a `device` is known here"
+    )]
     VolumeOptions {
         /// The volume.
         volume: VolumeName,
@@ -211,18 +213,21 @@ pub enum EngineError {
     #[error("hardware address `{0}` is not of the form `02:42:ac:11:00:02`")]
     BadHardware(String),
     /// The container did not start.
-    #[error("container `{container}` did not start: {}", failure.message)]
+    #[error("container `{container}` did not start: {message}")]
     Start {
         /// The container.
         container: ContainerName,
         /// Its service.
         service: String,
-        /// What the supervisor says; its exit code is 127 (program not found), 126 (not executable) or
-        /// 125 (everything else).
-        failure: supervisor::Failure,
+        /// The supervisor's words.
+        message: String,
+        /// 127 program not found, 126 not executable, 125 everything else.
+        exit_code: i32,
+        /// What kind of failure.
+        kind: supervisor::FailureKind,
     },
     /// A process could not be run in a container.
-    #[error("cannot run `{program}` in container `{container}`: {}", failure.message)]
+    #[error("cannot run `{program}` in container `{container}`: {message}")]
     Exec {
         /// The container.
         container: ContainerName,
@@ -230,18 +235,24 @@ pub enum EngineError {
         service: String,
         /// What was to be run.
         program: String,
-        /// What the supervisor says.
-        failure: supervisor::Failure,
+        /// The supervisor's words.
+        message: String,
+        /// 127 program not found, 126 not executable, 125 everything else.
+        exit_code: i32,
+        /// What kind of failure.
+        kind: supervisor::FailureKind,
     },
     /// The supervisor refused something else.
-    #[error("cannot {attempt} container `{container}`: {}", failure.message)]
+    #[error("cannot {attempt} container `{container}`: {message}")]
     Refused {
         /// `stop`, `pause`, …
         attempt: &'static str,
         /// The container.
         container: ContainerName,
-        /// What the supervisor says.
-        failure: supervisor::Failure,
+        /// The supervisor's words.
+        message: String,
+        /// What kind of failure.
+        kind: supervisor::FailureKind,
     },
     /// The supervisor could not be reached.
     #[error("cannot {attempt} in pod `{pod}`")]
@@ -276,21 +287,24 @@ impl EngineError {
     /// every other reason. `None` for everything that is not a start.
     pub fn start_exit_code(&self) -> Option<i32> {
         match self {
-            Self::Start { failure, .. } | Self::Exec { failure, .. } => Some(failure.exit_code),
+            Self::Start { exit_code, .. } | Self::Exec { exit_code, .. } => Some(*exit_code),
             _ => None,
         }
     }
 
-    /// What the supervisor says of an act it refused.
-    pub fn failure(&self) -> Option<&supervisor::Failure> {
+    /// The kind of failure, when it was the supervisor that refused.
+    pub fn kind(&self) -> Option<supervisor::FailureKind> {
         match self {
-            Self::Start { failure, .. } | Self::Exec { failure, .. } | Self::Refused { failure, .. } => Some(failure),
+            Self::Start { kind, .. } | Self::Exec { kind, .. } | Self::Refused { kind, .. } => Some(*kind),
             _ => None,
         }
     }
 
     /// For `map_err` on a file operation.
-    pub(crate) fn file<'a>(attempt: &'static str, path: &'a std::path::Path) -> impl FnOnce(io::Error) -> Self + 'a {
+    pub(crate) fn file<'a>(
+        attempt: &'static str,
+        path: &'a std::path::Path,
+    ) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::File { attempt, path: path.to_owned(), source }
     }
 }

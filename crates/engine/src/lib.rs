@@ -26,7 +26,7 @@ mod networks;
 mod observe;
 mod pods;
 mod ports;
-mod pull;
+pub mod pull;
 pub mod resolve;
 mod sweep;
 #[cfg(test)]
@@ -34,7 +34,6 @@ mod test_support;
 mod top;
 mod volumes;
 
-pub use supervisor::{Event, EventKind, EventStream, Exec, ExecRequest, Failure, FailureKind, Stdio};
 pub use engine::{Engine, hidden_role};
 pub use error::EngineError;
 pub use lock::ProjectLock;
@@ -43,4 +42,5 @@ pub use observe::Scope;
 pub use pods::PodSummary;
 pub use pull::{PullError, PullEvent};
 pub use store::{Collected, Store, StoreError};
+pub use supervisor::{Event, EventKind, EventStream, Exec, ExecRequest, Failure, FailureKind, Stdio};
 pub use top::{ContainerProcesses, ProcessRow};

@@ -49,17 +49,17 @@ impl Engine {
     }
 
     fn start_failed(&self, record: &ContainerRecord, error: ClientError) -> EngineError {
-        let ClientError::Failed(mut failure) = error else {
+        let ClientError::Failed(Failure { kind, mut message, exit_code }) = error else {
             let attempt = format!("start container `{}`", record.spec.name);
             return EngineError::Supervisor { attempt, pod: record.spec.pod.clone(), source: error };
         };
-        if failure.kind == FailureKind::PortTaken
+        if kind == FailureKind::PortTaken
             && let Some(holder) = self.port_holder(record)
-            && !failure.message.contains(&holder)
         {
-            failure.message = format!("{}: {holder} publishes it", failure.message);
+            message = format!("{message}: {holder} publishes it");
         }
-        EngineError::Start { container: record.spec.name.clone(), service: record.spec.service.clone(), failure }
+        let (container, service) = (record.spec.name.clone(), record.spec.service.clone());
+        EngineError::Start { container, service, message, exit_code, kind }
     }
 
     /// Stops a container: its stop signal, then SIGKILL after `grace` (`None`: its own; zero: at
@@ -86,7 +86,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] when it does not run, [`EngineError::Supervisor`].
     pub async fn kill(&self, pod: &PodName, id: &ContainerId, signal: i32) -> Result<(), EngineError> {
-        self.act(pod, id, "send a signal to", |client, id| async move { client.kill(&id, signal).await }).await
+        self.act(pod, id, "send a signal to", |client, id| async move { client.kill(&id, signal).await })
+            .await
     }
 
     /// Freezes a container's processes.
@@ -153,9 +154,9 @@ impl Engine {
             Err(error) => Err(error),
         };
         executed.map_err(|error| match error {
-            ClientError::Failed(failure) => {
+            ClientError::Failed(Failure { kind, message, exit_code }) => {
                 let (container, service) = (record.spec.name, record.spec.service);
-                EngineError::Exec { container, service, program, failure }
+                EngineError::Exec { container, service, program, message, exit_code, kind }
             }
             source => {
                 let attempt = format!("run `{program}` in container `{}`", record.spec.name);
@@ -171,7 +172,11 @@ impl Engine {
     /// [`EngineError::Supervisor`].
     pub async fn events(&self, pod: &PodName) -> Result<EventStream, EngineError> {
         let events = async { self.client(pod).await?.events().await };
-        let failed = |source| EngineError::Supervisor { attempt: "follow events".to_owned(), pod: pod.clone(), source };
+        let failed = |source| EngineError::Supervisor {
+            attempt: "follow events".to_owned(),
+            pod: pod.clone(),
+            source,
+        };
         events.await.map_err(failed)
     }
 
@@ -187,7 +192,11 @@ impl Engine {
         }
         let containers = self.containers(pod)?;
         if containers.iter().any(|container| is_active(container.state.status)) {
-            let failed = |source| EngineError::Supervisor { attempt: "adopt containers".to_owned(), pod: pod.clone(), source };
+            let failed = |source| EngineError::Supervisor {
+                attempt: "adopt containers".to_owned(),
+                pod: pod.clone(),
+                source,
+            };
             self.client(pod).await.map_err(failed)?;
         }
         Ok(())
@@ -283,8 +292,12 @@ impl Engine {
         let done = self.ask_living(pod, &record, attempt, ask).await?;
         done.ok_or_else(|| {
             let message = "it is not running".to_owned();
-            let failure = Failure { kind: FailureKind::NotRunning, message, exit_code: 125 };
-            EngineError::Refused { attempt, container: record.spec.name, failure }
+            EngineError::Refused {
+                attempt,
+                container: record.spec.name,
+                message,
+                kind: FailureKind::NotRunning,
+            }
         })
     }
 
@@ -308,20 +321,28 @@ impl Engine {
                     self.drop_client(pod, &client).await;
                     Ok(false)
                 }
-                Err(ClientError::Failed(failure)) if failure.kind == FailureKind::NoSuchContainer => Ok(false),
+                Err(ClientError::Failed(failure)) if failure.kind == FailureKind::NoSuchContainer => {
+                    Ok(false)
+                }
                 Err(error) => Err(error),
             }
         };
         told.await.map_err(|source| match self.record(pod, id) {
             Some(record) => self.refused(&record, attempt, source),
-            None => EngineError::Supervisor { attempt: format!("{attempt} container {}", id.short()), pod: pod.clone(), source },
+            None => EngineError::Supervisor {
+                attempt: format!("{attempt} container {}", id.short()),
+                pod: pod.clone(),
+                source,
+            },
         })
     }
 
     fn refused(&self, record: &ContainerRecord, attempt: &'static str, error: ClientError) -> EngineError {
         let container = record.spec.name.clone();
         match error {
-            ClientError::Failed(failure) => EngineError::Refused { attempt, container, failure },
+            ClientError::Failed(Failure { kind, message, .. }) => {
+                EngineError::Refused { attempt, container, message, kind }
+            }
             source => {
                 let attempt = format!("{attempt} container `{container}`");
                 EngineError::Supervisor { attempt, pod: record.spec.pod.clone(), source }

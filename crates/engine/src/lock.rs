@@ -99,7 +99,8 @@ fn take(folder: &Path, operation: FlockOperation) -> io::Result<Option<OwnedFd>>
 
 /// Whether somebody holds the pod's lock at this moment, perhaps this process itself.
 pub(crate) fn is_held(folder: &Path) -> bool {
-    let Ok(file) = rustix::fs::open(folder.join("project.lock"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    let Ok(file) =
+        rustix::fs::open(folder.join("project.lock"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
     else {
         return false;
     };

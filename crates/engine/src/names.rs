@@ -19,7 +19,11 @@ use std::path::{Path, PathBuf};
 pub(crate) fn check(name: &str) -> Result<(), EngineError> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-    if first && name.len() < 256 && name.bytes().all(good) { Ok(()) } else { Err(EngineError::BadName(name.to_owned())) }
+    if first && name.len() < 256 && name.bytes().all(good) {
+        Ok(())
+    } else {
+        Err(EngineError::BadName(name.to_owned()))
+    }
 }
 
 /// Whose a claim is.
@@ -41,7 +45,8 @@ impl Owner {
     /// Whether the container exists or is being made.
     pub(crate) fn lives(&self, roots: &Roots) -> bool {
         roots.container(&self.pod, &self.id).exists()
-            || (making(roots, &self.pod).join(&self.id.0).exists() && crate::lock::is_held(&roots.pod_run(&self.pod)))
+            || (making(roots, &self.pod).join(&self.id.0).exists()
+                && crate::lock::is_held(&roots.pod_run(&self.pod)))
     }
 
     /// What a link `depth` folders below DATA holds.
@@ -53,7 +58,12 @@ impl Owner {
     ///
     /// # Errors
     /// `Ok(Err(other))` when somebody else has it.
-    pub(crate) fn claim(&self, roots: &Roots, path: &Path, depth: usize) -> Result<Result<(), Self>, EngineError> {
+    pub(crate) fn claim(
+        &self,
+        roots: &Roots,
+        path: &Path,
+        depth: usize,
+    ) -> Result<Result<(), Self>, EngineError> {
         loop {
             match std::os::unix::fs::symlink(self.target(depth), path) {
                 Ok(()) => return Ok(Ok(())),

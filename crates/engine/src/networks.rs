@@ -34,9 +34,8 @@ impl Engine {
         let pools = network::lock().map_err(EngineError::file("lock the address pools for", &folder))?;
         let record = self.decide(spec)?;
         disk::make_folder(&folder.join("leases"))?;
-        let made = disk::replace(&folder.join("network.json"), &record).and_then(|()| {
-            network::bridge_up(self.netlink().map_err(failed)?, &record).map_err(failed)
-        });
+        let made = disk::replace(&folder.join("network.json"), &record)
+            .and_then(|()| network::bridge_up(self.netlink().map_err(failed)?, &record).map_err(failed));
         drop(pools);
         if let Err(error) = made {
             // What was made in part is found by the document, so that goes last.
@@ -48,10 +47,15 @@ impl Engine {
     }
 
     fn decide(&self, spec: &NetworkSpec) -> Result<NetworkRecord, EngineError> {
-        let failed = |source| EngineError::Network { attempt: "find addresses for", network: spec.name.clone(), source };
+        let failed = |source| EngineError::Network {
+            attempt: "find addresses for",
+            network: spec.name.clone(),
+            source,
+        };
         let others = self.networks();
         for (subnet, _) in &spec.subnets {
-            let taken = |other: &&NetworkRecord| other.subnets.iter().any(|(taken, _)| taken.overlaps(subnet));
+            let taken =
+                |other: &&NetworkRecord| other.subnets.iter().any(|(taken, _)| taken.overlaps(subnet));
             if let Some(other) = others.iter().find(taken) {
                 let (network, other) = (spec.name.clone(), other.spec.name.clone());
                 return Err(EngineError::SubnetTaken { network, subnet: *subnet, other });
@@ -63,7 +67,8 @@ impl Engine {
         let gateway = |subnet: Subnet, gateway: Option<IpAddr>| {
             (subnet, gateway.unwrap_or_else(|| addresses::default_gateway(&subnet)))
         };
-        let mut subnets: Vec<_> = spec.subnets.iter().map(|(subnet, address)| gateway(*subnet, *address)).collect();
+        let mut subnets: Vec<_> =
+            spec.subnets.iter().map(|(subnet, address)| gateway(*subnet, *address)).collect();
         if subnets.iter().all(|(subnet, _)| subnet.address.is_ipv6()) {
             let netlink = self.netlink().map_err(failed)?;
             subnets.insert(0, gateway(network::choose_subnet(netlink, &taken).map_err(failed)?, None));
@@ -106,7 +111,9 @@ impl Engine {
     ) -> Result<Vec<resource::ContainerName>, EngineError> {
         let mut names = std::collections::BTreeSet::new();
         for entry in disk::entries(folder)? {
-            let Some(owner) = Owner::of(&folder.join(entry)).filter(|owner| owner.lives(self.roots())) else { continue };
+            let Some(owner) = Owner::of(&folder.join(entry)).filter(|owner| owner.lives(self.roots())) else {
+                continue;
+            };
             let document = self.roots().container(&owner.pod, &owner.id).join("container.json");
             let name = disk::read::<ContainerRecord>(&document).map(|record| record.spec.name);
             names.insert(name.unwrap_or_else(|| owner.id.short().into()));
@@ -123,7 +130,8 @@ impl Engine {
     /// All networks, sorted by name.
     pub fn networks(&self) -> Vec<NetworkRecord> {
         let names = disk::entries(&self.roots().data.join("networks")).unwrap_or_default();
-        let mut records: Vec<_> = names.into_iter().filter_map(|name| self.network(&NetworkName(name))).collect();
+        let mut records: Vec<_> =
+            names.into_iter().filter_map(|name| self.network(&NetworkName(name))).collect();
         records.sort_by(|one, other| one.spec.name.cmp(&other.spec.name));
         records
     }
@@ -142,7 +150,8 @@ impl Engine {
     }
 
     fn bring_up(&self, record: &NetworkRecord) -> Result<(), EngineError> {
-        let failed = |source| EngineError::Network { attempt: "set up", network: record.spec.name.clone(), source };
+        let failed =
+            |source| EngineError::Network { attempt: "set up", network: record.spec.name.clone(), source };
         network::bridge_up(self.netlink().map_err(failed)?, record).map_err(failed)
     }
 

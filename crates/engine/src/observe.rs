@@ -4,9 +4,9 @@
 use crate::names::Owner;
 use crate::{Engine, EngineError, disk};
 use resource::{
-    ContainerId, ContainerName, ContainerRecord, ContainerState, ExitStatus, Mount, NetworkName, NetworkRecord, Observed,
-    ObservedContainer, ObservedNetwork, ObservedVolume, Platform, PodName, ProcessIdentity, Reference, Roots, Status,
-    VolumeName, VolumeRecord,
+    ContainerId, ContainerName, ContainerRecord, ContainerState, ExitStatus, Mount, NetworkName,
+    NetworkRecord, Observed, ObservedContainer, ObservedNetwork, ObservedVolume, Platform, PodName,
+    ProcessIdentity, Reference, Roots, Status, VolumeName, VolumeRecord,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -77,7 +77,11 @@ impl Engine {
                 continue;
             }
             let used_by_others = self.claimants(&folder.join("leases"), Some(&scope.pod))?;
-            networks.push(ObservedNetwork { up: network::bridge_exists(&record.bridge), record, used_by_others });
+            networks.push(ObservedNetwork {
+                up: network::bridge_exists(&record.bridge),
+                record,
+                used_by_others,
+            });
         }
         networks.sort_by(|one, other| one.record.spec.name.cmp(&other.record.spec.name));
         Ok(networks)
@@ -96,7 +100,8 @@ impl Engine {
             let folder = roots.data.join("volumes").join(&name);
             let Some(record) = disk::read::<VolumeRecord>(&folder.join("volume.json")) else { continue };
             if wanted || carries(&record.spec.labels, scope.label.as_ref()) {
-                volumes.push(ObservedVolume { record, used_by: self.claimants(&folder.join("users"), None)? });
+                volumes
+                    .push(ObservedVolume { record, used_by: self.claimants(&folder.join("users"), None)? });
             }
         }
         volumes.sort_by(|one, other| one.record.spec.name.cmp(&other.record.spec.name));
@@ -173,7 +178,14 @@ pub(crate) fn checked_state(roots: &Roots, record: &ContainerRecord) -> Containe
 fn orphaned(state: ContainerState, record: &ContainerRecord) -> ContainerState {
     let again = !state.stopped_by_hand && record.spec.restart.restarts_after(None, state.restart_count);
     let status = if again { Status::Restarting } else { Status::Exited };
-    ContainerState { status, process: None, exit: Some(ExitStatus::Unknown), health: None, ports: vec![], ..state }
+    ContainerState {
+        status,
+        process: None,
+        exit: Some(ExitStatus::Unknown),
+        health: None,
+        ports: vec![],
+        ..state
+    }
 }
 
 /// Whether this very process lives: neither gone, nor a zombie, nor another with its number.
@@ -196,7 +208,8 @@ mod tests {
     use super::*;
     use resource::{Digest, Process, RestartPolicy};
 
-    const STAT: &str = "42 (a ) b) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 10 18446744073709551615";
+    const STAT: &str =
+        "42 (a ) b) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 10 18446744073709551615";
 
     #[test]
     fn the_start_time_is_found_whatever_the_name() {
@@ -264,14 +277,21 @@ mod tests {
         assert_eq!(engine.observe(&scope).unwrap(), Observed::default());
         assert!(std::fs::read_dir(root.path()).unwrap().next().is_none(), "looking writes nothing");
 
-        let alive = ContainerState { status: Status::Running, process: Some(own_process()), ..ContainerState::default() };
+        let alive = ContainerState {
+            status: Status::Running,
+            process: Some(own_process()),
+            ..ContainerState::default()
+        };
         let dead = ProcessIdentity { start_time: 1, ..own_process() };
         let dead = ContainerState { process: Some(dead), ..alive.clone() };
         let seen = |policy, state: &ContainerState| {
             let record = record(policy);
             put(&engine, &record, state);
             let observed = engine.observe(&scope).unwrap().containers.remove(0).state;
-            assert_eq!(disk::read::<ContainerState>(&engine.roots().state(&"pod".into(), &record.id)), Some(state.clone()));
+            assert_eq!(
+                disk::read::<ContainerState>(&engine.roots().state(&"pod".into(), &record.id)),
+                Some(state.clone())
+            );
             (observed.status, observed.exit)
         };
         assert_eq!(seen(RestartPolicy::No, &alive), (Status::Running, None));

@@ -5,8 +5,9 @@ use resource::{Labels, ObservedContainer, PodName, PodRecord};
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a supervisor that has nothing left to do may take to end.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a supervisor that has nothing left to do may take to end; then it has other listeners,
+/// which need not keep it.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A pod and its containers, for a list of all.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,7 @@ impl Engine {
         };
         let folder = self.roots().pod(name);
         disk::make_folder(&folder.join("containers"))?;
+        disk::make_folder(&folder.join("logs"))?;
         disk::replace(&folder.join("pod.json"), &record)?;
         Ok(record)
     }
@@ -88,7 +90,16 @@ impl Engine {
         spawned.map_err(EngineError::file("wait for", &path))?;
         match tokio::time::timeout(FAREWELL, receive).await {
             Ok(Ok(locked)) => locked.map_err(EngineError::file("lock", &path)),
-            _ => Err(EngineError::SupervisorStays { pod: name.clone() }),
+            _ => {
+                let (engine, pod) = (self.clone(), name.clone());
+                // An error would be a panic there, and what it left is seen below.
+                drop(tokio::task::spawn_blocking(move || engine.end_supervisors(&pod)).await);
+                if try_lock(&path)? {
+                    Ok(())
+                } else {
+                    Err(EngineError::SupervisorStays { pod: name.clone() })
+                }
+            }
         }
     }
 

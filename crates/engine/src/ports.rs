@@ -8,7 +8,8 @@ impl Engine {
     pub(crate) fn port_holder(&self, wanting: &ContainerRecord) -> Option<String> {
         self.pods().ok()?.into_iter().flat_map(|pod| pod.containers).find_map(|other| {
             let theirs = &other.state.ports;
-            let taken = wanting.spec.ports.iter().any(|port| theirs.iter().any(|binding| collide(port, binding)));
+            let taken =
+                wanting.spec.ports.iter().any(|port| theirs.iter().any(|binding| collide(port, binding)));
             (taken && other.record.id != wanting.id)
                 .then(|| format!("container `{}` of pod `{}`", other.record.spec.name, other.record.spec.pod))
         })

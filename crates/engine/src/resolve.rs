@@ -68,7 +68,8 @@ pub fn argv(spec: &ProcessSpec, config: &ImageConfig) -> Result<Vec<String>, Res
         Some(empty) if empty.is_empty() => (vec![], true),
         Some(entrypoint) => (entrypoint.clone(), false),
     };
-    let command = command.unwrap_or_else(|| if image_command_counts { config.command.clone() } else { vec![] });
+    let command =
+        command.unwrap_or_else(|| if image_command_counts { config.command.clone() } else { vec![] });
     let argv: Vec<String> = entrypoint.into_iter().chain(command).collect();
     if argv.first().is_none_or(String::is_empty) { Err(ResolveError::NoCommand) } else { Ok(argv) }
 }
@@ -81,11 +82,12 @@ fn environment(spec: &ProcessSpec, config: &ImageConfig, hostname: &str, home: &
         list.push("TERM=xterm".to_owned());
     }
     let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
-    let put = |list: &mut Vec<String>, entry: String| {
-        match list.iter_mut().find(|other| name(other) == name(&entry)) {
-            Some(place) => *place = entry,
-            None => list.push(entry),
-        }
+    let put = |list: &mut Vec<String>, entry: String| match list
+        .iter_mut()
+        .find(|other| name(other) == name(&entry))
+    {
+        Some(place) => *place = entry,
+        None => list.push(entry),
     };
     for (name, value) in &spec.environment {
         match value {

@@ -23,7 +23,9 @@ impl Engine {
         self.disconnect(pod).await;
         let (engine, pod, networks) = (self.clone(), pod.clone(), networks.to_vec());
         let sweep = move || engine.sweep_blocking(&pod, &networks);
-        tokio::task::spawn_blocking(sweep).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        tokio::task::spawn_blocking(sweep)
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     fn sweep_blocking(&self, pod: &PodName, networks: &[NetworkName]) -> Result<(), EngineError> {
@@ -62,15 +64,17 @@ impl Engine {
     /// Ends the supervisors of this pod and waits for their end. Nothing they care for is stopped by
     /// that. They are found by their command line, so a missing run-time folder does not hide them.
     pub(crate) fn end_supervisors(&self, pod: &PodName) {
-        let processes: Vec<OwnedFd> = self.supervisors(pod).into_iter().filter_map(|pid| self.handle(pod, pid)).collect();
+        let processes: Vec<OwnedFd> =
+            self.supervisors(pod).into_iter().filter_map(|pid| self.handle(pod, pid)).collect();
         for process in &processes {
-            drop(rustix::process::pidfd_send_signal(process, Signal::TERM));
+            // One that ended meanwhile is what is wanted.
+            rustix::process::pidfd_send_signal(process, Signal::TERM).ok();
         }
         for process in &processes {
             let mut ended = [rustix::event::PollFd::new(process, rustix::event::PollFlags::IN)];
             let patience = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
             if rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&patience))) == Ok(0) {
-                drop(rustix::process::pidfd_send_signal(process, Signal::KILL));
+                rustix::process::pidfd_send_signal(process, Signal::KILL).ok();
             }
         }
     }
@@ -103,8 +107,16 @@ impl Engine {
     fn release_stale(&self, pod: &PodName) -> Result<(), EngineError> {
         let data = &self.roots().data;
         let mut folders = vec![data.join("names")];
-        folders.extend(disk::entries(&data.join("networks"))?.iter().map(|name| data.join("networks").join(name).join("leases")));
-        folders.extend(disk::entries(&data.join("volumes"))?.iter().map(|name| data.join("volumes").join(name).join("users")));
+        folders.extend(
+            disk::entries(&data.join("networks"))?
+                .iter()
+                .map(|name| data.join("networks").join(name).join("leases")),
+        );
+        folders.extend(
+            disk::entries(&data.join("volumes"))?
+                .iter()
+                .map(|name| data.join("volumes").join(name).join("users")),
+        );
         for folder in folders {
             for name in disk::entries(&folder)? {
                 let path = folder.join(name);

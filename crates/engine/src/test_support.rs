@@ -1,7 +1,8 @@
 //! Values that tests begin with.
 
 use resource::{
-    ContainerSpec, IdentityShare, LogConfig, NetworkMode, ProcessSpec, Reference, Resources, RestartPolicy, SecuritySpec,
+    ContainerSpec, IdentityShare, LogConfig, NetworkMode, ProcessSpec, Reference, Resources, RestartPolicy,
+    SecuritySpec,
 };
 
 /// A container of busybox that asks for nothing.

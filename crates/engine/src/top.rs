@@ -70,7 +70,10 @@ fn row(pid: i32, passwd: &str, boot: u64) -> Option<ProcessRow> {
     let read = |file: &str| std::fs::read(format!("/proc/{pid}/{file}")).ok();
     let stat = String::from_utf8_lossy(&read("stat")?).into_owned();
     let status = String::from_utf8_lossy(&read("status")?).into_owned();
-    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().nth(1)).unwrap_or("0");
+    let uid = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().nth(1))
+        .unwrap_or("0");
     let now = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
     let (program, mut row) = parse(&stat, boot, now)?;
     let command = String::from_utf8_lossy(&read("cmdline")?).replace('\0', " ").trim_end().to_owned();

@@ -29,7 +29,8 @@ impl Draft<'_> {
         let records = specs.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         let pairs = || specs.iter().zip(&records);
         let prefix = |record: &'_ NetworkRecord| record.spec.options.get(INTERFACE_PREFIX).cloned();
-        let prefixes: Vec<_> = records.iter().map(|record| prefix(record).unwrap_or_else(|| "eth".to_owned())).collect();
+        let prefixes: Vec<_> =
+            records.iter().map(|record| prefix(record).unwrap_or_else(|| "eth".to_owned())).collect();
         let interfaces = addresses::interfaces(specs.iter().zip(prefixes.iter().map(String::as_str)));
         let route = addresses::default_route(pairs().map(|(spec, record)| (spec, record.spec.internal)));
         let mut endpoints = vec![];
@@ -48,8 +49,12 @@ impl Draft<'_> {
     ) -> Result<Endpoint, EngineError> {
         let mut leased = vec![];
         for (six, fixed) in [(false, spec.ipv4.map(IpAddr::V4)), (true, spec.ipv6.map(IpAddr::V6))] {
-            let subnets: Vec<Subnet> =
-                record.subnets.iter().map(|(subnet, _)| *subnet).filter(|subnet| subnet.address.is_ipv6() == six).collect();
+            let subnets: Vec<Subnet> = record
+                .subnets
+                .iter()
+                .map(|(subnet, _)| *subnet)
+                .filter(|subnet| subnet.address.is_ipv6() == six)
+                .collect();
             match fixed {
                 Some(address) => leased.push(self.lease_fixed(record, address)?),
                 None if subnets.is_empty() => {}
@@ -57,13 +62,16 @@ impl Draft<'_> {
             }
         }
         let mac = match &spec.mac {
-            Some(text) => addresses::parse_hardware(text).ok_or_else(|| EngineError::BadHardware(text.clone()))?,
+            Some(text) => {
+                addresses::parse_hardware(text).ok_or_else(|| EngineError::BadHardware(text.clone()))?
+            }
             None => addresses::hardware(&leased),
         };
         let reachable = |(subnet, gateway): &(Subnet, IpAddr)| {
             leased.iter().any(|(address, _)| subnet.contains(*address)).then_some(*gateway)
         };
-        let gateways = if record.spec.internal { vec![] } else { record.subnets.iter().filter_map(reachable).collect() };
+        let gateways =
+            if record.spec.internal { vec![] } else { record.subnets.iter().filter_map(reachable).collect() };
         Ok(Endpoint {
             spec: spec.clone(),
             bridge: record.bridge.clone(),
@@ -93,7 +101,9 @@ impl Draft<'_> {
                 self.owner.take_over(&path, LEASE_DEPTH)?;
                 self.undo.push(Undo::GiveBack(path, other, LEASE_DEPTH));
             }
-            Err(other) => return Err(EngineError::AddressTaken { address, network, owner: self.described(&other) }),
+            Err(other) => {
+                return Err(EngineError::AddressTaken { address, network, owner: self.described(&other) });
+            }
         }
         Ok((address, subnet.prefix))
     }
@@ -107,7 +117,8 @@ impl Draft<'_> {
 
     fn lease_any(&mut self, record: &NetworkRecord, subnets: &[Subnet]) -> Result<(IpAddr, u8), EngineError> {
         let folder = self.engine.roots().network(&record.spec.name).join("leases");
-        let taken: BTreeSet<IpAddr> = disk::entries(&folder)?.iter().filter_map(|name| name.parse().ok()).collect();
+        let taken: BTreeSet<IpAddr> =
+            disk::entries(&folder)?.iter().filter_map(|name| name.parse().ok()).collect();
         // First what nobody ever claimed; when all is claimed, what is stale among it.
         for taken in [&taken, &BTreeSet::new()] {
             for subnet in subnets {

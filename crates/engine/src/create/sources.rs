@@ -4,7 +4,10 @@
 use super::{Draft, Undo};
 use crate::resolve::PlannedMount;
 use crate::{Engine, EngineError, disk};
-use resource::{ContainerRecord, ContainerSpec, Image, Mount, MountSpec, Propagation, VolumeName, VolumeRecord, VolumeSpec};
+use resource::{
+    ContainerRecord, ContainerSpec, Image, Mount, MountSpec, Propagation, VolumeName, VolumeRecord,
+    VolumeSpec,
+};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -15,7 +18,11 @@ const USER_DEPTH: usize = 3;
 
 impl Draft<'_> {
     /// Finds or makes the source of every mount.
-    pub(super) fn sources(&mut self, planned: Vec<PlannedMount>, image: &Image) -> Result<Vec<Mount>, EngineError> {
+    pub(super) fn sources(
+        &mut self,
+        planned: Vec<PlannedMount>,
+        image: &Image,
+    ) -> Result<Vec<Mount>, EngineError> {
         let run = self.engine.roots().container_run(&self.spec.pod, &self.owner.id);
         write_contents(&run, self.spec)?;
         planned.into_iter().map(|mount| self.source(mount, image, &run)).collect()
@@ -40,7 +47,15 @@ impl Draft<'_> {
             },
             PlannedMount::Bind { source, target, read_only, create, recursive, propagation } => {
                 self.bind_source(&source, create)?;
-                Mount::Bind { source, target, read_only, recursive, propagation, volume: None, anonymous: false }
+                Mount::Bind {
+                    source,
+                    target,
+                    read_only,
+                    recursive,
+                    propagation,
+                    volume: None,
+                    anonymous: false,
+                }
             }
             PlannedMount::Volume { name, anonymous, target, read_only, copy, subpath } => {
                 let record = self.volume(name)?;
@@ -52,7 +67,15 @@ impl Draft<'_> {
                     source = self.inside(&record.spec.name, &source, subpath)?;
                 }
                 let propagation = Propagation::Rprivate;
-                Mount::Bind { source, target, read_only, recursive: true, propagation, volume: Some(record.spec.name), anonymous }
+                Mount::Bind {
+                    source,
+                    target,
+                    read_only,
+                    recursive: true,
+                    propagation,
+                    volume: Some(record.spec.name),
+                    anonymous,
+                }
             }
         })
     }
@@ -118,7 +141,8 @@ impl Draft<'_> {
         let resolve = || -> io::Result<PathBuf> {
             let folder = sys::file::open_folder(root)?;
             let flags = rustix::fs::OFlags::PATH;
-            let found = sys::file::open_in_root(&folder, Path::new(subpath), flags, rustix::fs::Mode::empty())?;
+            let found =
+                sys::file::open_in_root(&folder, Path::new(subpath), flags, rustix::fs::Mode::empty())?;
             std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd()))
         };
         resolve().map_err(|source| EngineError::VolumeSubpath {
@@ -132,14 +156,16 @@ impl Draft<'_> {
     /// Makes sure that a path of the host exists, making folders where that is wanted.
     fn bind_source(&mut self, path: &Path, create: bool) -> Result<(), EngineError> {
         let container = self.spec.name.clone();
-        let failed = |source| EngineError::BindSource { path: path.to_owned(), container: container.clone(), source };
+        let failed =
+            |source| EngineError::BindSource { path: path.to_owned(), container: container.clone(), source };
         match std::fs::metadata(path) {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             Err(_) if !create => return Err(EngineError::BindMissing { path: path.to_owned(), container }),
             Err(_) => {}
         }
-        let missing: Vec<_> = path.ancestors().take_while(|folder| std::fs::symlink_metadata(folder).is_err()).collect();
+        let missing: Vec<_> =
+            path.ancestors().take_while(|folder| std::fs::symlink_metadata(folder).is_err()).collect();
         for folder in missing.into_iter().rev() {
             match std::fs::DirBuilder::new().mode(0o755).create(folder) {
                 Ok(()) => self.undo.push(Undo::EmptyFolder(folder.to_owned())),
@@ -158,7 +184,7 @@ fn content_path(run: &Path, index: usize) -> PathBuf {
 
 /// Writes the files of secrets and configs that have no file on the host, each with its owner and mode.
 /// They live in memory, so they are gone after a reboot and are written again before a start.
-pub(crate) fn write_contents(run: &Path, spec: &ContainerSpec) -> Result<(), EngineError> {
+fn write_contents(run: &Path, spec: &ContainerSpec) -> Result<(), EngineError> {
     for (index, mount) in spec.mounts.iter().enumerate() {
         let MountSpec::Content { content, uid, gid, mode, .. } = mount else { continue };
         let path = content_path(run, index);
@@ -169,7 +195,12 @@ pub(crate) fn write_contents(run: &Path, spec: &ContainerSpec) -> Result<(), Eng
         // Nobody reads it before it has its owner; the rename makes it whole or absent.
         let temporary = path.with_extension("tmp");
         let write = || {
-            let mut file = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            let mut file = std::fs::File::options()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
             file.write_all(content.as_bytes())?;
             std::os::unix::fs::fchown(&file, Some(*uid), Some(*gid))?;
             file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(*mode))?;

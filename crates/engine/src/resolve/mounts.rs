@@ -100,7 +100,11 @@ pub fn mounts(
 
 fn target(text: &str) -> Result<String, ResolveError> {
     let cleaned = clean(text);
-    if text.starts_with('/') && cleaned != "/" { Ok(cleaned) } else { Err(ResolveError::Target(text.to_owned())) }
+    if text.starts_with('/') && cleaned != "/" {
+        Ok(cleaned)
+    } else {
+        Err(ResolveError::Target(text.to_owned()))
+    }
 }
 
 fn wanted(index: usize, spec: &MountSpec, target: String, replaced: &[Mount]) -> PlannedMount {

@@ -27,8 +27,13 @@ fn image(config: ImageConfig) -> Image {
 }
 
 fn words(entrypoint: Option<&[&str]>, command: Option<&[&str]>) -> Result<Vec<String>, ResolveError> {
-    let config = ImageConfig { entrypoint: list(&["/entry"]), command: list(&["serve"]), ..ImageConfig::default() };
-    let spec = ProcessSpec { entrypoint: entrypoint.map(list), command: command.map(list), ..ProcessSpec::default() };
+    let config =
+        ImageConfig { entrypoint: list(&["/entry"]), command: list(&["serve"]), ..ImageConfig::default() };
+    let spec = ProcessSpec {
+        entrypoint: entrypoint.map(list),
+        command: command.map(list),
+        ..ProcessSpec::default()
+    };
     argv(&spec, &config)
 }
 
@@ -63,8 +68,16 @@ fn the_environment_is_the_containers_over_the_images() {
     ]);
     let spec = ProcessSpec { environment, tty: true, ..ProcessSpec::default() };
     let process = process(&spec, &image(config), "box").unwrap();
-    let expected =
-        ["PATH=/image", "HOSTNAME=box", "TERM=xterm", "NEW=a=b", "OVER=mine", "KEPT=1", "EMPTY=", "HOME=/root"];
+    let expected = [
+        "PATH=/image",
+        "HOSTNAME=box",
+        "TERM=xterm",
+        "NEW=a=b",
+        "OVER=mine",
+        "KEPT=1",
+        "EMPTY=",
+        "HOME=/root",
+    ];
     assert_eq!(process.environment, expected);
 }
 
@@ -167,7 +180,8 @@ fn targets(planned: &[PlannedMount]) -> Vec<&str> {
 
 #[test]
 fn parents_are_mounted_before_what_lies_below_them() {
-    let specs = [volume(Some("c"), "/a/b/c"), volume(Some("a"), "/a/"), volume(Some("b"), "/a/b"), content("/z")];
+    let specs =
+        [volume(Some("c"), "/a/b/c"), volume(Some("a"), "/a/"), volume(Some("b"), "/a/b"), content("/z")];
     let planned = mounts(&specs, &ImageConfig::default(), &[], &[]).unwrap();
     assert_eq!(targets(&planned), ["/a", "/z", "/a/b", "/a/b/c"]);
     assert_eq!(planned[1], PlannedMount::Content { index: 3, target: "/z".to_owned() });
@@ -216,14 +230,18 @@ fn a_volume_beats_a_secret_at_the_same_target() {
 #[test]
 fn tmpfs_has_dockers_options_less_what_is_contradicted() {
     let options = |size, mode, given: &[&str], read_only| {
-        let specs = [MountSpec::Tmpfs { target: "/t".to_owned(), size, mode, options: list(given), read_only }];
+        let specs =
+            [MountSpec::Tmpfs { target: "/t".to_owned(), size, mode, options: list(given), read_only }];
         match mounts(&specs, &ImageConfig::default(), &[], &[]).unwrap().remove(0) {
             PlannedMount::Ready(Mount::Tmpfs { options, .. }) => options.join(","),
             other => panic!("{other:?}"),
         }
     };
     assert_eq!(options(None, None, &[], false), "noexec,nosuid,nodev,mode=1777");
-    assert_eq!(options(Some(64), Some(0o700), &["exec", "uid=33"], true), "nosuid,nodev,size=64,mode=700,ro,exec,uid=33");
+    assert_eq!(
+        options(Some(64), Some(0o700), &["exec", "uid=33"], true),
+        "nosuid,nodev,size=64,mode=700,ro,exec,uid=33"
+    );
     assert_eq!(options(None, None, &["mode=755", "size=1m"], false), "noexec,nosuid,nodev,mode=755,size=1m");
 }
 
