@@ -4,17 +4,30 @@
 //!
 //! Pure: the texts of files it needs (a seccomp profile) come through [`compose_spec::Files`].
 
+mod connection;
+mod ignored;
 mod labels;
+mod limits;
+mod logging;
+mod lowering;
+mod mounts;
+mod network;
 mod one_off;
+mod order;
+mod security;
 mod selection;
+mod service;
+mod short;
+mod volume;
 
 pub use labels::from_labels;
 pub use one_off::{OneOff, one_off};
 pub use selection::Selection;
 
 use compose_spec::{Files, Project};
-use diagnostic::{Diagnostic, Sources};
-use resource::Desired;
+use diagnostic::{Diagnostic, Sources, has_errors};
+use lowering::Lowering;
+use resource::{Desired, DesiredService};
 
 /// What lowering needs besides the project and the selection.
 #[derive(Clone, Copy)]
@@ -47,6 +60,31 @@ pub fn lower(
     selection: &Selection,
     options: &Options<'_>,
 ) -> Result<Lowered, Vec<Diagnostic>> {
-    let _ = (project, selection, options);
-    todo!()
+    let mut lowering = Lowering::new(project, options);
+    let members = selection.members(project);
+    for name in selection.scale.keys().filter(|name| !project.services.contains_key(*name)) {
+        lowering.found.push(Diagnostic::error("unknown-service", format!("no such service: {name}")));
+    }
+    let mut services: Vec<DesiredService> = vec![];
+    for name in &members {
+        let Some(service) = project.services.get(*name) else { continue };
+        if let Some(mut lowered) = lowering.service(service) {
+            lowered.selected = selection.selects(name);
+            lowered.replicas = selection.scale.get(*name).copied().unwrap_or(lowered.replicas);
+            services.push(lowered);
+        }
+    }
+    let services = order::dependencies_first(services);
+    let networks = lowering.networks(&services);
+    let volumes = lowering.volumes(&services);
+    let (pod, labels) = (lowering.pod(), lowering.pod_labels());
+    let known = project.services.keys().chain(project.disabled_services.keys());
+    let mut known_services: Vec<_> = known.cloned().collect();
+    known_services.sort_unstable();
+    known_services.dedup();
+    if has_errors(&lowering.found) {
+        return Err(lowering.found);
+    }
+    let desired = Desired { pod, labels, networks, volumes, services, known_services };
+    Ok(Lowered { desired, warnings: lowering.found })
 }

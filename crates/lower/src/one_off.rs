@@ -1,11 +1,11 @@
 //! The container of `run`: a service's, with what the command line changes.
 
+use crate::lowering::Lowering;
+use crate::{Options, short};
 use compose_spec::Project;
-use diagnostic::Diagnostic;
-use resource::{ContainerName, ContainerSpec, ImageNeed};
+use diagnostic::{Diagnostic, has_errors};
+use resource::{ContainerName, ContainerSpec, ImageNeed, RestartPolicy, VolumeName, label};
 use std::collections::BTreeMap;
-
-use crate::Options;
 
 /// What the command line of `run` changes of a service's container.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,6 +56,92 @@ pub fn one_off(
     overrides: &OneOff,
     options: &Options<'_>,
 ) -> Result<(ContainerSpec, ImageNeed), Vec<Diagnostic>> {
-    let _ = (project, service, overrides, options, ContainerName(String::new()));
-    todo!()
+    let mut lowering = Lowering::new(project, options);
+    let enabled = project.services.get(service);
+    let Some(service) = enabled.or_else(|| project.disabled_services.get(service)) else {
+        return Err(vec![Diagnostic::error("unknown-service", format!("no such service: {service}"))]);
+    };
+    let Some(lowered) = lowering.service(service) else { return Err(lowering.found) };
+    let mut spec = lowered.container;
+    let slug = overrides.slug.get(..12).unwrap_or(&overrides.slug);
+    let separator = lowering.separator();
+    let generated = || format!("{}{separator}{}{separator}run{separator}{slug}", project.name, service.name);
+    spec.name = ContainerName(overrides.name.clone().unwrap_or_else(generated));
+    spec.number = None;
+    spec.restart = RestartPolicy::No;
+    spec.auto_remove = overrides.remove;
+    labels(&mut spec, overrides);
+    process(&mut spec, overrides);
+    capabilities(&mut spec, overrides);
+    if !overrides.service_ports {
+        spec.ports.clear();
+    }
+    let refuse = |message| Diagnostic::error("bad-argument", message);
+    for text in &overrides.publish {
+        match short::ports(text) {
+            Ok(ports) => spec.ports.extend(ports),
+            Err(message) => lowering.found.push(refuse(message)),
+        }
+    }
+    let home = project.environment.get("HOME").map(String::as_str);
+    let named = |key: &str| project.volumes.get(key).map(|volume| VolumeName(volume.name.clone()));
+    for text in &overrides.volumes {
+        match short::volume(text, &project.directory, home, named) {
+            Ok(mount) => {
+                spec.mounts.retain(|other| other.target() != mount.target());
+                spec.mounts.push(mount);
+            }
+            Err(message) => lowering.found.push(refuse(message)),
+        }
+    }
+    if !overrides.use_aliases {
+        spec.endpoints.iter_mut().for_each(|endpoint| endpoint.aliases.clear());
+    }
+    if has_errors(&lowering.found) { Err(lowering.found) } else { Ok((spec, lowered.image)) }
+}
+
+fn labels(spec: &mut ContainerSpec, overrides: &OneOff) {
+    let managed: Vec<_> = spec
+        .labels
+        .iter()
+        .filter(|(key, _)| key.starts_with("com.docker.compose."))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    spec.labels.extend(overrides.labels.clone());
+    spec.labels.extend(managed);
+    spec.labels.remove(label::CONTAINER_NUMBER);
+    spec.labels.insert(label::ONE_OFF.to_owned(), "True".to_owned());
+    spec.labels.insert(label::SLUG.to_owned(), overrides.slug.clone());
+}
+
+fn process(spec: &mut ContainerSpec, overrides: &OneOff) {
+    let process = &mut spec.process;
+    if let Some(entrypoint) = &overrides.entrypoint {
+        process.entrypoint = Some(entrypoint.clone());
+        process.command = None;
+    }
+    if !overrides.command.is_empty() {
+        process.command = Some(overrides.command.clone());
+    }
+    process.environment.extend(overrides.environment.clone());
+    process.user = overrides.user.clone().or_else(|| process.user.take());
+    process.working_dir = overrides.working_dir.clone().or_else(|| process.working_dir.take());
+    process.tty = overrides.tty;
+    process.stdin_open = overrides.interactive;
+}
+
+/// Adds and drops; a name added is no longer dropped, and the other way round.
+fn capabilities(spec: &mut ContainerSpec, overrides: &OneOff) {
+    let plain = |name: &String| {
+        let upper = name.to_ascii_uppercase();
+        upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
+    };
+    for name in overrides.cap_add.iter().map(plain) {
+        spec.security.capabilities_dropped.retain(|dropped| *dropped != name);
+        spec.security.capabilities_added.push(name);
+    }
+    for name in overrides.cap_drop.iter().map(plain) {
+        spec.security.capabilities_added.retain(|added| *added != name);
+        spec.security.capabilities_dropped.push(name);
+    }
 }

@@ -1,0 +1,219 @@
+//! How a service's containers are connected: networks, ports, names.
+
+use crate::lowering::Lowering;
+use compose_spec::Service;
+use compose_spec::model::{self, Attachment};
+use resource::{ContainerName, EndpointSpec, IdentityShare, NetworkMode, NetworkName, PortSpec, Protocol};
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// The driver option that says what `interface_name` says.
+const INTERFACE_OPTION: &str = "com.docker.network.endpoint.ifname";
+
+impl Lowering<'_> {
+    /// The network mode and the networks a container is on, the primary one first.
+    pub(crate) fn connection(&mut self, service: &Service) -> (NetworkMode, Vec<EndpointSpec>) {
+        match &service.network_mode {
+            None => {}
+            Some(model::NetworkMode::None) => return (NetworkMode::None, vec![]),
+            Some(model::NetworkMode::Host) => return (NetworkMode::Host, vec![]),
+            Some(model::NetworkMode::Service(name)) => {
+                return (NetworkMode::Container(self.first_container(name)), vec![]);
+            }
+            Some(model::NetworkMode::Container(name)) => {
+                return (NetworkMode::Container(ContainerName(name.clone())), vec![]);
+            }
+            Some(model::NetworkMode::Bridge) => {
+                let network = self.shared_bridge();
+                return (NetworkMode::Networks, vec![plain_endpoint(network)]);
+            }
+            Some(model::NetworkMode::Network(name)) => {
+                return (NetworkMode::Networks, vec![plain_endpoint(NetworkName(name.clone()))]);
+            }
+        }
+        let mut attachments: Vec<_> = service.networks.iter().collect();
+        attachments.sort_by(|(one, first), (other, second)| {
+            second.priority.total_cmp(&first.priority).then_with(|| one.cmp(other))
+        });
+        let mut endpoints: Vec<_> = attachments
+            .into_iter()
+            .map(|(key, attachment)| self.endpoint(service, key, attachment))
+            .collect();
+        if let (Some(mac), Some(first)) = (&service.mac_address, endpoints.first_mut()) {
+            first.mac.get_or_insert_with(|| mac.clone());
+        }
+        (NetworkMode::Networks, endpoints)
+    }
+
+    /// The network that stands for `network_mode: bridge`: the project's own, without names.
+    pub(crate) fn shared_bridge(&self) -> NetworkName {
+        NetworkName(format!("{}_bridge", self.project.name))
+    }
+
+    fn endpoint(&mut self, service: &Service, key: &str, attachment: &Attachment) -> EndpointSpec {
+        let network = self.project.networks.get(key).map(|network| network.name.clone());
+        let network = NetworkName(network.unwrap_or_else(|| format!("{}_{key}", self.project.name)));
+        let mut aliases = vec![service.name.clone()];
+        aliases.extend(attachment.aliases.iter().chain(&service.hostname).cloned());
+        let mut seen = std::collections::HashSet::new();
+        aliases.retain(|alias| seen.insert(alias.clone()));
+        let mut interface = attachment.interface_name.clone();
+        for (option, value) in &attachment.driver_opts {
+            if option == INTERFACE_OPTION {
+                interface = Some(value.clone());
+            } else {
+                self.ignored(
+                    service,
+                    &format!("networks.{key}.driver_opts.{option}"),
+                    "it is not known here",
+                );
+            }
+        }
+        if !attachment.link_local_ips.is_empty() {
+            let path = format!("networks.{key}.link_local_ips");
+            self.ignored(service, &path, "link-local addresses are not supported");
+        }
+        EndpointSpec {
+            network,
+            aliases,
+            ipv4: self.address(
+                service,
+                &format!("networks.{key}.ipv4_address"),
+                attachment.ipv4_address.as_deref(),
+            ),
+            ipv6: self.address(
+                service,
+                &format!("networks.{key}.ipv6_address"),
+                attachment.ipv6_address.as_deref(),
+            ),
+            mac: attachment.mac_address.clone(),
+            interface,
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a priority is a small number; a cast saturates"
+            )]
+            gateway_priority: attachment.gw_priority as i64,
+        }
+    }
+
+    /// Reads an address, or says that it is none.
+    fn address<T: FromStr>(&mut self, service: &Service, path: &str, text: Option<&str>) -> Option<T> {
+        let text = text?;
+        let address = text.trim().parse().ok();
+        if address.is_none() {
+            self.error(service, path, format!("`{text}` is not an address of this kind"));
+        }
+        address
+    }
+
+    pub(crate) fn ports(&mut self, service: &Service, mode: &NetworkMode) -> Vec<PortSpec> {
+        if *mode != NetworkMode::Networks {
+            if !service.ports.is_empty() {
+                self.ignored(
+                    service,
+                    "ports",
+                    "with this `network_mode` the container has no ports of its own",
+                );
+            }
+            return vec![];
+        }
+        let mut ports = vec![];
+        for port in &service.ports {
+            let protocol = match &port.protocol {
+                model::Protocol::Tcp => Protocol::Tcp,
+                model::Protocol::Udp => Protocol::Udp,
+                model::Protocol::Sctp => Protocol::Sctp,
+                model::Protocol::Other(other) => {
+                    self.error(service, "ports", format!("`{other}` is not a protocol: tcp, udp or sctp"));
+                    continue;
+                }
+            };
+            if port.target == 0 {
+                self.error(service, "ports", "a container port cannot be 0");
+                continue;
+            }
+            ports.push(PortSpec {
+                host_ip: port.host_ip,
+                published: port.published.filter(|range| *range != (0, 0)),
+                target: port.target,
+                protocol,
+            });
+        }
+        ports
+    }
+
+    pub(crate) fn name_servers(&mut self, service: &Service) -> Vec<IpAddr> {
+        let servers = service.dns.iter().filter(|server| !server.is_empty());
+        servers.filter_map(|server| self.address(service, "dns", Some(server))).collect()
+    }
+
+    pub(crate) fn extra_hosts(&mut self, service: &Service) -> Vec<(String, Option<IpAddr>)> {
+        let mut hosts = vec![];
+        for (host, address) in &service.extra_hosts {
+            if address == "host-gateway" {
+                hosts.push((host.clone(), None));
+            } else if let Some(address) = self.address(service, "extra_hosts", Some(address)) {
+                hosts.push((host.clone(), Some(address)));
+            }
+        }
+        hosts
+    }
+
+    /// The names only this service resolves: of `links` under the alias and the numbered names, of
+    /// `external_links` under the alias.
+    pub(crate) fn links(&mut self, service: &Service) -> Vec<(String, ContainerName)> {
+        let mut links = vec![];
+        for link in &service.links {
+            let (target, alias) = link.split_once(':').unwrap_or((link, link));
+            let container = self.first_container(target);
+            let numbered = [format!("{target}-1"), format!("{}-{target}-1", self.project.name)];
+            for name in std::iter::once(alias.to_owned()).chain(numbered) {
+                links.push((name, container.clone()));
+            }
+        }
+        for link in &service.external_links {
+            let (target, alias) = link.split_once(':').unwrap_or((link, link));
+            links.push((alias.to_owned(), ContainerName(target.to_owned())));
+        }
+        links
+    }
+
+    /// Reads `pid`, `ipc`, `uts` or `cgroup`.
+    pub(crate) fn share(&mut self, service: &Service, key: &str, text: Option<&str>) -> IdentityShare {
+        let Some(text) = text else { return IdentityShare::Private };
+        let joins = matches!(key, "pid" | "ipc");
+        match text {
+            "" | "private" => IdentityShare::Private,
+            "shareable" if key == "ipc" => IdentityShare::Private,
+            "none" if key == "ipc" => {
+                self.ignored(service, key, "the container gets an IPC namespace of its own, with /dev/shm");
+                IdentityShare::Private
+            }
+            "host" if key == "uts" && service.hostname.is_some() => {
+                self.error(service, key, "`uts: host` and `hostname` exclude one another");
+                IdentityShare::Host
+            }
+            "host" => IdentityShare::Host,
+            other => match (other.strip_prefix("service:"), other.strip_prefix("container:")) {
+                (Some(name), _) if joins => IdentityShare::Container(self.first_container(name)),
+                (_, Some(name)) if joins => IdentityShare::Container(ContainerName(name.to_owned())),
+                _ => {
+                    self.error(service, key, format!("`{key}: {other}` is not supported"));
+                    IdentityShare::Private
+                }
+            },
+        }
+    }
+}
+
+fn plain_endpoint(network: NetworkName) -> EndpointSpec {
+    EndpointSpec {
+        network,
+        aliases: vec![],
+        ipv4: None,
+        ipv6: None,
+        mac: None,
+        interface: None,
+        gateway_priority: 0,
+    }
+}

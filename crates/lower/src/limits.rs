@@ -1,0 +1,147 @@
+//! Limits and weights; what `deploy` says wins.
+
+use crate::lowering::Lowering;
+use compose_spec::Service;
+use resource::Resources;
+use std::path::PathBuf;
+
+/// The least memory a container can be limited to.
+const LEAST_MEMORY: u64 = 6 << 20;
+
+impl Lowering<'_> {
+    pub(crate) fn resources(&mut self, service: &Service) -> Resources {
+        let some = |number: Option<i64>| {
+            number.and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0)
+        };
+        let memory = some(service.memory_limit());
+        let (cpu_quota, cpu_period) = self.cpu(service);
+        let mut resources = Resources {
+            memory,
+            memory_swap: self.memory_swap(service, memory),
+            memory_reservation: some(service.memory_reservation()),
+            swappiness: some(service.mem_swappiness),
+            oom_kill_disable: service.oom_kill_disable,
+            oom_score_adj: service
+                .oom_score_adj
+                .and_then(|value| i32::try_from(value).ok())
+                .filter(|value| *value != 0),
+            cpu_quota,
+            cpu_period,
+            cpu_shares: some(service.cpu_shares),
+            cpuset: service.cpuset.clone().filter(|set| !set.is_empty()),
+            pids: service.pids().filter(|pids| *pids != 0),
+            ..Resources::default()
+        };
+        if memory.is_some_and(|memory| memory < LEAST_MEMORY) {
+            self.error(service, "mem_limit", "the least memory limit is 6 MiB");
+        }
+        if let (Some(limit), Some(reserved)) = (memory, resources.memory_reservation) {
+            if reserved > limit {
+                self.error(service, "mem_reservation", "more memory is reserved than the limit allows");
+            }
+        }
+        self.block_io(service, &mut resources);
+        resources
+    }
+
+    /// Memory and swap together: twice the memory unless it is said.
+    fn memory_swap(&mut self, service: &Service, memory: Option<u64>) -> Option<i64> {
+        let total = service.memswap_limit.filter(|total| *total != 0);
+        match (total, memory) {
+            (None, None) => None,
+            (None, Some(memory)) => i64::try_from(memory.saturating_mul(2)).ok(),
+            (Some(total), _) if total < 0 => Some(-1),
+            (Some(_), None) => {
+                self.error(service, "memswap_limit", "`memswap_limit` needs a memory limit");
+                None
+            }
+            (Some(total), Some(memory)) => {
+                if u64::try_from(total).is_ok_and(|total| total < memory) {
+                    self.error(
+                        service,
+                        "memswap_limit",
+                        "`memswap_limit` counts memory and swap: it is below the memory limit",
+                    );
+                }
+                Some(total)
+            }
+        }
+    }
+
+    /// Quota and period, µs.
+    fn cpu(&mut self, service: &Service) -> (Option<i64>, Option<u64>) {
+        let quota = service.cpu_quota.filter(|quota| *quota != 0);
+        let period =
+            service.cpu_period.and_then(|period| u64::try_from(period).ok()).filter(|period| *period > 0);
+        match service.cpu_limit().filter(|cpus| *cpus > 0.0) {
+            None => (quota, period),
+            Some(_) if quota.is_some() || period.is_some() => {
+                self.error(service, "cpus", "`cpus` and `cpu_quota` or `cpu_period` exclude one another");
+                (quota, period)
+            }
+            Some(cpus) => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "a number of CPUs is small; a cast saturates"
+                )]
+                let quota = (cpus * 100_000.0).round() as i64;
+                (Some(quota.max(1000)), Some(100_000))
+            }
+        }
+    }
+
+    fn block_io(&mut self, service: &Service, resources: &mut Resources) {
+        let Some(blkio) = &service.blkio_config else { return };
+        resources.blkio_weight = blkio.weight.filter(|weight| *weight > 0);
+        if !blkio.weight_device.is_empty() {
+            self.ignored(
+                service,
+                "blkio_config.weight_device",
+                "weights of single devices are not supported",
+            );
+        }
+        let rates = |list: &[(String, i64)]| -> Vec<(PathBuf, u64)> {
+            let rate = |(path, rate): &(String, i64)| Some((PathBuf::from(path), u64::try_from(*rate).ok()?));
+            list.iter().filter_map(rate).collect()
+        };
+        resources.read_bps = rates(&blkio.device_read_bps);
+        resources.write_bps = rates(&blkio.device_write_bps);
+        resources.read_iops = rates(&blkio.device_read_iops);
+        resources.write_iops = rates(&blkio.device_write_iops);
+    }
+}
+
+/// Reads a size of `tmpfs`, `64m`; base 1024 as mount(8) has it.
+pub(crate) fn bytes(text: &str) -> Option<u64> {
+    scaled(text, 1024)
+}
+
+/// Reads `10`, `10k`, `10m`, `10g`, with `b` or `B` behind it or not, and a base for the letters.
+pub(crate) fn scaled(text: &str, base: u64) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let text = text.strip_suffix("ib").or_else(|| text.strip_suffix('b')).unwrap_or(&text);
+    let (number, power) = match text.chars().last()? {
+        'k' => (&text[..text.len() - 1], 1),
+        'm' => (&text[..text.len() - 1], 2),
+        'g' => (&text[..text.len() - 1], 3),
+        't' => (&text[..text.len() - 1], 4),
+        _ => (text, 0),
+    };
+    number.trim().parse::<u64>().ok()?.checked_mul(base.checked_pow(power)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scaled;
+
+    #[test]
+    fn sizes_of_logs_are_decimal_and_those_of_mounts_are_not() {
+        assert_eq!(scaled("10m", 1000), Some(10_000_000));
+        assert_eq!(scaled("10MB", 1000), Some(10_000_000));
+        assert_eq!(scaled("64k", 1024), Some(65_536));
+        assert_eq!(scaled("7", 1024), Some(7));
+        assert_eq!(scaled("x", 1024), None);
+        assert_eq!(scaled("", 1024), None);
+        assert_eq!(scaled("99999999999999t", 1024), None);
+    }
+}

@@ -1,0 +1,219 @@
+//! What is mounted into a container: volumes, binds, memory, secrets and configs.
+//!
+//! Of several things at one target, volumes beat secrets, which beat configs.
+
+use crate::lowering::Lowering;
+use compose_spec::Service;
+use compose_spec::model::{FileMount, FileObject, Mount, MountKind};
+use diagnostic::Severity;
+use resource::{ContainerName, MountSpec, Propagation, VolumeName};
+
+impl Lowering<'_> {
+    /// Everything mounted, in the order of the file: volumes, tmpfs, secrets, configs.
+    pub(crate) fn mounts(&mut self, service: &Service) -> Vec<MountSpec> {
+        let mut mounts: Vec<_> =
+            service.volumes.iter().filter_map(|mount| self.mount(service, mount)).collect();
+        mounts.extend(service.tmpfs.iter().map(|text| tmpfs(text)));
+        let project = self.project;
+        for (kind, files, objects) in
+            [("secret", &service.secrets, &project.secrets), ("config", &service.configs, &project.configs)]
+        {
+            for file in files {
+                let Some(object) = objects.get(&file.source) else { continue };
+                let target = file_target(kind, file);
+                if mounts.iter().any(|mount| mount.target() == target) {
+                    continue;
+                }
+                mounts.extend(self.file(service, kind, file, object, target));
+            }
+        }
+        mounts
+    }
+
+    fn mount(&mut self, service: &Service, mount: &Mount) -> Option<MountSpec> {
+        let (target, read_only) = (mount.target.clone(), mount.read_only);
+        let refuse = |lowering: &mut Self, what: &str| {
+            let message =
+                format!("service `{}`: {what} at `{}` are not supported", service.name, mount.target);
+            lowering.tell(Severity::Error, "unusable-value", mount.span, message, "");
+            None
+        };
+        match mount.kind {
+            MountKind::Bind => Some(MountSpec::Bind {
+                source: mount.source.clone().unwrap_or_default().into(),
+                target,
+                read_only,
+                create: mount.bind.create_host_path,
+                recursive: self.recursive(service, mount),
+                propagation: propagation(mount.bind.propagation.as_deref()),
+            }),
+            MountKind::Volume => {
+                if !mount.volume.labels.is_empty() {
+                    let message = format!(
+                        "service `{}`: labels of the volume at `{target}` have no effect; give them to the volume itself",
+                        service.name
+                    );
+                    self.tell(Severity::Warning, "no-effect", mount.span, message, "this is ignored");
+                }
+                let source = mount.source.as_ref().filter(|source| !source.is_empty());
+                let real = |key: &String| {
+                    let declared = self.project.volumes.get(key).map(|volume| volume.name.clone());
+                    VolumeName(declared.unwrap_or_else(|| format!("{}_{key}", self.project.name)))
+                };
+                let (no_copy, subpath) = (mount.volume.nocopy, mount.volume.subpath.clone());
+                Some(MountSpec::Volume { source: source.map(real), target, read_only, no_copy, subpath })
+            }
+            MountKind::Tmpfs => Some(MountSpec::Tmpfs {
+                target,
+                size: mount.tmpfs.size.and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0),
+                mode: mount.tmpfs.mode,
+                options: vec![],
+                read_only,
+            }),
+            MountKind::Image => refuse(self, "image mounts"),
+            MountKind::Npipe => refuse(self, "Windows pipes"),
+            MountKind::Cluster => refuse(self, "cluster volumes"),
+        }
+    }
+
+    fn recursive(&mut self, service: &Service, mount: &Mount) -> bool {
+        match mount.bind.recursive.as_deref() {
+            None | Some("enabled" | "") => true,
+            Some("disabled") => false,
+            Some(other) => {
+                let message =
+                    format!("service `{}`: `bind.recursive: {other}` is treated as `enabled`", service.name);
+                self.tell(Severity::Warning, "no-effect", mount.span, message, "this is ignored");
+                true
+            }
+        }
+    }
+
+    /// A secret or config: a read-only bind of its file, or a file with its content.
+    fn file(
+        &mut self,
+        service: &Service,
+        kind: &str,
+        file: &FileMount,
+        object: &FileObject,
+        target: String,
+    ) -> Option<MountSpec> {
+        let name = &file.source;
+        let error = |lowering: &mut Self, message: String| {
+            let message = format!("service `{}`: {message}", service.name);
+            lowering.tell(Severity::Error, "unusable-value", file.span, message, "");
+            None
+        };
+        if object.external || object.driver.is_some() || object.template_driver.is_some() {
+            let which = if object.external { "external" } else { "with a driver" };
+            return error(self, format!("{kind} `{name}` is {which}, which is not supported"));
+        }
+        if let Some(path) = &object.file {
+            if file.uid.is_some() || file.gid.is_some() || file.mode.is_some() {
+                let message = format!(
+                    "service `{}`: `uid`, `gid` and `mode` of {kind} `{name}` have no effect: it is the file itself",
+                    service.name
+                );
+                self.tell(Severity::Warning, "no-effect", file.span, message, "this is ignored");
+            }
+            return Some(MountSpec::Bind {
+                source: path.into(),
+                target,
+                read_only: true,
+                create: false,
+                recursive: false,
+                propagation: Propagation::Rprivate,
+            });
+        }
+        let Some(content) = object.content.clone() else {
+            let variable = object.environment.as_deref().unwrap_or_default();
+            return error(
+                self,
+                format!("environment variable \"{variable}\" required by {kind} \"{name}\" is not set"),
+            );
+        };
+        let mut id = |text: &Option<String>, what: &str| match text.as_deref().map(str::parse) {
+            None => 0,
+            Some(Ok(number)) => number,
+            Some(Err(_)) => {
+                error(self, format!("{what} of {kind} `{name}` is not a number"));
+                0
+            }
+        };
+        let (uid, gid) = (id(&file.uid, "uid"), id(&file.gid, "gid"));
+        Some(MountSpec::Content { content, target, uid, gid, mode: file.mode.unwrap_or(0o444) })
+    }
+
+    /// Reads `service[:ro]` and `container:NAME[:ro]`.
+    pub(crate) fn volumes_from(&mut self, service: &Service) -> Vec<(ContainerName, bool)> {
+        let sources = service.volumes_from.iter().map(|source| match source.strip_prefix("container:") {
+            Some(rest) => {
+                let (name, mode) = rest.split_once(':').unwrap_or((rest, "rw"));
+                (ContainerName(name.to_owned()), mode == "ro")
+            }
+            None => {
+                let (name, mode) = source.split_once(':').unwrap_or((source, "rw"));
+                (self.first_container(name), mode == "ro")
+            }
+        });
+        sources.collect()
+    }
+}
+
+/// Where a secret or config is found inside.
+fn file_target(kind: &str, file: &FileMount) -> String {
+    let folder = if kind == "secret" { "/run/secrets/" } else { "/" };
+    match file.target.as_deref().filter(|target| !target.is_empty()) {
+        Some(target) if target.starts_with('/') => target.to_owned(),
+        Some(target) => format!("{folder}{target}"),
+        None => format!("{folder}{}", file.source),
+    }
+}
+
+pub(crate) fn propagation(text: Option<&str>) -> Propagation {
+    match text {
+        Some("private") => Propagation::Private,
+        Some("rshared") => Propagation::Rshared,
+        Some("shared") => Propagation::Shared,
+        Some("rslave") => Propagation::Rslave,
+        Some("slave") => Propagation::Slave,
+        _ => Propagation::Rprivate,
+    }
+}
+
+/// Reads `path[:size=64m,mode=1777,…]`.
+fn tmpfs(text: &str) -> MountSpec {
+    let (target, words) = text.split_once(':').unwrap_or((text, ""));
+    let (mut size, mut mode, mut read_only, mut options) = (None, None, false, vec![]);
+    for word in words.split(',').filter(|word| !word.is_empty()) {
+        match word.split_once('=') {
+            Some(("size", value)) if crate::limits::bytes(value).is_some() => {
+                size = crate::limits::bytes(value)
+            }
+            Some(("mode", value)) if u32::from_str_radix(value, 8).is_ok() => {
+                mode = u32::from_str_radix(value, 8).ok()
+            }
+            None if word == "ro" => read_only = true,
+            None if word == "rw" => {}
+            _ => options.push(word.to_owned()),
+        }
+    }
+    MountSpec::Tmpfs { target: target.to_owned(), size, mode, options, read_only }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tmpfs_options_are_read_and_the_rest_is_passed_on() {
+        let expected = MountSpec::Tmpfs {
+            target: "/run".to_owned(),
+            size: Some(64 << 20),
+            mode: Some(0o755),
+            options: vec!["exec".to_owned(), "uid=33".to_owned()],
+            read_only: true,
+        };
+        assert_eq!(tmpfs("/run:size=64m,mode=755,exec,uid=33,ro"), expected);
+    }
+}

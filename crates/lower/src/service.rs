@@ -1,0 +1,204 @@
+//! A service: its containers, its image and what it needs of other services.
+
+use crate::lowering::Lowering;
+use compose_spec::Service;
+use compose_spec::model;
+use resource::{
+    Condition, ContainerSpec, Dependency, DesiredService, HealthCheck, ImageNeed, Platform, ProcessSpec,
+    PullPolicy, Reference, RestartPolicy,
+};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+impl Lowering<'_> {
+    /// Lowers a service; `None` after an error without which there is nothing to go on with.
+    pub(crate) fn service(&mut self, service: &Service) -> Option<DesiredService> {
+        self.tell_ignored(service);
+        if service.provider.is_some() {
+            self.error(service, "provider", "services of a `provider` are not supported");
+            return None;
+        }
+        let image = self.image(service)?;
+        let container = self.container(service, &image);
+        Some(DesiredService {
+            name: service.name.clone(),
+            selected: true,
+            replicas: service.replicas(),
+            container,
+            fixed_name: service.container_name.is_some(),
+            separator: self.separator().to_owned(),
+            depends_on: service.depends_on.iter().map(dependency).collect(),
+            image,
+            bound_to: bound_to(service).into_iter().collect(),
+            place: self.options.sources.place(service.span),
+        })
+    }
+
+    fn image(&mut self, service: &Service) -> Option<ImageNeed> {
+        let text = service.image_or_default(&self.project.name, self.separator());
+        let reference = match Reference::parse(&text) {
+            Ok(reference) => reference,
+            Err(error) => {
+                self.error(service, "image", error.to_string());
+                return None;
+            }
+        };
+        let platform = service.platform.as_deref().and_then(|text| {
+            let platform = Platform::parse(text);
+            if platform.is_none() {
+                self.error(service, "platform", format!("`{text}` is not a platform such as `linux/amd64`"));
+            }
+            platform
+        });
+        let policy = match service.pull_policy {
+            None | Some(model::PullPolicy::Missing) => PullPolicy::Missing,
+            Some(model::PullPolicy::Always) => PullPolicy::Always,
+            Some(model::PullPolicy::Never) => PullPolicy::Never,
+            Some(model::PullPolicy::Build) => PullPolicy::Build,
+            Some(model::PullPolicy::Every(period)) => PullPolicy::Every(period.as_secs()),
+        };
+        Some(ImageNeed {
+            reference,
+            platform,
+            policy,
+            buildable: service.build.is_some(),
+            resolved: None,
+            place: self.options.sources.place(service.place("image")),
+        })
+    }
+
+    fn container(&mut self, service: &Service, image: &ImageNeed) -> ContainerSpec {
+        let (network_mode, endpoints) = self.connection(service);
+        ContainerSpec {
+            name: self.first_container(&service.name),
+            pod: self.pod(),
+            service: service.name.clone(),
+            number: Some(1),
+            image: image.reference.clone(),
+            process: process(service),
+            hostname: service.hostname.clone(),
+            domainname: service.domainname.clone(),
+            ports: self.ports(service, &network_mode),
+            network_mode,
+            endpoints,
+            exposed: service.expose.clone(),
+            dns: self.name_servers(service),
+            dns_search: service.dns_search.clone(),
+            dns_options: service.dns_opt.clone(),
+            extra_hosts: self.extra_hosts(service),
+            links: self.links(service),
+            mounts: self.mounts(service),
+            volumes_from: self.volumes_from(service),
+            restart: restart(service.restart_policy()),
+            healthcheck: self.healthcheck(service),
+            stop_signal: service.stop_signal.clone(),
+            stop_grace: service.stop_grace_period,
+            security: self.security(service),
+            pid: self.share(service, "pid", service.pid.as_deref()),
+            ipc: self.share(service, "ipc", service.ipc.as_deref()),
+            uts: self.share(service, "uts", service.uts.as_deref()),
+            cgroup: self.share(service, "cgroup", service.cgroup.as_deref()),
+            resources: self.resources(service),
+            rlimits: limits(service),
+            shm_size: service.shm_size.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0),
+            log: self.logging(service),
+            auto_remove: false,
+            annotations: service.annotations.clone(),
+            labels: self.container_labels(service),
+        }
+    }
+
+    /// `Some(None)` is no check at all, `None` the image's.
+    fn healthcheck(&mut self, service: &Service) -> Option<Option<HealthCheck>> {
+        let check = service.healthcheck.as_ref()?;
+        let words = check.test.as_deref().unwrap_or_default();
+        let none = words.first().is_some_and(|word| word == "NONE");
+        if check.disable || none {
+            return Some(None);
+        }
+        let test = match words {
+            [] => vec![],
+            [kind, rest @ ..] if kind == "CMD" => rest.to_vec(),
+            [kind, rest @ ..] if kind == "CMD-SHELL" => {
+                vec!["/bin/sh".to_owned(), "-c".to_owned(), rest.join(" ")]
+            }
+            other => other.to_vec(),
+        };
+        if check.start_interval.is_some() && check.start_period.is_none() {
+            self.error(service, "healthcheck.start_interval", "`start_interval` needs a `start_period`");
+        }
+        let given = |duration: Option<Duration>| duration.filter(|duration| !duration.is_zero());
+        Some(Some(HealthCheck {
+            test,
+            interval: given(check.interval),
+            timeout: given(check.timeout),
+            retries: check.retries.filter(|retries| *retries > 0),
+            start_period: given(check.start_period),
+            start_interval: given(check.start_interval),
+        }))
+    }
+}
+
+/// What runs. An empty command means the same as none: the image's, unless there is an entry point.
+fn process(service: &Service) -> ProcessSpec {
+    ProcessSpec {
+        entrypoint: service.entrypoint.clone(),
+        command: service.command.clone().filter(|words| !words.is_empty()),
+        environment: service.environment.clone(),
+        working_dir: service.working_dir.clone(),
+        user: service.user.clone(),
+        groups: service.group_add.clone(),
+        tty: service.tty,
+        stdin_open: service.stdin_open,
+        init: service.init.unwrap_or(false),
+    }
+}
+
+fn dependency((name, dependency): (&String, &model::Dependency)) -> Dependency {
+    Dependency {
+        service: name.clone(),
+        condition: match dependency.condition {
+            model::Condition::Started => Condition::Started,
+            model::Condition::Healthy => Condition::Healthy,
+            model::Condition::CompletedSuccessfully => Condition::CompletedSuccessfully,
+        },
+        restart: dependency.restart,
+        required: dependency.required,
+    }
+}
+
+/// The services whose container this one joins a namespace or takes volumes of.
+fn bound_to(service: &Service) -> BTreeSet<String> {
+    let mut bound = BTreeSet::new();
+    if let Some(model::NetworkMode::Service(name)) = &service.network_mode {
+        bound.insert(name.clone());
+    }
+    let shares = [&service.pid, &service.ipc, &service.uts, &service.cgroup];
+    bound.extend(
+        shares.into_iter().flatten().filter_map(|share| share.strip_prefix("service:")).map(str::to_owned),
+    );
+    let sources = service.volumes_from.iter().filter(|source| !source.starts_with("container:"));
+    bound.extend(sources.map(|source| source.split(':').next().unwrap_or_default().to_owned()));
+    bound
+}
+
+fn restart(policy: model::Restart) -> RestartPolicy {
+    match policy {
+        model::Restart::No => RestartPolicy::No,
+        model::Restart::Always => RestartPolicy::Always,
+        model::Restart::UnlessStopped => RestartPolicy::UnlessStopped,
+        model::Restart::OnFailure { max } => {
+            RestartPolicy::OnFailure { limit: Some(max).filter(|max| *max > 0) }
+        }
+    }
+}
+
+fn limits(service: &Service) -> Vec<resource::Rlimit> {
+    let number = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
+    let limit = |(name, limit): (&String, &model::Ulimit)| resource::Rlimit {
+        name: name.clone(),
+        soft: number(limit.soft),
+        hard: number(limit.hard),
+    };
+    service.ulimits.iter().map(limit).collect()
+}
