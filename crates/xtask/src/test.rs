@@ -58,7 +58,7 @@ fn deny() -> Result<(), Failure> {
     if !installed.is_ok_and(|output| output.status.success()) {
         cargo(&["install", "--quiet", "--locked", "cargo-deny"])?;
     }
-    cargo(&["deny", "--offline", "check", "--config", ".deny.toml", "bans", "licenses", "sources"])
+    cargo(&["deny", "--config", ".deny.toml", "check", "bans", "licenses", "sources"])
 }
 
 fn unit() -> Result<(), Failure> {
