@@ -11,7 +11,6 @@
 //!                              reach what listens on the host's loopback, although route_localnet is on
 //! ```
 
-use crate::channel::Channel;
 use crate::rule::{End, Rule};
 use crate::table::{self, Chain, Family, Hook};
 use crate::wire::Messages;
@@ -78,7 +77,7 @@ pub fn bridges_up(netlink: &Netlink, records: &[NetworkRecord]) -> Result<(), Ne
     if chains.is_empty() {
         return Ok(());
     }
-    table::replace(&Channel::netfilter()?, Family::Inet, &chains)
+    table::replace(&*table::router()?, Family::Inet, &chains)
 }
 
 fn make(netlink: &Netlink, record: &NetworkRecord) -> Result<(), NetworkError> {
@@ -195,23 +194,26 @@ pub fn bridges_down(netlink: &Netlink, records: &[NetworkRecord]) -> Result<(), 
         let bridge = name.rsplit_once('-').map_or(name, |(bridge, _)| bridge);
         records.iter().any(|record| record.bridge == bridge) && !name.starts_with(crate::publish::PREFIX)
     };
-    table::remove(&Channel::netfilter()?, |chain| ours(&chain.name))?;
-    let mut batch = Messages::default();
+    table::remove(&*table::router()?, |chain| ours(&chain.name))?;
+    let mut bridges = Vec::new();
     for record in records {
-        if let Some(found) = link::find(&netlink.channel, &record.bridge)?
-            && found.alias.starts_with(PREFIX)
-        {
-            link::delete_link(&mut batch, found.index, &found.name);
-        }
+        bridges.extend(
+            link::find(&netlink.channel, &record.bridge)?.filter(|found| found.alias.starts_with(PREFIX)),
+        );
     }
-    remove_links(netlink, &mut batch)
+    remove_links(netlink, &bridges)
 }
 
-fn remove_links(netlink: &Netlink, batch: &mut Messages) -> Result<(), NetworkError> {
-    if batch.len() == 0 {
-        return Ok(());
+/// Removes links. The kernel waits for all its processors several times over for each removal, so
+/// several go as one group.
+fn remove_links(netlink: &Netlink, links: &[link::Link]) -> Result<(), NetworkError> {
+    let mut batch = Messages::default();
+    match links {
+        [] => return Ok(()),
+        [one] => link::delete_link(&mut batch, one.index, &one.name),
+        several => link::delete_links(&mut batch, several),
     }
-    match netlink.channel.tell(batch) {
+    match netlink.channel.tell(&mut batch) {
         Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(()),
         other => other,
     }
@@ -239,16 +241,12 @@ pub fn sweep(
 ) -> Result<Vec<String>, NetworkError> {
     let marks: Vec<_> = networks.iter().map(|network| netlink.alias(network)).collect();
     let pods: Vec<_> = pod_keys.iter().flat_map(|key| crate::publish::chain_names(key)).collect();
-    let mut removed = table::remove(&Channel::netfilter()?, |chain| {
+    let mut removed = table::remove(&*table::router()?, |chain| {
         marks.contains(&chain.comment) || pods.contains(&chain.name)
     })?;
-    let mut batch = Messages::default();
-    for found in
-        link::all(netlink)?.iter().filter(|found| found.kind == "bridge" && marks.contains(&found.alias))
-    {
-        link::delete_link(&mut batch, found.index, &found.name);
-        removed.push(found.name.clone());
-    }
-    remove_links(netlink, &mut batch)?;
+    let mut bridges = link::all(netlink)?;
+    bridges.retain(|found| found.kind == "bridge" && marks.contains(&found.alias));
+    removed.extend(bridges.iter().map(|found| found.name.clone()));
+    remove_links(netlink, &bridges)?;
     Ok(removed)
 }

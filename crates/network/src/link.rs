@@ -163,6 +163,24 @@ pub(crate) fn delete_link(batch: &mut Messages, index: u32, name: &str) {
     batch.add((DELETE_LINK, 0), what, &link_header(index, 0, 0), |_| {}).acknowledged();
 }
 
+/// Removes several links at once: they are put in a group that nobody else uses, and the group goes.
+pub(crate) fn delete_links(batch: &mut Messages, links: &[Link]) {
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let group = 0x8000_0000 | (clock.subsec_nanos() ^ std::process::id().rotate_left(15));
+    for link in links {
+        let what = format!("put {} among the interfaces to remove", link.name);
+        batch.add((NEW_LINK, 0), what, &link_header(link.index, 0, 0), |attributes| {
+            attributes.number(LINK_GROUP, group);
+        });
+    }
+    let names: Vec<_> = links.iter().map(|link| link.name.as_str()).collect();
+    let what = format!("remove interfaces {}", names.join(", "));
+    batch.add((DELETE_LINK, 0), what, &link_header(0, 0, 0), |attributes| {
+        attributes.number(LINK_GROUP, group);
+    });
+    batch.acknowledged();
+}
+
 /// Makes a bridge.
 pub(crate) fn create_bridge(batch: &mut Messages, name: &str, mac: [u8; 6], mtu: u32, group: u32) {
     let header = link_header(0, 0, 0);

@@ -17,6 +17,13 @@ pub(crate) fn current() -> Result<OwnedFd, NetworkError> {
         .map_err(|source| NetworkError::kernel("open the current network namespace", source))
 }
 
+/// What tells the calling thread's network namespace from every other: device and inode.
+pub(crate) fn identity() -> Result<(u64, u64), NetworkError> {
+    let status = rustix::fs::stat(CURRENT)
+        .map_err(|source| NetworkError::kernel("look at the current network namespace", source))?;
+    Ok((status.st_dev, status.st_ino))
+}
+
 /// A new network namespace with its loopback up; dies with the last descriptor and process of it.
 /// Other threads of the caller are not touched.
 ///

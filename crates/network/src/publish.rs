@@ -2,7 +2,6 @@
 //! kept.
 
 use crate::NetworkError;
-use crate::channel::Channel;
 use crate::rule::{End, Rule};
 use crate::table::{self, Chain, Family, Hook};
 use resource::Protocol;
@@ -40,7 +39,7 @@ pub(crate) fn chain_names(pod_key: &str) -> [String; 2] {
 /// # Errors
 /// The step that the kernel refused; the rules from before hold then.
 pub fn publish(pod_key: &str, rules: &[PortRule]) -> Result<(), NetworkError> {
-    let channel = Channel::netfilter()?;
+    let channel = table::router()?;
     let names = chain_names(pod_key);
     if rules.is_empty() {
         return table::remove(&channel, |chain| names.contains(&chain.name)).map(drop);

@@ -12,6 +12,7 @@ use crate::rule::{End, Rule};
 use crate::table::{self, Chain, Family, Hook};
 use crate::{NetworkError, namespace};
 use resource::Protocol;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -29,35 +30,51 @@ pub struct Sockets {
     pub tcp: OwnedFd,
 }
 
-/// Opens them; again, after a crash, is fine and replaces the old redirection.
+/// Opens them; again, after a crash, on the ports they had, so that the redirection stays as it is.
 ///
 /// # Errors
 /// The step that the kernel refused.
 pub fn open(namespace: BorrowedFd<'_>) -> Result<Sockets, NetworkError> {
     namespace::within(namespace, || {
+        let filter = Channel::netfilter()?;
+        let before = table::list(&filter, Family::Ipv4)?.unwrap_or_default();
+        if let Some(Ok(sockets)) = before.iter().find_map(|chain| ports_in(&chain.comment)).map(bind) {
+            return Ok(sockets);
+        }
         let refused = |source| NetworkError::kernel("open the resolver's sockets on 127.0.0.11", source);
-        let here = SocketAddr::from((ADDRESS, 0));
-        let udp = UdpSocket::bind(here).map_err(refused)?;
-        let tcp = TcpListener::bind(here).map_err(refused)?;
-        udp.set_nonblocking(true).map_err(refused)?;
-        tcp.set_nonblocking(true).map_err(refused)?;
-        let ports = [
-            (Protocol::Udp, udp.local_addr().map_err(refused)?.port()),
-            (Protocol::Tcp, tcp.local_addr().map_err(refused)?.port()),
-        ];
-        table::replace(&Channel::netfilter()?, Family::Ipv4, &chains(ports))?;
-        Ok(Sockets { udp: udp.into(), tcp: tcp.into() })
+        let sockets = bind((0, 0)).map_err(refused)?;
+        let ports = (port_of(&sockets.udp).map_err(refused)?, port_of(&sockets.tcp).map_err(refused)?);
+        table::replace(&filter, Family::Ipv4, &chains(ports))?;
+        Ok(sockets)
     })
 }
 
-fn chains(ports: [(Protocol, u16); 2]) -> [Chain; 2] {
+/// Sockets on these ports, UDP and TCP; 0 is any.
+fn bind((udp, tcp): (u16, u16)) -> io::Result<Sockets> {
+    let (udp, tcp) = (UdpSocket::bind((ADDRESS, udp))?, TcpListener::bind((ADDRESS, tcp))?);
+    udp.set_nonblocking(true)?;
+    tcp.set_nonblocking(true)?;
+    Ok(Sockets { udp: udp.into(), tcp: tcp.into() })
+}
+
+fn port_of(socket: &OwnedFd) -> io::Result<u16> {
+    let address = rustix::net::getsockname(socket)?;
+    Ok(SocketAddr::try_from(address)?.port())
+}
+
+const COMMENT: &str = "names of other containers, answered on ports";
+
+/// The ports that a chain's comment tells.
+fn ports_in(comment: &str) -> Option<(u16, u16)> {
+    let (udp, tcp) = comment.strip_prefix(COMMENT)?.trim().split_once(' ')?;
+    Some((udp.parse().ok()?, tcp.parse().ok()?))
+}
+
+fn chains((udp, tcp): (u16, u16)) -> [Chain; 2] {
     let address = IpAddr::V4(ADDRESS);
-    let chain = |name: &str, hook, rules| Chain {
-        name: name.to_owned(),
-        hook,
-        comment: "names of other containers".to_owned(),
-        rules,
-    };
+    let comment = format!("{COMMENT} {udp} {tcp}");
+    let chain =
+        |name: &str, hook, rules| Chain { name: name.to_owned(), hook, comment: comment.clone(), rules };
     let query = |(protocol, port)| {
         let rule = Rule::default().address(End::Destination, address).port(protocol, End::Destination, PORT);
         rule.rewrite_port(protocol, End::Destination, port)
@@ -66,8 +83,20 @@ fn chains(ports: [(Protocol, u16); 2]) -> [Chain; 2] {
         let rule = Rule::default().address(End::Source, address).port(protocol, End::Source, port);
         rule.rewrite_port(protocol, End::Source, PORT)
     };
+    let ports = [(Protocol::Udp, udp), (Protocol::Tcp, tcp)];
     [
         chain("resolver-queries", Hook::SENT_BEFORE_TRACKING, ports.map(query).to_vec()),
         chain("resolver-answers", Hook::SENT_LAST, ports.map(answer).to_vec()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_told_by_the_comment() {
+        assert_eq!(ports_in(&chains((40001, 40002))[0].comment), Some((40001, 40002)));
+        assert_eq!(ports_in("somebody else's chain 1 2"), None);
+    }
 }

@@ -2,11 +2,12 @@
 //! each hooked into the kernel for itself. So an object is rebuilt or removed by the names of its
 //! chains alone, and nothing has to be remembered.
 
-use crate::NetworkError;
 use crate::channel::Channel;
 use crate::rule::Rule;
 use crate::wire::{self, Attributes, CREATE, DUMP, Messages};
+use crate::{NetworkError, namespace};
 use rustix::io::Errno;
+use std::sync::{Arc, Mutex, PoisonError};
 
 const NFTABLES: u16 = 10;
 const NEW_TABLE: u16 = NFTABLES << 8;
@@ -86,6 +87,24 @@ pub(crate) struct Chain {
 pub(crate) struct Found {
     pub(crate) name: String,
     pub(crate) comment: String,
+}
+
+/// The conversation about the packet filter of the calling thread's namespace, kept open for the life of
+/// the process: closing it after something was removed waits for the kernel to have forgotten that, 5 to
+/// 20 ms each time.
+pub(crate) fn router() -> Result<Arc<Channel>, NetworkError> {
+    /// By the namespace's device and inode.
+    type ByNamespace = Vec<((u64, u64), Arc<Channel>)>;
+    static OPEN: Mutex<ByNamespace> = Mutex::new(Vec::new());
+    let namespace = namespace::identity()?;
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, channel)) = open.iter().find(|(of, _)| *of == namespace) {
+        return Ok(Arc::clone(channel));
+    }
+    let channel = Arc::new(Channel::netfilter()?);
+    // The open socket keeps the namespace, so its identity cannot pass to another.
+    open.push((namespace, Arc::clone(&channel)));
+    Ok(channel)
 }
 
 fn header(family: u8, resource: u16) -> [u8; 4] {
@@ -172,7 +191,7 @@ pub(crate) fn remove(
     let here = header(Family::Inet as u8, 0);
     for _ in 0..PATIENCE {
         let generation = generation(channel)?;
-        let Some(chains) = list(channel)? else { continue };
+        let Some(chains) = list(channel, Family::Inet)? else { continue };
         let (gone, kept): (Vec<_>, Vec<_>) = chains.into_iter().partition(&mut wanted);
         if gone.is_empty() {
             return Ok(Vec::new());
@@ -217,10 +236,10 @@ fn generation(channel: &Channel) -> Result<u32, NetworkError> {
 }
 
 /// Every chain of our table; `None` when the list changed while it was read.
-fn list(channel: &Channel) -> Result<Option<Vec<Found>>, NetworkError> {
+pub(crate) fn list(channel: &Channel, family: Family) -> Result<Option<Vec<Found>>, NetworkError> {
     const INTERRUPTED: u16 = 0x10;
     let mut batch = Messages::default();
-    batch.add((GET_CHAIN, DUMP), "list the chains", &header(Family::Inet as u8, 0), |_| {});
+    batch.add((GET_CHAIN, DUMP), "list the chains", &header(family as u8, 0), |_| {});
     let (mut chains, mut whole) = (Vec::new(), true);
     channel.ask(&mut batch, |message| {
         whole &= message.flags & INTERRUPTED == 0;
