@@ -55,7 +55,9 @@ pub enum StoreError {
     #[error("there is no volume `{0}`")]
     NoVolume(VolumeName),
     /// A name that cannot be a folder's.
-    #[error("`{0}` cannot be the name of a volume: letters, digits, `_`, `.` and `-`, first a letter or digit")]
+    #[error(
+        "`{0}` cannot be the name of a volume: letters, digits, `_`, `.` and `-`, first a letter or digit"
+    )]
     BadVolumeName(VolumeName),
     /// The merged view of an image could not be made.
     #[error("cannot look into the image {image}")]

@@ -1,11 +1,18 @@
-//! stub
+//! What nobody needs any more, and how a pull says what it needs before an image does.
+
+use crate::layers::discard;
+use crate::lock::{Claim, is_held};
 use crate::{Store, StoreError};
 use resource::Digest;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-/// Layers that must not be collected while this value lives.
+/// Layers that are not collected while this value lives.
 #[derive(Debug)]
-pub struct Pin {}
+pub struct Pin {
+    _claim: Claim,
+}
 
 /// What a collection removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,24 +22,130 @@ pub struct Collected {
     /// Bytes their files had.
     pub bytes: u64,
 }
+
 impl Store {
-    /// Keeps these layers from being collected, whether they are there yet or not.
+    /// Keeps these layers from being collected, whether they are there yet or not. To be taken before
+    /// looking which of them are.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]
     pub fn pin(&self, layers: &[Digest]) -> Result<Pin, StoreError> {
-        todo!("{layers:?}")
+        static COUNTER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let _shared = self.share()?;
+        let count = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = self.roots.run.join("pins").join(format!("{}-{count}", std::process::id()));
+        let failed = |source| StoreError::io("write", &path, source);
+        let claim = Claim::take(&path).map_err(failed)?;
+        let lines: String = layers.iter().map(|layer| format!("{layer}\n")).collect();
+        claim.write(lines.as_bytes()).map_err(failed)?;
+        Ok(Pin { _claim: claim })
     }
-    /// Removes every layer and blob that no image, no pin and none of `in_use` needs, and leftovers
-    /// of crashes. `in_use` is called under the store's exclusive lock: layers of existing containers.
-    pub fn collect_garbage(&self, in_use: impl FnOnce() -> BTreeSet<Digest>) -> Result<Collected, StoreError> {
-        drop(in_use);
-        todo!()
-    }
-    /// Held by whoever makes something that relies on layers (a container) until its document is
+
+    /// Held by whoever makes something that relies on layers, a container, until its document is
     /// committed: nothing is collected meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]
     pub fn share(&self) -> Result<sys::file::Lock, StoreError> {
-        todo!()
+        self.prepare()?;
+        let path = self.roots.run.join("store.lock");
+        sys::file::Lock::shared(&path).map_err(|source| StoreError::io("lock", &path, source))
     }
-    /// Removes what crashed processes left in the temporary folder.
+
+    /// Removes every layer and blob that no image, no [`Pin`] and none of `in_use` needs, and what
+    /// crashed processes left. `in_use` is called under the store's exclusive lock and names the layers
+    /// of all containers.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]
+    pub fn collect_garbage(
+        &self,
+        in_use: impl FnOnce() -> BTreeSet<Digest>,
+    ) -> Result<Collected, StoreError> {
+        self.prepare()?;
+        let path = self.roots.run.join("store.lock");
+        let lock =
+            sys::file::Lock::exclusive(&path).map_err(|source| StoreError::io("lock", &path, source))?;
+        let images = self.images();
+        let mut layers = in_use();
+        layers.extend(images.iter().flat_map(|image| image.layers.iter().cloned()));
+        layers.extend(self.pinned());
+        let mut collected = Collected::default();
+        for layer in digests(&self.roots.data.join("layers")).filter(|layer| !layers.contains(layer)) {
+            collected.bytes += self.layer_document(&layer).map_or(0, |info| info.size);
+            let (folder, dead) = (self.layer_folder(&layer), self.temporary("dead"));
+            std::fs::rename(&folder, dead).map_err(|source| StoreError::io("delete", &folder, source))?;
+            collected.layers.push(layer);
+        }
+        let blobs: BTreeSet<&Digest> = images.iter().flat_map(|image| [&image.id, &image.manifest]).collect();
+        for blob in digests(&self.roots.data.join("blobs/sha256")).filter(|blob| !blobs.contains(blob)) {
+            let path = self.blob_file(&blob);
+            std::fs::remove_file(&path).map_err(|source| StoreError::io("delete", &path, source))?;
+        }
+        drop(lock);
+        self.sweep()?;
+        Ok(collected)
+    }
+
+    /// Removes what crashed processes left half-made.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]
     pub fn sweep(&self) -> Result<(), StoreError> {
-        todo!()
+        for path in entries(&self.roots.data.join("tmp")) {
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default().to_owned();
+            if let Some(hex) = name.strip_prefix("layer-") {
+                let lock = self.roots.run.join("locks").join(format!("layer-{hex}"));
+                match Claim::attempt_now(&lock) {
+                    Ok(Some(_claim)) => discard(&path)?,
+                    Ok(None) => {}
+                    Err(source) => return Err(StoreError::io("lock", &lock, source)),
+                }
+            } else if name.starts_with("dead-") || name.split('-').nth(1).is_some_and(is_dead) {
+                discard(&path)?;
+            }
+        }
+        for folder in ["images", "blobs/sha256"] {
+            for path in entries(&self.roots.data.join(folder)) {
+                // NAME.PID.COUNT.tmp, of a document being replaced.
+                let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+                let owner = name.strip_suffix(".tmp").and_then(|name| name.rsplit('.').nth(1));
+                if owner.is_some_and(is_dead) {
+                    // Another sweep may have been quicker.
+                    let _ = std::fs::remove_file(&path);
+                }
+            }
+        }
+        Ok(())
     }
+
+    fn pinned(&self) -> BTreeSet<Digest> {
+        let mut pinned = BTreeSet::new();
+        for path in entries(&self.roots.run.join("pins")) {
+            if is_held(&path) {
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                pinned.extend(text.lines().filter_map(|line| Digest::parse(line).ok()));
+            } else {
+                // Its process died; a new one cannot have the name while we hold the store's lock.
+                let _ = std::fs::remove_file(&path);
+            }
+        }
+        pinned
+    }
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// The digests that entries of a folder are named after.
+fn digests(folder: &Path) -> impl Iterator<Item = Digest> {
+    entries(folder).filter_map(|path| {
+        Digest::parse(&format!("sha256:{}", path.file_name().and_then(OsStr::to_str)?)).ok()
+    })
+}
+
+/// Whether there is no process with this number; a text that is no number belongs to nobody we know.
+fn is_dead(pid: &str) -> bool {
+    pid.parse::<u32>().is_ok_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
 }

@@ -1,16 +1,30 @@
-//! stub
-use crate::{Compression, Store, StoreError};
-use resource::Digest;
-use std::io::Read;
-use std::path::PathBuf;
+//! Unpacked layers, shared between images, named by the digest of their uncompressed archive.
+//!
+//! ```text
+//! absent --begin_layer--> tmp/layer-HEX/tree --rename--> layers/HEX, unsynced --commit_image--> synced
+//! ```
+//! A layer that has not been synced yet is good until the machine goes down: its document names the
+//! boot it was made in. Images are published after a sync only, so what an image names is good too.
 
-/// What is known of an unpacked layer.
-#[derive(Clone, Debug, PartialEq)]
+use crate::decode::decode;
+use crate::error::UnpackError;
+use crate::lock::Claim;
+use crate::unpack::unpack;
+use crate::{Store, StoreError};
+use resource::{Digest, document};
+use serde::{Deserialize, Serialize};
+use std::io::{self, BufRead};
+use std::path::{Path, PathBuf};
+
+/// What is known of an unpacked layer: its document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerInfo {
     /// Digest of the uncompressed archive: the layer's identity.
     pub diff_id: Digest,
     /// Bytes of its files.
     pub size: u64,
+    /// The boot it was made in, while it has not been synced to the disk.
+    unsynced: Option<String>,
 }
 
 /// The outcome of asking to make a layer.
@@ -22,44 +36,188 @@ pub enum LayerSlot {
     Missing(LayerWriter),
 }
 
-/// The right to make one layer.
+/// The right to make one layer. Dropping it leaves nothing behind.
 #[derive(Debug)]
 pub struct LayerWriter {
-    pub(crate) store: Store,
+    store: Store,
+    diff_id: Digest,
+    folder: PathBuf,
+    /// Held until everything else of this value is gone.
+    _claim: Claim,
 }
 
 /// A layer's bytes as they come.
 pub struct Source<R> {
-    /// The bytes, compressed or not.
+    /// The bytes, compressed or not: their start tells.
     pub bytes: R,
     /// Digest of those bytes and how many there are, when known.
     pub blob: Option<(Digest, u64)>,
-    /// How they are said to be compressed; the first bytes decide.
-    pub compression: Option<Compression>,
 }
 
 impl Store {
     /// `DATA/layers/HEX/tree`: what an overlay mount takes as one lower layer.
     pub fn layer_path(&self, diff_id: &Digest) -> PathBuf {
-        self.roots.data.join("layers").join(diff_id.hex()).join("tree")
+        self.layer_folder(diff_id).join("tree")
     }
+
+    /// The layer's document, when it is there, unpacked and whole.
+    pub fn layer(&self, diff_id: &Digest) -> Option<LayerInfo> {
+        let info = self.layer_document(diff_id)?;
+        let good = info.unsynced.is_none()
+            || info.unsynced == boot()
+            || self.images().iter().any(|image| image.layers.contains(diff_id));
+        good.then_some(info)
+    }
+
     /// Whether the layer is there, unpacked and whole.
     pub fn has_layer(&self, diff_id: &Digest) -> bool {
-        todo!("{diff_id}")
+        self.layer(diff_id).is_some()
     }
-    /// Waits (blocking) until the layer is there or nobody else is making it.
+
+    /// Finds the layer or gets the right to make it. Blocks while somebody else makes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]
     pub fn begin_layer(&self, diff_id: &Digest) -> Result<LayerSlot, StoreError> {
-        todo!("{diff_id}")
+        let path = self.layer_lock(diff_id)?;
+        let claim = Claim::take(&path).map_err(|source| StoreError::io("lock", &path, source))?;
+        self.slot(diff_id, claim)
     }
-    /// As `begin_layer`; `None` while somebody else makes it.
+
+    /// As [`Store::begin_layer`], but does not wait: `None` while somebody else makes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]
     pub fn try_begin_layer(&self, diff_id: &Digest) -> Result<Option<LayerSlot>, StoreError> {
-        todo!("{diff_id}")
+        let path = self.layer_lock(diff_id)?;
+        let claim = Claim::attempt_now(&path).map_err(|source| StoreError::io("lock", &path, source))?;
+        claim.map(|claim| self.slot(diff_id, claim)).transpose()
+    }
+
+    fn slot(&self, diff_id: &Digest, claim: Claim) -> Result<LayerSlot, StoreError> {
+        if let Some(info) = self.layer(diff_id) {
+            return Ok(LayerSlot::Present(info));
+        }
+        let folder = self.roots.data.join("tmp").join(format!("layer-{}", diff_id.hex()));
+        // What a crash left of an earlier attempt: we hold the lock, so nobody uses it.
+        discard(&folder)?;
+        let writer = LayerWriter { store: self.clone(), diff_id: diff_id.clone(), folder, _claim: claim };
+        Ok(LayerSlot::Missing(writer))
+    }
+
+    pub(crate) fn layer_folder(&self, diff_id: &Digest) -> PathBuf {
+        self.roots.data.join("layers").join(diff_id.hex())
+    }
+
+    pub(crate) fn layer_document(&self, diff_id: &Digest) -> Option<LayerInfo> {
+        document::decode(&std::fs::read(self.layer_folder(diff_id).join("layer.json")).ok()?)
+    }
+
+    /// The lock file of whoever makes this layer.
+    fn layer_lock(&self, diff_id: &Digest) -> Result<PathBuf, StoreError> {
+        self.prepare()?;
+        Ok(self.roots.run.join("locks").join(format!("layer-{}", diff_id.hex())))
+    }
+
+    /// Notes that a layer is on the disk, after a sync.
+    pub(crate) fn mark_synced(&self, info: LayerInfo) -> Result<(), StoreError> {
+        if info.unsynced.is_none() {
+            return Ok(());
+        }
+        let path = self.layer_folder(&info.diff_id).join("layer.json");
+        write_document(&path, &LayerInfo { unsynced: None, ..info })
+    }
+
+    /// Unpacks an archive into `folder/tree` and writes its document beside it.
+    pub(crate) fn unpack_into<R: BufRead + Send>(
+        &self,
+        folder: &Path,
+        source: Source<R>,
+        diff_id: Option<&Digest>,
+    ) -> Result<LayerInfo, StoreError> {
+        let tree = folder.join("tree");
+        sys::file::create_private_folder(&tree).map_err(|source| StoreError::io("make", &tree, source))?;
+        let digest = source.blob.as_ref().map(|(digest, _)| digest).or(diff_id);
+        let digest = digest.map_or_else(|| "without a digest".to_owned(), Digest::to_string);
+        let unpacked = unpack_verified(&tree, source, diff_id, self.user_attributes());
+        let info = unpacked.map_err(|source| StoreError::Unpack { digest, source })?;
+        write_document(&folder.join("layer.json"), &info)?;
+        Ok(info)
+    }
+
+    /// Moves a finished layer to its place.
+    pub(crate) fn publish_layer(&self, folder: &Path, diff_id: &Digest) -> Result<(), StoreError> {
+        let target = self.layer_folder(diff_id);
+        if target.exists() {
+            // Made before a power cut and never synced: it cannot be trusted, and no image names it.
+            let dead = self.temporary("dead");
+            std::fs::rename(&target, &dead).map_err(|source| StoreError::io("replace", &target, source))?;
+            discard(&dead)?;
+        }
+        std::fs::rename(folder, &target).map_err(|source| StoreError::io("publish", &target, source))
+    }
+
+    /// Whether this process may only set `user.*` attributes: it is root in a user namespace of its own.
+    pub(crate) fn user_attributes(&self) -> bool {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let whole: Vec<&str> = map.split_ascii_whitespace().collect();
+        !map.is_empty() && whole != ["0", "0", "4294967295"]
     }
 }
+
 impl LayerWriter {
-    /// Unpacks, verifies and publishes the layer. Blocks; uses one more thread.
-    pub fn unpack<R: Read + Send>(self, source: Source<R>) -> Result<LayerInfo, StoreError> {
-        drop(source);
-        todo!()
+    /// Unpacks, verifies and publishes the layer. Blocks, and uses one more thread for decompression.
+    ///
+    /// # Errors
+    /// [`StoreError::Unpack`] when the content is not what it should be, is hostile, or cannot be
+    /// written. Nothing is left behind then.
+    pub fn unpack<R: BufRead + Send>(self, source: Source<R>) -> Result<LayerInfo, StoreError> {
+        let info = self.store.unpack_into(&self.folder, source, Some(&self.diff_id))?;
+        self.store.publish_layer(&self.folder, &self.diff_id)?;
+        Ok(info)
+    }
+}
+
+impl Drop for LayerWriter {
+    fn drop(&mut self) {
+        // Gone already when it was published; else the sweep finds what cannot be removed now.
+        let _ = discard(&self.folder);
+    }
+}
+
+fn unpack_verified<R: BufRead + Send>(
+    tree: &Path,
+    source: Source<R>,
+    diff_id: Option<&Digest>,
+    user_attributes: bool,
+) -> Result<LayerInfo, UnpackError> {
+    let (found, size) =
+        decode(source.bytes, source.blob.as_ref(), |archive| unpack(archive, tree, user_attributes))?;
+    if let Some(expected) = diff_id.filter(|expected| **expected != found) {
+        return Err(UnpackError::WrongDigest { what: "diff id", expected: expected.clone(), found });
+    }
+    Ok(LayerInfo { diff_id: found, size, unsynced: Some(boot().unwrap_or_default()) })
+}
+
+/// The kernel's name for this boot.
+fn boot() -> Option<String> {
+    static BOOT: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    BOOT.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(text.trim().to_owned())
+    })
+    .clone()
+}
+
+pub(crate) fn write_document<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    let bytes = document::encode(value).map_err(|error| StoreError::io("write", path, error.into()))?;
+    sys::file::replace(path, &bytes).map_err(|source| StoreError::io("write", path, source))
+}
+
+/// Deletes a folder with its content; one that is not there is no error.
+pub(crate) fn discard(folder: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("delete", folder, error)),
+        _ => Ok(()),
     }
 }

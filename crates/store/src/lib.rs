@@ -26,14 +26,12 @@ mod images;
 mod import;
 mod layers;
 mod lock;
-mod place;
 mod sparse;
 mod tree;
 mod unpack;
 mod view;
 mod volumes;
 
-pub use decode::Compression;
 pub use error::{StoreError, UnpackError};
 pub use garbage::{Collected, Pin};
 pub use hash::{Hasher, digest_of};
