@@ -1,2 +1,93 @@
-//! TODO
-fn main() {}
+//! The `compose` program: reads the command line, runs a verb, turns its outcome into an exit code.
+//!
+//! The same binary plays the supervisor when it is started as one; that is decided before anything
+//! else happens, while the process has one thread.
+
+mod arguments;
+mod attached;
+mod commands;
+mod converge;
+mod environment;
+mod exit;
+mod files;
+mod output;
+mod pattern;
+mod perform;
+mod prompt;
+mod runtime;
+mod select;
+mod session;
+mod stream;
+mod terminal;
+mod verb;
+mod view;
+mod wanted;
+mod words;
+
+use exit::{Exit, Failure};
+use session::Session;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(code) = engine::hidden_role() {
+        return code;
+    }
+    ExitCode::from(run())
+}
+
+fn run() -> u8 {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    // As a plugin of the Docker CLI the first word is the plugin's own name.
+    if words.get(1).is_some_and(|word| word == "compose") {
+        words.remove(1);
+    }
+    let arguments = match arguments::read(words) {
+        Ok(arguments) => arguments,
+        Err(error) => return refused(&error),
+    };
+    let json = arguments.globals.progress.as_deref() == Some("json")
+        || std::env::var("COMPOSE_PROGRESS").is_ok_and(|mode| mode == "json");
+    let outcome = dispatch(arguments);
+    match outcome {
+        Ok(exit) => exit.code(),
+        Err((failure, colour)) => {
+            output::message(&failure.render(json, colour));
+            failure.code()
+        }
+    }
+}
+
+fn dispatch(arguments: arguments::Arguments) -> Result<Exit, (Failure, bool)> {
+    let plain = |failure| (failure, false);
+    if arguments.globals.version {
+        return commands::version::run(&commands::version::Args { format: None, short: false })
+            .map_err(plain);
+    }
+    let Some(verb) = arguments.verb else {
+        return output::result(&arguments::command().render_help().to_string())
+            .map(|()| Exit::Success)
+            .map_err(plain);
+    };
+    if let commands::Verb::Version(args) = &verb {
+        return commands::version::run(args).map_err(plain);
+    }
+    let session = Session::open(arguments.globals).map_err(plain)?;
+    session.timing("session open");
+    let outcome = commands::run(verb, &session);
+    session.timing("done");
+    outcome.map_err(|failure| (failure, session.colour_errors))
+}
+
+/// Prints what clap says: help to standard output with code 0, everything else with code 1.
+fn refused(error: &clap::Error) -> u8 {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            u8::from(output::result(&error.render().to_string()).is_err())
+        }
+        _ => {
+            output::message(&error.render().to_string());
+            1
+        }
+    }
+}

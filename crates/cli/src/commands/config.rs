@@ -1,0 +1,207 @@
+//! `compose config`: renders the resolved model, or lists one kind of thing in it.
+
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+use crate::{output, select, wanted};
+use compose_spec::{Loaded, Options, Project};
+use std::collections::BTreeSet;
+
+/// Label with the hash of a service's definition.
+const HASH: &str = "com.docker.compose.config-hash";
+
+/// Flags of `config`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Names of services
+    #[arg(long = "services")]
+    pub(crate) only_services: bool,
+    /// Keys of volumes
+    #[arg(long)]
+    pub(crate) volumes: bool,
+    /// Keys of networks
+    #[arg(long)]
+    pub(crate) networks: bool,
+    /// Names of models
+    #[arg(long)]
+    pub(crate) models: bool,
+    /// Hashes of services: *, or a list separated by commas
+    #[arg(long, value_name = "SERVICES")]
+    pub(crate) hash: Option<String>,
+    /// Names of profiles
+    #[arg(long)]
+    pub(crate) profiles: bool,
+    /// Images of services
+    #[arg(long)]
+    pub(crate) images: bool,
+    /// Variables that the files use
+    #[arg(long)]
+    pub(crate) variables: bool,
+    /// The environment that is interpolated
+    #[arg(long)]
+    pub(crate) environment: bool,
+    /// yaml or json
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Write to a file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<std::path::PathBuf>,
+    /// Validate only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Leave variables as they are
+    #[arg(long)]
+    pub(crate) no_interpolate: bool,
+    /// Leave implicit defaults out
+    #[arg(long)]
+    pub(crate) no_normalize: bool,
+    /// Leave paths as they are
+    #[arg(long)]
+    pub(crate) no_path_resolution: bool,
+    /// Do not check references
+    #[arg(long)]
+    pub(crate) no_consistency: bool,
+    /// Leave env_file and environment as they are
+    #[arg(long)]
+    pub(crate) no_env_resolution: bool,
+    /// Pin images to digests
+    #[arg(long)]
+    pub(crate) resolve_image_digests: bool,
+    /// Print an override file with images pinned to digests
+    #[arg(long)]
+    pub(crate) lock_image_digests: bool,
+    /// Services, all by default
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+}
+
+/// Renders the model.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    refuse(args)?;
+    if args.environment {
+        // The project is loaded for its name, which is part of the environment.
+        let (project, _) = session.load_with(&[], options(args, session))?;
+        let lines: String =
+            project.environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        return print(args, &lines);
+    }
+    let loaded = session.load_with(&args.services, options(args, session))?;
+    let text = text(args, session, &loaded)?;
+    if args.quiet {
+        return Ok(Exit::Success);
+    }
+    print(args, &text)
+}
+
+/// Refuses what cannot be done yet.
+fn refuse(args: &Args) -> Result<(), Failure> {
+    let missing = [
+        ("--variables", args.variables),
+        ("--resolve-image-digests", args.resolve_image_digests),
+        ("--lock-image-digests", args.lock_image_digests),
+    ];
+    match missing.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Failure::unsupported(&format!("`{flag}` of `compose config`"))),
+        None => Ok(()),
+    }
+}
+
+fn options(args: &Args, session: &Session) -> Options {
+    Options {
+        interpolate: !args.no_interpolate,
+        normalize: !args.no_normalize && !session.globals.compatibility,
+        resolve_paths: !args.no_path_resolution,
+        check_consistency: !args.no_consistency,
+        resolve_environment: !args.no_env_resolution,
+        all_resources: false,
+    }
+}
+
+fn text(args: &Args, session: &Session, loaded: &(Project, Loaded)) -> Result<String, Failure> {
+    let project = &loaded.0;
+    let list =
+        |names: &mut dyn Iterator<Item = &str>| names.map(|name| format!("{name}\n")).collect::<String>();
+    if args.only_services {
+        return Ok(list(&mut in_order(project).into_iter()));
+    }
+    if args.volumes {
+        return Ok(list(&mut project.volumes.keys().map(String::as_str)));
+    }
+    if args.networks {
+        return Ok(list(&mut project.networks.keys().map(String::as_str)));
+    }
+    if args.models {
+        return Ok(list(&mut project.models.keys().map(String::as_str)));
+    }
+    if let Some(names) = &args.hash {
+        return hashes(session, loaded, names);
+    }
+    if args.profiles {
+        let services = project.services.values().chain(project.disabled_services.values());
+        let names: BTreeSet<&str> =
+            services.flat_map(|service| &service.profiles).map(String::as_str).collect();
+        return Ok(list(&mut names.into_iter()));
+    }
+    if args.images {
+        let separator = if wanted::options(session, &loaded.1).compatibility { "_" } else { "-" };
+        let images: Vec<String> = project
+            .services
+            .values()
+            .map(|service| service.image_or_default(&project.name, separator))
+            .collect();
+        return Ok(list(&mut images.iter().map(String::as_str)));
+    }
+    match args.format.as_deref() {
+        None | Some("yaml" | "") => Ok(compose_spec::render_yaml(project)),
+        Some("json") => Ok(compose_spec::render_json(project)),
+        Some(other) => {
+            Err(Failure::new(format!("unsupported format `{other}`")).hint("use `yaml` or `json`"))
+        }
+    }
+}
+
+/// Enabled services, dependencies before dependents.
+fn in_order(project: &Project) -> Vec<&str> {
+    let mut done: Vec<&str> = vec![];
+    let mut left: BTreeSet<&str> = project.services.keys().map(String::as_str).collect();
+    while !left.is_empty() {
+        let free = left.iter().copied().find(|name| {
+            project.services[*name].depends_on.keys().all(|dependency| !left.contains(dependency.as_str()))
+        });
+        // In a circle, which the loader refuses, any will do.
+        let Some(next) = free.or_else(|| left.first().copied()) else { break };
+        left.remove(next);
+        done.push(next);
+    }
+    done
+}
+
+/// `name hash` for these services, sorted: the hashes that `up` stores.
+fn hashes(session: &Session, loaded: &(Project, Loaded), names: &str) -> Result<String, Failure> {
+    let (project, _) = loaded;
+    let words: Vec<String> = names.split(',').map(|name| name.trim().to_owned()).collect();
+    let chosen = select::services(&words, project.services.keys().map(String::as_str))?;
+    let desired = wanted::of_project(session, loaded, &lower::Selection::all())?;
+    let mut lines: Vec<String> = desired
+        .services
+        .iter()
+        .filter(|service| chosen.contains(&service.name))
+        .map(|service| {
+            let hash = service.container.labels.get(HASH).map_or("", String::as_str);
+            format!("{} {hash}\n", service.name)
+        })
+        .collect();
+    lines.sort();
+    Ok(lines.concat())
+}
+
+fn print(args: &Args, text: &str) -> Result<Exit, Failure> {
+    if args.quiet {
+        return Ok(Exit::Success);
+    }
+    match &args.output {
+        None => output::result(text)?,
+        Some(path) => std::fs::write(path, text)
+            .map_err(|error| Failure::because(format!("cannot write `{}`", path.display()), error))?,
+    }
+    Ok(Exit::Success)
+}

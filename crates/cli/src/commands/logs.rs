@@ -1,0 +1,156 @@
+//! `compose logs`: shows what containers wrote.
+
+use crate::exit::{Exit, Failure};
+use crate::runtime::{self, Size};
+use crate::session::{Session, Subject};
+use crate::view::duration;
+use crate::view::logs::{Prefixes, display_name};
+use crate::{output, select};
+use engine::{LogLine, LogQuery};
+use resource::Timestamp;
+
+/// Flags of `logs`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Go on with what is written later
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Number of the replica; needs one service
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "NUMBER")]
+    pub(crate) index: u32,
+    /// Lines from the end of each container's log, or all
+    #[arg(short = 'n', long, default_value = "all", value_name = "LINES", allow_hyphen_values = true)]
+    pub(crate) tail: String,
+    /// Not older than this time, or this duration before now
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Older than this time, or this duration before now
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Show times
+    #[arg(short, long)]
+    pub(crate) timestamps: bool,
+    /// No colours
+    #[arg(long)]
+    pub(crate) no_color: bool,
+    /// No names in front of lines
+    #[arg(long)]
+    pub(crate) no_log_prefix: bool,
+    /// Services, all by default
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+}
+
+/// Shows logs.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    if args.index > 0 && args.services.len() != 1 {
+        return Err(Failure::new("`--index` needs exactly one service"));
+    }
+    let query = query(args, Timestamp::now())?;
+    let subject = session.subject(&[])?;
+    let observed = session.observe(&subject.pod)?;
+    let chosen = select::services(&args.services, subject.known(&observed))?;
+    let services =
+        if chosen.is_empty() { shown_by_default(&subject, &observed) } else { chosen.into_iter().collect() };
+    let mut prefixes = Prefixes::new(session.colour && !args.no_color, !args.no_log_prefix);
+    let project = subject.pod.as_str();
+    for container in &observed.containers {
+        let spec = &container.record.spec;
+        if spec.number.is_some() && (services.is_empty() || services.contains(&spec.service)) {
+            prefixes.add(&display_name(spec.name.as_str(), project));
+        }
+        if spec.log.none && services.contains(&spec.service) {
+            session.warn(&format!("`{}` keeps no log (driver `none`)", spec.name));
+        }
+    }
+    runtime::interruptible(Size::One, async {
+        let engine = session.engine()?;
+        let failed = |error| Failure::because("cannot read the logs", error);
+        if args.follow {
+            engine.adopt(&subject.pod).await.map_err(failed)?;
+        }
+        let mut lines = engine.logs(&subject.pod, &services, query).map_err(failed)?;
+        while let Some(line) = lines.next().await.map_err(failed)? {
+            if wanted(&line, args.index) {
+                let name = display_name(line.container.as_str(), project);
+                prefixes.add(&name);
+                output::result(&prefixes.line(&name, args.timestamps.then_some(line.time), &line.text))?;
+            }
+        }
+        Ok(Exit::Success)
+    })
+}
+
+/// Services that `attach: false` does not hide; empty means all.
+fn shown_by_default(subject: &Subject, observed: &resource::Observed) -> Vec<String> {
+    let Some((project, _)) = &subject.loaded else { return vec![] };
+    let hidden = |name: &str| project.services.get(name).is_some_and(|service| !service.attach);
+    if !project.services.keys().any(|name| hidden(name)) {
+        return vec![];
+    }
+    subject.known(observed).into_iter().filter(|name| !hidden(name)).map(str::to_owned).collect()
+}
+
+fn wanted(line: &LogLine, index: u32) -> bool {
+    match line.number {
+        None => false,
+        Some(number) => index == 0 || number == index,
+    }
+}
+
+fn query(args: &Args, now: Timestamp) -> Result<LogQuery, Failure> {
+    let point = |flag: &str, text: &Option<String>| match text {
+        None => Ok(None),
+        Some(text) => duration::point(text, now).map(Some).ok_or_else(|| {
+            Failure::new(format!("invalid value for --{flag}: `{text}`"))
+                .hint("use a time such as `2026-01-02T15:04:05Z`, or a duration such as `42m`")
+        }),
+    };
+    let tail = match args.tail.as_str() {
+        "all" | "" => None,
+        text => match text.parse::<i64>() {
+            Ok(lines) => usize::try_from(lines).ok(),
+            Err(_) => {
+                return Err(
+                    Failure::new(format!("invalid value for --tail: `{text}`")).hint("use a number or `all`")
+                );
+            }
+        },
+    };
+    Ok(LogQuery {
+        follow: args.follow,
+        tail,
+        since: point("since", &args.since)?,
+        until: point("until", &args.until)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn read(words: &[&str]) -> Result<LogQuery, String> {
+        let line = Line::parse_from([&["logs"], words].concat());
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        query(&line.args, now).map_err(|failure| failure.line())
+    }
+
+    #[test]
+    fn the_query_is_what_the_flags_say() {
+        assert_eq!(read(&[]).unwrap(), LogQuery::default());
+        let query = read(&["-f", "-n", "5", "--since", "1h"]).unwrap();
+        assert!(query.follow);
+        assert_eq!(query.tail, Some(5));
+        assert_eq!(query.since.unwrap().to_string(), "2026-03-01T11:00:00Z");
+        assert_eq!(read(&["--tail", "-1"]).unwrap().tail, None);
+        assert!(read(&["--tail", "some"]).unwrap_err().contains("--tail"));
+        assert!(read(&["--until", "never"]).unwrap_err().contains("--until"));
+    }
+}

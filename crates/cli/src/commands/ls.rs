@@ -1,0 +1,115 @@
+//! `compose ls`: lists the projects of this machine.
+
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::session::Session;
+use crate::view::table;
+use engine::PodSummary;
+use resource::Status;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Label with the absolute paths of a project's files.
+const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
+
+/// Flags of `ls`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Stopped projects too
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// name=PATTERN
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+    /// table or json
+    #[arg(long, default_value = "table", hide_default_value = true, value_name = "FORMAT")]
+    pub(crate) format: String,
+    /// Only names
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// A project as it is shown.
+struct Shown {
+    name: String,
+    status: String,
+    files: String,
+}
+
+/// Lists projects.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let mut patterns = vec![];
+    for filter in &args.filter {
+        match filter.split_once('=') {
+            Some(("name", pattern)) => patterns.push(pattern.to_owned()),
+            _ => {
+                return Err(Failure::new(format!("invalid filter `{filter}`")).hint("known is `name=PATTERN`"));
+            }
+        }
+    }
+    let pods =
+        session.engine()?.pods().map_err(|error| Failure::because("cannot list the projects", error))?;
+    let shown: Vec<Shown> = pods
+        .iter()
+        .filter(|pod| patterns.iter().all(|pattern| crate::pattern::found(pattern, pod.record.name.as_str())))
+        .filter_map(|pod| shown(pod, args.all))
+        .collect();
+    if args.quiet {
+        output::result(&shown.iter().map(|project| format!("{}\n", project.name)).collect::<String>())?;
+        return Ok(Exit::Success);
+    }
+    match args.format.as_str() {
+        "table" | "pretty" => {
+            let rows: Vec<Vec<String>> =
+                shown.into_iter().map(|project| vec![project.name, project.status, project.files]).collect();
+            output::result(&table::table(&["NAME", "STATUS", "CONFIG FILES"], &rows))?;
+        }
+        "json" => {
+            let projects: Vec<Value> = shown
+                .into_iter()
+                .map(|project| json!({ "Name": project.name, "Status": project.status, "ConfigFiles": project.files }))
+                .collect();
+            output::line(&Value::Array(projects).to_string())?;
+        }
+        other => return Err(Failure::new(format!("`{other}` is not a format")).hint("use `table` or `json`")),
+    }
+    Ok(Exit::Success)
+}
+
+fn shown(pod: &PodSummary, all: bool) -> Option<Shown> {
+    let ordinary: Vec<_> =
+        pod.containers.iter().filter(|container| !crate::view::row::is_one_off(container)).collect();
+    let up = |status| matches!(status, Status::Running | Status::Paused | Status::Restarting);
+    if !all && !ordinary.iter().any(|container| up(container.state.status)) {
+        return None;
+    }
+    let counted = ordinary.iter().filter(|container| all || up(container.state.status));
+    let files = pod.record.labels.get(CONFIG_FILES).cloned();
+    let of_container =
+        || ordinary.iter().find_map(|container| container.record.spec.labels.get(CONFIG_FILES).cloned());
+    Some(Shown {
+        name: pod.record.name.to_string(),
+        status: states(counted.map(|container| container.state.status.as_str())),
+        files: files.or_else(of_container).unwrap_or_default(),
+    })
+}
+
+/// `exited(1), running(2)`, the states sorted.
+fn states<'a>(states: impl Iterator<Item = &'a str>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for state in states {
+        *counts.entry(state).or_default() += 1;
+    }
+    counts.iter().map(|(state, count)| format!("{state}({count})")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_counted_and_sorted() {
+        assert_eq!(states(["running", "exited", "running"].into_iter()), "exited(1), running(2)");
+        assert_eq!(states([].into_iter()), "");
+    }
+}

@@ -1,0 +1,173 @@
+//! The verbs: one module each, and the way from the command line to them.
+
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+use clap::Subcommand;
+
+pub(crate) mod attach;
+pub(crate) mod config;
+pub(crate) mod create;
+pub(crate) mod down;
+pub(crate) mod events;
+pub(crate) mod exec;
+pub(crate) mod images;
+pub(crate) mod kill;
+pub(crate) mod logs;
+pub(crate) mod ls;
+pub(crate) mod pause;
+pub(crate) mod port;
+pub(crate) mod ps;
+pub(crate) mod pull;
+pub(crate) mod restart;
+pub(crate) mod rm;
+pub(crate) mod run;
+pub(crate) mod scale;
+pub(crate) mod start;
+pub(crate) mod stats;
+pub(crate) mod stop;
+pub(crate) mod top;
+pub(crate) mod up;
+pub(crate) mod version;
+pub(crate) mod volumes;
+pub(crate) mod wait;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Attach the terminal to a service's running container
+    Attach(attach::Args),
+    /// Render the resolved Compose file
+    #[command(alias = "convert")]
+    Config(config::Args),
+    /// Create containers without starting them
+    Create(create::Args),
+    /// Stop and remove containers and networks
+    Down(down::Args),
+    /// Show container events as they happen
+    Events(events::Args),
+    /// Execute a command in a running container
+    Exec(exec::Args),
+    /// List images used by the created containers
+    Images(images::Args),
+    /// Send a signal to containers
+    Kill(kill::Args),
+    /// View output from containers
+    Logs(logs::Args),
+    /// List running projects
+    Ls(ls::Args),
+    /// Pause services
+    Pause(pause::Args),
+    /// Print the public port for a port of a service
+    Port(port::Args),
+    /// List containers
+    Ps(ps::Args),
+    /// Pull service images
+    Pull(pull::Args),
+    /// Restart containers
+    Restart(restart::Args),
+    /// Remove stopped containers
+    Rm(rm::Args),
+    /// Run a one-off command on a service
+    Run(Box<run::Args>),
+    /// Scale services
+    Scale(scale::Args),
+    /// Start existing containers
+    Start(start::Args),
+    /// Show resource usage of containers
+    Stats(stats::Args),
+    /// Stop containers
+    Stop(stop::Args),
+    /// Show the running processes
+    Top(top::Args),
+    /// Unpause services
+    Unpause(pause::Args),
+    /// Create and start containers
+    Up(Box<up::Args>),
+    /// Show version information
+    Version(version::Args),
+    /// List volumes
+    Volumes(volumes::Args),
+    /// Block until containers of the services stop
+    Wait(wait::Args),
+    /// Not supported yet
+    #[command(hide = true)]
+    Build(Later),
+    /// Not supported yet
+    #[command(hide = true)]
+    Commit(Later),
+    /// Not supported yet
+    #[command(hide = true)]
+    Cp(Later),
+    /// Not supported yet
+    #[command(hide = true)]
+    Export(Later),
+    /// Not supported yet
+    #[command(hide = true)]
+    Publish(Later),
+    /// Not supported yet
+    #[command(hide = true)]
+    Push(Later),
+    /// Not supported yet
+    #[command(hide = true)]
+    Watch(Later),
+    /// Not supported yet
+    #[command(hide = true)]
+    Bridge(Later),
+}
+
+/// Whatever is written after a verb that this program does not have yet.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Later {
+    /// Everything.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    words: Vec<String>,
+}
+
+/// Runs a verb.
+///
+/// # Errors
+/// Whatever kept the verb from doing what it was asked.
+pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Attach(args) => attach::run(&args, session),
+        Verb::Config(args) => config::run(&args, session),
+        Verb::Create(args) => create::run(&args, session),
+        Verb::Down(args) => down::run(&args, session),
+        Verb::Events(args) => events::run(&args, session),
+        Verb::Exec(args) => exec::run(&args, session),
+        Verb::Images(args) => images::run(&args, session),
+        Verb::Kill(args) => kill::run(&args, session),
+        Verb::Logs(args) => logs::run(&args, session),
+        Verb::Ls(args) => ls::run(&args, session),
+        Verb::Pause(args) => pause::run(&args, session, pause::Way::Pause),
+        Verb::Port(args) => port::run(&args, session),
+        Verb::Ps(args) => ps::run(&args, session),
+        Verb::Pull(args) => pull::run(&args, session),
+        Verb::Restart(args) => restart::run(&args, session),
+        Verb::Rm(args) => rm::run(&args, session),
+        Verb::Run(args) => run::run(&args, session),
+        Verb::Scale(args) => scale::run(&args, session),
+        Verb::Start(args) => start::run(&args, session),
+        Verb::Stats(args) => stats::run(&args, session),
+        Verb::Stop(args) => stop::run(&args, session),
+        Verb::Top(args) => top::run(&args, session),
+        Verb::Unpause(args) => pause::run(&args, session, pause::Way::Unpause),
+        Verb::Up(args) => up::run(&args, session),
+        Verb::Version(args) => version::run(&args),
+        Verb::Volumes(args) => volumes::run(&args, session),
+        Verb::Wait(args) => wait::run(&args, session),
+        Verb::Build(later) => refused("build", &later),
+        Verb::Commit(later) => refused("commit", &later),
+        Verb::Cp(later) => refused("cp", &later),
+        Verb::Export(later) => refused("export", &later),
+        Verb::Publish(later) => refused("publish", &later),
+        Verb::Push(later) => refused("push", &later),
+        Verb::Watch(later) => refused("watch", &later),
+        Verb::Bridge(later) => refused("bridge", &later),
+    }
+}
+
+fn refused(verb: &str, later: &Later) -> Result<Exit, Failure> {
+    let failure = Failure::unsupported(&format!("`compose {verb}`"));
+    Err(if later.words.is_empty() { failure } else { failure.hint("nothing was done") })
+}

@@ -1,0 +1,127 @@
+//! `compose ps`: lists containers.
+
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+use crate::view::template::{self, Format};
+use crate::view::{row, table};
+use crate::{output, select};
+use resource::{ObservedContainer, Status, Timestamp};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Flags of `ps`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Stopped and one-off containers too
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// status=VALUE
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) filter: Option<String>,
+    /// Only containers in this state
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Vec<String>,
+    /// table, table TEMPLATE, json, or a template
+    #[arg(long, default_value = "table", hide_default_value = true, value_name = "FORMAT")]
+    pub(crate) format: String,
+    /// Whole ids and commands
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+    /// Containers of services that are not in the file too
+    #[arg(long, default_value_t = true, hide_default_value = true, action = clap::ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) orphans: bool,
+    /// Only ids
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Only names of services
+    #[arg(long = "services")]
+    pub(crate) only_services: bool,
+    /// Services, all by default
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+}
+
+/// States that `--status` knows; the last two never occur here.
+const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "exited", "removing", "dead"];
+
+/// Lists containers.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let states = states(args)?;
+    let format = Format::parse(&args.format)?;
+    let subject = session.subject(&[])?;
+    let observed = session.observe(&subject.pod)?;
+    session.timing("observed");
+    let chosen = select::services(&args.services, subject.known(&observed))?;
+    let in_file = subject.in_file();
+    let shown: Vec<&ObservedContainer> = observed
+        .containers
+        .iter()
+        .filter(|container| {
+            let spec = &container.record.spec;
+            (chosen.is_empty() || chosen.contains(&spec.service))
+                && (args.orphans
+                    || in_file.as_ref().is_none_or(|names| names.contains(spec.service.as_str())))
+                && state_shown(args, &states, container)
+        })
+        .collect();
+    if args.quiet {
+        output::result(
+            &shown.iter().map(|container| format!("{}\n", container.record.id)).collect::<String>(),
+        )?;
+    } else if args.only_services {
+        let names: BTreeSet<&str> =
+            shown.iter().map(|container| container.record.spec.service.as_str()).collect();
+        output::result(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+    } else {
+        output::result(&text(&shown, &format, Timestamp::now(), args.no_trunc)?)?;
+    }
+    Ok(Exit::Success)
+}
+
+/// The states asked for; empty means those of containers that are up.
+fn states(args: &Args) -> Result<BTreeSet<String>, Failure> {
+    let mut states: BTreeSet<String> = args.status.iter().cloned().collect();
+    if let Some(filter) = &args.filter {
+        match filter.split_once("=") {
+            Some(("status", state)) => drop(states.insert(state.to_owned())),
+            _ => {
+                return Err(Failure::new(format!("invalid filter `{filter}`")).hint("known is `status=VALUE`"));
+            }
+        }
+    }
+    match states.iter().find(|state| !STATES.contains(&state.as_str())) {
+        Some(unknown) => Err(Failure::new(format!("unknown status `{unknown}`"))
+            .hint(format!("known are {}", STATES.join(", ")))),
+        None => Ok(states),
+    }
+}
+
+fn state_shown(args: &Args, states: &BTreeSet<String>, container: &ObservedContainer) -> bool {
+    let status = container.state.status;
+    if !states.is_empty() {
+        return states.contains(status.as_str());
+    }
+    let up = matches!(status, Status::Running | Status::Paused | Status::Restarting);
+    args.all || (up && !row::is_one_off(container))
+}
+
+fn text(
+    shown: &[&ObservedContainer],
+    format: &Format,
+    now: Timestamp,
+    whole: bool,
+) -> Result<String, Failure> {
+    let fields =
+        || shown.iter().map(|container| (row::fields(container, now, whole), &container.record.spec.labels));
+    match format {
+        Format::Table => {
+            let rows: Vec<Vec<String>> =
+                shown.iter().map(|container| row::cells(container, now, whole)).collect();
+            Ok(table::table(&row::HEADER, &rows))
+        }
+        Format::Json => Ok(fields().map(|(fields, _)| format!("{}\n", Value::Object(fields))).collect()),
+        Format::TableOf(template) => template::rows(template, true, &fields().collect::<Vec<_>>()),
+        Format::Lines(template) => template::rows(template, false, &fields().collect::<Vec<_>>()),
+    }
+}

@@ -1,0 +1,365 @@
+//! Makes reality match what is wanted: lock, observe, plan, apply, and round again after every wait.
+//!
+//! ```text
+//! lock ─▶ observe ─▶ plan images ─▶ pull (lock given up) ─▶ lock, observe
+//!      ─▶ plan ─▶ apply ─┬▶ done
+//!                        └▶ waiting: lock given up until a condition holds or cannot hold, then lock …
+//! ```
+//! The lock is never held while waiting for a registry, a container's health, or a person.
+
+use crate::exit::Failure;
+use crate::perform::{self, Performer};
+use crate::session::{self, Session};
+use crate::view::progress::{Line, Progress, Status};
+use engine::{Engine, EngineError, ProjectLock, Scope};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use plan::{Await, Plan, Policy, Question, Verb, Warning};
+use resource::{Condition, Desired, Observed, PodName, Timestamp};
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+/// What is to be made true, and how.
+pub(crate) struct Job<'a> {
+    /// The session.
+    pub(crate) session: &'a Session,
+    /// Where progress goes.
+    pub(crate) progress: &'a Progress,
+    /// What is wanted.
+    pub(crate) desired: Desired,
+    /// The verb and its flags.
+    pub(crate) policy: Policy,
+    /// Details.
+    pub(crate) tuning: Tuning,
+}
+
+/// What a job says and how long it waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tuning {
+    /// Pulls are not shown.
+    pub(crate) quiet_pull: bool,
+    /// Containers that run already are told of.
+    pub(crate) tell_running: bool,
+    /// The time that waits for conditions may take in all.
+    pub(crate) limit: Option<Duration>,
+}
+
+/// What came of it.
+pub(crate) struct Converged {
+    /// No plan had a step.
+    pub(crate) unchanged: bool,
+    /// There was nothing the verb could have acted on.
+    pub(crate) nothing: bool,
+}
+
+impl Job<'_> {
+    fn engine(&self) -> Result<&Engine, Failure> {
+        self.session.engine()
+    }
+
+    /// Goes round until nothing is left to do.
+    ///
+    /// # Errors
+    /// The first step that failed, or what stands in the way.
+    pub(crate) async fn run(mut self) -> Result<Converged, Failure> {
+        if self.session.globals.dry_run {
+            return self.dry_run();
+        }
+        let deadline = self.tuning.limit.map(|limit| Instant::now() + limit);
+        let mut warned = BTreeSet::new();
+        let mut unchanged = true;
+        let mut lock = self.lock().await?;
+        let mut observed = self.observe()?;
+        if self.wants_images() {
+            let images = plan::plan_images(&self.desired, &observed, Timestamp::now());
+            self.told(&images, &mut warned)?;
+            if !images.is_empty() {
+                unchanged = false;
+                drop(lock);
+                self.pull(&images).await?;
+                lock = self.lock().await?;
+                observed = self.observe()?;
+            }
+            crate::wanted::resolve(&mut self.desired, &observed);
+        }
+        self.session.timing("observed");
+        let mut patience = Patience::default();
+        loop {
+            let plan = plan::plan(&self.desired, &observed, &self.policy);
+            self.session.timing("planned");
+            self.warn(&plan, &mut warned);
+            let asked: Vec<Question> = plan.questions().cloned().collect();
+            if !asked.is_empty() && self.ask(&asked)? {
+                continue;
+            }
+            unchanged &= plan.is_empty();
+            let nothing = plan.warnings.contains(&Warning::NothingToDo);
+            let outcome = self.apply(&plan, &observed).await?;
+            self.session.timing("applied");
+            if let Some(failure) = plan.failures.first() {
+                return Err(self.failed(failure));
+            }
+            let apply::Outcome::Waiting(awaits) = outcome else {
+                self.tell_running(&observed, &plan);
+                drop(lock);
+                return Ok(Converged { unchanged, nothing });
+            };
+            drop(lock);
+            patience.before(&awaits).await;
+            self.wait(&awaits, deadline).await?;
+            lock = self.lock().await?;
+            observed = self.observe()?;
+        }
+    }
+
+    fn wants_images(&self) -> bool {
+        matches!(self.policy.verb, Verb::Up | Verb::Create)
+    }
+
+    async fn lock(&self) -> Result<ProjectLock, Failure> {
+        let pod = &self.desired.pod;
+        let waiting =
+            || self.progress.message(&format!("waiting for another command on project `{pod}` to finish\n"));
+        let lock = self.engine()?.lock(pod, waiting).await;
+        lock.map_err(|error| Failure::because(format!("cannot work on project `{pod}`"), error))
+    }
+
+    fn observe(&self) -> Result<Observed, Failure> {
+        let observed = self.engine()?.observe(&scope(&self.desired));
+        observed.map_err(|error| {
+            Failure::because(format!("cannot look at project `{}`", self.desired.pod), error)
+        })
+    }
+
+    /// Prints what would be done, and does nothing at all.
+    fn dry_run(mut self) -> Result<Converged, Failure> {
+        let observed = self.observe()?;
+        let mut text = String::new();
+        if self.wants_images() {
+            text.push_str(&plan::plan_images(&self.desired, &observed, Timestamp::now()).to_string());
+            crate::wanted::resolve(&mut self.desired, &observed);
+        }
+        let plan = plan::plan(&self.desired, &observed, &self.policy);
+        text.push_str(&plan.to_string());
+        if text.is_empty() {
+            text.push_str("nothing to do\n");
+        }
+        for line in text.lines() {
+            crate::output::message(&format!("DRY-RUN MODE - {line}\n"));
+        }
+        if let Some(failure) = plan.failures.first() {
+            return Err(self.failed(failure));
+        }
+        Ok(Converged { unchanged: true, nothing: false })
+    }
+
+    async fn pull(&self, images: &Plan) -> Result<(), Failure> {
+        self.told_only(images)?;
+        let performer = Performer::new(self.engine()?, &self.desired.pod, &Observed::default());
+        let quiet = self.tuning.quiet_pull;
+        let tell = |event: apply::Event| {
+            if !quiet {
+                if let Some(line) = perform::line(images.get(event.step), &event.kind) {
+                    self.progress.tell(&line);
+                }
+            }
+        };
+        let outcome = apply::apply(images, &performer, self.session.parallel()?, tell).await;
+        outcome.map(drop).map_err(|failed| perform::failure(failed, &self.desired))
+    }
+
+    /// Tells the warnings of a plan, and fails on what stands in its way.
+    fn told(&self, plan: &Plan, warned: &mut BTreeSet<String>) -> Result<(), Failure> {
+        self.warn(plan, warned);
+        self.told_only(plan)
+    }
+
+    fn told_only(&self, plan: &Plan) -> Result<(), Failure> {
+        plan.failures.first().map_or(Ok(()), |failure| Err(self.failed(failure)))
+    }
+
+    fn warn(&self, plan: &Plan, warned: &mut BTreeSet<String>) {
+        for warning in plan.warnings.iter().filter(|warning| **warning != Warning::NothingToDo) {
+            let text = warning.to_string();
+            if warned.insert(text.clone()) {
+                self.progress.warning(&text);
+            }
+        }
+    }
+
+    fn failed(&self, failure: &plan::Failure) -> Failure {
+        match failure.place() {
+            Some(place) => Failure::new(format!("{failure} ({place})")),
+            None => Failure::new(failure.to_string()),
+        }
+    }
+
+    /// Asks for consent; true when some was given, so that a new plan is worth making. Without a
+    /// person the answer is no, once.
+    fn ask(&mut self, questions: &[Question]) -> Result<bool, Failure> {
+        let mut given = false;
+        for Question::RecreateVolume(volume) in questions {
+            if self.policy.consent.covers(volume) {
+                continue;
+            }
+            let text = format!(
+                "Volume `{volume}` exists but does not match its definition in the Compose file. Recreate it (data will be lost)?"
+            );
+            self.progress.suspend();
+            let yes = crate::prompt::confirm(&text)?;
+            self.progress.resume();
+            if yes {
+                self.policy.consent.volumes.insert(volume.clone());
+                given = true;
+            }
+        }
+        Ok(given)
+    }
+
+    async fn apply(&self, plan: &Plan, observed: &Observed) -> Result<apply::Outcome, Failure> {
+        let performer = Performer::new(self.engine()?, &self.desired.pod, observed);
+        let tell = |event: apply::Event| {
+            if let Some(line) = perform::line(plan.get(event.step), &event.kind) {
+                self.progress.tell(&line);
+            }
+        };
+        let width = NonZeroUsize::new(64).expect("64 is not 0");
+        let outcome = apply::apply(plan, &performer, width, tell).await;
+        outcome.map_err(|failed| perform::failure(failed, &self.desired))
+    }
+
+    /// Waits until one of the conditions holds or can no longer hold.
+    async fn wait(&self, awaits: &[Await], deadline: Option<Instant>) -> Result<(), Failure> {
+        let pod = &self.desired.pod;
+        let engine = self.engine()?;
+        let mut waits = FuturesUnordered::new();
+        for wait in awaits {
+            self.progress.tell(&Line::new(
+                format!("Container {}", wait.container),
+                Status::Working,
+                "Waiting",
+            ));
+            if let Some((pod, id)) = engine.find_container(&wait.container) {
+                waits.push(async move { (wait, engine.wait(&pod, &id, wait.condition).await) });
+            }
+        }
+        let first = async {
+            while let Some((wait, state)) = waits.next().await {
+                match state {
+                    Ok(state) => return self.tell_waited(wait, &state),
+                    // It was removed meanwhile; what there is now says what to do.
+                    Err(EngineError::NoSuchId(_)) => return,
+                    Err(_) => {}
+                }
+            }
+        };
+        match deadline {
+            None => first.await,
+            Some(deadline) => {
+                let limit = self.tuning.limit.unwrap_or_default().as_secs();
+                if tokio::time::timeout_at(deadline.into(), first).await.is_err() {
+                    let waited = if self.policy.wait {
+                        "application not healthy"
+                    } else {
+                        "timeout waiting for dependencies"
+                    };
+                    return Err(Failure::new(format!("{waited} after {limit}s")).hint(format!(
+                        "project `{pod}` still waits for {}",
+                        awaits.iter().map(|wait| wait.container.as_str()).collect::<Vec<_>>().join(", ")
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_waited(&self, wait: &Await, state: &resource::ContainerState) {
+        use resource::{HealthStatus, Status as State};
+        let healthy = state.health.as_ref().is_some_and(|health| health.status == HealthStatus::Healthy);
+        let ended = state.status == State::Exited;
+        let code = state.exit.and_then(resource::ExitStatus::code);
+        let (status, text) = match wait.condition {
+            Condition::Healthy if healthy => (Status::Done, "Healthy"),
+            Condition::CompletedSuccessfully | Condition::Exited if ended && code == Some(0) => {
+                (Status::Done, "Exited")
+            }
+            Condition::Exited if ended => (Status::Done, "Exited"),
+            Condition::Started if state.status == State::Running => (Status::Done, "Started"),
+            _ => (Status::Error, "Error"),
+        };
+        self.progress.tell(&Line::new(format!("Container {}", wait.container), status, text));
+    }
+
+    /// Tells of containers that are up to date and run already.
+    fn tell_running(&self, observed: &Observed, plan: &Plan) {
+        if !self.tuning.tell_running {
+            return;
+        }
+        let touched: BTreeSet<&str> =
+            plan.steps().filter_map(|(_, planned)| touched(&planned.step)).collect();
+        for container in &observed.containers {
+            let spec = &container.record.spec;
+            let wanted = self.desired.services.iter().any(|service| service.name == spec.service);
+            let new = self.policy.since <= container.record.created
+                || container.state.started.is_some_and(|started| self.policy.since <= started);
+            if wanted
+                && spec.number.is_some()
+                && container.state.status == resource::Status::Running
+                && !new
+                && !touched.contains(spec.name.as_str())
+            {
+                self.progress.tell(&Line::new(format!("Container {}", spec.name), Status::Done, "Running"));
+            }
+        }
+    }
+}
+
+/// Keeps the loop from spinning when a wait ends at once and the same wait is planned again.
+#[derive(Default)]
+struct Patience {
+    last: Option<(Vec<Await>, Instant)>,
+}
+
+impl Patience {
+    async fn before(&mut self, awaits: &[Await]) {
+        let spinning = self
+            .last
+            .as_ref()
+            .is_some_and(|(last, at)| last == awaits && at.elapsed() < Duration::from_millis(100));
+        if spinning {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.last = Some((awaits.to_vec(), Instant::now()));
+    }
+}
+
+fn touched(step: &plan::Step) -> Option<&str> {
+    use plan::Step;
+    match step {
+        Step::CreateContainer { spec, .. } => Some(spec.name.as_str()),
+        Step::RenameContainer { to, .. } => Some(to.as_str()),
+        Step::StartContainer { container, .. }
+        | Step::StopContainer { container, .. }
+        | Step::KillContainer { container, .. }
+        | Step::PauseContainer { container, .. }
+        | Step::UnpauseContainer { container, .. }
+        | Step::RemoveContainer { container, .. } => Some(container.as_str()),
+        _ => None,
+    }
+}
+
+/// The question that has to be asked about what is wanted.
+pub(crate) fn scope(desired: &Desired) -> Scope {
+    let needs = desired.services.iter().map(|service| &service.image);
+    Scope {
+        networks: desired.networks.iter().map(|network| network.name.clone()).collect(),
+        volumes: desired.volumes.iter().map(|volume| volume.name.clone()).collect(),
+        images: needs.map(|need| (need.reference.clone(), need.platform.clone())).collect(),
+        ..session::scope(&desired.pod)
+    }
+}
+
+/// Names the project in a failure of its lock or its state.
+pub(crate) fn about(pod: &PodName) -> impl Fn(EngineError) -> Failure + '_ {
+    move |error| Failure::because(format!("project `{pod}`"), error)
+}

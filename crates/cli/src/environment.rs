@@ -1,0 +1,153 @@
+//! The process's environment, the `.env` files under it, and what both say about how to behave.
+//!
+//! Nothing is exported back into the process: who needs a variable asks [`Environment`].
+
+use crate::arguments::Globals;
+use crate::exit::Failure;
+use crate::files;
+use crate::output::truthy;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Variables, the process's over those of the files.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment {
+    process: BTreeMap<String, String>,
+    from_files: BTreeMap<String, String>,
+    /// The files named by `--env-file` or `COMPOSE_ENV_FILES`, absolute.
+    pub(crate) named_files: Vec<PathBuf>,
+    /// Default `.env` files that were read.
+    read: Vec<PathBuf>,
+    /// The default `.env` is not read.
+    disabled: bool,
+}
+
+impl Environment {
+    /// Reads the environment and the files that hold before a Compose file is known.
+    pub(crate) fn read(globals: &Globals, current: &Path) -> Result<Self, Failure> {
+        let mut process: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        process.entry("PWD".to_owned()).or_insert_with(|| current.display().to_string());
+        let mut environment = Self { process, ..Self::default() };
+        environment.disabled = match environment.process.get("COMPOSE_DISABLE_ENV_FILE") {
+            None => false,
+            Some(text) => boolean("COMPOSE_DISABLE_ENV_FILE", text)?,
+        };
+        let named: Vec<String> = match environment.process.get("COMPOSE_ENV_FILES") {
+            _ if !globals.env_files.is_empty() => globals.env_files.clone(),
+            Some(list) => {
+                list.split(',').map(|file| file.trim().to_owned()).filter(|file| !file.is_empty()).collect()
+            }
+            None => vec![],
+        };
+        for file in named {
+            let path = environment.expand_home(&file, current);
+            environment.add_file(&path)?;
+            environment.named_files.push(path);
+        }
+        if environment.named_files.is_empty() {
+            let first = globals.files.first().filter(|file| *file != "-");
+            let folder = globals
+                .project_directory()
+                .map(|folder| files::absolute(folder, current))
+                .or_else(|| {
+                    first.and_then(|file| {
+                        files::absolute(Path::new(file), current).parent().map(Path::to_owned)
+                    })
+                })
+                .unwrap_or_else(|| current.to_owned());
+            environment.add_default(&folder)?;
+        }
+        Ok(environment)
+    }
+
+    /// Reads the default `.env` of a folder, under what is known already.
+    pub(crate) fn add_default(&mut self, folder: &Path) -> Result<(), Failure> {
+        let path = folder.join(".env");
+        if self.disabled || !self.named_files.is_empty() || self.read.contains(&path) || !path.is_file() {
+            return Ok(());
+        }
+        let before = std::mem::take(&mut self.from_files);
+        self.add_file(&path)?;
+        self.from_files.extend(before);
+        self.read.push(path);
+        Ok(())
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), Failure> {
+        let entries = parse(path, &self.variables())?;
+        self.from_files.extend(entries);
+        Ok(())
+    }
+
+    fn expand_home(&self, file: &str, current: &Path) -> PathBuf {
+        match (file.strip_prefix("~/"), self.process.get("HOME")) {
+            (Some(rest), Some(home)) => Path::new(home).join(rest),
+            _ => files::absolute(Path::new(file), current),
+        }
+    }
+
+    /// Everything that is interpolated: the process's variables over those of the files.
+    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
+        let mut all = self.from_files.clone();
+        all.extend(self.process.iter().map(|(name, value)| (name.clone(), value.clone())));
+        all
+    }
+
+    /// A variable, from the process or from the files.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.process.get(name).or_else(|| self.from_files.get(name)).map(String::as_str)
+    }
+
+    /// The same, when it is set to more than nothing.
+    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// A variable of the process alone.
+    pub(crate) fn of_process(&self, name: &str) -> Option<&str> {
+        self.process.get(name).map(String::as_str)
+    }
+
+    /// Whether a variable says yes.
+    pub(crate) fn says_yes(&self, name: &str) -> bool {
+        self.get(name).is_some_and(truthy)
+    }
+}
+
+fn boolean(name: &str, text: &str) -> Result<bool, Failure> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "t" | "true" => Ok(true),
+        "" | "0" | "f" | "false" => Ok(false),
+        _ => {
+            Err(Failure::new(format!("the environment variable {name} is `{text}`; expected true or false")))
+        }
+    }
+}
+
+/// Reads an environment file, whose values may refer to the variables known so far.
+///
+/// # Errors
+/// The file cannot be read, or diagnostics, drawn.
+pub(crate) fn parse(
+    path: &Path,
+    known: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let shown = path.display().to_string();
+    let text = std::fs::read(path)
+        .map_err(|error| Failure::because(format!("cannot read the environment file `{shown}`"), error))?;
+    let text = String::from_utf8(text)
+        .map_err(|error| Failure::because(format!("the environment file `{shown}` is not UTF-8"), error))?;
+    let mut sources = diagnostic::Sources::new();
+    let file = sources.add(shown, text);
+    let (mut values, mut diagnostics) = (BTreeMap::new(), vec![]);
+    //DOTENV compose_spec::dotenv::read(&sources, file, &|name| known.get(name).cloned(), &mut values, &mut diagnostics);
+    let _ = (file, known);
+    let _: (&mut BTreeMap<String, String>, &mut Vec<diagnostic::Diagnostic>) =
+        (&mut values, &mut diagnostics);
+    if diagnostic::has_errors(&diagnostics) {
+        return Err(Failure::Drawn(diagnostic::render(&sources, &diagnostics, false)));
+    }
+    Ok(values)
+}

@@ -1,0 +1,157 @@
+//! What a run of the program ends with: [`Exit`] when it did what it was asked, [`Failure`] when not.
+//!
+//! This is the one place where an error becomes an exit code (`commands.md` §5) and gets its hint.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+/// A run that did what it was asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Exit code 0.
+    Success,
+    /// The exit code of a process in a container, passed on.
+    Code(i32),
+    /// SIGINT or SIGTERM ended it, after what had to be done was done.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number given to the shell.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Code(code) => u8::try_from(code & 0xff).expect("eight bits are kept"),
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// A run that could not do what it was asked to do.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// One sentence, with a cause and a hint where there are some.
+    Message {
+        /// What was attempted on what, and why it did not work.
+        what: String,
+        /// The error below it.
+        source: Option<Box<dyn Error + Send + Sync>>,
+        /// What to do about it.
+        hint: Option<String>,
+        /// The exit code, 1 unless a process decided it.
+        code: u8,
+    },
+    /// Diagnostics, drawn already: text for standard error.
+    Drawn(String),
+    /// Nothing more to say; the code is all.
+    Silent(u8),
+}
+
+impl Failure {
+    /// A failure that is one sentence.
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self::Message { what: what.into(), source: None, hint: None, code: 1 }
+    }
+
+    /// A failure with the error that caused it.
+    pub(crate) fn because(what: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Message { what: what.into(), source: Some(Box::new(source)), hint: None, code: 1 }
+    }
+
+    /// The same, telling what to do about it.
+    pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Message { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// The same with another exit code than 1.
+    pub(crate) fn with_code(mut self, number: u8) -> Self {
+        if let Self::Message { code, .. } = &mut self {
+            *code = number;
+        }
+        self
+    }
+
+    /// A flag or verb that is understood and cannot be honoured yet.
+    pub(crate) fn unsupported(what: &str) -> Self {
+        Self::new(format!("{what} is not supported yet"))
+    }
+
+    /// The number given to the shell.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Message { code, .. } => *code,
+            Self::Drawn(_) => 1,
+            Self::Silent(code) => *code,
+        }
+    }
+
+    /// The message with every cause, on one line: `what: cause: cause`.
+    pub(crate) fn line(&self) -> String {
+        match self {
+            Self::Message { what, source, .. } => {
+                let mut text = what.clone();
+                let mut cause = source.as_deref().map(|source| source as &dyn Error);
+                while let Some(error) = cause {
+                    let said = error.to_string();
+                    // Some libraries repeat their cause in their own text.
+                    if !text.ends_with(&said) {
+                        let _ = write!(text, ": {said}");
+                    }
+                    cause = error.source();
+                }
+                text
+            }
+            Self::Drawn(text) => text.clone(),
+            Self::Silent(_) => String::new(),
+        }
+    }
+
+    /// What is written to standard error: plain, or as one JSON object with `--progress json`.
+    pub(crate) fn render(&self, json: bool, colour: bool) -> String {
+        let (red, off) = if colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+        match self {
+            Self::Silent(_) => String::new(),
+            _ if json => {
+                format!("{}\n", serde_json::json!({ "error": true, "message": self.line().trim_end() }))
+            }
+            Self::Drawn(text) => text.clone(),
+            Self::Message { hint, .. } => {
+                let mut text = format!("{red}error{off}: {}\n", self.line());
+                if let Some(hint) = hint {
+                    let _ = writeln!(text, "  = help: {hint}");
+                }
+                text
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_shows_its_causes_once_and_its_hint() {
+        let cause = std::io::Error::other("no space left");
+        let failure =
+            Failure::because("service `web` (compose.yaml:3:4): cannot create", cause).hint("free some");
+        assert_eq!(
+            failure.render(false, false),
+            "error: service `web` (compose.yaml:3:4): cannot create: no space left\n  = help: free some\n"
+        );
+        let json = failure.render(true, false);
+        assert!(json.starts_with("{\"error\":true,\"message\":\"service `web`"), "{json}");
+    }
+
+    #[test]
+    fn codes_are_those_of_the_reference() {
+        assert_eq!(Exit::Success.code(), 0);
+        assert_eq!(Exit::Code(127).code(), 127);
+        assert_eq!(Exit::Interrupted.code(), 130);
+        assert_eq!(Failure::new("x").code(), 1);
+        assert_eq!(Failure::new("x").with_code(126).code(), 126);
+    }
+}

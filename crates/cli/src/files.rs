@@ -1,0 +1,131 @@
+//! The Compose files on disk: finding them, and the loader's way to read them.
+
+use crate::exit::Failure;
+use std::io::{self, Read as _};
+use std::path::{Component, Path, PathBuf};
+
+const BASES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+const OVERRIDES: [&str; 4] = [
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+];
+
+/// Reads for the loader. `-` is standard input.
+pub(crate) struct Disk;
+
+impl compose_spec::Files for Disk {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if path == Path::new("-") {
+            let mut bytes = vec![];
+            io::stdin().lock().read_to_end(&mut bytes)?;
+            return Ok(bytes);
+        }
+        std::fs::read(path)
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|found| !found.is_dir())
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+}
+
+/// The files that were found, and what is worth saying about it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Absolute, the base first; empty when there is none.
+    pub(crate) files: Vec<PathBuf>,
+    /// Several candidates lay side by side.
+    pub(crate) warning: Option<String>,
+}
+
+/// Looks for a Compose file in a folder and those above it, and for an override file beside it.
+pub(crate) fn discover(start: &Path) -> Found {
+    for folder in start.ancestors() {
+        let present: Vec<&str> = BASES.into_iter().filter(|name| folder.join(name).is_file()).collect();
+        let Some(first) = present.first() else { continue };
+        let mut files = vec![folder.join(first)];
+        files.extend(OVERRIDES.into_iter().map(|name| folder.join(name)).find(|path| path.is_file()));
+        let warning = (present.len() > 1)
+            .then(|| format!("several Compose files were found: {}; `{first}` is used", present.join(", ")));
+        return Found { files, warning };
+    }
+    Found::default()
+}
+
+/// What is said when there is no Compose file.
+pub(crate) fn none_found(start: &Path) -> Failure {
+    Failure::new("no configuration file provided: not found").hint(format!(
+        "looked for {} in `{}` and every folder above it; name a file with `--file`",
+        BASES.join(", "),
+        start.display()
+    ))
+}
+
+/// The files named by `-f` or `COMPOSE_FILE`, absolute, each of them there.
+pub(crate) fn named(files: &[String], current: &Path) -> Result<Vec<PathBuf>, Failure> {
+    files.iter().map(|file| one(file, current)).collect()
+}
+
+fn one(file: &str, current: &Path) -> Result<PathBuf, Failure> {
+    if file == "-" {
+        return Ok(PathBuf::from("-"));
+    }
+    let git = file.starts_with("git@") || file.starts_with("git://") || file.starts_with("ssh://");
+    if git || file.starts_with("oci://") || file.starts_with("https://") || file.starts_with("http://") {
+        return Err(Failure::unsupported(&format!("the remote Compose file `{file}`")));
+    }
+    let path = absolute(Path::new(file), current);
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_dir() => Err(Failure::new(format!("the Compose file `{file}` is a folder"))
+            .hint("name the file in it, or use `--project-directory`")),
+        Ok(_) => Ok(path),
+        Err(error) => Err(Failure::because(format!("cannot read the Compose file `{file}`"), error)
+            .hint(format!("looked for `{}`", path.display()))),
+    }
+}
+
+/// The path below the current folder, without `.` and `..` parts; links are left as they are.
+pub(crate) fn absolute(path: &Path, current: &Path) -> PathBuf {
+    let mut whole = PathBuf::new();
+    for part in current.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                whole.pop();
+            }
+            part => whole.push(part),
+        }
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_and_its_override_are_found_from_below() {
+        let folder = std::env::temp_dir().join(format!("compose-discover-{}", std::process::id()));
+        let below = folder.join("a/b");
+        std::fs::create_dir_all(&below).unwrap();
+        for name in ["docker-compose.yml", "compose.yml", "compose.override.yaml"] {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
+        let found = discover(&below);
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(found.files, [folder.join("compose.yml"), folder.join("compose.override.yaml")]);
+        assert!(found.warning.unwrap().contains("compose.yml, docker-compose.yml"));
+    }
+
+    #[test]
+    fn paths_become_absolute() {
+        let current = Path::new("/a/b");
+        assert_eq!(absolute(Path::new("../c/./d"), current), Path::new("/a/c/d"));
+        assert_eq!(absolute(Path::new("/x"), current), Path::new("/x"));
+    }
+}

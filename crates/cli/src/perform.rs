@@ -1,0 +1,388 @@
+//! The acts of a plan on the engine, and what is said when one of them cannot be done.
+
+use crate::exit::Failure;
+use crate::view::progress::{Line, Status};
+use apply::{Perform, StepFailed};
+use engine::{Engine, EngineError};
+use plan::{Change, Planned, Reason, Step};
+use resource::{ContainerId, ContainerName, Desired, Observed, PodName};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Why an act could not be done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ActError {
+    /// The engine said no.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The store said no.
+    #[error(transparent)]
+    Store(#[from] engine::StoreError),
+    /// A container that should exist by now does not.
+    #[error("container `{0}` is not there any more")]
+    Vanished(ContainerName),
+    /// A thread that worked for the act ended.
+    #[error("the work was cut short")]
+    CutShort,
+}
+
+/// Performs acts for one pod. It remembers the ids of containers by name, those made meanwhile too.
+pub(crate) struct Performer<'a> {
+    engine: &'a Engine,
+    pod: PodName,
+    ids: Mutex<HashMap<ContainerName, ContainerId>>,
+}
+
+impl<'a> Performer<'a> {
+    /// A performer that knows the containers that are there.
+    pub(crate) fn new(engine: &'a Engine, pod: &PodName, observed: &Observed) -> Self {
+        let known = observed.containers.iter();
+        let ids = known
+            .map(|container| (container.record.spec.name.clone(), container.record.id.clone()))
+            .collect();
+        Self { engine, pod: pod.clone(), ids: Mutex::new(ids) }
+    }
+
+    fn id(&self, name: &ContainerName) -> Result<ContainerId, ActError> {
+        let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.get(name).cloned().ok_or_else(|| ActError::Vanished(name.clone()))
+    }
+
+    fn know(&self, name: &ContainerName, id: ContainerId) {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), id);
+    }
+
+    async fn create(
+        &self,
+        spec: &resource::ContainerSpec,
+        replaces: Option<&ContainerId>,
+    ) -> Result<(), ActError> {
+        let (engine, wanted, old) = (self.engine.clone(), spec.clone(), replaces.cloned());
+        let made = tokio::task::spawn_blocking(move || engine.create_container(&wanted, old.as_ref())).await;
+        let id = made.map_err(|_| ActError::CutShort)??;
+        self.know(&spec.name, id);
+        Ok(())
+    }
+
+    async fn container(&self, step: &Step) -> Result<(), ActError> {
+        let pod = &self.pod;
+        match step {
+            Step::CreateContainer { spec, replaces } => self.create(spec, replaces.as_ref()).await?,
+            Step::RenameContainer { from, to } => {
+                let id = self.id(from)?;
+                self.engine.rename_container(pod, &id, to).await?;
+                self.know(to, id);
+            }
+            Step::StartContainer { container, .. } => {
+                self.engine.start(pod, &self.id(container)?).await?;
+            }
+            Step::StopContainer { id, grace, .. } => {
+                self.engine.stop(pod, id, *grace).await?;
+            }
+            Step::KillContainer { id, signal, .. } => self.engine.kill(pod, id, *signal).await?,
+            Step::PauseContainer { id, .. } => self.engine.pause(pod, id).await?,
+            Step::UnpauseContainer { id, .. } => self.engine.unpause(pod, id).await?,
+            Step::RemoveContainer { id, volumes, .. } => {
+                self.engine.remove_container(pod, id, *volumes).await?
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Perform for Performer<'_> {
+    type Error = ActError;
+
+    async fn perform(&self, step: &Step, tell: &(dyn Fn(apply::Progress) + Sync)) -> Result<(), ActError> {
+        match step {
+            Step::CreatePod { pod, labels } => {
+                self.engine.create_pod(pod, labels)?;
+            }
+            Step::RemovePod { pod } => self.engine.remove_pod(pod).await?,
+            Step::Pull { need, .. } => {
+                let layers = Layers::default();
+                let told = |event| layers.told(event).into_iter().for_each(tell);
+                self.engine.pull(need, &told).await?;
+            }
+            Step::RemoveImage { reference } => {
+                self.engine.store().remove_image(reference, None)?;
+            }
+            Step::CreateNetwork(spec) | Step::RaiseNetwork(spec) => {
+                self.engine.create_network(spec)?;
+            }
+            Step::RemoveNetwork { network } => self.engine.remove_network(network)?,
+            Step::CreateVolume(spec) => {
+                self.engine.create_volume(spec)?;
+            }
+            Step::RemoveVolume { volume } => self.engine.remove_volume(volume)?,
+            Step::Await(_) | Step::Ask(_) => {}
+            step => self.container(step).await?,
+        }
+        Ok(())
+    }
+}
+
+/// The layers of an image that is pulled, by the digest of their blob.
+#[derive(Default)]
+struct Layers {
+    sizes: Mutex<HashMap<String, u64>>,
+}
+
+impl Layers {
+    /// What a pull's event means for its layers.
+    fn told(&self, event: engine::PullEvent) -> Vec<apply::Progress> {
+        use engine::PullEvent;
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = |layer: &resource::Digest, text: &str, bytes: Option<(u64, u64)>| apply::Progress {
+            part: Some(layer.hex().get(..12).unwrap_or_default().to_owned()),
+            text: text.to_owned(),
+            current: bytes.map(|(done, _)| done),
+            total: bytes.map(|(_, all)| all),
+        };
+        match event {
+            PullEvent::Found { layers, .. } => {
+                sizes.extend(layers.iter().map(|(layer, size)| (layer.to_string(), *size)));
+                layers.iter().map(|(layer, size)| part(layer, "Pulling fs layer", Some((0, *size)))).collect()
+            }
+            PullEvent::Present(layer) => vec![part(&layer, "Already exists", None)],
+            PullEvent::Waiting(layer) => vec![part(&layer, "Waiting", None)],
+            PullEvent::Progress { layer, done } => {
+                let size = sizes.get(layer.as_str()).copied().unwrap_or(done);
+                vec![part(&layer, "Downloading", Some((done, size)))]
+            }
+            PullEvent::Resumed(layer) => vec![part(&layer, "Resuming", None)],
+            PullEvent::Done(layer) => vec![part(&layer, "Pull complete", None)],
+            PullEvent::UpToDate => vec![],
+        }
+    }
+}
+
+/// What is shown of an act that begins, goes on or ends; `None` for acts that are part of another.
+pub(crate) fn line(planned: &Planned, kind: &apply::EventKind) -> Option<Line> {
+    let (id, (begun, done)) = words(planned)?;
+    let line = match kind {
+        apply::EventKind::Begun => Line::new(id, Status::Working, begun).details(because(planned)),
+        apply::EventKind::Done => Line::new(id, Status::Done, done),
+        apply::EventKind::Failed => Line::new(id, Status::Error, "Error"),
+        apply::EventKind::Progress(progress) => {
+            let mut line = Line::new(id.clone(), Status::Working, progress.text.clone());
+            if let Some(part) = &progress.part {
+                line.id.clone_from(part);
+                line.parent = Some(id);
+            }
+            line.bytes = progress.current.zip(progress.total.or(Some(0)));
+            if line.parent.is_some()
+                && (progress.text.ends_with("complete") || progress.text == "Already exists")
+            {
+                line.status = Status::Done;
+            }
+            line
+        }
+    };
+    Some(line)
+}
+
+/// The resource and the words for the beginning and the end of an act.
+fn words(planned: &Planned) -> Option<(String, (&'static str, &'static str))> {
+    let container = |name: &ContainerName| format!("Container {name}");
+    Some(match &planned.step {
+        Step::Pull { need, .. } => (format!("Image {}", need.reference.familiar()), ("Pulling", "Pulled")),
+        Step::RemoveImage { reference } => {
+            (format!("Image {}", reference.familiar()), ("Removing", "Removed"))
+        }
+        Step::CreateNetwork(spec) | Step::RaiseNetwork(spec) => {
+            (format!("Network {}", spec.name), ("Creating", "Created"))
+        }
+        Step::RemoveNetwork { network } => (format!("Network {network}"), ("Removing", "Removed")),
+        Step::CreateVolume(spec) => (format!("Volume {}", spec.name), ("Creating", "Created")),
+        Step::RemoveVolume { volume } => (format!("Volume {volume}"), ("Removing", "Removed")),
+        Step::CreateContainer { spec, replaces: Some(_) } => {
+            (container(&lasting(&spec.name)), ("Recreate", "Recreate"))
+        }
+        Step::CreateContainer { spec, replaces: None } => (container(&spec.name), ("Creating", "Created")),
+        Step::RenameContainer { to, .. } => (container(to), ("Recreate", "Recreated")),
+        Step::StartContainer { container: name, .. } => (container(name), ("Starting", "Started")),
+        // The end of a container that is replaced is part of its replacement.
+        Step::StopContainer { .. } | Step::RemoveContainer { .. } if planned.reason == Reason::Replaced => {
+            return None;
+        }
+        Step::StopContainer { container: name, .. } => (container(name), ("Stopping", "Stopped")),
+        Step::KillContainer { container: name, .. } => (container(name), ("Killing", "Killed")),
+        Step::PauseContainer { container: name, .. } => (container(name), ("Pausing", "Paused")),
+        Step::UnpauseContainer { container: name, .. } => (container(name), ("Unpausing", "Unpaused")),
+        Step::RemoveContainer { container: name, .. } => (container(name), ("Removing", "Removed")),
+        Step::CreatePod { .. } | Step::RemovePod { .. } | Step::Await(_) | Step::Ask(_) => return None,
+    })
+}
+
+/// `<12 of the old id>_<name>` without what is temporary.
+fn lasting(name: &ContainerName) -> ContainerName {
+    match name.as_str().split_once('_') {
+        Some((id, rest)) if id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            ContainerName::from(rest)
+        }
+        _ => name.clone(),
+    }
+}
+
+/// Why a container is made anew or removed, where that is news to the user.
+fn because(planned: &Planned) -> String {
+    match (&planned.step, &planned.reason) {
+        (Step::CreateContainer { replaces: None, .. }, _) => String::new(),
+        (Step::CreateContainer { .. }, Reason::Changed { changes, .. }) if !changes.is_empty() => {
+            let changes: Vec<String> = changes.iter().map(changed).collect();
+            format!("because {}", changes.join("; "))
+        }
+        (Step::CreateContainer { .. }, reason) => format!("because {reason}"),
+        (_, reason @ (Reason::Orphan(_) | Reason::ScaleDown { .. })) => format!("because {reason}"),
+        _ => String::new(),
+    }
+}
+
+/// `environment changed: FOO, BAR`.
+fn changed(change: &Change) -> String {
+    if change.keys.is_empty() {
+        return format!("{} changed", change.field);
+    }
+    format!("{} changed: {}", change.field, change.keys.join(", "))
+}
+
+/// The failure that a step's error is for the user: which service, which line, what to do.
+pub(crate) fn failure(failed: StepFailed<ActError>, desired: &Desired) -> Failure {
+    explain(&failed.planned, failed.source, desired)
+}
+
+/// Performs one act outside of a plan, and shows it.
+pub(crate) async fn alone(
+    performer: &Performer<'_>,
+    planned: &Planned,
+    show: impl Fn(&Line) + Sync,
+) -> Result<(), ActError> {
+    let tell = |kind| line(planned, &kind).iter().for_each(&show);
+    tell(apply::EventKind::Begun);
+    let result =
+        performer.perform(&planned.step, &|progress| tell(apply::EventKind::Progress(progress))).await;
+    tell(if result.is_ok() { apply::EventKind::Done } else { apply::EventKind::Failed });
+    result
+}
+
+/// The failure that an act's error is for the user.
+pub(crate) fn explain(planned: &Planned, source: ActError, desired: &Desired) -> Failure {
+    let subject = subject(&planned.step, desired);
+    let hint = hint_for(&source);
+    let failure = match source {
+        // The engine's sentence names the container and what was attempted already.
+        ActError::Engine(error @ EngineError::Start { .. }) => {
+            Failure::new(format!("{subject}{}", chain(&error)))
+        }
+        source => Failure::because(format!("{subject}could not {}", planned.step), source),
+    };
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// Which service and line asked for a step: "service `web` (compose.yaml:6:12): ", or nothing.
+fn subject(step: &Step, desired: &Desired) -> String {
+    let of_service = |name: &str, place: &str| {
+        if place.is_empty() { format!("service `{name}`: ") } else { format!("service `{name}` ({place}): ") }
+    };
+    let service = |name: &str| desired.services.iter().find(|service| service.name == name);
+    match step {
+        Step::Pull { need, services } => {
+            let name = services.first().map_or("", String::as_str);
+            of_service(name, &need.place)
+        }
+        Step::CreateContainer { spec, .. } => {
+            of_service(&spec.service, service(&spec.service).map_or("", |service| &service.place))
+        }
+        Step::StartContainer { service, place, .. } => of_service(service, place),
+        _ => String::new(),
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// What a person can do about an error.
+fn hint_for(error: &ActError) -> Option<String> {
+    let ActError::Engine(error) = error else { return None };
+    match (error.start_exit_code(), error) {
+        (Some(127), _) => {
+            return Some(
+                "the program is looked up inside the image; check `command` and `entrypoint`".to_owned(),
+            );
+        }
+        (Some(126), _) => {
+            return Some(
+                "the file is there but cannot be executed; check its permissions and its first line"
+                    .to_owned(),
+            );
+        }
+        (Some(_), error) if error.to_string().contains("port") => {
+            return Some("publish another host port, or stop what holds this one".to_owned());
+        }
+        _ => {}
+    }
+    match error {
+        EngineError::NameTaken { .. } => {
+            Some("remove that container, or give this one another `container_name`".to_owned())
+        }
+        EngineError::BindMissing { .. } => {
+            Some("make the folder, or correct the path under `volumes`".to_owned())
+        }
+        EngineError::SubnetTaken { .. } => {
+            Some("choose another `subnet`, or remove the other network".to_owned())
+        }
+        EngineError::VolumeInUse { .. } | EngineError::NetworkInUse { .. } => {
+            Some("stop and remove those containers first".to_owned())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_name_is_shown_as_the_lasting_one() {
+        assert_eq!(lasting(&"0123456789ab_shop-web-1".into()).as_str(), "shop-web-1");
+        assert_eq!(lasting(&"shop_web_1".into()).as_str(), "shop_web_1");
+    }
+
+    #[test]
+    fn a_change_is_told_by_its_field() {
+        let change = |keys: &[&str]| Change {
+            field: "environment".into(),
+            keys: keys.iter().map(|key| (*key).into()).collect(),
+        };
+        assert_eq!(changed(&change(&["FOO", "BAR"])), "environment changed: FOO, BAR");
+        assert_eq!(changed(&change(&[])), "environment changed");
+    }
+
+    #[test]
+    fn replacing_is_one_line_not_four() {
+        let planned = Planned {
+            step: Step::StopContainer { container: "shop-web-1".into(), id: "0".into(), grace: None },
+            reason: Reason::Replaced,
+        };
+        assert_eq!(line(&planned, &apply::EventKind::Begun), None);
+        let planned = Planned { reason: Reason::Asked, ..planned };
+        let shown = line(&planned, &apply::EventKind::Begun).unwrap();
+        assert_eq!((shown.id.as_str(), shown.text.as_str()), ("Container shop-web-1", "Stopping"));
+    }
+}

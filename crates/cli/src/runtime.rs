@@ -1,0 +1,99 @@
+//! The asynchronous runtime, made when a command needs one, and the signals that end a command.
+
+use crate::exit::{Exit, Failure};
+use std::future::Future;
+use std::io;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How much of a runtime a command needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// It waits for the supervisor and little else.
+    One,
+    /// It pulls and makes containers.
+    Two,
+}
+
+/// Makes a runtime.
+fn make(size: Size) -> Result<Runtime, Failure> {
+    let built = match size {
+        Size::One => Builder::new_current_thread().enable_all().build(),
+        Size::Two => Builder::new_multi_thread().worker_threads(2).enable_all().build(),
+    };
+    built.map_err(|error| Failure::because("cannot start the runtime", error))
+}
+
+/// Runs a command that deals with signals itself.
+pub(crate) fn run<T>(size: Size, command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = make(size)?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_background();
+    result
+}
+
+/// Runs a command that SIGINT and SIGTERM may end at any point: every verb can be repeated, and the
+/// next one makes the past true.
+pub(crate) fn interruptible(
+    size: Size,
+    command: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
+    run(size, async {
+        let mut interrupts = Interrupts::listen()?;
+        tokio::select! {
+            biased;
+            result = command => result,
+            _ = interrupts.next() => Ok(Exit::Interrupted),
+        }
+    })
+}
+
+/// SIGINT and SIGTERM as they come.
+pub(crate) struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Option<Signal>,
+    quit: Option<Signal>,
+}
+
+impl Interrupts {
+    /// From now on they no longer end the program by themselves.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error: io::Error| Failure::because("cannot listen to signals", error))
+        };
+        let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, hangup: None, quit: None })
+    }
+
+    /// Waits for the next one and returns its number.
+    pub(crate) async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
+        }
+    }
+
+    /// The same for every signal that is passed on to a container.
+    pub(crate) async fn next_of_all(&mut self) -> i32 {
+        let (hangup, quit) = (SignalKind::hangup(), SignalKind::quit());
+        if self.hangup.is_none() {
+            self.hangup = signal(hangup).ok();
+            self.quit = signal(quit).ok();
+        }
+        tokio::select! {
+            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
+            () = received(&mut self.hangup) => hangup.as_raw_value(),
+            () = received(&mut self.quit) => quit.as_raw_value(),
+        }
+    }
+}
+
+/// The next signal of a stream that is open; never, when it is not.
+async fn received(stream: &mut Option<Signal>) {
+    match stream {
+        Some(stream) => drop(stream.recv().await),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,419 @@
+//! What a command works with: the flags before the verb, the environment, the project, the engine.
+//! Each is found out when it is first asked for; `ps` does not pay for what only `up` needs.
+
+use crate::arguments::Globals;
+use crate::environment::Environment;
+use crate::exit::Failure;
+use crate::files::{self, Disk};
+use crate::output;
+use crate::terminal;
+use crate::view::progress::{Mode, Progress};
+use compose_spec::{Input, Loaded, Options, Project};
+use engine::{Engine, Scope};
+use resource::{Observed, PodName, Roots};
+use std::cell::{OnceCell, RefCell};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Label that names the project of a container, network or volume.
+pub(crate) const PROJECT: &str = "com.docker.compose.project";
+
+/// Everything a command works with.
+pub(crate) struct Session {
+    /// Flags before the verb.
+    pub(crate) globals: Globals,
+    /// Variables of the process and of `.env` files.
+    environment: RefCell<Environment>,
+    /// The current folder.
+    current: PathBuf,
+    /// The form of progress.
+    pub(crate) mode: Mode,
+    /// Colours on standard output.
+    pub(crate) colour: bool,
+    /// Colours on standard error.
+    pub(crate) colour_errors: bool,
+    engine: OnceCell<Engine>,
+    began: Instant,
+}
+
+/// What is known of the project that a command is about.
+pub(crate) struct Subject {
+    /// Its name.
+    pub(crate) pod: PodName,
+    /// Its model; `None` when only the name is known.
+    pub(crate) loaded: Option<(Project, Loaded)>,
+}
+
+impl Session {
+    /// Takes flags and environment in.
+    pub(crate) fn open(globals: Globals) -> Result<Self, Failure> {
+        let began = Instant::now();
+        let current = std::env::current_dir()
+            .map_err(|error| Failure::because("cannot find out the current folder", error))?;
+        // A folder that was reached through a link keeps the link's name.
+        let current = std::env::var_os("PWD")
+            .map(PathBuf::from)
+            .filter(|pwd| {
+                pwd.is_absolute()
+                    && pwd.canonicalize().is_ok_and(|real| Some(real) == current.canonicalize().ok())
+            })
+            .unwrap_or(current);
+        let environment = Environment::read(&globals, &current)?;
+        let ansi = Ansi::choose(&globals, &environment)?;
+        let mode = mode(&globals, &environment, ansi)?;
+        let colour = ansi.colours(terminal::stdout(), &environment);
+        let colour_errors = ansi.colours(terminal::stderr(), &environment);
+        Ok(Self {
+            globals,
+            environment: RefCell::new(environment),
+            current,
+            mode,
+            colour,
+            colour_errors,
+            engine: OnceCell::new(),
+            began,
+        })
+    }
+
+    /// The environment as it is known by now.
+    pub(crate) fn environment(&self) -> Environment {
+        self.environment.borrow().clone()
+    }
+
+    /// The current folder.
+    pub(crate) fn current(&self) -> &Path {
+        &self.current
+    }
+
+    /// Progress for a verb.
+    pub(crate) fn progress(&self, operation: &'static str) -> Progress {
+        Progress::new(self.mode, operation, self.colour_errors, self.globals.dry_run)
+    }
+
+    /// Progress that shows nothing when `quiet`.
+    pub(crate) fn progress_unless(&self, quiet: bool, operation: &'static str) -> Progress {
+        let mode = if quiet { Mode::Quiet } else { self.mode };
+        Progress::new(mode, operation, self.colour_errors, self.globals.dry_run)
+    }
+
+    /// Notes how long the program has run, with `--trace-timing`.
+    pub(crate) fn timing(&self, stage: &str) {
+        if self.globals.trace_timing {
+            output::message(&format!(
+                "timing: {:8.3} ms {stage}\n",
+                self.began.elapsed().as_secs_f64() * 1e3
+            ));
+        }
+    }
+
+    /// Writes a warning, in the form that progress has.
+    pub(crate) fn warn(&self, text: &str) {
+        match self.mode {
+            Mode::Json => {
+                let object = serde_json::json!({ "warning": true, "message": text });
+                output::message(&format!("{object}\n"));
+            }
+            _ => output::warning(text, self.colour_errors),
+        }
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// When this user may not use it, or its store is of a newer program.
+    pub(crate) fn engine(&self) -> Result<&Engine, Failure> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let engine =
+            Engine::open(self.roots()?).map_err(|error| Failure::because("cannot open the engine", error))?;
+        Ok(self.engine.get_or_init(|| engine))
+    }
+
+    fn roots(&self) -> Result<Roots, Failure> {
+        let variable = self.environment.borrow().of_process("COMPOSE_ENGINE_ROOT").map(PathBuf::from);
+        let root = self.globals.root.clone().or(variable.filter(|path| !path.as_os_str().is_empty()));
+        if !rustix::process::geteuid().is_root() {
+            return Err(Failure::new("the engine needs root at present").hint(
+                "run this command as root, with `sudo` say; engines of ordinary users are not supported yet",
+            ));
+        }
+        Ok(match root {
+            Some(root) => Roots::below(&files::absolute(&root, &self.current)),
+            None => Roots::system(),
+        })
+    }
+
+    /// How many pulls may go on at the same time.
+    pub(crate) fn parallel(&self) -> Result<NonZeroUsize, Failure> {
+        let unlimited = NonZeroUsize::new(64).expect("64 is not 0");
+        let limit = match (self.globals.parallel, self.environment.borrow().filled("COMPOSE_PARALLEL_LIMIT"))
+        {
+            (Some(limit), _) => limit,
+            (None, Some(text)) => text.trim().parse().map_err(|_| {
+                Failure::new(format!(
+                    "the environment variable COMPOSE_PARALLEL_LIMIT is `{text}`, not an integer"
+                ))
+            })?,
+            (None, None) => -1,
+        };
+        Ok(usize::try_from(limit).ok().and_then(NonZeroUsize::new).unwrap_or(unlimited))
+    }
+
+    /// The project's name from `-p` or the environment, checked.
+    pub(crate) fn given_name(&self) -> Result<Option<String>, Failure> {
+        let environment = self.environment.borrow();
+        let name = match &self.globals.project_name {
+            Some(name) => Some(name.clone()),
+            None => environment.filled("COMPOSE_PROJECT_NAME").map(str::to_owned),
+        };
+        match name {
+            Some(name) if name != normal(&name) || name.is_empty() => Err(Failure::new(format!(
+                "invalid project name `{name}`"
+            ))
+            .hint("a project name has lower-case letters, digits, `_` and `-`, and begins with a letter or digit")),
+            name => Ok(name),
+        }
+    }
+
+    /// The Compose files and the project directory.
+    fn sources(&self) -> Result<(Vec<PathBuf>, PathBuf), Failure> {
+        let directory = self.globals.project_directory().map(|folder| files::absolute(folder, &self.current));
+        let named = if self.globals.files.is_empty() {
+            let environment = self.environment.borrow();
+            let separator = environment.filled("COMPOSE_PATH_SEPARATOR").unwrap_or(":").to_owned();
+            let list = environment
+                .filled("COMPOSE_FILE")
+                .map(|list| list.split(&separator).map(str::to_owned).collect());
+            list.unwrap_or_default()
+        } else {
+            self.globals.files.clone()
+        };
+        let files: Vec<PathBuf> = if named.is_empty() {
+            let start = directory.clone().unwrap_or_else(|| self.current.clone());
+            let found = files::discover(&start);
+            if found.files.is_empty() {
+                return Err(files::none_found(&start));
+            }
+            if let Some(warning) = found.warning {
+                self.warn(&warning);
+            }
+            found.files
+        } else {
+            files::named(&named, &self.current)?
+        };
+        let first = files.iter().find(|file| file.as_path() != Path::new("-"));
+        let directory = directory
+            .or_else(|| first.and_then(|file| file.parent().map(Path::to_owned)))
+            .unwrap_or_else(|| self.current.clone());
+        self.environment.borrow_mut().add_default(&directory)?;
+        Ok((files, directory))
+    }
+
+    /// What the loader is to load. `services` are those named on the command line.
+    pub(crate) fn input(&self, services: &[String], options: Options) -> Result<Input, Failure> {
+        let (files, project_directory) = self.sources()?;
+        let project_name = self.given_name()?;
+        let environment = self.environment.borrow();
+        let profiles = if self.globals.profiles.is_empty() {
+            let list = environment.filled("COMPOSE_PROFILES").unwrap_or_default();
+            list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        } else {
+            self.globals.profiles.clone()
+        };
+        Ok(Input {
+            files,
+            project_directory,
+            project_name,
+            environment: environment.variables(),
+            environment_files: environment.named_files.clone(),
+            profiles,
+            services: services.to_vec(),
+            shown_from: self.current.clone(),
+            options: Options { all_resources: self.globals.all_resources, ..options },
+        })
+    }
+
+    /// Loads the project; warnings go to standard error.
+    ///
+    /// # Errors
+    /// No file, or diagnostics with an error among them.
+    pub(crate) fn load(&self, services: &[String]) -> Result<(Project, Loaded), Failure> {
+        self.load_with(services, Options::default())
+    }
+
+    /// The same with steps left out.
+    pub(crate) fn load_with(
+        &self,
+        services: &[String],
+        options: Options,
+    ) -> Result<(Project, Loaded), Failure> {
+        let input = self.input(services, options)?;
+        let mut loaded = compose_spec::load(&input, &Disk);
+        self.timing("project loaded");
+        let drawn = diagnostic::render(&loaded.sources, &loaded.diagnostics, self.colour_errors);
+        match loaded.project.take() {
+            Some(project) => {
+                self.report(&drawn);
+                Ok((project, loaded))
+            }
+            None => Err(self.drawn(drawn)),
+        }
+    }
+
+    /// Diagnostics as a failure, drawn.
+    pub(crate) fn diagnostics(&self, loaded: &Loaded, diagnostics: &[diagnostic::Diagnostic]) -> Failure {
+        self.drawn(diagnostic::render(&loaded.sources, diagnostics, self.colour_errors))
+    }
+
+    fn drawn(&self, text: String) -> Failure {
+        Failure::Drawn(text)
+    }
+
+    /// Writes warnings that were drawn.
+    pub(crate) fn report(&self, drawn: &str) {
+        if !drawn.is_empty() && self.mode == Mode::Json {
+            self.warn(drawn.trim_end());
+        } else if !drawn.is_empty() {
+            output::message(drawn);
+        }
+    }
+
+    /// For verbs that need a project's name only: with `-p`, or `COMPOSE_PROJECT_NAME` in the
+    /// process's environment, no file is read.
+    pub(crate) fn named(&self) -> Result<Subject, Failure> {
+        let from_process =
+            self.environment.borrow().of_process("COMPOSE_PROJECT_NAME").is_some_and(|name| !name.is_empty());
+        if self.globals.project_name.is_some() || from_process {
+            if let Some(name) = self.given_name()? {
+                return Ok(Subject { pod: PodName(name), loaded: None });
+            }
+        }
+        self.whole(&[])
+    }
+
+    /// For verbs that want the file but can do without: it is read unless `-p` is given without
+    /// `-f`; when it cannot be and `COMPOSE_PROJECT_NAME` is set, the name has to do.
+    pub(crate) fn subject(&self, services: &[String]) -> Result<Subject, Failure> {
+        if self.globals.project_name.is_some() && self.globals.files.is_empty() {
+            if let Some(name) = self.given_name()? {
+                return Ok(Subject { pod: PodName(name), loaded: None });
+            }
+        }
+        match self.whole(services) {
+            Ok(subject) => Ok(subject),
+            Err(failure) => match self.given_name()? {
+                Some(name) if self.globals.project_name.is_none() => {
+                    Ok(Subject { pod: PodName(name), loaded: None })
+                }
+                _ => Err(failure),
+            },
+        }
+    }
+
+    /// For verbs that need the file.
+    pub(crate) fn whole(&self, services: &[String]) -> Result<Subject, Failure> {
+        let (project, loaded) = self.load(services)?;
+        Ok(Subject { pod: PodName(project.name.clone()), loaded: Some((project, loaded)) })
+    }
+
+    /// What there is of a pod: its containers, and its networks and volumes by label.
+    pub(crate) fn observe(&self, pod: &PodName) -> Result<Observed, Failure> {
+        let observed = self.engine()?.observe(&scope(pod));
+        observed.map_err(|error| Failure::because(format!("cannot look at project `{pod}`"), error))
+    }
+}
+
+/// The question about a pod and what carries its label.
+pub(crate) fn scope(pod: &PodName) -> Scope {
+    Scope {
+        pod: pod.clone(),
+        label: Some((PROJECT.to_owned(), pod.to_string())),
+        networks: vec![],
+        volumes: vec![],
+        images: vec![],
+    }
+}
+
+impl Globals {
+    /// `--project-directory`, or its former spelling.
+    pub(crate) fn project_directory(&self) -> Option<&Path> {
+        self.project_directory.as_deref().or(self.workdir.as_deref())
+    }
+}
+
+/// A project name in normal form.
+pub(crate) fn normal(name: &str) -> String {
+    let kept: String = name
+        .to_lowercase()
+        .chars()
+        .filter(|letter| {
+            letter.is_ascii_lowercase() || letter.is_ascii_digit() || matches!(letter, '_' | '-')
+        })
+        .collect();
+    kept.trim_start_matches(['_', '-']).to_owned()
+}
+
+/// When colours are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ansi {
+    Never,
+    Always,
+    Auto,
+}
+
+impl Ansi {
+    fn choose(globals: &Globals, environment: &Environment) -> Result<Self, Failure> {
+        let word = match &globals.ansi {
+            _ if globals.no_ansi => return Ok(Self::Never),
+            Some(word) => word.as_str(),
+            None => environment.filled("COMPOSE_ANSI").unwrap_or("auto"),
+        };
+        match word {
+            "never" => Ok(Self::Never),
+            "always" => Ok(Self::Always),
+            "auto" => Ok(Self::Auto),
+            other => Err(Failure::new(format!("invalid value for --ansi: `{other}`"))
+                .hint("it is one of never, always and auto")),
+        }
+    }
+
+    fn colours(self, terminal: bool, environment: &Environment) -> bool {
+        let forbidden = environment.of_process("NO_COLOR").is_some_and(|value| !value.is_empty());
+        !forbidden && (self == Self::Always || (self == Self::Auto && terminal))
+    }
+}
+
+fn mode(globals: &Globals, environment: &Environment, ansi: Ansi) -> Result<Mode, Failure> {
+    let word = globals
+        .progress
+        .as_deref()
+        .or_else(|| environment.of_process("COMPOSE_PROGRESS").filter(|word| !word.is_empty()));
+    let conflict =
+        |mode: &str, ansi: &str| Failure::new(format!("cannot use --progress {mode} with --ansi {ansi}"));
+    match word.unwrap_or("auto") {
+        "auto" if ansi != Ansi::Never && terminal::stderr() => Ok(Mode::Tty),
+        "auto" => Ok(Mode::Plain),
+        "tty" if ansi == Ansi::Never => Err(conflict("tty", "never")),
+        "tty" => Ok(Mode::Tty),
+        "plain" if ansi == Ansi::Always => Err(conflict("plain", "always")),
+        "plain" => Ok(Mode::Plain),
+        "json" => Ok(Mode::Json),
+        "quiet" | "none" => Ok(Mode::Quiet),
+        other => Err(Failure::new(format!("unsupported --progress value `{other}`"))
+            .hint("it is one of auto, tty, plain, json and quiet")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_normalised() {
+        assert_eq!(normal("My_App.2"), "my_app2");
+        assert_eq!(normal("__x"), "x");
+        assert_eq!(normal("…"), "");
+    }
+}

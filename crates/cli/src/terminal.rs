@@ -1,0 +1,66 @@
+//! The terminal: its size, raw mode that is undone when dropped, and whether there is one.
+
+use nix::sys::termios::{self, SetArg, Termios};
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd;
+
+/// Rows and columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Lines.
+    pub(crate) rows: u16,
+    /// Characters a line.
+    pub(crate) columns: u16,
+}
+
+/// The size of the terminal behind this descriptor, if it is one that tells.
+pub(crate) fn size(of: impl AsFd) -> Option<Size> {
+    let window = rustix::termios::tcgetwinsize(of).ok()?;
+    (window.ws_row > 0 && window.ws_col > 0).then_some(Size { rows: window.ws_row, columns: window.ws_col })
+}
+
+/// Gives the terminal behind a descriptor (the master side of a container's) a size.
+pub(crate) fn resize(of: impl AsFd, size: Size) -> io::Result<()> {
+    let window =
+        rustix::termios::Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(of, window).map_err(io::Error::from)
+}
+
+/// Whether standard input is a terminal.
+pub(crate) fn stdin() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Whether standard output is a terminal.
+pub(crate) fn stdout() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether standard error is a terminal.
+pub(crate) fn stderr() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Standard input in raw mode: every key goes to the container, Ctrl-C among them. Dropping it
+/// restores the terminal.
+pub(crate) struct Raw {
+    before: Termios,
+}
+
+impl Raw {
+    /// Switches standard input to raw mode; `None` when it is no terminal.
+    pub(crate) fn enter() -> Option<Self> {
+        let input = io::stdin();
+        let before = termios::tcgetattr(&input).ok()?;
+        let mut raw = before.clone();
+        termios::cfmakeraw(&mut raw);
+        termios::tcsetattr(&input, SetArg::TCSANOW, &raw).ok()?;
+        Some(Self { before })
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &self.before);
+    }
+}

@@ -1,0 +1,226 @@
+//! A container as `ps` shows it: the columns, the words of its status, the fields of its JSON.
+
+use super::{duration, ports};
+use resource::{ContainerState, HealthStatus, Labels, Mount, ObservedContainer, PortBinding, Status};
+use serde_json::{Map, Value, json};
+
+/// Label that is `True` on containers made by `run`.
+pub(crate) const ONE_OFF: &str = "com.docker.compose.oneoff";
+
+/// Whether a container was made by `run`.
+pub(crate) fn is_one_off(container: &ObservedContainer) -> bool {
+    container.record.spec.number.is_none()
+        || container.record.spec.labels.get(ONE_OFF).is_some_and(|value| value == "True")
+}
+
+/// `Up 2 seconds (healthy)`, `Exited (0) 5 minutes ago`, `Created`.
+pub(crate) fn status(state: &ContainerState, now: resource::Timestamp) -> String {
+    let up = || {
+        state
+            .started
+            .map_or_else(|| "Up".to_owned(), |at| format!("Up {}", duration::human(now.duration_since(at))))
+    };
+    let ended = || state.finished.map_or_else(String::new, |at| format!(" {}", duration::ago(at, now)));
+    let code = || {
+        state
+            .exit
+            .and_then(resource::ExitStatus::code)
+            .map_or_else(|| "?".to_owned(), |code| code.to_string())
+    };
+    match state.status {
+        Status::Created => "Created".to_owned(),
+        Status::Paused => format!("{} (Paused)", up()),
+        Status::Restarting => format!("Restarting ({}){}", code(), ended()),
+        Status::Exited => format!("Exited ({}){}", code(), ended()),
+        Status::Running => match health(state) {
+            "" => up(),
+            "starting" => format!("{} (health: starting)", up()),
+            health => format!("{} ({health})", up()),
+        },
+    }
+}
+
+/// `starting`, `healthy`, `unhealthy`, or nothing.
+pub(crate) fn health(state: &ContainerState) -> &'static str {
+    match state.health.as_ref().filter(|_| state.status == Status::Running).map(|report| report.status) {
+        None => "",
+        Some(HealthStatus::Starting) => "starting",
+        Some(HealthStatus::Healthy) => "healthy",
+        Some(HealthStatus::Unhealthy) => "unhealthy",
+    }
+}
+
+/// The command line in quotes, cut to 20 characters unless it is wanted whole.
+pub(crate) fn command(argv: &[String], whole: bool) -> String {
+    let text = argv.join(" ");
+    let text = if whole { text } else { shorten(&text, 20) };
+    format!("\"{text}\"")
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(most - 1).collect();
+    short.push('…');
+    short
+}
+
+/// Ports of a container; only those of one that runs are published.
+fn port_text(container: &ObservedContainer) -> String {
+    let state = &container.state;
+    if !matches!(state.status, Status::Running | Status::Paused) {
+        return String::new();
+    }
+    ports::text(&state.ports, &container.record.spec.exposed)
+}
+
+/// The header of [`cells`].
+pub(crate) const HEADER: [&str; 7] = ["NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"];
+
+/// The cells of a container's row.
+pub(crate) fn cells(container: &ObservedContainer, now: resource::Timestamp, whole: bool) -> Vec<String> {
+    let record = &container.record;
+    vec![
+        record.spec.name.to_string(),
+        record.spec.image.familiar(),
+        command(&record.process.argv, whole),
+        record.spec.service.clone(),
+        duration::ago(record.created, now),
+        status(&container.state, now),
+        port_text(container),
+    ]
+}
+
+/// The fields of a container's JSON object and of templates.
+pub(crate) fn fields(
+    container: &ObservedContainer,
+    now: resource::Timestamp,
+    whole: bool,
+) -> Map<String, Value> {
+    let (record, state) = (&container.record, &container.state);
+    let spec = &record.spec;
+    let id = if whole { record.id.as_str() } else { record.id.short() };
+    let (mounts, local_volumes) = mounts(&record.mounts, whole);
+    let networks: Vec<&str> =
+        record.endpoints.iter().map(|endpoint| endpoint.spec.network.as_str()).collect();
+    let object = json!({
+        "Command": command(&record.process.argv, whole),
+        "CreatedAt": created_at(record.created),
+        "Engine": spec.labels.get("com.docker.compose.engine").map_or("", String::as_str),
+        "ExitCode": state.exit.filter(|_| state.status == Status::Exited).and_then(resource::ExitStatus::code).unwrap_or(0),
+        "Health": health(state),
+        "ID": id,
+        "Image": spec.image.familiar(),
+        "Labels": label_text(&spec.labels),
+        "LocalVolumes": local_volumes.to_string(),
+        "Mounts": mounts,
+        "Name": spec.name.as_str(),
+        "Names": spec.name.as_str(),
+        "Networks": networks.join(","),
+        "Ports": port_text(container),
+        "Project": spec.pod.as_str(),
+        "Publishers": publishers(state, &spec.exposed),
+        "RunningFor": duration::ago(record.created, now),
+        "Service": spec.service,
+        "Size": "0B",
+        "State": state.status.as_str(),
+        "Status": status(state, now),
+    });
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// `2026-03-01 12:00:00 +0000 UTC`.
+pub(crate) fn created_at(time: resource::Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
+}
+
+fn label_text(labels: &Labels) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+fn mounts(mounts: &[Mount], whole: bool) -> (String, usize) {
+    let mut names = vec![];
+    let mut volumes = 0;
+    for mount in mounts {
+        if let Mount::Bind { source, volume, .. } = mount {
+            let name = volume.as_ref().map_or_else(|| source.display().to_string(), ToString::to_string);
+            volumes += usize::from(volume.is_some());
+            names.push(if whole { name } else { shorten(&name, 15) });
+        }
+    }
+    (names.join(","), volumes)
+}
+
+fn publishers(state: &ContainerState, exposed: &[String]) -> Vec<Value> {
+    if !matches!(state.status, Status::Running | Status::Paused) {
+        return vec![];
+    }
+    let mut bindings: Vec<&PortBinding> = state.ports.iter().collect();
+    bindings.sort_by_key(|binding| (binding.target, binding.host_ip, binding.host_port));
+    let mut publishers: Vec<Value> = bindings
+        .iter()
+        .map(|binding| {
+            json!({
+                "URL": binding.host_ip.to_string(),
+                "TargetPort": binding.target,
+                "PublishedPort": binding.host_port,
+                "Protocol": binding.protocol.as_str(),
+            })
+        })
+        .collect();
+    for text in exposed {
+        let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let Ok(target) = port.parse::<u16>() else { continue };
+        if !bindings.iter().any(|binding| binding.target == target && binding.protocol.as_str() == protocol) {
+            publishers
+                .push(json!({ "URL": "", "TargetPort": target, "PublishedPort": 0, "Protocol": protocol }));
+        }
+    }
+    publishers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resource::{ExitStatus, HealthReport};
+
+    fn at(seconds: i64) -> resource::Timestamp {
+        resource::Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn the_status_says_what_a_container_is_doing() {
+        let running = ContainerState { status: Status::Running, started: Some(at(0)), ..Default::default() };
+        assert_eq!(status(&running, at(2)), "Up 2 seconds");
+        let report = |status| Some(HealthReport { status, failing_streak: 0, probes: vec![] });
+        let healthy = ContainerState { health: report(HealthStatus::Healthy), ..running.clone() };
+        assert_eq!(status(&healthy, at(90)), "Up About a minute (healthy)");
+        let starting = ContainerState { health: report(HealthStatus::Starting), ..running.clone() };
+        assert_eq!(status(&starting, at(2)), "Up 2 seconds (health: starting)");
+        let paused = ContainerState { status: Status::Paused, ..running };
+        assert_eq!(status(&paused, at(2)), "Up 2 seconds (Paused)");
+        let exited = ContainerState {
+            status: Status::Exited,
+            finished: Some(at(0)),
+            exit: Some(ExitStatus::Code(137)),
+            ..Default::default()
+        };
+        assert_eq!(status(&exited, at(300)), "Exited (137) 5 minutes ago");
+        assert_eq!(
+            status(&ContainerState { exit: Some(ExitStatus::Unknown), ..exited }, at(1)),
+            "Exited (?) 1 second ago"
+        );
+        assert_eq!(status(&ContainerState::default(), at(0)), "Created");
+    }
+
+    #[test]
+    fn a_long_command_is_cut() {
+        let argv = ["docker-entrypoint.sh".to_owned(), "mysqld".to_owned()];
+        assert_eq!(command(&argv, false), "\"docker-entrypoint.s…\"");
+        assert_eq!(command(&argv, true), "\"docker-entrypoint.sh mysqld\"");
+    }
+}

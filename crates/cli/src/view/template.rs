@@ -1,0 +1,251 @@
+//! The part of Go's template language that people use with `--format`: `{{.Name}}`,
+//! `{{json .}}`, `{{.Label "key"}}`, `{{upper .Name}}`, with `\t` and `\n`.
+
+use crate::exit::Failure;
+use serde_json::{Map, Value};
+
+/// A template that has been read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Template {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Piece {
+    Text(String),
+    Field { function: Option<Function>, path: Vec<String> },
+    Label(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Function {
+    Json,
+    Upper,
+    Lower,
+    Length,
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// A sentence that names the action this program does not know.
+    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+        let mut pieces = vec![];
+        let text = text.replace("\\t", "\t").replace("\\n", "\n");
+        let mut rest = text.as_str();
+        while let Some(start) = rest.find("{{") {
+            if start > 0 {
+                pieces.push(Piece::Text(rest[..start].to_owned()));
+            }
+            let end = rest[start..]
+                .find("}}")
+                .ok_or_else(|| Failure::new(format!("template `{text}`: `{{{{` without `}}}}`")))?;
+            let action = rest[start + 2..start + end].trim().trim_matches('-').trim();
+            pieces.push(Self::action(action)?);
+            rest = &rest[start + end + 2..];
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest.to_owned()));
+        }
+        Ok(Self { pieces })
+    }
+
+    fn action(action: &str) -> Result<Piece, Failure> {
+        let unknown = || {
+            Failure::new(format!("the template action `{{{{{action}}}}}` is not understood"))
+                .hint("known are {{.Field}}, {{json .}}, {{upper .Field}}, {{lower .Field}}, {{len .Field}} and {{.Label \"key\"}}")
+        };
+        let (head, argument) = action.split_once(char::is_whitespace).unwrap_or((action, ""));
+        let argument = argument.trim();
+        if head == ".Label" {
+            let key = argument.trim_matches(['"', '`']);
+            return if key.is_empty() { Err(unknown()) } else { Ok(Piece::Label(key.to_owned())) };
+        }
+        let (function, field) = match head {
+            "json" => (Some(Function::Json), argument),
+            "upper" => (Some(Function::Upper), argument),
+            "lower" => (Some(Function::Lower), argument),
+            "len" => (Some(Function::Length), argument),
+            _ if argument.is_empty() => (None, head),
+            _ => return Err(unknown()),
+        };
+        let path = field.strip_prefix('.').ok_or_else(unknown)?;
+        let path: Vec<String> = path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        let plain = |part: &String| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if path.iter().all(plain) { Ok(Piece::Field { function, path }) } else { Err(unknown()) }
+    }
+
+    /// The text for one row.
+    ///
+    /// # Errors
+    /// A sentence that names the field this row does not have.
+    pub(crate) fn render(
+        &self,
+        row: &Map<String, Value>,
+        labels: &resource::Labels,
+    ) -> Result<String, Failure> {
+        let mut text = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(plain) => text.push_str(plain),
+                Piece::Label(key) => text.push_str(labels.get(key).map_or("", String::as_str)),
+                Piece::Field { function, path } => text.push_str(&field(row, path, *function)?),
+            }
+        }
+        Ok(text)
+    }
+
+    /// The header of a `table` template: the fields' names in capitals.
+    pub(crate) fn header(&self) -> String {
+        let mut text = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(plain) => text.push_str(plain),
+                Piece::Label(key) => text.push_str(key),
+                Piece::Field { path, .. } => text.push_str(&title(path.last().map_or("", String::as_str))),
+            }
+        }
+        text
+    }
+}
+
+/// `RunningFor` becomes `RUNNING FOR`; a few have names of their own.
+fn title(field: &str) -> String {
+    match field {
+        "ID" => return "CONTAINER ID".to_owned(),
+        "RunningFor" => return "CREATED".to_owned(),
+        _ => {}
+    }
+    let mut text = String::new();
+    for (at, letter) in field.char_indices() {
+        if at > 0 && letter.is_uppercase() {
+            text.push(' ');
+        }
+        text.extend(letter.to_uppercase());
+    }
+    text
+}
+
+fn field(row: &Map<String, Value>, path: &[String], function: Option<Function>) -> Result<String, Failure> {
+    let whole = Value::Object(row.clone());
+    let mut value = &whole;
+    for part in path {
+        value = value.get(part).ok_or_else(|| {
+            let known = row.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Failure::new(format!("the template names `.{part}`, which is not there"))
+                .hint(format!("known fields: {known}"))
+        })?;
+    }
+    let plain = match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    Ok(match function {
+        None => plain,
+        Some(Function::Json) => value.to_string(),
+        Some(Function::Upper) => plain.to_uppercase(),
+        Some(Function::Lower) => plain.to_lowercase(),
+        Some(Function::Length) => match value {
+            Value::Array(items) => items.len().to_string(),
+            Value::Object(items) => items.len().to_string(),
+            _ => plain.len().to_string(),
+        },
+    })
+}
+
+/// What `--format` asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Format {
+    /// The command's own table.
+    Table,
+    /// JSON.
+    Json,
+    /// A table with the columns of this template.
+    TableOf(Template),
+    /// One line a row.
+    Lines(Template),
+}
+
+impl Format {
+    /// Reads `table`, `table TEMPLATE`, `json`, `raw` or a template.
+    ///
+    /// # Errors
+    /// What [`Template::parse`] says, or that the word is not a format.
+    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+        match text.trim() {
+            "" | "table" | "pretty" => Ok(Self::Table),
+            "json" => Ok(Self::Json),
+            "raw" => Template::parse("name: {{.Name}}\nstatus: {{.Status}}\n").map(Self::Lines),
+            other => match other.strip_prefix("table ") {
+                Some(template) => Template::parse(template.trim()).map(Self::TableOf),
+                None if other.contains("{{") => Template::parse(other).map(Self::Lines),
+                None => Err(Failure::new(format!("`{other}` is not a format"))
+                    .hint("use `table`, `json`, or a template such as `{{.Name}}`")),
+            },
+        }
+    }
+}
+
+/// Rows through a template: a table with its header, or lines.
+///
+/// # Errors
+/// What [`Template::render`] says.
+pub(crate) fn rows(
+    template: &Template,
+    as_table: bool,
+    rows: &[(Map<String, Value>, &resource::Labels)],
+) -> Result<String, Failure> {
+    let lines: Result<Vec<String>, Failure> =
+        rows.iter().map(|(row, labels)| template.render(row, labels)).collect();
+    let lines = lines?;
+    if !as_table {
+        return Ok(lines.iter().map(|line| format!("{line}\n")).collect());
+    }
+    let header = template.header();
+    let header: Vec<&str> = header.split('\t').collect();
+    let cells: Vec<Vec<String>> =
+        lines.iter().map(|line| line.split('\t').map(str::to_owned).collect()).collect();
+    Ok(super::table::table(&header, &cells))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Map<String, Value> {
+        let value = serde_json::json!({ "Name": "shop-web-1", "ExitCode": 0, "Publishers": [1, 2] });
+        value.as_object().unwrap().clone()
+    }
+
+    fn shown(template: &str) -> Result<String, String> {
+        let labels = resource::Labels::from([("a.b".to_owned(), "c".to_owned())]);
+        let template = Template::parse(template).map_err(|failure| failure.line())?;
+        template.render(&row(), &labels).map_err(|failure| failure.line())
+    }
+
+    #[test]
+    fn fields_labels_and_functions_are_filled_in() {
+        assert_eq!(shown("{{.Name}}\\t{{ .ExitCode }}").unwrap(), "shop-web-1\t0");
+        assert_eq!(shown("{{upper .Name}} {{len .Publishers}}").unwrap(), "SHOP-WEB-1 2");
+        assert_eq!(shown("{{.Label \"a.b\"}}|{{.Label \"x\"}}").unwrap(), "c|");
+        assert_eq!(shown("{{json .Publishers}}").unwrap(), "[1,2]");
+        assert!(shown("{{json .}}").unwrap().contains("\"Name\":\"shop-web-1\""));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        assert!(shown("{{range .Names}}").unwrap_err().contains("range"));
+        assert!(shown("{{.Nmae}}").unwrap_err().contains(".Nmae"));
+        assert!(shown("{{.Name").unwrap_err().contains("without"));
+    }
+
+    #[test]
+    fn a_table_template_has_a_header() {
+        let template = Template::parse("{{.Name}}\\t{{.ExitCode}}").unwrap();
+        let labels = resource::Labels::new();
+        let text = rows(&template, true, &[(row(), &labels)]).unwrap();
+        assert_eq!(text, "NAME         EXIT CODE\nshop-web-1   0\n");
+    }
+}

@@ -1,0 +1,108 @@
+//! From the subject of a command to what is wanted of it.
+
+use crate::commands::version::VERSION;
+use crate::exit::Failure;
+use crate::files::Disk;
+use crate::session::{Session, Subject};
+use compose_spec::{Loaded, Project};
+use lower::{Lowered, Options, Selection};
+use resource::{Desired, Observed};
+use std::collections::BTreeSet;
+
+/// Label with the digest of the image that a container was made of.
+const IMAGE: &str = "com.docker.compose.image";
+
+impl Subject {
+    /// Names of every service: those of the file, enabled or not, and those that have containers.
+    pub(crate) fn known<'a>(&'a self, observed: &'a Observed) -> BTreeSet<&'a str> {
+        let mut names: BTreeSet<&str> =
+            observed.containers.iter().map(|container| container.record.spec.service.as_str()).collect();
+        names.extend(self.in_file().into_iter().flatten());
+        names
+    }
+
+    /// Names of the services in the file, enabled or not; `None` when no file was read.
+    pub(crate) fn in_file(&self) -> Option<BTreeSet<&str>> {
+        let (project, _) = self.loaded.as_ref()?;
+        Some(project.services.keys().chain(project.disabled_services.keys()).map(String::as_str).collect())
+    }
+}
+
+/// What lowering needs besides the project.
+pub(crate) fn options<'a>(session: &Session, loaded: &'a Loaded) -> Options<'a> {
+    let compatibility =
+        session.globals.compatibility || session.environment().says_yes("COMPOSE_COMPATIBILITY");
+    Options { sources: &loaded.sources, files: &Disk, compatibility, version: VERSION }
+}
+
+/// What is wanted of the selected services; what will have no effect is told on standard error.
+pub(crate) fn of_project(
+    session: &Session,
+    (project, loaded): &(Project, Loaded),
+    selection: &Selection,
+) -> Result<Desired, Failure> {
+    let lowered = lower(session, project, loaded, selection)?;
+    session.report(&diagnostic::render(&loaded.sources, &lowered.warnings, session.colour_errors));
+    Ok(lowered.desired)
+}
+
+fn lower(
+    session: &Session,
+    project: &Project,
+    loaded: &Loaded,
+    selection: &Selection,
+) -> Result<Lowered, Failure> {
+    lower::lower(project, selection, &options(session, loaded))
+        .map_err(|diagnostics| session.diagnostics(loaded, &diagnostics))
+}
+
+/// Services by their names or patterns.
+pub(crate) fn selection(
+    session: &Session,
+    (project, loaded): &(Project, Loaded),
+    names: &[String],
+) -> Result<Selection, Failure> {
+    Selection::of(project, names).map_err(|diagnostic| session.diagnostics(loaded, &[diagnostic]))
+}
+
+/// What verbs on existing containers are about: the file's services with those they depend on and
+/// those that depend on them, or what the labels tell. `chosen` are selected; empty means all.
+pub(crate) fn existing(
+    session: &Session,
+    subject: &Subject,
+    observed: &Observed,
+    chosen: &BTreeSet<String>,
+) -> Result<Desired, Failure> {
+    let mut desired = match &subject.loaded {
+        // Warnings about attributes were for `up` to tell.
+        Some((project, loaded)) => {
+            lower(session, project, loaded, &Selection::all().with_dependents())?.desired
+        }
+        None => lower::from_labels(&subject.pod, observed),
+    };
+    for service in &mut desired.services {
+        service.selected = chosen.is_empty() || chosen.contains(&service.name);
+    }
+    Ok(desired)
+}
+
+/// Writes the digests of images that are here into what is wanted.
+pub(crate) fn resolve(desired: &mut Desired, observed: &Observed) {
+    for service in &mut desired.services {
+        let need = &service.image;
+        let fits = |image: &&resource::Image| {
+            image.reference == need.reference
+                && need.platform.as_ref().is_none_or(|platform| fits(platform, &image.platform))
+        };
+        if let Some(image) = observed.images.iter().find(fits) {
+            service.image.resolved = Some(image.manifest.clone());
+            service.container.labels.insert(IMAGE.to_owned(), image.manifest.to_string());
+        }
+    }
+}
+
+fn fits(wanted: &resource::Platform, found: &resource::Platform) -> bool {
+    wanted.os == found.os
+        && wanted.architecture == found.architecture
+        && (wanted.variant.is_none() || wanted.variant == found.variant)
+}
