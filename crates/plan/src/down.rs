@@ -49,12 +49,11 @@ pub(crate) fn down(world: &World<'_>, policy: &Policy, flags: Flags) -> Plan {
         last.extend(volumes(&mut plan, world, &removals));
     }
     images(&mut plan, world, flags, &removals);
-    if let Some(pod) = world.observed.pod.as_ref().filter(|_| flags.whole) {
-        if removals.len() == world.observed.containers.len() {
-            let mut after: Vec<_> = removals.into_values().chain(last).collect();
-            after.sort_unstable();
-            plan.add(Step::RemovePod { pod: pod.name.clone() }, Reason::Asked, after);
-        }
+    let empty = removals.len() == world.observed.containers.len();
+    if let Some(pod) = world.observed.pod.as_ref().filter(|_| flags.whole && empty) {
+        let mut after: Vec<_> = removals.into_values().chain(last).collect();
+        after.sort_unstable();
+        plan.add(Step::RemovePod { pod: pod.name.clone() }, Reason::Asked, after);
     }
     if plan.is_empty() {
         plan.warnings.push(Warning::NothingToDo);

@@ -1,7 +1,7 @@
 //! What becomes of each container: kept, replaced, removed; and which new ones are made. Pure
 //! comparison, no step yet.
 
-use crate::world::{World, active, lasting};
+use crate::world::{World, lasting};
 use crate::{Policy, Reason, Recreate, difference};
 use resource::{
     ContainerName, DesiredService, MountSpec, NetworkMode, NetworkName, ObservedContainer, VolumeName, label,
@@ -216,7 +216,7 @@ impl<'a> Judge<'a, '_> {
         let lacks = wanted.endpoints.iter().find(|wish| {
             let endpoint = container.record.endpoints.iter().find(|place| place.spec.network == wish.network);
             let network = self.world.network(&wish.network);
-            !endpoint.zip(network).is_some_and(|(endpoint, network)| endpoint.bridge == network.record.bridge)
+            endpoint.zip(network).is_none_or(|(endpoint, network)| endpoint.bridge != network.record.bridge)
         })?;
         let lacks = format!("not on network {}", lacks.network);
         Some(Reason::Detached { service: self.service.name.clone(), lacks })
@@ -261,9 +261,4 @@ pub(crate) fn name_of(pod: &resource::PodName, service: &DesiredService, number:
     }
     let separator = &service.separator;
     ContainerName(format!("{pod}{separator}{}{separator}{number}", service.name))
-}
-
-/// Whether a container has to be stopped before it goes.
-pub(crate) fn runs(container: &ObservedContainer) -> bool {
-    active(container)
 }

@@ -233,7 +233,7 @@ impl Phase<'_, '_> {
     ) -> Verdict {
         let (dependent, place) = (dependent.name.clone(), dependent.place.clone());
         let container = member.name.clone();
-        if condition == Condition::Healthy && !self.checked(service, member) {
+        if condition == Condition::Healthy && !self.checked(service, member, true) {
             return Verdict::Fails(Failure::NoHealthcheck { container, dependent, place });
         }
         let Some(existing) = member.existing.filter(|_| member.start.is_none()) else { return Verdict::May };
@@ -260,14 +260,14 @@ impl Phase<'_, '_> {
         }
     }
 
-    /// Whether a container has a health check. Of a new one whose image is not here yet, nobody
-    /// knows: it is taken to have one, and looked at again when it exists.
-    fn checked(&self, service: &DesiredService, member: &Member<'_>) -> bool {
+    /// Whether a container has a health check. Of a new one whose image is not here yet nobody knows;
+    /// `unknown` is the answer then, and it is looked at again when it exists.
+    fn checked(&self, service: &DesiredService, member: &Member<'_>, unknown: bool) -> bool {
         if let Some(existing) = member.existing {
             return existing.record.healthcheck.is_some();
         }
         let image = self.world.found(&service.image);
-        let inherited = || image.is_none_or(|image| image.config.healthcheck.is_some());
+        let inherited = || image.map_or(unknown, |image| image.config.healthcheck.is_some());
         match &service.container.healthcheck {
             Some(None) => false,
             Some(Some(check)) if !check.test.is_empty() => true,
@@ -289,7 +289,7 @@ impl Phase<'_, '_> {
             let member = &self.groups[place].members[number];
             let condition = if completes {
                 Condition::CompletedSuccessfully
-            } else if self.checked(group.service, member) {
+            } else if self.checked(group.service, member, false) {
                 Condition::Healthy
             } else {
                 Condition::Started

@@ -1,0 +1,354 @@
+//! Plans of `up` and `create`, as text: the rules of convergence one by one.
+
+mod model;
+
+use model::{World, at, digest, endpoint, up, wish};
+use plan::{Consent, Orphans, Policy, Recreate, Verb};
+use resource::{Condition, Dependency, NetworkMode, Status, label};
+
+fn text(world: &World, wish: &model::Wish) -> String {
+    world.plan(wish, &up(world.now + 100)).to_string()
+}
+
+#[test]
+fn a_first_up_makes_everything_and_waits_for_health() {
+    let wish =
+        wish(&["db", "web"]).healthy("db").volume("db", "data").depends("web", "db", Condition::Healthy);
+    assert_eq!(
+        text(&World::default(), &wish),
+        "1 create pod shop because it does not exist\n\
+         2 create network shop_default [after 1] because it does not exist\n\
+         3 create volume shop_data [after 1] because it does not exist\n\
+         4 create shop-db-1 [after 2, 3] because it does not exist\n\
+         5 create shop-web-1 [after 2] because it does not exist\n\
+         6 start shop-db-1 [after 4] because it is new\n\
+         7 await shop-db-1 healthy [after 6] because web depends on db\n\
+         8 start shop-web-1 [after 5, 7] because it is new\n"
+    );
+}
+
+#[test]
+fn a_second_up_does_nothing() {
+    let wish =
+        wish(&["db", "web"]).healthy("db").volume("db", "data").depends("web", "db", Condition::Healthy);
+    let mut world = World::default();
+    world.converge(&wish, Verb::Up);
+    assert_eq!(text(&world, &wish), "");
+}
+
+#[test]
+fn only_the_changed_service_is_recreated_and_the_plan_says_because_of_what() {
+    let old = wish(&["db", "web"]);
+    let mut world = World::default();
+    world.converge(&old, Verb::Up);
+    let new = old.with("db", |db| {
+        db.container.process.environment.insert("FOO".to_owned(), Some("secret".to_owned()));
+    });
+    assert_eq!(
+        text(&world, &new),
+        "1 create 000000000002_shop-db-1 because environment of `db` changed: FOO\n\
+         2 stop shop-db-1 [after 1] because it is replaced\n\
+         3 remove shop-db-1 [after 1, 2] because it is replaced\n\
+         4 rename 000000000002_shop-db-1 to shop-db-1 [after 3] because it takes the place of shop-db-1\n\
+         5 start shop-db-1 [after 4] because environment of `db` changed: FOO\n"
+    );
+}
+
+#[test]
+fn another_image_is_another_container() {
+    let old = wish(&["db"]);
+    let mut world = World::default();
+    world.converge(&old, Verb::Up);
+    let new = old.with("db", |db| db.image.resolved = Some(digest(2)));
+    let text = text(&world, &new);
+    assert!(text.contains("because image of `db` changed: db:1 is now sha256:000000000000\n"), "{text}");
+}
+
+#[test]
+fn dependents_with_restart_stop_first_and_start_again() {
+    let dependency =
+        Dependency { service: "db".to_owned(), condition: Condition::Healthy, restart: true, required: true };
+    let old = wish(&["db", "web"]).healthy("db").depends_as("web", dependency);
+    let mut world = World::default();
+    world.converge(&old, Verb::Up);
+    let new = old.with("db", |db| db.container.hostname = Some("other".to_owned()));
+    assert_eq!(
+        text(&world, &new),
+        "1 stop shop-web-1 because web restarts with db\n\
+         2 create 000000000002_shop-db-1 because hostname of `db` changed\n\
+         3 stop shop-db-1 [after 1, 2] because it is replaced\n\
+         4 remove shop-db-1 [after 2, 3] because it is replaced\n\
+         5 rename 000000000002_shop-db-1 to shop-db-1 [after 4] because it takes the place of shop-db-1\n\
+         6 start shop-db-1 [after 5] because hostname of `db` changed\n\
+         7 await shop-db-1 healthy [after 6] because web depends on db\n\
+         8 start shop-web-1 [after 1, 7] because web restarts with db\n"
+    );
+    world.converge(&new, Verb::Up);
+    assert!(world.observed.containers.iter().all(|container| container.state.status == Status::Running));
+}
+
+#[test]
+fn who_shares_a_namespace_is_recreated_with_it() {
+    let old = wish(&["vpn", "app"]).depends("app", "vpn", Condition::Started).with("app", |app| {
+        app.container.network_mode = NetworkMode::Container("shop-vpn-1".into());
+        app.container.endpoints.clear();
+        app.bound_to = vec!["vpn".to_owned()];
+    });
+    let mut world = World::default();
+    world.converge(&old, Verb::Up);
+    let new = old.with("vpn", |vpn| vpn.container.hostname = Some("x".to_owned()));
+    let text = text(&world, &new);
+    assert!(text.contains("because app shares with vpn, which is made anew\n"), "{text}");
+    world.converge(&new, Verb::Up);
+    assert_eq!(world.names(), ["shop-app-1", "shop-vpn-1"]);
+}
+
+#[test]
+fn replicas_are_added_above_the_highest_number_and_taken_from_the_top() {
+    let one = wish(&["web"]);
+    let three = one.clone().with("web", |web| web.replicas = 3);
+    let mut world = World::default();
+    world.converge(&one, Verb::Up);
+    assert_eq!(
+        text(&world, &three),
+        "1 create shop-web-2 because web wants 3 replicas\n\
+         2 create shop-web-3 because web wants 3 replicas\n\
+         3 start shop-web-2 [after 1] because it is new\n\
+         4 start shop-web-3 [after 2] because it is new\n"
+    );
+    world.converge(&three, Verb::Up);
+    assert_eq!(
+        text(&world, &one),
+        "1 stop shop-web-3 because web wants only 1 replica\n\
+         2 remove shop-web-3 [after 1] because web wants only 1 replica\n\
+         3 stop shop-web-2 because web wants only 1 replica\n\
+         4 remove shop-web-2 [after 3] because web wants only 1 replica\n"
+    );
+}
+
+#[test]
+fn outdated_replicas_go_first() {
+    let two = wish(&["web"]).with("web", |web| web.replicas = 2);
+    let mut world = World::default();
+    world.converge(&two, Verb::Up);
+    world
+        .container(&"shop-web-1".into())
+        .record
+        .spec
+        .labels
+        .insert(label::CONFIG_HASH.to_owned(), "old".to_owned());
+    let one = two.with("web", |web| web.replicas = 1);
+    let text = text(&world, &one);
+    assert!(text.starts_with("1 stop shop-web-1 because web wants only 1 replica\n"), "{text}");
+}
+
+#[test]
+fn force_recreates_once_and_never_does_not_at_all() {
+    let wish = wish(&["web"]);
+    let mut world = World::default();
+    world.converge(&wish, Verb::Up);
+    world.now += 100;
+    let force = Policy { recreate: Recreate::Force, ..up(world.now) };
+    assert!(world.plan(&wish, &force).to_string().contains("because recreation is forced"));
+    world.converge_with(&wish, &force, 0);
+    assert!(world.plan(&wish, &force).is_empty());
+    let changed = wish.with("web", |web| web.container.hostname = Some("x".to_owned()));
+    let never = Policy { recreate: Recreate::Never, ..up(world.now + 100) };
+    assert!(world.plan(&changed, &never).is_empty());
+}
+
+#[test]
+fn a_changed_network_is_made_anew_with_all_that_is_on_it() {
+    let old = wish(&["db"]);
+    let mut world = World::default();
+    world.converge(&old, Verb::Up);
+    let mut new = old;
+    new.0.networks[0].internal = true;
+    new.0.networks[0].labels.insert(label::CONFIG_HASH.to_owned(), "2".to_owned());
+    assert_eq!(
+        text(&world, &new),
+        "1 stop shop-db-1 because internal of network `shop_default` changed\n\
+         2 remove network shop_default [after 1] because internal of network `shop_default` changed\n\
+         3 create network shop_default [after 2] because internal of network `shop_default` changed\n\
+         4 create 000000000002_shop-db-1 [after 3] because internal of network `shop_default` changed\n\
+         5 remove shop-db-1 [after 1, 4] because it is replaced\n\
+         6 rename 000000000002_shop-db-1 to shop-db-1 [after 5] because it takes the place of shop-db-1\n\
+         7 start shop-db-1 [after 6] because internal of network `shop_default` changed\n"
+    );
+    world.converge(&new, Verb::Up);
+    assert_eq!(text(&world, &new), "");
+}
+
+#[test]
+fn a_changed_volume_is_asked_about_and_kept_without_consent() {
+    let old = wish(&["db"]).volume("db", "data");
+    let mut world = World::default();
+    world.converge(&old, Verb::Up);
+    let mut new = old;
+    new.0.volumes[0].options.insert("type".to_owned(), "nfs".to_owned());
+    new.0.volumes[0].labels.insert(label::CONFIG_HASH.to_owned(), "2".to_owned());
+    let plan = world.plan(&new, &up(world.now + 100));
+    assert!(plan.is_empty());
+    assert_eq!(
+        plan.to_string(),
+        "1 ask whether volume shop_data may be removed, with its contents, and made anew \
+         because driver_opts of volume `shop_data` changed: type\n"
+    );
+    let consent = Consent { all: true, ..Consent::default() };
+    let policy = Policy { consent, ..up(world.now + 100) };
+    assert_eq!(
+        world.plan(&new, &policy).to_string(),
+        "1 stop shop-db-1 because driver_opts of volume `shop_data` changed: type\n\
+         2 remove shop-db-1 [after 1] because driver_opts of volume `shop_data` changed: type\n\
+         3 remove volume shop_data [after 2] because driver_opts of volume `shop_data` changed: type\n\
+         4 create volume shop_data [after 3] because driver_opts of volume `shop_data` changed: type\n\
+         5 create shop-db-1 [after 2, 4] because driver_opts of volume `shop_data` changed: type\n\
+         6 start shop-db-1 [after 5] because driver_opts of volume `shop_data` changed: type\n"
+    );
+    world.now += 200;
+    world.converge_with(&new, &policy, 0);
+    assert_eq!(text(&world, &new), "");
+}
+
+#[test]
+fn orphans_are_named_ignored_or_removed() {
+    let mut world = World::default();
+    world.converge(&wish(&["db", "old"]), Verb::Up);
+    let new = wish(&["db"]);
+    let plan = world.plan(&new, &up(world.now + 100));
+    assert!(plan.is_empty());
+    assert!(plan.to_string().starts_with("warning: found orphan containers (shop-old-1)"), "{plan}");
+    let with = |orphans| Policy { orphans, ..up(world.now + 100) };
+    assert_eq!(world.plan(&new, &with(Orphans::Ignore)).to_string(), "");
+    assert_eq!(
+        world.plan(&new, &with(Orphans::Remove)).to_string(),
+        "1 stop shop-old-1 because the project has no service old\n\
+         2 remove shop-old-1 [after 1] because the project has no service old\n"
+    );
+}
+
+#[test]
+fn a_container_off_its_network_is_made_anew() {
+    let old = wish(&["web"]);
+    let mut world = World::default();
+    world.converge(&old, Verb::Up);
+    world.container(&"shop-web-1".into()).record.endpoints.clear();
+    let text = text(&world, &old);
+    assert!(text.contains("because web is not on network shop_default\n"), "{text}");
+}
+
+#[test]
+fn a_network_that_vanished_takes_its_containers_along() {
+    let old = wish(&["web"]);
+    let mut world = World::default();
+    world.converge(&old, Verb::Up);
+    world.observed.networks.clear();
+    world.converge(&old, Verb::Up);
+    assert_eq!(text(&world, &old), "");
+}
+
+#[test]
+fn after_a_reboot_networks_are_raised_before_anything_starts() {
+    let wish = wish(&["web"]);
+    let mut world = World::default();
+    world.converge(&wish, Verb::Up);
+    world.observed.networks[0].up = false;
+    world.container(&"shop-web-1".into()).state.status = Status::Exited;
+    assert_eq!(
+        text(&world, &wish),
+        "1 raise network shop_default because its bridge is gone\n\
+         2 start shop-web-1 [after 1] because it is exited\n"
+    );
+}
+
+#[test]
+fn external_things_must_exist_and_nothing_is_done_without_them() {
+    let mut wish = wish(&["web"]).volume("web", "data");
+    wish.0.networks[0].external = true;
+    wish.0.volumes[0].external = true;
+    assert_eq!(
+        text(&World::default(), &wish),
+        "error: network shop_default declared as external, but could not be found\n\
+         error: external volume \"shop_data\" not found\n"
+    );
+}
+
+#[test]
+fn a_foreign_network_is_used_and_never_changed() {
+    let old = wish(&["web"]);
+    let mut world = World::default();
+    world.converge(&old, Verb::Up);
+    let network = world.network(&"shop_default".into());
+    network.record.spec.labels.insert(label::PROJECT.to_owned(), "other".to_owned());
+    network.record.spec.labels.insert(label::CONFIG_HASH.to_owned(), "other".to_owned());
+    let plan = world.plan(&old, &up(world.now + 100));
+    assert!(plan.is_empty());
+    assert!(plan.to_string().contains("was not created for this project"), "{plan}");
+}
+
+#[test]
+fn a_fixed_name_cannot_be_scaled() {
+    let wish = wish(&["web"]).with("web", |web| {
+        web.fixed_name = true;
+        web.container.name = "only".into();
+        web.replicas = 2;
+    });
+    let plan = World::default().plan(&wish, &up(0));
+    assert_eq!(plan.len(), 0);
+    assert_eq!(plan.failures[0].place(), Some("compose.yaml:2:3"));
+}
+
+#[test]
+fn ports_from_a_range_are_given_out_in_order() {
+    let wish = wish(&["web"]).with("web", |web| {
+        web.replicas = 2;
+        web.container.ports = vec![resource::PortSpec {
+            host_ip: None,
+            published: Some((8080, 8090)),
+            target: 80,
+            protocol: resource::Protocol::Tcp,
+        }];
+    });
+    let text = text(&World::default(), &wish);
+    assert!(
+        text.contains("5 start shop-web-1 [after 3] because it is new\n6 start shop-web-2 [after 4, 5]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn wherever_a_replacement_is_cut_off_the_next_up_finishes_it() {
+    let old = wish(&["db", "web"]).depends("web", "db", Condition::Started);
+    let new = old.clone().with("db", |db| db.container.endpoints.push(endpoint("shop_back"))).network("back");
+    let mut before = World::default();
+    before.converge(&old, Verb::Up);
+    before.now += 100;
+    let plan = before.plan(&new, &up(before.now));
+    for count in 0..=plan.len() {
+        let mut world = before.clone();
+        world.apply_some(&plan, count);
+        world.converge(&new, Verb::Up);
+        assert_eq!(world.names(), ["shop-db-1", "shop-web-1"], "after {count} steps of\n{plan}");
+        assert_eq!(text(&world, &new), "");
+    }
+}
+
+#[test]
+fn a_user_s_name_may_look_temporary() {
+    let wish = wish(&["web"]).with("web", |web| {
+        web.fixed_name = true;
+        web.container.name = "0123456789ab_web".into();
+    });
+    let mut world = World::default();
+    world.converge(&wish, Verb::Up);
+    assert_eq!(text(&world, &wish), "");
+}
+
+#[test]
+fn create_starts_nothing() {
+    let mut world = World::default();
+    world.converge(&wish(&["db"]), Verb::Create);
+    assert_eq!(world.observed.containers[0].state.status, Status::Created);
+    let created = world.observed.containers[0].record.created;
+    assert!(created > at(0));
+}
