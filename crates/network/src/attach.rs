@@ -106,9 +106,8 @@ fn configure(
     let name = endpoint.interface.as_str();
     namespace::within(namespace, || {
         let inside = Channel::route()?;
-        if !endpoint.addresses.iter().any(|(address, _)| address.is_ipv6()) {
-            sysctl::without_ipv6(name)?;
-        }
+        let with_ipv6 = endpoint.addresses.iter().any(|(address, _)| address.is_ipv6());
+        sysctl::container_ipv6(name, with_ipv6)?;
         let mut batch = Messages::default();
         link::notify_neighbours(&mut batch, host.peer, name);
         for (address, prefix) in &endpoint.addresses {
@@ -122,9 +121,13 @@ fn configure(
         }
         batch.acknowledged();
         inside.tell(&mut batch)?;
-        // Both ends have their carrier now, but the kernel acts on it some time later, and drops what
-        // comes before. Asking for the link makes it act now.
+        // The host's end has its carrier now, and the bridge with its first port, but the kernel acts on
+        // that some time later and drops what comes before. Asking for a link makes it act now.
         link::find(&netlink.channel, &host.name)?;
+        link::find(&netlink.channel, &endpoint.bridge)?;
+        if with_ipv6 {
+            link::find(&inside, name)?;
+        }
         let mut batch = Messages::default();
         link::set_hardware_address(&mut batch, host.peer, name, endpoint.mac);
         inside.tell(batch.acknowledged())

@@ -17,9 +17,10 @@ use crate::wire::Messages;
 use crate::{Netlink, NetworkError, link, sysctl};
 use resource::{NetworkName, NetworkRecord, Subnet};
 use rustix::io::Errno;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const LOOPBACK: Subnet = Subnet { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 };
+const LINK_LOCAL: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
 /// Driver option: containers of the network may talk to one another; on by default.
 const BETWEEN_CONTAINERS: &str = "com.docker.network.bridge.enable_icc";
 /// Driver option: what leaves goes out under the host's address; on by default.
@@ -96,6 +97,10 @@ fn make(netlink: &Netlink, record: &NetworkRecord) -> Result<(), NetworkError> {
     link::set_mtu(&mut batch, found.index, name, record.mtu);
     for (subnet, gateway) in &record.subnets {
         link::add_address(&mut batch, found.index, name, *gateway, subnet.prefix);
+    }
+    if with_ipv6 {
+        // Questions about neighbours on behalf of others are asked from a link-local address only.
+        link::add_address(&mut batch, found.index, name, LINK_LOCAL, 64);
     }
     link::set_up(&mut batch, found.index, name);
     batch.acknowledged();

@@ -52,10 +52,16 @@ pub(crate) fn bridge_ipv6(bridge: &str, wanted: bool) -> Result<(), NetworkError
     if wanted { set(&format!("{folder}/accept_ra"), "0") } else { Ok(()) }
 }
 
-/// An interface of the namespace the thread is in has no IPv6 at all.
-pub(crate) fn without_ipv6(interface: &str) -> Result<(), NetworkError> {
+/// A container's interface, in the namespace the thread is in: with IPv6 it heeds nobody's router
+/// advertisements and tells its neighbours of its hardware address; without, it has no IPv6 at all.
+pub(crate) fn container_ipv6(interface: &str, wanted: bool) -> Result<(), NetworkError> {
     if !kernel_has_ipv6() {
         return Ok(());
     }
-    set(&format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"), "1")
+    let folder = format!("/proc/sys/net/ipv6/conf/{interface}");
+    if !wanted {
+        return set(&format!("{folder}/disable_ipv6"), "1");
+    }
+    set(&format!("{folder}/accept_ra"), "0")?;
+    set(&format!("{folder}/ndisc_notify"), "1")
 }

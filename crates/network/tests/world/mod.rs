@@ -59,6 +59,9 @@ impl World {
             run("ip link set down0 up");
         });
         run("ip link set uplink up");
+        // Looking makes the kernel act on the new carrier now, not some time later.
+        run("ip link show uplink");
+        world.outside_do(|| run("ip link show down0"));
         world
     }
 
