@@ -2,19 +2,42 @@
 //!
 //! Pure: files, environment and the clock are handed in. See `loading.md` for the order of the steps.
 
+mod assemble;
 mod canonical;
+mod check;
+mod complete;
+mod consistency;
+mod decode;
+pub mod discovery;
+pub mod dotenv;
+mod environment;
+mod forms;
+mod interpolate;
+mod load;
+mod merge;
 pub mod model;
+mod normalize;
 mod number;
+mod parse;
+mod paths;
+mod relations;
 mod render;
+mod schema;
+mod scope;
+mod select;
 pub mod tree;
+pub mod units;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use diagnostic::{Diagnostic, Sources};
+pub use interpolate::Variable;
+pub use load::{load, variables};
 pub use model::{Project, Service};
 pub use render::{render_json, render_yaml};
+pub use select::glob;
 
 /// What the loader reads through. Every path is absolute, except `-`, which is standard input.
 pub trait Files {
@@ -92,10 +115,4 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// The texts read, to draw diagnostics with.
     pub sources: Sources,
-}
-
-/// Loads a project. All independent errors are told at once.
-pub fn load(input: &Input, files: &dyn Files) -> Loaded {
-    let _ = (input, files);
-    Loaded { project: None, diagnostics: Vec::new(), sources: Sources::new() }
 }

@@ -44,6 +44,8 @@ pub struct Project {
     pub models: BTreeMap<String, Model>,
     /// The `x-…` values of the top level.
     pub extensions: BTreeMap<String, Node>,
+    /// What all but the services was read from, in canonical form.
+    pub(crate) tree: Node,
 }
 
 /// One service.

@@ -1,0 +1,331 @@
+//! Walks one document by the schema: tells unknown keys and wrong types, casts texts to what they mean, and
+//! brings short forms into the long one. What is wrong becomes [`Value::Bad`] and is skipped from then on.
+//!
+//! What only merged files can be asked, missing keys and nulls, is in `complete`.
+
+use diagnostic::{Diagnostic, Span, nearest};
+
+use crate::schema::{Field, Kind, Object, SERVICE, TOP};
+use crate::scope::{Path, Scope};
+use crate::tree::{Map, Mark, Node, Value};
+use crate::units;
+
+/// Checks a whole document.
+pub(crate) fn document(node: &mut Node, scope: &mut Scope<'_>) {
+    object(node, &TOP, &Path::Top, scope);
+}
+
+/// Checks one service, as of a file that is only extended from.
+pub(crate) fn service(node: &mut Node, name: &str, scope: &mut Scope<'_>) {
+    let path = Path::Key(&Path::Top, "services");
+    value(node, &Kind::Object(&SERVICE), &Path::Key(&path, name), scope);
+}
+
+fn value(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
+    if node.mark == Some(Mark::Reset) || matches!(node.value, Value::Null | Value::Bad) {
+        return;
+    }
+    match (kind, &mut node.value) {
+        (Kind::Any, _) => {}
+        (Kind::Shapes(_, inner, _), Value::List(_)) => shape(node, inner, kind, path, scope),
+        (Kind::Shapes(_, _, inner), Value::Map(_)) => shape(node, inner, kind, path, scope),
+        (Kind::Shapes(inner, _, _), _) => shape(node, inner, kind, path, scope),
+        (Kind::Object(inner), Value::Map(_)) => object(node, inner, path, scope),
+        (Kind::List(inner), Value::List(items)) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                if item.is_null() {
+                    wrong(item, inner, &Path::Item(path, index), scope);
+                }
+                value(item, inner, &Path::Item(path, index), scope);
+            }
+        }
+        (Kind::Map(inner), Value::Map(map)) => entries(map, inner, path, scope),
+        (Kind::Named(inner), Value::Map(map)) => {
+            names(map, path, scope);
+            entries(map, inner, path, scope);
+        }
+        (Kind::Object(_) | Kind::List(_) | Kind::Map(_) | Kind::Named(_), _)
+        | (_, Value::List(_) | Value::Map(_)) => wrong(node, kind, path, scope),
+        _ => scalar(node, kind, path, scope),
+    }
+}
+
+fn shape(node: &mut Node, inner: &Kind, outer: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
+    if matches!(inner, Kind::Never) {
+        wrong(node, outer, path, scope)
+    } else {
+        value(node, inner, path, scope)
+    }
+}
+
+fn entries(map: &mut Map, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
+    for (key, entry) in map {
+        value(&mut entry.node, kind, &Path::Key(path, key), scope);
+    }
+}
+
+fn names(map: &mut Map, path: &Path<'_>, scope: &mut Scope<'_>) {
+    for (key, entry) in map {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if key.is_empty() || !key.bytes().all(fits) {
+            scope.tell(
+                Diagnostic::error("bad-name", format!("`{key}` cannot be a name under `{path}`"))
+                    .at(entry.key_span, "")
+                    .help("a name is made of letters, digits, `.`, `_` and `-`"),
+            );
+            entry.node.value = Value::Bad;
+        }
+    }
+}
+
+fn object(node: &mut Node, object: &'static Object, path: &Path<'_>, scope: &mut Scope<'_>) {
+    let Value::Map(map) = &mut node.value else {
+        return wrong(node, &Kind::Object(object), path, scope);
+    };
+    let mut unknown = Vec::new();
+    for (key, entry) in map.iter_mut() {
+        match object.field(key) {
+            Some(field) => {
+                value(&mut entry.node, &field.kind, &Path::Key(path, key), scope);
+                form(&mut entry.node, field, scope);
+            }
+            None if key.starts_with("x-") => {}
+            None => {
+                let is_mapping = entry.node.as_map().is_some();
+                scope.tell(unknown_key(key, entry.key_span, is_mapping, object, path));
+                unknown.push(key.clone());
+            }
+        }
+    }
+    for key in unknown {
+        map.remove(&key);
+    }
+}
+
+fn form(node: &mut Node, field: &Field, scope: &mut Scope<'_>) {
+    let raw = node.is_null() || node.mark == Some(Mark::Reset) || matches!(node.value, Value::Bad);
+    if let Some(form) = field.form
+        && !raw
+    {
+        form(node, scope);
+    }
+    if let crate::merge::Merge::Unique(key) = field.merge {
+        crate::merge::unique(node, key);
+    }
+}
+
+fn unknown_key(key: &str, span: Span, is_mapping: bool, object: &Object, path: &Path<'_>) -> Diagnostic {
+    let is_top = matches!(path, Path::Top);
+    let diagnostic = Diagnostic::error("unknown-key", format!("`{key}` is not a key of {}", object.name));
+    let diagnostic = diagnostic.at(span, "not known here");
+    if let Some(help) = moved(key, object) {
+        return diagnostic.help(help);
+    }
+    if is_top && SERVICE.field(key).is_some() {
+        return diagnostic.help(format!("`{key}` is a key of a service: indent it under one"));
+    }
+    if let Some(near) = nearest(key, object.fields.iter().map(|field| field.name)) {
+        return diagnostic.help(format!("a key with a similar name exists: `{near}`"));
+    }
+    if is_top && is_mapping {
+        return diagnostic.help("services stand under `services:`; keys of your own start with `x-`");
+    }
+    if TOP.field(key).is_some() && !is_top {
+        return diagnostic.help(format!("`{key}` is a key of the top level: move it to the margin"));
+    }
+    if object.field("build").is_none() && SERVICE.field(key).is_some() {
+        return diagnostic.help(format!("`{key}` is a key of a service: check the indentation"));
+    }
+    if object.fields.len() > 12 {
+        return diagnostic.help("keys of your own start with `x-`");
+    }
+    let known: Vec<_> = object.fields.iter().map(|field| format!("`{}`", field.name)).collect();
+    diagnostic.help(format!("the keys of {} are {}", object.name, known.join(", ")))
+}
+
+/// Where a key of former versions went.
+fn moved(key: &str, object: &Object) -> Option<&'static str> {
+    Some(match (object.name, key) {
+        ("a service", "dockerfile") => "write `build: {context: ., dockerfile: …}`",
+        ("a service", "net") => "write `network_mode`",
+        ("a service", "log_driver") => "write `logging: {driver: …}`",
+        ("a service", "log_opt") => "write `logging: {options: …}`",
+        ("a service", "volume_driver") => "write `driver` at the volume, under the top-level `volumes`",
+        ("a service", "memory") => "write `mem_limit`",
+        ("a service", "env") => "write `environment`",
+        ("a service", "replicas") => "write `scale`, or `deploy: {replicas: …}`",
+        _ => return None,
+    })
+}
+
+/// What a kind is, in words.
+fn described(kind: &Kind) -> String {
+    match kind {
+        Kind::Any => "anything".to_owned(),
+        Kind::Never => "nothing".to_owned(),
+        Kind::Text | Kind::Checked(_) | Kind::Enum(_) => "a string".to_owned(),
+        Kind::Scalar => "a string, a number or a boolean".to_owned(),
+        Kind::TextOrNumber => "a string or a number".to_owned(),
+        Kind::Bool | Kind::StrictBool => "a boolean".to_owned(),
+        Kind::Int(_, _) => "a whole number".to_owned(),
+        Kind::Number => "a number".to_owned(),
+        Kind::Duration => "a time span such as `1m30s`".to_owned(),
+        Kind::Bytes => "a size such as `512m`".to_owned(),
+        Kind::List(_) => "a list".to_owned(),
+        Kind::Map(_) | Kind::Named(_) | Kind::Object(_) => "a mapping".to_owned(),
+        Kind::Shapes(scalar, list, map) => {
+            let parts = [scalar, list, map].into_iter().filter(|kind| !matches!(kind, Kind::Never));
+            parts.map(|kind| described(kind)).collect::<Vec<_>>().join(" or ")
+        }
+    }
+}
+
+/// Tells that a value is of the wrong type.
+pub(crate) fn wrong(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
+    let shown = match path {
+        Path::Top => "a Compose file".to_owned(),
+        _ => format!("`{path}`"),
+    };
+    let mut diagnostic = Diagnostic::error("wrong-type", format!("{shown} must be {}", described(kind)))
+        .at(node.span, format!("this is {}", node.kind()));
+    let written = scope.sources.slice(node.span).trim();
+    let is_short = !written.contains('\n') && written.len() < 80 && !written.is_empty();
+    match (kind, &node.value) {
+        (Kind::Text | Kind::Checked(_) | Kind::Enum(_), Value::Bool(_) | Value::Int(_) | Value::Float(_))
+            if is_short =>
+        {
+            diagnostic = diagnostic.help(format!("quote it: `\"{written}\"`"));
+        }
+        (Kind::Duration, Value::Int(_) | Value::Float(_)) => {
+            diagnostic = diagnostic.help(format!("give it a unit: `{written}s`"));
+        }
+        (Kind::List(_), Value::String(_)) if is_short => {
+            diagnostic = diagnostic.help(format!("write it as a list: `[{written}]`"));
+        }
+        (_, Value::Null) => diagnostic = diagnostic.help("give it a value, or remove it"),
+        (Kind::Text, Value::Map(_)) if matches!(path, Path::Item(..)) => {
+            diagnostic = diagnostic.help("a string that holds `: ` must be quoted");
+        }
+        _ => {}
+    }
+    scope.tell(diagnostic);
+    node.value = Value::Bad;
+}
+
+fn scalar(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
+    if node.as_str().is_some_and(|text| scope.is_open(text)) {
+        return;
+    }
+    let cast = match (kind, &node.value) {
+        (Kind::Text, Value::String(_)) => return,
+        (Kind::Checked(check), Value::String(text)) => check(text).map(|()| None),
+        (Kind::Scalar, _) | (Kind::TextOrNumber, Value::Int(_) | Value::Float(_) | Value::String(_)) => {
+            Ok(node.scalar_text().map(Value::String))
+        }
+        (Kind::Bool | Kind::StrictBool, Value::Bool(_)) => return,
+        (Kind::Bool, Value::String(text)) => match boolean(text) {
+            Some((value, is_old)) => {
+                if is_old {
+                    scope.tell(old_boolean(text, value, node.span, path));
+                }
+                Ok(Some(Value::Bool(value)))
+            }
+            None => Err(format!("`{text}` is no boolean")),
+        },
+        (Kind::Int(least, most), value) => whole(value, *least, *most).map(|value| Some(Value::Int(value))),
+        (Kind::Number, Value::Int(_) | Value::Float(_)) => return,
+        (Kind::Number, Value::String(text)) => number(text)
+            .map(|value| Some(Value::Float(value)))
+            .ok_or_else(|| format!("`{text}` is no number")),
+        (Kind::Duration, Value::String(text)) => {
+            units::duration(text).map(|span| Some(Value::String(units::duration_text(span))))
+        }
+        (Kind::Bytes, Value::Int(value)) => Ok(Some(Value::String(value.to_string()))),
+        (Kind::Bytes, Value::String(text)) => {
+            units::bytes(text).map(|size| Some(Value::String(size.to_string())))
+        }
+        (Kind::Enum(words), Value::String(text)) => {
+            if words.contains(&text.as_str()) {
+                return;
+            }
+            let diagnostic = not_one_of(text, words, node.span, path);
+            scope.tell(diagnostic);
+            node.value = Value::Bad;
+            return;
+        }
+        _ => return wrong(node, kind, path, scope),
+    };
+    match cast {
+        Ok(Some(value)) => node.value = value,
+        Ok(None) => {}
+        Err(reason) => {
+            scope.tell(bad_value(node, kind, &reason, path));
+            node.value = Value::Bad;
+        }
+    }
+}
+
+fn bad_value(node: &Node, kind: &Kind, reason: &str, path: &Path<'_>) -> Diagnostic {
+    let diagnostic = match kind {
+        Kind::Checked(_) => Diagnostic::error("bad-value", format!("`{path}` is not valid")),
+        Kind::Int(..) if matches!(node.value, Value::Bool(_)) => {
+            Diagnostic::error("wrong-type", format!("`{path}` must be a whole number"))
+        }
+        _ => Diagnostic::error("bad-value", format!("`{path}` must be {}", described(kind))),
+    };
+    let diagnostic = diagnostic.at(node.span, reason.to_owned());
+    match kind {
+        Kind::Duration => diagnostic.help("units are ns, us, ms, s, m, h, d and w: `1m30s`"),
+        Kind::Bytes => diagnostic.help("units are b, k, m, g, t and p: `512m`"),
+        Kind::Bool => diagnostic.help("write `true` or `false`"),
+        _ => diagnostic,
+    }
+}
+
+fn not_one_of(text: &str, words: &[&str], span: Span, path: &Path<'_>) -> Diagnostic {
+    let known: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    let diagnostic = Diagnostic::error("bad-value", format!("`{path}` cannot be `{text}`"))
+        .at(span, "not one of the words known here");
+    match nearest(text, words.iter().copied()) {
+        Some(near) => diagnostic.help(format!("a similar word is known: `{near}`")),
+        None => diagnostic.help(format!("it is one of {}", known.join(", "))),
+    }
+}
+
+fn old_boolean(text: &str, value: bool, span: Span, path: &Path<'_>) -> Diagnostic {
+    Diagnostic::warning("old-boolean", format!("`{path}` is `{text}`, which is a string in YAML 1.2"))
+        .at(span, "taken for a boolean")
+        .help(format!("write `{value}`"))
+}
+
+/// A text that means a boolean; the second says whether it is one of YAML 1.1 only.
+fn boolean(text: &str) -> Option<(bool, bool)> {
+    Some(match text.to_ascii_lowercase().as_str() {
+        "true" => (true, false),
+        "false" => (false, false),
+        "y" | "yes" | "on" => (true, true),
+        "n" | "no" | "off" => (false, true),
+        _ => return None,
+    })
+}
+
+fn whole(value: &Value, least: i64, most: i64) -> Result<i64, String> {
+    let number = match value {
+        Value::Int(number) => *number,
+        Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => *number as i64,
+        Value::String(text) => text.trim().parse().map_err(|_| format!("`{text}` is no whole number"))?,
+        Value::Float(_) => return Err("it has a fraction".to_owned()),
+        _ => return Err("this is a boolean".to_owned()),
+    };
+    if number < least {
+        return Err(format!("it must be at least {least}"));
+    }
+    if number > most {
+        return Err(format!("it must be at most {most}"));
+    }
+    Ok(number)
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.trim().parse::<f64>().ok().filter(|value| value.is_finite())
+}

@@ -1,0 +1,97 @@
+//! A service's variables and labels from its files; they go below what is written at the service.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use diagnostic::{Diagnostic, Span};
+
+use crate::assemble::Assembler;
+use crate::dotenv;
+use crate::tree::{Entry, Map, Node, Value};
+
+/// Reads `env_file` and `label_file` of a service into `environment` and `labels` and removes them.
+/// What is missing is told only if the service is `needed`.
+pub(crate) fn files(
+    node: &mut Node,
+    outer: &BTreeMap<String, String>,
+    needed: bool,
+    assembler: &mut Assembler<'_>,
+) {
+    let Some(map) = node.as_map_mut() else { return };
+    let env_files = map.remove("env_file");
+    let label_files = map.remove("label_file");
+    if let Some(Value::List(list)) = env_files.map(|entry| entry.node.value) {
+        let own = map.get("environment").and_then(|entry| entry.node.as_map()).cloned().unwrap_or_default();
+        let lookup = |name: &str| {
+            let written = || own.get(name).and_then(|entry| entry.node.as_str()).map(str::to_owned);
+            outer.get(name).cloned().or_else(written)
+        };
+        let mut values = BTreeMap::new();
+        for item in &list {
+            environment_file(item, &lookup, needed, &mut values, assembler);
+        }
+        below(map, "environment", values, list.first().map_or(Span::NOWHERE, |item| item.span));
+    }
+    if let Some(Value::List(list)) = label_files.map(|entry| entry.node.value) {
+        let mut values = BTreeMap::new();
+        for item in &list {
+            let Some(path) = item.as_str() else { continue };
+            if !needed && !assembler.files.is_file(Path::new(path)) {
+                continue;
+            }
+            if let Some(file) = assembler.text(Path::new(path), "label file", item.span) {
+                dotenv::read(&assembler.sources, file, &|_| None, &mut values, &mut assembler.diagnostics);
+            }
+        }
+        below(map, "labels", values, list.first().map_or(Span::NOWHERE, |item| item.span));
+    }
+}
+
+fn environment_file(
+    item: &Node,
+    lookup: &dyn Fn(&str) -> Option<String>,
+    needed: bool,
+    values: &mut BTreeMap<String, String>,
+    assembler: &mut Assembler<'_>,
+) {
+    let Some(path) = item.str("path").map(Path::new) else { return };
+    let span = item.get("path").map_or(item.span, |node| node.span);
+    let required = item.get("required").and_then(Node::as_bool) != Some(false);
+    if !assembler.files.is_file(path) {
+        if required && needed {
+            let shown = assembler.shown(path);
+            let diagnostic = if assembler.files.is_dir(path) {
+                Diagnostic::error("env-file-not-found", format!("the environment file `{shown}` is a folder"))
+            } else {
+                Diagnostic::error(
+                    "env-file-not-found",
+                    format!("the environment file `{shown}` does not exist"),
+                )
+            };
+            assembler.diagnostics.push(
+                diagnostic
+                    .at(span, "asked for here")
+                    .help("if the service can do without it write `{path: …, required: false}`"),
+            );
+        }
+        return;
+    }
+    let Some(file) = assembler.text(path, "environment file", span) else { return };
+    let read = if item.str("format") == Some("raw") { dotenv::read_raw } else { dotenv::read };
+    read(&assembler.sources, file, lookup, values, &mut assembler.diagnostics);
+}
+
+/// Puts `values` under `key`, below what is there already.
+fn below(map: &mut Map, key: &str, values: BTreeMap<String, String>, span: Span) {
+    if values.is_empty() {
+        return;
+    }
+    let entry = map.entry(key.to_owned()).or_insert_with(|| Entry { key_span: span, node: Node::map(span) });
+    if entry.node.is_null() {
+        entry.node = Node::map(span);
+    }
+    let Some(written) = entry.node.as_map_mut() else { return };
+    for (name, value) in values {
+        written.entry(name).or_insert_with(|| Entry { key_span: span, node: Node::string(value, span) });
+    }
+}

@@ -1,0 +1,342 @@
+//! Short forms → long forms, one function per form. Each gets a value that the schema has already checked.
+//!
+//! Also the keys by which list entries are recognised as the same, and the checks of texts with a grammar.
+
+mod mounts;
+mod ports;
+mod texts;
+mod words;
+
+use diagnostic::{Diagnostic, Span};
+
+use crate::scope::Scope;
+use crate::tree::{Entry, Map, Node, Value};
+
+pub(crate) use mounts::{clean, devices, file_mode, file_mounts, mounts};
+pub(crate) use ports::{by_port, expose, ports};
+pub(crate) use texts::{address, container_name, env_format, ipc, pull_policy, restart};
+pub(crate) use texts::{parse_pull_policy, parse_restart};
+pub(crate) use words::command;
+
+/// Tells an error at `node` and makes it unusable.
+fn bad(node: &mut Node, scope: &mut Scope<'_>, message: String, label: impl Into<String>) {
+    scope.tell(Diagnostic::error("bad-value", message).at(node.span, label.into()));
+    node.value = Value::Bad;
+}
+
+/// Puts `value` under `key` of `map`, at `span`.
+fn put(map: &mut Map, key: &str, value: Value, span: Span) {
+    map.insert(key.to_owned(), Entry { key_span: span, node: Node::new(value, span) });
+}
+
+// Keys by which entries of a list are the same.
+
+/// The text of a scalar.
+pub(crate) fn by_text(node: &Node) -> String {
+    node.scalar_text().unwrap_or_default()
+}
+
+/// The text before `=`.
+pub(crate) fn by_key(node: &Node) -> String {
+    let text = by_text(node);
+    text.split_once('=').map_or(text.clone(), |(key, _)| key.to_owned())
+}
+
+/// The path of `path[:options]`.
+pub(crate) fn by_tmpfs(node: &Node) -> String {
+    let text = by_text(node);
+    text.split_once(':').map_or(text.clone(), |(path, _)| path.to_owned())
+}
+
+pub(crate) fn by_path(node: &Node) -> String {
+    node.str("path").map_or_else(|| by_text(node), str::to_owned)
+}
+
+/// Where it is in the container.
+pub(crate) fn by_target(node: &Node) -> String {
+    node.str("target").or(node.str("source")).map_or_else(|| by_text(node), str::to_owned)
+}
+
+pub(crate) fn by_secret_target(node: &Node) -> String {
+    file_target(node, "/run/secrets/")
+}
+
+pub(crate) fn by_config_target(node: &Node) -> String {
+    file_target(node, "/")
+}
+
+fn file_target(node: &Node, folder: &str) -> String {
+    match (node.str("target"), node.str("source")) {
+        (Some(target), _) if target.starts_with('/') => target.to_owned(),
+        (Some(name), _) | (None, Some(name)) => format!("{folder}{name}"),
+        _ => by_text(node),
+    }
+}
+
+// Forms of lists and mappings.
+
+/// A string or a list → a list.
+pub(crate) fn list(node: &mut Node, _: &mut Scope<'_>) {
+    if node.as_list().is_none() {
+        let item = Node::new(std::mem::replace(&mut node.value, Value::Null), node.span);
+        node.value = Value::List(vec![item]);
+    }
+}
+
+/// A list of names → a mapping of nulls.
+pub(crate) fn keys(node: &mut Node, scope: &mut Scope<'_>) {
+    let Some(items) = take_list(node, scope) else { return };
+    let map =
+        names(items).map(|(name, span)| (name, Entry { key_span: span, node: Node::new(Value::Null, span) }));
+    node.value = Value::Map(map.collect());
+}
+
+fn names(items: Vec<Node>) -> impl Iterator<Item = (String, Span)> {
+    items.into_iter().filter_map(|item| match item.value {
+        Value::String(name) => Some((name, item.span)),
+        _ => None,
+    })
+}
+
+/// The items of a list, unless one of them holds an open variable.
+fn take_list(node: &mut Node, scope: &Scope<'_>) -> Option<Vec<Node>> {
+    let Value::List(items) = &mut node.value else { return None };
+    let open = items.iter().any(|item| item.as_str().is_some_and(|text| scope.is_open(text)));
+    (!open).then(|| std::mem::take(items))
+}
+
+/// A list of services → a mapping of conditions.
+pub(crate) fn depends_on(node: &mut Node, scope: &mut Scope<'_>) {
+    let Some(items) = take_list(node, scope) else { return };
+    let entries = names(items).map(|(name, span)| {
+        let mut map = Map::new();
+        put(&mut map, "condition", Value::String("service_started".to_owned()), span);
+        put(&mut map, "required", Value::Bool(true), span);
+        (name, Entry { key_span: span, node: Node::new(Value::Map(map), span) })
+    });
+    node.value = Value::Map(entries.collect());
+}
+
+/// `K=V` items or a mapping → a mapping; a missing value is the empty text.
+pub(crate) fn labels(node: &mut Node, scope: &mut Scope<'_>) {
+    variables(node, scope);
+    let Value::Map(map) = &mut node.value else { return };
+    for entry in map.values_mut().filter(|entry| entry.node.is_null() && entry.node.mark.is_none()) {
+        entry.node.value = Value::String(String::new());
+    }
+}
+
+/// `K=V` items or a mapping → a mapping; a missing value is null.
+pub(crate) fn variables(node: &mut Node, scope: &mut Scope<'_>) {
+    let Value::List(items) = &mut node.value else { return };
+    let key = |text: &str| text.split_once('=').map_or(text, |(key, _)| key).to_owned();
+    if items.iter().any(|item| item.as_str().is_some_and(|text| scope.is_open(&key(text)))) {
+        return;
+    }
+    let mut map = Map::new();
+    for mut item in std::mem::take(items) {
+        let Value::String(text) = &item.value else { continue };
+        let (key, value) = match text.split_once('=') {
+            Some((key, value)) => (key.to_owned(), Value::String(value.to_owned())),
+            None => (text.clone(), Value::Null),
+        };
+        if key.is_empty() || key.ends_with([' ', '\t']) {
+            let reason = if key.is_empty() { "the name is missing" } else { "a blank before `=`" };
+            bad(&mut item, scope, format!("`{}` is no `NAME=VALUE`", by_text_of(&key, &value)), reason);
+            continue;
+        }
+        map.insert(key, Entry { key_span: item.span, node: Node::new(value, item.span) });
+    }
+    node.value = Value::Map(map);
+}
+
+fn by_text_of(key: &str, value: &Value) -> String {
+    match value {
+        Value::String(value) => format!("{key}={value}"),
+        _ => key.to_owned(),
+    }
+}
+
+/// `build.additional_contexts`: every entry needs a value.
+pub(crate) fn contexts(node: &mut Node, scope: &mut Scope<'_>) {
+    variables(node, scope);
+    let Value::Map(map) = &mut node.value else { return };
+    for (key, entry) in map {
+        if entry.node.is_null() && entry.node.mark.is_none() {
+            bad(
+                &mut entry.node,
+                scope,
+                format!("the build context `{key}` needs a value"),
+                "write `NAME=VALUE`",
+            );
+        }
+    }
+}
+
+/// `build.ssh`: `default` or `id=path`.
+pub(crate) fn ssh(node: &mut Node, scope: &mut Scope<'_>) {
+    labels(node, scope);
+    let Value::Map(map) = &mut node.value else { return };
+    for (key, entry) in map {
+        if entry.node.as_str() == Some("") && key != "default" {
+            bad(&mut entry.node, scope, format!("the SSH key `{key}` needs a path"), "write `id=path`");
+        }
+    }
+}
+
+/// A mapping of values or lists → of lists.
+pub(crate) fn lists(node: &mut Node, scope: &mut Scope<'_>) {
+    if let Value::Map(map) = &mut node.value {
+        map.values_mut().filter(|entry| !entry.node.is_null()).for_each(|entry| list(&mut entry.node, scope));
+    }
+}
+
+/// A folder → `{context: …}`.
+pub(crate) fn build(node: &mut Node, _: &mut Scope<'_>) {
+    wrap(node, "context");
+}
+
+/// A service → `{service: …}`.
+pub(crate) fn extends(node: &mut Node, _: &mut Scope<'_>) {
+    wrap(node, "service");
+}
+
+fn wrap(node: &mut Node, key: &str) {
+    if let Value::String(_) = node.value {
+        let value = std::mem::replace(&mut node.value, Value::Null);
+        let mut map = Map::new();
+        put(&mut map, key, value, node.span);
+        node.value = Value::Map(map);
+    }
+}
+
+/// Paths or mappings → a list of mappings.
+pub(crate) fn env_files(node: &mut Node, scope: &mut Scope<'_>) {
+    list(node, scope);
+    let Value::List(items) = &mut node.value else { return };
+    for item in items {
+        wrap(item, "path");
+        let span = item.span;
+        if let Some(map) = item.as_map_mut()
+            && !map.contains_key("required")
+        {
+            put(map, "required", Value::Bool(true), span);
+        }
+    }
+}
+
+/// `host=ip`, `host:ip` items or a mapping → a mapping of lists.
+pub(crate) fn extra_hosts(node: &mut Node, scope: &mut Scope<'_>) {
+    match &mut node.value {
+        Value::Map(map) => {
+            for (host, entry) in map.iter_mut().filter(|(_, entry)| !entry.node.is_null()) {
+                list(&mut entry.node, scope);
+                if host.contains([':', '=']) {
+                    bad(&mut entry.node, scope, format!("`{host}` is no host name"), "");
+                    continue;
+                }
+                let Value::List(addresses) = &mut entry.node.value else { continue };
+                for address in addresses {
+                    if let Value::String(text) = &mut address.value {
+                        *text = unbracketed(text).to_owned();
+                    }
+                }
+            }
+        }
+        Value::List(_) => {
+            let Some(items) = take_list(node, scope) else { return };
+            let mut map = Map::new();
+            for item in items {
+                extra_host(item, &mut map, scope);
+            }
+            node.value = Value::Map(map);
+        }
+        _ => {}
+    }
+}
+
+fn extra_host(mut item: Node, map: &mut Map, scope: &mut Scope<'_>) {
+    let Value::String(text) = &item.value else { return };
+    let parts = text.split_once('=').or_else(|| text.split_once(':'));
+    let Some((host, addresses)) = parts.filter(|(host, rest)| !host.is_empty() && !rest.is_empty()) else {
+        let message = format!("`{text}` is no extra host");
+        return bad(&mut item, scope, message, "write `HOST=ADDRESS`");
+    };
+    let added = addresses.split(',').map(|address| Node::string(unbracketed(address.trim()), item.span));
+    let empty = || Entry { key_span: item.span, node: Node::new(Value::List(Vec::new()), item.span) };
+    let entry = map.entry(host.trim().to_owned()).or_insert_with(empty);
+    if let Value::List(addresses) = &mut entry.node.value {
+        addresses.extend(added);
+    }
+    crate::merge::unique(&mut entry.node, by_text);
+}
+
+fn unbracketed(address: &str) -> &str {
+    address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address)
+}
+
+/// `all` or a list of requests → a list of requests, all with the capability `gpu`.
+pub(crate) fn gpus(node: &mut Node, _: &mut Scope<'_>) {
+    let span = node.span;
+    if node.as_list().is_none() {
+        let mut map = Map::new();
+        put(&mut map, "count", Value::Int(-1), span);
+        node.value = Value::List(vec![Node::new(Value::Map(map), span)]);
+    }
+    let Value::List(items) = &mut node.value else { return };
+    for item in items {
+        let span = item.span;
+        let Some(map) = item.as_map_mut() else { continue };
+        if !map.contains_key("capabilities") {
+            put(map, "capabilities", Value::List(Vec::new()), span);
+        }
+        if let Some(Value::List(list)) = map.get_mut("capabilities").map(|entry| &mut entry.node.value)
+            && !list.iter().any(|item| item.as_str() == Some("gpu"))
+        {
+            list.push(Node::string("gpu", span));
+        }
+    }
+}
+
+/// A count of devices: `all` is −1.
+pub(crate) fn count_or_all(node: &mut Node, scope: &mut Scope<'_>) {
+    let Value::String(text) = &node.value else { return };
+    if scope.is_open(text) {
+        return;
+    }
+    match text.as_str() {
+        "all" => node.value = Value::Int(-1),
+        _ => match text.parse() {
+            Ok(count) => node.value = Value::Int(count),
+            Err(_) => {
+                let message = format!("`{text}` is no count of devices");
+                bad(node, scope, message, "write a whole number or `all`");
+            }
+        },
+    }
+}
+
+/// `healthcheck.test`: a text is for the shell; a list says first how it is run.
+pub(crate) fn health_test(node: &mut Node, scope: &mut Scope<'_>) {
+    match &node.value {
+        Value::String(text) => {
+            let items = ["CMD-SHELL", text].map(|text| Node::string(text, node.span));
+            node.value = Value::List(items.into());
+        }
+        Value::List(items) => match items.first().and_then(Node::as_str) {
+            None | Some("CMD" | "CMD-SHELL" | "NONE") => {}
+            Some(word) if scope.is_open(word) => {}
+            Some(word) => {
+                let diagnostic = Diagnostic::error(
+                    "bad-value",
+                    "the list of a health check's `test` starts with `CMD`, `CMD-SHELL` or `NONE`",
+                )
+                .at(items[0].span, "not one of them")
+                .help(format!("to run `{word}` without a shell write `[CMD, {word}, …]`"));
+                scope.tell(diagnostic);
+                node.value = Value::Bad;
+            }
+        },
+        _ => {}
+    }
+}

@@ -1,0 +1,248 @@
+//! The order of the steps; see the reference in `loading.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::rc::Rc;
+
+use diagnostic::{Diagnostic, Span, has_errors};
+
+use crate::assemble::{Assembler, Parsed, Surroundings};
+use crate::model::Project;
+use crate::tree::{Map, Node, Value};
+use crate::{
+    Files, Input, Loaded, consistency, decode, discovery, environment, interpolate, normalize, select,
+};
+
+/// Loads a project. All independent errors are told at once.
+pub fn load(input: &Input, files: &dyn Files) -> Loaded {
+    let mut assembler = Assembler::new(input, files);
+    let project = project(&mut assembler);
+    let mut diagnostics = std::mem::take(&mut assembler.diagnostics);
+    order(&mut diagnostics);
+    let project = project.filter(|_| !has_errors(&diagnostics));
+    Loaded { project, diagnostics, sources: assembler.sources }
+}
+
+/// Brings diagnostics into the order of their places, each once.
+fn order(diagnostics: &mut Vec<Diagnostic>) {
+    let mut seen = Vec::<Diagnostic>::with_capacity(diagnostics.len());
+    diagnostics.sort_by_key(|diagnostic| {
+        let span = diagnostic.span();
+        (span.is_nowhere(), span)
+    });
+    for diagnostic in diagnostics.drain(..) {
+        let near = seen.iter().rev().take_while(|earlier| earlier.span() == diagnostic.span());
+        if !near.into_iter().any(|earlier| *earlier == diagnostic) {
+            seen.push(diagnostic);
+        }
+    }
+    *diagnostics = seen;
+}
+
+fn project(assembler: &mut Assembler<'_>) -> Option<Project> {
+    let input = assembler.input;
+    let mut parsed = Vec::with_capacity(input.files.len());
+    for path in &input.files {
+        parsed.extend(assembler.parsed(path, Span::NOWHERE));
+    }
+    let all_empty = parsed.iter().all(|file: &Parsed| file.documents.is_empty());
+    if all_empty && !assembler.incomplete {
+        let diagnostic = Diagnostic::error("empty-file", "the Compose file is empty")
+            .help("it needs at least one service: `services: {web: {image: nginx}}`");
+        let first = parsed.first().map(|file| Span::new(file.file, 0, 0));
+        assembler.diagnostics.push(diagnostic.at(first.unwrap_or(Span::NOWHERE), "nothing is here"));
+        return None;
+    }
+    let name = name(assembler, &parsed)?;
+    let mut values = input.environment.clone();
+    values.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
+    let values = Rc::new(values);
+    let chain = input.files.iter().map(|path| (path.clone(), Span::NOWHERE)).collect();
+    let around =
+        Surroundings { directory: input.project_directory.clone(), environment: values.clone(), chain };
+    let mut model = assembler.model(parsed, &around);
+    finish(&mut model, &name, &values, assembler)
+}
+
+/// Steps D and E: from the merged model to the project.
+fn finish(
+    model: &mut Node,
+    name: &str,
+    values: &Rc<BTreeMap<String, String>>,
+    assembler: &mut Assembler<'_>,
+) -> Option<Project> {
+    let input = assembler.input;
+    model.set("name", Node::string(name, Span::NOWHERE));
+    if input.options.normalize {
+        normalize::model(model, name, values);
+    }
+    let profiles = select::active(model, &input.profiles, &input.services);
+    let needed = select::needed(model, &profiles, &input.services);
+    resolve_environment(model, values, &profiles, &needed, assembler);
+
+    let mut project = decode::project(model, name, input, values);
+    project.profiles = profiles.clone();
+    let services = std::mem::take(&mut project.services);
+    for (key, service) in services {
+        let enabled = select::is_enabled(service.profiles.iter().map(String::as_str), &profiles);
+        let place = if enabled { &mut project.services } else { &mut project.disabled_services };
+        place.insert(key, service);
+    }
+    consistency::check(&project, assembler);
+    if !input.options.all_resources {
+        project.drop_unused();
+    }
+    Some(project)
+}
+
+fn resolve_environment(
+    model: &mut Node,
+    values: &BTreeMap<String, String>,
+    profiles: &BTreeSet<String>,
+    needed: &Option<BTreeSet<String>>,
+    assembler: &mut Assembler<'_>,
+) {
+    if !assembler.input.options.resolve_environment {
+        return;
+    }
+    let Some(services) = model.get_mut("services").and_then(Node::as_map_mut) else { return };
+    for (name, entry) in services {
+        if select::is_enabled(select::profiles_of(&entry.node), profiles) {
+            let needed = needed.as_ref().is_none_or(|needed| needed.contains(name));
+            environment::files(&mut entry.node, values, needed, assembler);
+        }
+        if let Some(map) = entry.node.get_mut("environment").and_then(Node::as_map_mut) {
+            normalize::resolve(map, values);
+        }
+    }
+}
+
+/// The project's name: given, or of the files, or of the folder.
+fn name(assembler: &mut Assembler<'_>, parsed: &[Parsed]) -> Option<String> {
+    let input = assembler.input;
+    if let Some(given) = input.project_name.as_deref().filter(|name| !name.is_empty()) {
+        let normal = discovery::normalized_name(given);
+        if normal == given {
+            return Some(normal);
+        }
+        let diagnostic = Diagnostic::error(
+            "bad-project-name",
+            format!("`{given}` cannot be the name of a project"),
+        )
+        .help("a name is made of lower-case letters, digits, `-` and `_`, and starts with a letter or digit");
+        let offered = (!normal.is_empty()).then(|| format!("`{normal}` would do"));
+        assembler.diagnostics.push(offered.into_iter().fold(diagnostic, Diagnostic::help));
+        return None;
+    }
+    let documents = parsed.iter().flat_map(|file| &file.documents);
+    let mut written = None;
+    for node in documents.filter_map(|document| document.get("name")) {
+        let mut node = node.clone();
+        if input.options.interpolate {
+            let mut ignored = (Vec::new(), Vec::new());
+            interpolate::tree(
+                &mut node,
+                &input.environment,
+                &mut ignored.0,
+                &assembler.sources,
+                &mut ignored.1,
+            );
+        }
+        if let Value::String(text) = &node.value {
+            let normal = discovery::normalized_name(text);
+            written = if normal.is_empty() { written } else { Some(normal) };
+        }
+    }
+    let name = written.unwrap_or_else(|| folder_name(&input.project_directory));
+    if name.is_empty() {
+        assembler.diagnostics.push(
+            Diagnostic::error("no-project-name", "the project has no name, and its folder's name gives none")
+                .help("set `name:` at the top of the file, or `--project-name`"),
+        );
+        return None;
+    }
+    Some(name)
+}
+
+fn folder_name(directory: &Path) -> String {
+    let name = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    discovery::normalized_name(&name)
+}
+
+/// The variables that the files refer to, by name: neither interpolated nor checked.
+pub fn variables(input: &Input, files: &dyn Files) -> (Vec<interpolate::Variable>, Loaded) {
+    let mut assembler = Assembler::new(input, files);
+    let mut found = BTreeMap::new();
+    for path in &input.files {
+        for document in assembler.parsed(path, Span::NOWHERE).into_iter().flat_map(|file| file.documents) {
+            interpolate::variables(&document, &mut found);
+        }
+    }
+    let mut diagnostics = std::mem::take(&mut assembler.diagnostics);
+    order(&mut diagnostics);
+    (found.into_values().collect(), Loaded { project: None, diagnostics, sources: assembler.sources })
+}
+
+impl Project {
+    /// Leaves only the named services and, if asked, what they depend on; the rest becomes disabled, and
+    /// what nothing uses any more is dropped.
+    pub fn keep(&mut self, names: &BTreeSet<String>, dependencies: bool) {
+        let mut kept = names.clone();
+        let mut queue: Vec<String> = names.iter().cloned().collect();
+        while dependencies && let Some(name) = queue.pop() {
+            let Some(service) = self.services.get(&name) else { continue };
+            for dependency in service.depends_on.keys() {
+                if kept.insert(dependency.clone()) {
+                    queue.push(dependency.clone());
+                }
+            }
+        }
+        let services = std::mem::take(&mut self.services);
+        for (name, service) in services {
+            let place = if kept.contains(&name) { &mut self.services } else { &mut self.disabled_services };
+            place.insert(name, service);
+        }
+        self.drop_unused();
+    }
+
+    /// Drops networks, volumes, secrets, configs and models that no enabled service uses.
+    pub(crate) fn drop_unused(&mut self) {
+        let mut used = select::Used::default();
+        self.services.values().for_each(|service| used.add(service));
+        self.networks.retain(|key, _| used.networks.contains(key));
+        self.volumes.retain(|key, _| used.volumes.contains(key));
+        self.secrets.retain(|key, _| used.secrets.contains(key));
+        self.configs.retain(|key, _| used.configs.contains(key));
+        self.models.retain(|key, _| used.models.contains(key));
+    }
+
+    /// The enabled services, each after those it depends on.
+    pub fn in_dependency_order(&self) -> Vec<&str> {
+        let mut done: BTreeSet<&str> = BTreeSet::new();
+        let mut order = Vec::with_capacity(self.services.len());
+        for name in self.services.keys() {
+            let mut stack = vec![(name.as_str(), false)];
+            while let Some((name, children_done)) = stack.pop() {
+                if children_done {
+                    order.push(name);
+                    continue;
+                }
+                let Some(service) = self.services.get(name).filter(|_| done.insert(name)) else { continue };
+                stack.push((name, true));
+                stack.extend(service.depends_on.keys().rev().map(|dependency| (dependency.as_str(), false)));
+            }
+        }
+        order
+    }
+
+    /// Every profile some service names, sorted.
+    pub fn profile_names(&self) -> BTreeSet<&str> {
+        let services = self.services.values().chain(self.disabled_services.values());
+        services.flat_map(|service| service.profiles.iter().map(String::as_str)).collect()
+    }
+
+    /// The top-level keys of a mapping, for rendering.
+    pub(crate) fn section(&self, key: &str) -> Option<&Map> {
+        self.tree.get(key).and_then(Node::as_map)
+    }
+}
