@@ -136,7 +136,11 @@ async fn after_a_failure_nothing_more_is_started_and_what_runs_is_waited_for() {
     let begun = log.iter().filter(|line| line.starts_with('+')).count();
     let ended = log.iter().filter(|line| line.starts_with('-')).count();
     assert_eq!(begun, ended, "{log:?}");
-    assert!(!log.iter().any(|line| line.starts_with("+start")), "{log:?}");
+    assert!(!log.iter().any(|line| line == "+start p-a-1" || line == "+start p-b-1"), "{log:?}");
+
+    let engine = Fake { fails: Some("create p-a-1"), ..Fake::default() };
+    apply(&project(Condition::Started), &engine, width(1), |_| {}).await.expect_err("a step fails");
+    assert_eq!(engine.log().last().map(String::as_str), Some("-create p-a-1"));
 }
 
 #[tokio::test]
