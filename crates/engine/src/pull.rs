@@ -1,8 +1,25 @@
 //! Pulls an image: what the registry streams is verified, unpacked and published by the store.
+//!
+//! ```text
+//! registry --chunks--> [decompress] --chunks--> [write files]     for up to three layers at a time
+//!  async     bounded     thread       bounded      thread
+//! ```
+//! A cut connection goes on from the byte it was cut at. A layer that another pull is making, here or in
+//! another process, is waited for. Nothing is published before all of it has been verified.
 
-use registry::{Registry, RegistryError};
-use resource::{Digest, Image, ImageNeed};
-use store::{Store, StoreError};
+use registry::{Bytes, Failure, Found, Layer, Registry, RegistryError};
+use resource::{Digest, Image, ImageNeed, Reference};
+use std::io::{self, BufRead, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use store::{LayerSlot, NewImage, Source, Store, StoreError};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::spawn_blocking;
+
+/// Pieces of a layer that wait to be decompressed.
+const WAITING: usize = 16;
+/// Times in a row that a connection may break without a byte having come.
+const ATTEMPTS: u32 = 5;
 
 /// An image could not be pulled.
 #[derive(Debug, thiserror::Error)]
@@ -11,8 +28,24 @@ pub enum PullError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The store could not take it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    #[error("cannot pull {}", reference.familiar())]
+    Store {
+        /// The image.
+        reference: Reference,
+        /// Why not.
+        #[source]
+        source: StoreError,
+    },
+    /// Manifest and configuration do not agree on the number of layers.
+    #[error("cannot pull {}: its manifest has {layers} layers, its configuration {diff_ids}", reference.familiar())]
+    Layers {
+        /// The image.
+        reference: Reference,
+        /// By the manifest.
+        layers: usize,
+        /// By the configuration.
+        diff_ids: usize,
+    },
 }
 
 /// What happens during a pull.
@@ -29,11 +62,11 @@ pub enum PullEvent {
     Present(Digest),
     /// Another pull is making this layer; it is waited for.
     Waiting(Digest),
-    /// So many compressed bytes of the layer have been taken and unpacked.
+    /// So many compressed bytes of the layer have been taken.
     Progress {
         /// The layer's blob.
         layer: Digest,
-        /// Bytes so far; `size` of [`PullEvent::Found`] at the end.
+        /// Bytes so far; the size in [`PullEvent::Found`] at the end.
         done: u64,
     },
     /// The connection was cut; the layer goes on from where it was.
@@ -54,6 +87,188 @@ pub async fn pull(
     need: &ImageNeed,
     tell: &(dyn Fn(PullEvent) + Sync),
 ) -> Result<Image, PullError> {
-    let _ = (store, registry, need, tell);
-    todo!()
+    let (reference, platform) = (&need.reference, need.platform.as_ref());
+    let stored = |source| PullError::Store { reference: reference.clone(), source };
+    let found = registry.find(reference, platform).await?;
+    let layers = found.layers.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
+    tell(PullEvent::Found { manifest: found.digest.clone(), layers });
+    if let Some(image) = store.image(reference, platform)
+        && image.manifest == found.digest
+        && image.layers.iter().all(|layer| store.has_layer(layer))
+    {
+        tell(PullEvent::UpToDate);
+        return store.refresh_image(&image, platform).map_err(stored);
+    }
+    let config = registry.config(&found).await?;
+    let diff_ids = store.diff_ids(reference, &config).map_err(stored)?;
+    if diff_ids.len() != found.layers.len() {
+        let (layers, diff_ids) = (found.layers.len(), diff_ids.len());
+        return Err(PullError::Layers { reference: reference.clone(), layers, diff_ids });
+    }
+    let pin = store.pin(&diff_ids).map_err(stored)?;
+    let pull = Pull { store, registry, found: &found, tell, next: AtomicUsize::new(0) };
+    tokio::try_join!(pull.worker(&diff_ids), pull.worker(&diff_ids), pull.worker(&diff_ids))?;
+    let (store, reference, platform) = (store.clone(), reference.clone(), platform.cloned());
+    let commit = spawn_blocking(move || {
+        let (reference, platform) = (&reference, platform.as_ref());
+        store.commit_image(&NewImage { reference, platform, manifest: &found.manifest, config: &config }, pin)
+    });
+    joined(commit.await).map_err(stored)
+}
+
+/// A pull whose layers are being fetched.
+struct Pull<'a> {
+    store: &'a Store,
+    registry: &'a Registry,
+    found: &'a Found,
+    tell: &'a (dyn Fn(PullEvent) + Sync),
+    /// Index of the next layer that nobody has begun.
+    next: AtomicUsize,
+}
+
+impl Pull<'_> {
+    /// Takes layer after layer until none is left.
+    async fn worker(&self, diff_ids: &[Digest]) -> Result<(), PullError> {
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some((layer, diff_id)) = self.found.layers.get(index).zip(diff_ids.get(index)) else {
+                return Ok(());
+            };
+            self.layer(layer, diff_id).await?;
+        }
+    }
+
+    async fn layer(&self, layer: &Layer, diff_id: &Digest) -> Result<(), PullError> {
+        let slot = match self.store.try_begin_layer(diff_id).map_err(|source| self.failed(source))? {
+            Some(slot) => slot,
+            None => {
+                (self.tell)(PullEvent::Waiting(layer.digest.clone()));
+                let (store, diff_id) = (self.store.clone(), diff_id.clone());
+                let begun = spawn_blocking(move || store.begin_layer(&diff_id)).await;
+                joined(begun).map_err(|source| self.failed(source))?
+            }
+        };
+        let writer = match slot {
+            LayerSlot::Present(_) => {
+                (self.tell)(PullEvent::Present(layer.digest.clone()));
+                return Ok(());
+            }
+            LayerSlot::Missing(writer) => writer,
+        };
+        let (sender, receiver) = channel(WAITING);
+        let blob = Some((layer.digest.clone(), layer.size));
+        let bytes = Pieces { receiver, piece: Bytes::new() };
+        let unpacking = spawn_blocking(move || writer.unpack(Source { bytes, blob }));
+        let downloaded = self.download(layer, sender).await;
+        let unpacked = joined(unpacking.await);
+        // Where the download failed, what unpacking says is only its consequence.
+        downloaded?;
+        unpacked.map_err(|source| self.failed(source))?;
+        (self.tell)(PullEvent::Done(layer.digest.clone()));
+        Ok(())
+    }
+
+    /// Sends the layer's bytes on, each once and in order, through as many connections as it takes.
+    async fn download(&self, layer: &Layer, sender: Sender<io::Result<Bytes>>) -> Result<(), RegistryError> {
+        let (mut done, mut failures) = (0, 0);
+        loop {
+            let before = done;
+            let cut = match self.stream(layer, &sender, &mut done).await {
+                Ok(Some(cut)) => cut,
+                Ok(None) => return Ok(()),
+                Err(failure) => {
+                    // Without this the layer would look like one that is merely too short.
+                    let _ = sender.send(Err(io::ErrorKind::ConnectionAborted.into())).await;
+                    return Err(failure);
+                }
+            };
+            failures = if done > before { 1 } else { failures + 1 };
+            if failures > ATTEMPTS {
+                let _ = sender.send(Err(io::ErrorKind::ConnectionAborted.into())).await;
+                return Err(cut);
+            }
+            tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(failures)).await;
+            (self.tell)(PullEvent::Resumed(layer.digest.clone()));
+        }
+    }
+
+    /// One connection's worth: `None` when nothing more is to come, an error that may pass, or one that
+    /// does not.
+    async fn stream(
+        &self,
+        layer: &Layer,
+        sender: &Sender<io::Result<Bytes>>,
+        done: &mut u64,
+    ) -> Result<Option<RegistryError>, RegistryError> {
+        let place = &self.found.place;
+        let mut blob = match self.registry.blob(place, layer, *done).await {
+            Ok(blob) => blob,
+            Err(error) if error.source.is_passing() => return Ok(Some(error)),
+            // There is nothing after the bytes we have: the store will say that they are too few.
+            Err(RegistryError { source: Failure::Status { status: 416, .. }, .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        loop {
+            let cut = match blob.chunk().await {
+                Ok(Some(bytes)) => {
+                    *done += bytes.len() as u64;
+                    (self.tell)(PullEvent::Progress { layer: layer.digest.clone(), done: *done });
+                    if sender.send(Ok(bytes)).await.is_err() {
+                        return Ok(None); // unpacking has failed and says why
+                    }
+                    continue;
+                }
+                Ok(None) if *done >= layer.size => return Ok(None),
+                Ok(None) => io::ErrorKind::UnexpectedEof.into(),
+                Err(cut) => cut,
+            };
+            let address = place.host().to_owned();
+            return Ok(Some(place.error(Failure::Unreachable { address, source: cut })));
+        }
+    }
+
+    fn failed(&self, source: StoreError) -> PullError {
+        PullError::Store { reference: self.found.place.reference().clone(), source }
+    }
+}
+
+/// What a blocking task returned; its panic goes on here.
+fn joined<T>(result: Result<T, tokio::task::JoinError>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// A layer's bytes for a thread that may wait for them.
+struct Pieces {
+    receiver: Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+}
+
+impl BufRead for Pieces {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.piece.is_empty() {
+            match self.receiver.blocking_recv() {
+                Some(piece) => self.piece = piece?,
+                None => break,
+            }
+        }
+        Ok(&self.piece)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        // Not `advance`, so that engine needs no crate for it.
+        drop(self.piece.split_to(amount));
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.fill_buf()?;
+        let length = bytes.len().min(into.len());
+        into[..length].copy_from_slice(&bytes[..length]);
+        self.consume(length);
+        Ok(length)
+    }
 }

@@ -5,19 +5,46 @@
 //! check, because they are streamed. Credentials go to the registry they are for and to the token
 //! service it names, never along a redirect to another host.
 
+mod challenge;
+mod client;
+mod conf;
+mod credentials;
 mod error;
+mod http;
+mod manifest;
+mod proxy;
+mod tls;
 
+pub use conf::Registries;
+pub use credentials::Credentials;
 pub use error::{ConfigError, Failure, RegistryError};
 
-use bytes::Bytes;
+pub use bytes::Bytes;
+use client::{Client, Get};
+use conf::Endpoint;
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_RANGE, HeaderMap};
+use manifest::{MadeFor, Manifest};
 use resource::{Digest, Platform, Reference};
+use std::time::Duration;
+
+/// Bytes that a manifest may have.
+const MANIFEST_LIMIT: u64 = 4 << 20;
+/// Bytes that a configuration may have.
+const CONFIG_LIMIT: u64 = 8 << 20;
+/// Pauses before asking again when the network or the registry falters.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
 /// A client for all registries. Made once; opens nothing before it is asked for something.
-#[derive(Debug)]
-pub struct Registry {}
+#[derive(Debug, Default)]
+pub struct Registry {
+    registries: Registries,
+    client: Client,
+}
 
 /// An image found in a registry.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Found {
     /// Digest of the platform's manifest.
     pub digest: Digest,
@@ -31,6 +58,8 @@ pub struct Found {
     pub layers: Vec<Layer>,
     /// Where it was found.
     pub place: Place,
+    /// The platform asked for, when only the configuration can tell whether it is that.
+    wanted: Option<Platform>,
 }
 
 /// One layer of a manifest.
@@ -46,11 +75,18 @@ pub struct Layer {
 
 /// The registry and repository that an image was found in: its blobs come from there.
 #[derive(Clone, Debug)]
-pub struct Place {}
+pub struct Place {
+    reference: Reference,
+    endpoint: Endpoint,
+}
 
 /// The bytes of a blob, as they come.
 #[derive(Debug)]
-pub struct Blob {}
+pub struct Blob {
+    body: Incoming,
+    /// Bytes to pass over: the registry began earlier than it was asked to.
+    skip: u64,
+}
 
 impl Registry {
     /// Reads registries.conf and the credentials of this user.
@@ -58,37 +94,234 @@ impl Registry {
     /// # Errors
     /// [`ConfigError`] with the file that makes no sense. Missing files are none.
     pub fn configured() -> Result<Self, ConfigError> {
-        todo!()
+        Ok(Self::new(Registries::configured()?, Credentials::configured()?))
     }
+
+    /// A client with this configuration.
+    pub fn new(registries: Registries, credentials: Credentials) -> Self {
+        Self { registries, client: Client::new(credentials) }
+    }
+
     /// Finds the manifest of `reference` for `platform`; `None` is the host's, and then an image that
     /// is made for one platform only is taken whatever that is.
     ///
     /// # Errors
     /// [`RegistryError`] of the last place asked.
-    pub async fn find(&self, reference: &Reference, platform: Option<&Platform>) -> Result<Found, RegistryError> {
-        todo!("{reference} {platform:?}")
+    pub async fn find(
+        &self,
+        reference: &Reference,
+        platform: Option<&Platform>,
+    ) -> Result<Found, RegistryError> {
+        let Some(endpoints) = self.registries.endpoints(reference) else {
+            let (reference, endpoint) = (reference.clone(), reference.registry.clone());
+            return Err(RegistryError { reference, endpoint, source: Failure::Blocked, before: vec![] });
+        };
+        let mut before: Vec<(String, Failure)> = vec![];
+        for endpoint in endpoints {
+            match self.find_at(&endpoint, reference, platform).await {
+                Ok(found) => return Ok(found),
+                Err(failure) => before.push((endpoint.host().to_owned(), failure)),
+            }
+        }
+        // The place itself comes last, but a mirror that was reached knows better than one that was not.
+        let reached = |failure: &Failure| !matches!(failure, Failure::Unreachable { .. });
+        let told = before.iter().rposition(|(_, failure)| reached(failure)).unwrap_or(before.len() - 1);
+        let (endpoint, source) = before.remove(told);
+        Err(RegistryError { reference: reference.clone(), endpoint, source, before })
     }
-    /// Fetches the configuration.
+
+    async fn find_at(
+        &self,
+        endpoint: &Endpoint,
+        reference: &Reference,
+        platform: Option<&Platform>,
+    ) -> Result<Found, Failure> {
+        let host = Platform::host();
+        let tag = reference.tag.as_deref().unwrap_or("latest");
+        let name = reference.digest.as_ref().map_or(tag, Digest::as_str);
+        let (mut digest, mut bytes) = self.manifest(endpoint, name, reference.digest.as_ref()).await?;
+        let mut parsed = manifest::parse(&bytes)?;
+        let mut wanted = platform.cloned();
+        // An index in an index is allowed, and nobody has more than that.
+        for _ in 0..2 {
+            let Manifest::Index(index) = &parsed else { break };
+            let (chosen, size) = manifest::choose(index, platform.unwrap_or(&host))?;
+            if size > MANIFEST_LIMIT {
+                return Err(Failure::TooBig { what: "manifest", limit: MANIFEST_LIMIT });
+            }
+            (digest, bytes) = self.manifest(endpoint, chosen.as_str(), Some(&chosen)).await?;
+            (parsed, wanted) = (manifest::parse(&bytes)?, None);
+        }
+        let Manifest::Image { config: (config, config_size), layers } = parsed else {
+            return Err(Failure::NotAnImage("it is an index of indexes".to_owned()));
+        };
+        let place = Place { reference: reference.clone(), endpoint: endpoint.clone() };
+        Ok(Found { digest, manifest: bytes, config, config_size, layers, place, wanted })
+    }
+
+    /// A manifest by tag or digest, and its digest.
+    async fn manifest(
+        &self,
+        endpoint: &Endpoint,
+        name: &str,
+        expected: Option<&Digest>,
+    ) -> Result<(Digest, Bytes), Failure> {
+        let path = format!("/v2/{}/manifests/{name}", endpoint.repository);
+        let get = Get { path, accept: manifest::ACCEPT, from: 0 };
+        let (headers, bytes) = self.whole(endpoint, &get, "manifest", MANIFEST_LIMIT).await?;
+        let found = digest_of(&bytes);
+        let said = headers.get("docker-content-digest").and_then(|value| value.to_str().ok());
+        let said = said.and_then(|text| Digest::parse(text).ok());
+        match expected.cloned().or(said) {
+            Some(expected) if expected != found => {
+                Err(Failure::WrongDigest { what: "manifest", expected, found })
+            }
+            _ => Ok((found, bytes)),
+        }
+    }
+
+    /// Fetches the configuration and checks it.
     ///
     /// # Errors
-    /// [`RegistryError`]
+    /// [`RegistryError`]: [`Failure::WrongDigest`], [`Failure::NoPlatform`] when it is made for another
+    /// platform than the one asked for.
     pub async fn config(&self, found: &Found) -> Result<Bytes, RegistryError> {
-        todo!("{found:?}")
+        let get = async {
+            if found.config_size > CONFIG_LIMIT {
+                return Err(Failure::TooBig { what: "configuration", limit: CONFIG_LIMIT });
+            }
+            let path = format!("/v2/{}/blobs/{}", found.place.endpoint.repository, found.config);
+            let get = Get { path, accept: "*/*", from: 0 };
+            let (_, bytes) =
+                self.whole(&found.place.endpoint, &get, "configuration", found.config_size).await?;
+            Ok(bytes)
+        };
+        let checked = get.await.and_then(|bytes| self.check_config(found, &bytes).map(|()| bytes));
+        checked.map_err(|failure| found.place.error(failure))
     }
-    /// Opens a blob from this byte on.
+
+    /// Checks a configuration that was kept from an earlier pull, or just came.
+    fn check_config(&self, found: &Found, bytes: &Bytes) -> Result<(), Failure> {
+        let digest = digest_of(bytes);
+        if digest != found.config {
+            return Err(Failure::WrongDigest {
+                what: "configuration",
+                expected: found.config.clone(),
+                found: digest,
+            });
+        }
+        let Some(wanted) = &found.wanted else { return Ok(()) };
+        let made: MadeFor = serde_json::from_slice(bytes)
+            .map_err(|error| Failure::NotAnImage(format!("its configuration does not parse: {error}")))?;
+        let made = made.platform();
+        if manifest::fitness(&made, wanted).is_some() {
+            return Ok(());
+        }
+        Err(Failure::NoPlatform { wanted: wanted.to_string(), available: vec![made.to_string()] })
+    }
+
+    /// A whole answer of at most `limit` bytes, asked for again when the network falters.
+    async fn whole(
+        &self,
+        endpoint: &Endpoint,
+        get: &Get<'_>,
+        what: &'static str,
+        limit: u64,
+    ) -> Result<(HeaderMap, Bytes), Failure> {
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let failure = match self.once(endpoint, get, what, limit).await {
+                Ok(whole) => return Ok(whole),
+                Err(failure) => failure,
+            };
+            // A host that refuses or has no name does not change its mind in a second.
+            let cut = match &failure {
+                Failure::Unreachable { source, .. } => source.kind() == std::io::ErrorKind::Other,
+                other => other.is_passing(),
+            };
+            match pauses.next().filter(|_| cut) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(failure),
+            }
+        }
+    }
+
+    async fn once(
+        &self,
+        endpoint: &Endpoint,
+        get: &Get<'_>,
+        what: &'static str,
+        limit: u64,
+    ) -> Result<(HeaderMap, Bytes), Failure> {
+        let answer = self.client.get(endpoint, get).await?;
+        let (head, body) = answer.into_parts();
+        let body = http::collect(body, usize::try_from(limit).unwrap_or(usize::MAX)).await;
+        let address = endpoint.host().to_owned();
+        let body = body.map_err(|source| Failure::Unreachable { address, source })?;
+        Ok((head.headers, body.ok_or(Failure::TooBig { what, limit })?))
+    }
+
+    /// Opens a layer's blob from this byte on.
     ///
     /// # Errors
-    /// [`RegistryError`]
+    /// [`RegistryError`]; whether trying again may help is [`Failure::is_passing`].
     pub async fn blob(&self, place: &Place, layer: &Layer, from: u64) -> Result<Blob, RegistryError> {
-        todo!("{place:?} {layer:?} {from}")
+        let path = format!("/v2/{}/blobs/{}", place.endpoint.repository, layer.digest);
+        let get = Get { path: path.clone(), accept: "*/*", from };
+        let answer = self.client.get(&place.endpoint, &get).await.map_err(|failure| place.error(failure))?;
+        let skip = if answer.status() == StatusCode::PARTIAL_CONTENT {
+            let range = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+            let begins =
+                range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse::<u64>().ok());
+            begins.and_then(|begins| from.checked_sub(begins)).ok_or_else(|| {
+                let reason = "it gives another range than it was asked for".to_owned();
+                place.error(Failure::Protocol { url: path, reason })
+            })?
+        } else {
+            from
+        };
+        Ok(Blob { body: answer.into_body(), skip })
     }
 }
+
+impl Place {
+    /// An error of something that came, or did not come, from here.
+    pub fn error(&self, source: Failure) -> RegistryError {
+        let (reference, endpoint) = (self.reference.clone(), self.endpoint.host().to_owned());
+        RegistryError { reference, endpoint, source, before: vec![] }
+    }
+
+    /// The reference that was found here.
+    pub fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// Host and port of the registry: a mirror, perhaps.
+    pub fn host(&self) -> &str {
+        self.endpoint.host()
+    }
+}
+
 impl Blob {
     /// The next bytes; `None` at the end. An error is a cut connection.
     ///
     /// # Errors
     /// What cut it.
     pub async fn chunk(&mut self) -> std::io::Result<Option<Bytes>> {
-        todo!()
+        while let Some(mut bytes) = http::next(&mut self.body).await? {
+            let skipped = self.skip.min(bytes.len() as u64);
+            self.skip -= skipped;
+            let rest = bytes.split_off(usize::try_from(skipped).unwrap_or(usize::MAX));
+            if !rest.is_empty() {
+                return Ok(Some(rest));
+            }
+        }
+        Ok(None)
     }
+}
+
+fn digest_of(bytes: &[u8]) -> Digest {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    Digest::of_sha256(&digest)
 }

@@ -10,5 +10,6 @@ pub mod init;
 pub mod mount;
 pub mod netlink;
 pub mod pidfd;
+pub mod overlay;
 pub mod process;
 pub mod seccomp;

@@ -1,0 +1,380 @@
+//! Requests to one repository: who we are, redirects, and what a refusal means.
+
+use crate::Failure;
+use crate::challenge::{self, Challenge};
+use crate::conf::Endpoint;
+use crate::credentials::{Credential, Credentials};
+use crate::http::{Http, Origin, collect};
+use base64::Engine as _;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RANGE, WWW_AUTHENTICATE};
+use hyper::{Request, Response, StatusCode, Uri};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Redirects followed for one request.
+const REDIRECT_LIMIT: usize = 6;
+/// Bytes that the answer of a token service may have.
+const TOKEN_LIMIT: usize = 256 * 1024;
+/// Bytes of an error's body that are looked at.
+const ERROR_LIMIT: usize = 64 * 1024;
+
+/// What is known of registries by now.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    http: Http,
+    credentials: Credentials,
+    /// Whether an insecure registry speaks TLS.
+    tls: Mutex<HashMap<String, bool>>,
+    /// `Authorization` for a repository, and until when.
+    tokens: Mutex<HashMap<Endpoint, (HeaderValue, Instant)>>,
+}
+
+/// A GET.
+#[derive(Clone, Debug)]
+pub(crate) struct Get<'a> {
+    pub(crate) path: String,
+    pub(crate) accept: &'a str,
+    /// The first byte wanted.
+    pub(crate) from: u64,
+}
+
+/// What a token service answers.
+#[derive(Deserialize)]
+struct Token {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    access_token: String,
+    expires_in: Option<u64>,
+}
+
+/// The errors in a registry's answer.
+#[derive(Default, Deserialize)]
+struct Errors {
+    #[serde(default)]
+    errors: Vec<ErrorEntry>,
+}
+
+#[derive(Deserialize)]
+struct ErrorEntry {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Client {
+    pub(crate) fn new(credentials: Credentials) -> Self {
+        Self { credentials, ..Self::default() }
+    }
+
+    /// Gets something of a repository; proves who we are when asked to, once.
+    pub(crate) async fn get(
+        &self,
+        endpoint: &Endpoint,
+        get: &Get<'_>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let origin = self.origin(endpoint).await?;
+        let kept = self.kept_token(endpoint);
+        let answer = self.follow(&origin, get, kept.as_ref()).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return self.judge(&origin, get, answer, None).await;
+        }
+        let headers = answer.headers().get_all(WWW_AUTHENTICATE).iter();
+        let challenges: Vec<Challenge> =
+            headers.filter_map(|value| value.to_str().ok()).flat_map(challenge::parse).collect();
+        drain(answer).await;
+        let credential = self.credentials.find(&endpoint.registry, &endpoint.repository).await;
+        let given = credential.is_some();
+        let Some(authorization) = self.authorize(endpoint, &origin, &challenges, credential).await? else {
+            return Err(Failure::Unauthorised { given });
+        };
+        let answer = self.follow(&origin, get, Some(&authorization)).await?;
+        self.judge(&origin, get, answer, Some(given)).await
+    }
+
+    /// How a registry is spoken to. Plain HTTP only where its configuration allows it.
+    async fn origin(&self, endpoint: &Endpoint) -> Result<Origin, Failure> {
+        let host = endpoint.host();
+        let named = |secure| {
+            Origin::named(host, secure, endpoint.insecure).ok_or_else(|| Failure::Protocol {
+                url: host.to_owned(),
+                reason: "this is no name of a registry".to_owned(),
+            })
+        };
+        let secure = named(true)?;
+        if !endpoint.insecure {
+            return Ok(secure);
+        }
+        let known = self.tls.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied();
+        let speaks = match known {
+            Some(speaks) => speaks,
+            None => {
+                // Without a port the two have different ones.
+                let speaks = self.http.speaks_tls(&secure).await;
+                let plain = named(false)?;
+                let speaks = match speaks {
+                    Err(_) if plain.port != secure.port => false,
+                    other => other.map_err(|source| unreachable(&secure, source))?,
+                };
+                self.tls.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), speaks);
+                speaks
+            }
+        };
+        named(speaks)
+    }
+
+    /// Sends the request and follows redirects. Credentials stay with the first host.
+    async fn follow(
+        &self,
+        origin: &Origin,
+        get: &Get<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let (mut at, mut path) = (origin.clone(), get.path.clone());
+        for _ in 0..REDIRECT_LIMIT {
+            let mut request = Request::get(&path).header(ACCEPT, get.accept);
+            if get.from > 0 {
+                request = request.header(RANGE, format!("bytes={}-", get.from));
+            }
+            if let Some(value) = authorization.filter(|_| at == *origin) {
+                request = request.header(AUTHORIZATION, value);
+            }
+            let protocol = |reason: String| Failure::Protocol { url: format!("{}{path}", at.url()), reason };
+            let request = request.body(Full::default()).map_err(|error| protocol(error.to_string()))?;
+            let answer = self.http.send(&at, request).await.map_err(|source| unreachable(&at, source))?;
+            if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(answer);
+            }
+            let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let location = location.ok_or_else(|| protocol("it redirects to nowhere".to_owned()))?;
+            let (next, next_path) =
+                target(&at, location).ok_or_else(|| protocol(format!("it redirects to `{location}`")))?;
+            drain(answer).await;
+            (at, path) = (next, next_path);
+        }
+        Err(Failure::Protocol {
+            url: format!("{}{}", at.url(), get.path),
+            reason: "it redirects in circles".to_owned(),
+        })
+    }
+
+    /// What an answer means. `given`: we proved who we are with this request, with credentials or not.
+    async fn judge(
+        &self,
+        origin: &Origin,
+        get: &Get<'_>,
+        answer: Response<Incoming>,
+        given: Option<bool>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let url = format!("{}{}", origin.url(), get.path);
+        let body = collect(answer.into_body(), ERROR_LIMIT).await.ok().flatten().unwrap_or_default();
+        let errors: Errors = serde_json::from_slice(&body).unwrap_or_default();
+        Err(match (status.as_u16(), given) {
+            (404, _) => Failure::NotFound { denied: false },
+            // A token that the service gave anybody is not enough: it may not even exist.
+            (401, Some(false)) | (403, None | Some(false)) => Failure::NotFound { denied: true },
+            (401 | 403, _) if errors.errors.iter().any(|error| error.code == "DENIED") => {
+                Failure::NotFound { denied: true }
+            }
+            (401 | 403, given) => Failure::Unauthorised { given: given == Some(true) },
+            (429, _) => Failure::RateLimited,
+            (status, _) => Failure::Status { url, status, detail: detail(&errors, &body) },
+        })
+    }
+
+    fn kept_token(&self, endpoint: &Endpoint) -> Option<HeaderValue> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let (value, until) = tokens.get(endpoint)?;
+        (*until > Instant::now()).then(|| value.clone())
+    }
+
+    /// The value of `Authorization` that answers one of the challenges; `None` when we have none.
+    async fn authorize(
+        &self,
+        endpoint: &Endpoint,
+        origin: &Origin,
+        challenges: &[Challenge],
+        credential: Option<Credential>,
+    ) -> Result<Option<HeaderValue>, Failure> {
+        let of = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme == scheme);
+        let (value, seconds) = if let Some(challenge) = of("bearer") {
+            let token = self.token(endpoint, origin, challenge, credential.as_ref()).await?;
+            let value = if token.token.is_empty() { token.access_token } else { token.token };
+            (format!("Bearer {value}"), token.expires_in.unwrap_or(60).clamp(10, 3600))
+        } else if let (Some(_), Some(Credential::Password { user, password })) = (of("basic"), &credential) {
+            (basic(user, password), 3600)
+        } else {
+            return Ok(None);
+        };
+        let protocol =
+            |_| Failure::Protocol { url: origin.url(), reason: "its token is no header".to_owned() };
+        let mut value = HeaderValue::from_str(&value).map_err(protocol)?;
+        value.set_sensitive(true);
+        let until = Instant::now() + Duration::from_secs(seconds * 9 / 10);
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.insert(endpoint.clone(), (value.clone(), until));
+        Ok(Some(value))
+    }
+
+    /// Asks the token service that a challenge names.
+    async fn token(
+        &self,
+        endpoint: &Endpoint,
+        origin: &Origin,
+        challenge: &Challenge,
+        credential: Option<&Credential>,
+    ) -> Result<Token, Failure> {
+        let parameter = |name: &str| challenge.parameters.get(name).map(String::as_str);
+        let realm = parameter("realm").unwrap_or_default();
+        let protocol = |reason: &str| Failure::Protocol { url: origin.url(), reason: reason.to_owned() };
+        let uri: Uri = realm.parse().map_err(|_| protocol("its token service has no address"))?;
+        let mut service =
+            Origin::of(&uri, false).ok_or_else(|| protocol("its token service has no address"))?;
+        service.insecure = endpoint.insecure && service.host == origin.host;
+        if origin.secure && !service.secure {
+            return Err(protocol("its token service would send secrets in the clear"));
+        }
+        let scope = parameter("scope")
+            .map_or_else(|| format!("repository:{}:pull", endpoint.repository), str::to_owned);
+        let mut query = form(&[("service", parameter("service")), ("scope", Some(&scope))]);
+        let path = uri.path();
+        let request = match credential {
+            Some(Credential::Refresh(token)) => {
+                let refresh = [
+                    ("grant_type", Some("refresh_token")),
+                    ("client_id", Some("compose")),
+                    ("refresh_token", Some(token.as_str())),
+                ];
+                let body = format!("{query}&{}", form(&refresh));
+                let kind = "application/x-www-form-urlencoded";
+                Request::post(path).header(CONTENT_TYPE, kind).body(Full::new(Bytes::from(body)))
+            }
+            other => {
+                if let Some(before) = uri.query() {
+                    query = format!("{before}&{query}");
+                }
+                let mut request = Request::get(format!("{path}?{query}"));
+                if let Some(Credential::Password { user, password }) = other {
+                    request = request.header(AUTHORIZATION, basic(user, password));
+                }
+                request.body(Full::default())
+            }
+        };
+        let request = request.map_err(|_| protocol("its token service has no address"))?;
+        let answer =
+            self.http.send(&service, request).await.map_err(|source| unreachable(&service, source))?;
+        let status = answer.status();
+        let body =
+            collect(answer.into_body(), TOKEN_LIMIT).await.map_err(|source| unreachable(&service, source))?;
+        let body = body.ok_or(Failure::TooBig { what: "token", limit: TOKEN_LIMIT as u64 })?;
+        match status.as_u16() {
+            200..=299 => {
+                serde_json::from_slice(&body).map_err(|_| protocol("its token service gives no token"))
+            }
+            401 | 403 => Err(Failure::Unauthorised { given: credential.is_some() }),
+            429 => Err(Failure::RateLimited),
+            status => {
+                let errors: Errors = serde_json::from_slice(&body).unwrap_or_default();
+                Err(Failure::Status {
+                    url: format!("{}{path}", service.url()),
+                    status,
+                    detail: detail(&errors, &body),
+                })
+            }
+        }
+    }
+}
+
+pub(crate) fn unreachable(origin: &Origin, source: std::io::Error) -> Failure {
+    Failure::Unreachable { address: origin.address(), source }
+}
+
+/// Reads the rest of an answer so that its connection can be used again; gives up on long ones.
+async fn drain(answer: Response<Incoming>) {
+    // Whatever happens here, the answer was not wanted.
+    let _ = collect(answer.into_body(), ERROR_LIMIT).await;
+}
+
+/// Where a redirect leads: never from a secure connection to one that can be listened to.
+fn target(at: &Origin, location: &str) -> Option<(Origin, String)> {
+    let uri: Uri = location.parse().ok()?;
+    let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    if uri.scheme().is_none() {
+        return location.starts_with('/').then(|| (at.clone(), path));
+    }
+    let mut next = Origin::of(&uri, false)?;
+    next.insecure = at.insecure && next.host == at.host;
+    (next.secure || !at.secure).then_some((next, path))
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// A query or form of the pairs that have a value.
+fn form(pairs: &[(&str, Option<&str>)]) -> String {
+    let encode = |text: &str| {
+        text.bytes().fold(String::new(), |mut encoded, byte| {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b':' => {
+                    encoded.push(char::from(byte));
+                }
+                other => encoded.push_str(&format!("%{other:02X}")),
+            }
+            encoded
+        })
+    };
+    let pairs = pairs.iter().filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// What a registry says of an error, in a line.
+fn detail(errors: &Errors, body: &[u8]) -> String {
+    let said = errors
+        .errors
+        .first()
+        .map(|error| if error.message.is_empty() { error.code.clone() } else { error.message.clone() });
+    let said = said.unwrap_or_else(|| {
+        let text = String::from_utf8_lossy(body);
+        if text.trim_start().starts_with('<') { String::new() } else { text.trim().to_owned() }
+    });
+    said.chars().filter(|character| !character.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_does_not_lead_into_the_clear() {
+        let secure = Origin::named("r.test", true, false).unwrap();
+        let shown = |location: &str| {
+            target(&secure, location).map(|(origin, path)| format!("{}{path}", origin.url()))
+        };
+        assert_eq!(shown("https://cdn.test/x?y=1").unwrap(), "https://cdn.test/x?y=1");
+        assert_eq!(shown("/v2/x").unwrap(), "https://r.test/v2/x");
+        assert_eq!(shown("http://cdn.test/x"), None);
+        assert_eq!(shown("ftp://cdn.test/x"), None);
+        let plain = Origin::named("r.test", false, true).unwrap();
+        let (next, _) = target(&plain, "https://cdn.test/x").unwrap();
+        assert!(!next.insecure);
+    }
+
+    #[test]
+    fn forms_are_encoded() {
+        assert_eq!(
+            form(&[("a", Some("b c&d")), ("e", None), ("s", Some("r:x/y:pull"))]),
+            "a=b%20c%26d&s=r:x/y:pull"
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! Credentials of this user: Docker's `config.json` and containers' `auth.json`.
+
+use crate::ConfigError;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+
+/// Time that a credential helper may take.
+const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What to prove oneself with.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// A user and a password.
+    Password { user: String, password: String },
+    /// A token that the token service exchanges for others.
+    Refresh(String),
+}
+
+/// Never printed.
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Credential")
+    }
+}
+
+/// The files' content, first file first.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    files: Vec<File>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct File {
+    #[serde(default)]
+    auths: BTreeMap<String, Entry>,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    #[serde(default)]
+    creds_store: String,
+}
+
+#[derive(Clone, Default, Deserialize)]
+struct Entry {
+    #[serde(default)]
+    auth: String,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default, rename = "identitytoken")]
+    identity_token: String,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Entry")
+    }
+}
+
+/// What a helper answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    username: String,
+    secret: String,
+}
+
+impl Credentials {
+    /// Reads the files there are: `REGISTRY_AUTH_FILE`, `$XDG_RUNTIME_DIR/containers/auth.json`,
+    /// `~/.config/containers/auth.json`, `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the file that is damaged.
+    pub fn configured() -> Result<Self, ConfigError> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let home = variable("HOME");
+        let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
+        let docker = variable("DOCKER_CONFIG").or_else(|| below_home(".docker"));
+        let paths = [
+            variable("REGISTRY_AUTH_FILE"),
+            variable("XDG_RUNTIME_DIR").map(|run| run.join("containers/auth.json")),
+            below_home(".config/containers/auth.json"),
+            docker.map(|docker| docker.join("config.json")),
+        ];
+        let mut credentials = Self::default();
+        for path in paths.into_iter().flatten() {
+            match std::fs::read(&path) {
+                Ok(text) => credentials.add(&path, &text)?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(ConfigError::Read { path, source }),
+            }
+        }
+        Ok(credentials)
+    }
+
+    /// Adds the text of a file; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`ConfigError::Credentials`]
+    pub fn add(&mut self, path: &Path, text: &[u8]) -> Result<(), ConfigError> {
+        if text.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let file = serde_json::from_slice(text)
+            .map_err(|source| ConfigError::Credentials { path: path.to_owned(), source })?;
+        self.files.push(file);
+        Ok(())
+    }
+
+    /// The credential for a repository of a registry, if there is one. May run a credential helper.
+    pub(crate) async fn find(&self, registry: &str, repository: &str) -> Option<Credential> {
+        for file in &self.files {
+            if let Some(helper) = file.helper(registry) {
+                if let Some(found) = ask(helper, server(registry)).await {
+                    return Some(found);
+                }
+            } else if let Some(found) = file.entry(registry, repository).and_then(Entry::credential) {
+                return Some(found);
+            }
+        }
+        None
+    }
+}
+
+impl File {
+    fn helper(&self, registry: &str) -> Option<&str> {
+        let own = self.cred_helpers.get(registry).or_else(|| self.cred_helpers.get(server(registry)));
+        let all = Some(&self.creds_store).filter(|store| !store.is_empty());
+        own.or(all).map(String::as_str)
+    }
+
+    /// The entry with the longest path that leads to the repository.
+    fn entry(&self, registry: &str, repository: &str) -> Option<&Entry> {
+        let name = format!("{registry}/{repository}");
+        let matching = self.auths.iter().filter_map(|(key, entry)| {
+            let plain = plain(key);
+            let rest = name.strip_prefix(plain)?;
+            (rest.is_empty() || rest.starts_with('/')).then_some((plain.len(), entry))
+        });
+        matching.max_by_key(|(length, _)| *length).map(|(_, entry)| entry)
+    }
+}
+
+impl Entry {
+    fn credential(&self) -> Option<Credential> {
+        if !self.identity_token.is_empty() {
+            return Some(Credential::Refresh(self.identity_token.clone()));
+        }
+        let decoded = BASE64.decode(self.auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let pair = decoded.as_deref().and_then(|text| text.trim_end_matches('\0').split_once(':'));
+        let (user, password) = pair.unwrap_or((&self.username, &self.password));
+        (!user.is_empty())
+            .then(|| Credential::Password { user: user.to_owned(), password: password.to_owned() })
+    }
+}
+
+/// A key of `auths` without scheme and the paths that Docker adds for the version of the protocol.
+fn plain(key: &str) -> &str {
+    let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+    let key = key.trim_end_matches('/');
+    let key = key.strip_suffix("/v1").or_else(|| key.strip_suffix("/v2")).unwrap_or(key);
+    if matches!(key, "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { key }
+}
+
+/// The name that credential helpers know a registry by.
+fn server(registry: &str) -> &str {
+    if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry }
+}
+
+/// Asks `docker-credential-HELPER get`; a helper that fails has nothing.
+async fn ask(helper: &str, server: &str) -> Option<Credential> {
+    let run = async {
+        let mut child = tokio::process::Command::new(format!("docker-credential-{helper}"))
+            .arg("get")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .ok()?;
+        child.stdin.take()?.write_all(server.as_bytes()).await.ok()?;
+        let output = child.wait_with_output().await.ok()?;
+        output.status.success().then_some(output.stdout)
+    };
+    let output = tokio::time::timeout(HELPER_TIMEOUT, run).await.ok()??;
+    let Answer { username, secret } = serde_json::from_slice(&output).ok()?;
+    Some(match username.as_str() {
+        "<token>" => Credential::Refresh(secret),
+        _ => Credential::Password { user: username, password: secret },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(file: &str, registry: &str, repository: &str) -> Option<String> {
+        let file: File = serde_json::from_str(file).unwrap();
+        match file.entry(registry, repository)?.credential()? {
+            Credential::Password { user, password } => Some(format!("{user}:{password}")),
+            Credential::Refresh(token) => Some(token),
+        }
+    }
+
+    #[test]
+    fn keys_are_hosts_urls_or_paths_and_the_longest_wins() {
+        let file = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "aHViOnB3"},
+            "r.test": {"username": "all", "password": "p"}, "r.test/team": {"auth": "dGVhbTphOmI="},
+            "i.test": {"auth": "eDp5", "identitytoken": "token"}, "empty.test": {}}}"#;
+        assert_eq!(user(file, "docker.io", "library/nginx").unwrap(), "hub:pw");
+        assert_eq!(user(file, "r.test", "x").unwrap(), "all:p");
+        assert_eq!(user(file, "r.test", "team/x").unwrap(), "team:a:b");
+        assert_eq!(user(file, "r.test", "teamwork/x").unwrap(), "all:p");
+        assert_eq!(user(file, "i.test", "x").unwrap(), "token");
+        assert_eq!(user(file, "empty.test", "x"), None);
+        assert_eq!(user(file, "r.test.evil", "x"), None);
+    }
+}

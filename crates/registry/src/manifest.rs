@@ -1,0 +1,198 @@
+//! Manifests: which one is meant for a platform, and what is in it. Docker's schema 2 and OCI's are the
+//! same but for their media types.
+
+use crate::{Failure, Layer};
+use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
+use resource::{Digest, Platform};
+use serde::Deserialize;
+
+/// What is accepted, in the order of preference.
+pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json, */*;q=0.1";
+
+/// Layers that an image may have; overlayfs takes 500.
+const LAYER_LIMIT: usize = 500;
+
+/// What the bytes under a tag or digest are.
+pub(crate) enum Manifest {
+    /// Several images, each for a platform.
+    Index(ImageIndex),
+    /// One image.
+    Image { config: (Digest, u64), layers: Vec<Layer> },
+}
+
+/// What tells the two apart, whatever the header says.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Outline {
+    schema_version: Option<u64>,
+    media_type: Option<String>,
+    manifests: Option<serde::de::IgnoredAny>,
+}
+
+/// The part of a configuration that says what an image is made for.
+#[derive(Deserialize)]
+pub(crate) struct MadeFor {
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    variant: Option<String>,
+}
+
+impl MadeFor {
+    pub(crate) fn platform(self) -> Platform {
+        Platform { os: self.os, architecture: self.architecture, variant: self.variant }
+    }
+}
+
+pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest, Failure> {
+    let not_image = |reason: String| Failure::NotAnImage(reason);
+    let json = |error: serde_json::Error| not_image(format!("its manifest does not parse: {error}"));
+    let outline: Outline = serde_json::from_slice(bytes).map_err(json)?;
+    match (outline.schema_version, outline.manifests) {
+        (Some(1), _) => {
+            return Err(not_image("its manifest has schema 1, which nobody writes any more".to_owned()));
+        }
+        (_, Some(_)) => return Ok(Manifest::Index(serde_json::from_slice(bytes).map_err(json)?)),
+        _ => {}
+    }
+    let manifest: ImageManifest = serde_json::from_slice(bytes).map_err(json)?;
+    let config_type = manifest.config().media_type().to_string();
+    if !config_type.contains("container.image") && !config_type.contains("oci.image.config") {
+        let kind = manifest.artifact_type().as_ref().map_or(config_type, ToString::to_string);
+        let kind = outline.media_type.filter(|_| kind.is_empty()).unwrap_or(kind);
+        return Err(not_image(format!("it holds {kind}")));
+    }
+    if manifest.layers().len() > LAYER_LIMIT {
+        return Err(not_image(format!("it has {} layers", manifest.layers().len())));
+    }
+    let digest = |descriptor: &Descriptor| {
+        Digest::parse(descriptor.digest().as_ref()).map_err(|error| not_image(error.to_string()))
+    };
+    let config = (digest(manifest.config())?, manifest.config().size());
+    let layer = |descriptor: &Descriptor| {
+        Ok(Layer {
+            digest: digest(descriptor)?,
+            size: descriptor.size(),
+            media_type: descriptor.media_type().to_string(),
+        })
+    };
+    let layers = manifest.layers().iter().map(layer).collect::<Result<_, Failure>>()?;
+    Ok(Manifest::Image { config, layers })
+}
+
+/// The manifest in an index that is best for a platform, and its length in bytes.
+pub(crate) fn choose(index: &ImageIndex, wanted: &Platform) -> Result<(Digest, u64), Failure> {
+    let offers = index.manifests().iter().filter_map(|descriptor| Some((platform(descriptor)?, descriptor)));
+    let offers: Vec<(Platform, &Descriptor)> = offers.collect();
+    let best = offers.iter().filter_map(|(offer, descriptor)| Some((fitness(offer, wanted)?, descriptor)));
+    // Of equals the first one.
+    match best.min_by_key(|(fitness, _)| *fitness) {
+        Some((_, descriptor)) => {
+            let digest = Digest::parse(descriptor.digest().as_ref());
+            Ok((digest.map_err(|error| Failure::NotAnImage(error.to_string()))?, descriptor.size()))
+        }
+        None => Err(Failure::NoPlatform {
+            wanted: wanted.to_string(),
+            available: offers.iter().map(|(offer, _)| offer.to_string()).collect(),
+        }),
+    }
+}
+
+/// What an entry is made for; `None` for those that are no images: attestations, unknown platforms.
+fn platform(descriptor: &Descriptor) -> Option<Platform> {
+    let annotation = descriptor.annotations().as_ref().and_then(|all| all.get("vnd.docker.reference.type"));
+    let platform = descriptor.platform().as_ref()?;
+    let (os, architecture) = (platform.os().to_string(), platform.architecture().to_string());
+    let real = annotation.is_none() && os != "unknown" && architecture != "unknown";
+    real.then(|| Platform { os, architecture, variant: platform.variant().clone() })
+}
+
+/// How well an offer does, 0 being exactly; `None` when it does not run.
+pub(crate) fn fitness(offer: &Platform, wanted: &Platform) -> Option<u32> {
+    let architecture = |platform: &Platform| match platform.architecture.as_str() {
+        "x86_64" => "amd64".to_owned(),
+        "aarch64" => "arm64".to_owned(),
+        other => other.to_owned(),
+    };
+    let number = |platform: &Platform| {
+        let default = match architecture(platform).as_str() {
+            "arm64" => 8,
+            "arm" => 7,
+            _ => 1,
+        };
+        let digits = platform.variant.as_deref().map(|variant| variant.trim_start_matches('v'));
+        digits.filter(|digits| !digits.is_empty()).map_or(Some(default), |digits| digits.parse::<u32>().ok())
+    };
+    if offer.os != wanted.os || architecture(offer) != architecture(wanted) {
+        return None;
+    }
+    match (number(offer), number(wanted)) {
+        // Newer machines run what was made for older ones.
+        (Some(offer), Some(wanted)) => wanted.checked_sub(offer),
+        _ => (offer.variant == wanted.variant).then_some(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(platforms: &[&str]) -> ImageIndex {
+        let manifests: Vec<String> = platforms
+            .iter()
+            .enumerate()
+            .map(|(number, platform)| {
+                let (os, rest) = platform.split_once('/').unwrap();
+                let (architecture, variant) = rest.split_once('/').unwrap_or((rest, ""));
+                let variant =
+                    if variant.is_empty() { String::new() } else { format!(r#","variant":"{variant}""#) };
+                format!(
+                    r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:{number:064}","size":1,
+                    "platform":{{"os":"{os}","architecture":"{architecture}"{variant}}}}}"#
+                )
+            })
+            .collect();
+        let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, manifests.join(","));
+        match parse(text.as_bytes()).unwrap() {
+            Manifest::Index(index) => index,
+            Manifest::Image { .. } => panic!("it is an index"),
+        }
+    }
+
+    fn chosen(platforms: &[&str], wanted: &str) -> Option<usize> {
+        let found = choose(&index(platforms), &Platform::parse(wanted).unwrap()).ok()?;
+        found.0.hex().parse().ok()
+    }
+
+    #[test]
+    fn the_platform_decides_and_unknown_ones_are_no_images() {
+        let all = ["unknown/unknown", "linux/arm64/v8", "linux/amd64", "windows/amd64"];
+        assert_eq!(chosen(&all, "linux/amd64"), Some(2));
+        assert_eq!(chosen(&all, "linux/arm64"), Some(1));
+        assert_eq!(chosen(&all, "linux/arm64/v8"), Some(1));
+        assert_eq!(chosen(&all, "linux/s390x"), None);
+        assert_eq!(chosen(&["unknown/unknown"], "linux/amd64"), None);
+    }
+
+    #[test]
+    fn the_nearest_older_variant_runs_and_a_newer_one_does_not() {
+        assert_eq!(chosen(&["linux/arm/v5", "linux/arm/v6", "linux/arm/v7"], "linux/arm/v6"), Some(1));
+        assert_eq!(chosen(&["linux/arm/v5", "linux/arm/v7"], "linux/arm/v6"), Some(0));
+        assert_eq!(chosen(&["linux/amd64/v3", "linux/amd64"], "linux/amd64"), Some(1));
+        assert_eq!(chosen(&["linux/amd64/v3"], "linux/amd64"), None);
+    }
+
+    #[test]
+    fn what_is_no_image_is_said_to_be_none() {
+        let helm = r#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.cncf.helm.config.v1+json",
+            "digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000","size":2},"layers":[]}"#;
+        assert!(matches!(parse(helm.as_bytes()), Err(Failure::NotAnImage(_))));
+        assert!(matches!(parse(b"{\"schemaVersion\":1}"), Err(Failure::NotAnImage(_))));
+        assert!(matches!(parse(b"<html>"), Err(Failure::NotAnImage(_))));
+    }
+}
