@@ -75,7 +75,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let roots = self.roots();
         let record = self.record(pod, id);
-        let aside = roots.data.join("tmp").join(format!("gone.container.{id}"));
+        let aside = roots.data.join("tmp").join(format!("dead-container-{id}"));
         let place = roots.container(pod, id);
         match std::fs::rename(&place, &aside) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && place.exists() => {

@@ -66,7 +66,7 @@ pub(crate) fn remove_folder(path: &Path) -> Result<(), EngineError> {
 pub(crate) fn retire_folder(path: &Path, tmp: &Path) -> Result<(), EngineError> {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let aside = tmp.join(format!("gone.{}.{count}", std::process::id()));
+    let aside = tmp.join(format!("dead-engine-{}-{count}", std::process::id()));
     let rename = || match std::fs::rename(path, &aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => {
             sys::file::create_private_folder(tmp)?;

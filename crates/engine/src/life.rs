@@ -54,9 +54,10 @@ impl Engine {
             return EngineError::Supervisor { attempt, pod: record.spec.pod.clone(), source: error };
         };
         if kind == FailureKind::PortTaken
-            && let Some(holder) = self.port_holder(record)
+            && let Some((name, pod)) = self.port_holder(record)
+            && !message.contains(name.as_str())
         {
-            message = format!("{message}: {holder} publishes it");
+            message = format!("{message}: container `{name}` of pod `{pod}` publishes it");
         }
         let (container, service) = (record.spec.name.clone(), record.spec.service.clone());
         EngineError::Start { container, service, message, exit_code, kind }

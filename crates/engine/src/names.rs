@@ -107,7 +107,8 @@ pub(crate) fn making(roots: &Roots, pod: &PodName) -> PathBuf {
 /// Removes a claim that was seen to be stale, unless it was replaced by a living one since: two
 /// processes may see the same stale claim, and the second must not remove what the first just made.
 fn remove_stale(roots: &Roots, path: &Path) -> Result<(), EngineError> {
-    let guard = roots.data.join("names.lock");
+    let guard = roots.run.join("names.lock");
+    crate::disk::make_folder(&roots.run)?;
     let _lock = sys::file::Lock::exclusive(&guard).map_err(EngineError::file("lock", &guard))?;
     match Owner::of(path) {
         Some(other) if other.lives(roots) => Ok(()),

@@ -1,17 +1,17 @@
 //! Who publishes a port: the answer for a container that could not.
 
 use crate::Engine;
-use resource::{ContainerRecord, PortBinding, PortSpec};
+use resource::{ContainerName, ContainerRecord, PodName, PortBinding, PortSpec};
 
 impl Engine {
     /// The container, of any pod, that publishes a port which this one wants.
-    pub(crate) fn port_holder(&self, wanting: &ContainerRecord) -> Option<String> {
+    pub(crate) fn port_holder(&self, wanting: &ContainerRecord) -> Option<(ContainerName, PodName)> {
         self.pods().ok()?.into_iter().flat_map(|pod| pod.containers).find_map(|other| {
             let theirs = &other.state.ports;
             let taken =
                 wanting.spec.ports.iter().any(|port| theirs.iter().any(|binding| collide(port, binding)));
             (taken && other.record.id != wanting.id)
-                .then(|| format!("container `{}` of pod `{}`", other.record.spec.name, other.record.spec.pod))
+                .then_some((other.record.spec.name, other.record.spec.pod))
         })
     }
 }

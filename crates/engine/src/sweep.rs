@@ -47,6 +47,7 @@ impl Engine {
         swept.map_err(named)?;
         self.clear_half_made(pod)?;
         self.release_stale(pod)?;
+        self.store().sweep()?;
         if !self.roots().pod(pod).exists() {
             self.clear_run_folder(pod)?;
         }

@@ -5,11 +5,12 @@
 //!        blobs/sha256/HEX                 manifests and configurations, as they came
 //!        layers/HEX/{layer.json,tree/}    unpacked layers by diff id
 //!        images/HEX.json                  Image documents by digest of reference and platform
-//!        volumes/NAME/{volume.json,_data/}
+//!        volumes/NAME/{volume.json,_data/,users/ID}
 //!        networks/NAME/{network.json,leases/ADDRESS}
-//!        names/CONTAINER-NAME             symbolic link to ../pods/POD/containers/ID
+//!        names/CONTAINER-NAME             symbolic link to ../pods/POD/containers/ID, as are users and leases
 //!        pods/POD/{pod.json,logs/SERVICE-NUMBER.log,containers/ID/{container.json,upper/,work/}}
-//! RUN/   store.lock
+//!        pods/POD/making/ID               a container before the rename that makes it exist
+//! RUN/   store.lock  networks.lock  volumes.lock  names.lock
 //!        pods/POD/{project.lock,supervisor.lock,supervisor.sock,containers/ID/…}
 //! RUN/pods/POD/containers/ID/
 //!        state.json  hosts  hostname  resolv.conf  stdin stdout stderr (FIFOs)  content/N

@@ -138,7 +138,7 @@ impl World {
         let mut found = vec![];
         walk(&self.engine.roots().data, &mut found);
         let root = self.engine.roots().data.to_str().unwrap().to_owned();
-        let own = ["/blobs", "/layers", "/images", "/format", "/names.lock"];
+        let own = ["/blobs", "/layers", "/images", "/format"];
         found.retain(|path| !own.iter().any(|name| path[root.len()..].starts_with(name)));
         found.sort();
         found
