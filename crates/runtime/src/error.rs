@@ -1,4 +1,4 @@
-//! Why a start failed.
+//! Why a start failed, and how the child tells.
 
 use std::io;
 
@@ -32,7 +32,7 @@ pub enum StartError {
     /// Something else that had to be done failed.
     #[error("cannot {step} {what}")]
     Step {
-        /// What was attempted: `mount`, `set the limit`.
+        /// What was attempted: `mount on`, `join namespace`.
         step: &'static str,
         /// On what: a path, a name; may be empty.
         what: String,
@@ -55,6 +55,113 @@ impl StartError {
             Self::NotFound { .. } => 127,
             Self::NotExecutable { .. } | Self::WorkingDir { .. } => 126,
             Self::Step { .. } | Self::Refused { .. } => 125,
+        }
+    }
+
+    /// A failure in the parent.
+    pub(crate) fn step(step: &'static str, what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Step { step, what, source }
+    }
+}
+
+macro_rules! steps {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        /// A step of the child.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub(crate) enum Step { $($name),* }
+
+        /// Every step with its words.
+        const STEPS: &[(Step, &str)] = &[$((Step::$name, $text)),*];
+    };
+}
+
+steps! {
+    Protect = "protect the new process",
+    Cgroup = "enter cgroup",
+    OomScore = "set the out-of-memory score to",
+    Join = "join namespace",
+    Unshare = "make a namespace:",
+    Sysctl = "set kernel parameter",
+    HostName = "set host name",
+    DomainName = "set domain name",
+    Propagation = "separate the mounts",
+    Overlay = "mount the image",
+    Layer = "open layer",
+    Source = "open bind source",
+    Target = "make mount target",
+    Mount = "mount on",
+    Device = "make device",
+    Link = "make link",
+    Mask = "mask",
+    ReadOnly = "make read-only:",
+    Pivot = "enter the root file system",
+    Terminal = "open a terminal",
+    Stdio = "set standard input and output",
+    Limit = "set limit",
+    Descriptors = "close descriptors",
+    WorkingDir = "enter folder",
+    Capabilities = "set capabilities",
+    User = "set the user",
+    NoNewPrivileges = "forbid new privileges",
+    Seccomp = "load the system call filter",
+    Init = "start the program under init",
+    NotFound = "find",
+    NotExecutable = "execute",
+}
+
+/// Bytes of a report at most; less than a pipe takes at once.
+pub(crate) const REPORT_SIZE: usize = 512;
+
+/// What the child writes when a step fails: the step, errno and, cut if need be, the object.
+#[derive(Debug)]
+pub(crate) struct Report;
+
+impl Report {
+    /// Writes a report into `into` and gives its length.
+    pub(crate) fn encode(step: Step, errno: i32, what: &[u8], into: &mut [u8; REPORT_SIZE]) -> usize {
+        let length = what.len().min(REPORT_SIZE - 5);
+        into[0] = step as u8;
+        into[1..5].copy_from_slice(&errno.to_ne_bytes());
+        into[5..5 + length].copy_from_slice(&what[..length]);
+        5 + length
+    }
+
+    /// The error in a report; `None` for bytes that are none.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<StartError> {
+        let (head, what) = bytes.split_at_checked(5)?;
+        let (step, text) = STEPS.get(usize::from(head[0]))?;
+        let source = io::Error::from_raw_os_error(i32::from_ne_bytes(head[1..5].try_into().ok()?));
+        let what = String::from_utf8_lossy(what).into_owned();
+        Some(match step {
+            Step::NotFound => StartError::NotFound { program: what },
+            Step::NotExecutable => StartError::NotExecutable { program: what, source },
+            Step::WorkingDir => StartError::WorkingDir { path: what, source },
+            _ => StartError::Step { step: text, what, source },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_comes_back_whole_and_a_long_one_cut() {
+        let mut bytes = [0; REPORT_SIZE];
+        let length = Report::encode(Step::Mount, 13, b"/data", &mut bytes);
+        let error = Report::decode(&bytes[..length]).unwrap();
+        assert_eq!(error.to_string(), "cannot mount on /data");
+        assert_eq!(Report::encode(Step::Mount, 13, &[b'x'; 4096], &mut bytes), REPORT_SIZE);
+        assert!(Report::decode(&[200, 0, 0, 0, 0]).is_none());
+        assert!(Report::decode(&[0, 0]).is_none());
+    }
+
+    #[test]
+    fn steps_are_numbered_as_listed() {
+        for (number, (step, _)) in STEPS.iter().enumerate() {
+            assert_eq!(*step as usize, number);
         }
     }
 }

@@ -1,10 +1,19 @@
 //! Starting a process: what the caller says ([`Launch`], [`ExecLaunch`]) and what it gets back.
 
-use crate::error::StartError;
-use crate::{Cgroup, Program, Spec};
+use crate::error::{REPORT_SIZE, Report, StartError};
+use crate::prepare::{self, Prepared};
+use crate::{Cgroup, Program, Spec, child};
 use resource::ProcessIdentity;
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType};
+use rustix::pipe::PipeFlags;
+use rustix::process::Signal;
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use sys::process::{Child, InChild};
 
 /// Where a namespace comes from.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +108,10 @@ pub struct ExecLaunch<'a> {
 /// A process on its way. Dropped unfinished, it is killed and reaped.
 #[derive(Debug)]
 pub struct Starting {
+    child: Option<Child>,
     report: OwnedFd,
+    /// Our end of the socket its terminal's master comes through.
+    console: Option<OwnedFd>,
 }
 
 /// A process that runs its program.
@@ -117,16 +129,108 @@ pub struct Started {
 ///
 /// # Errors
 /// [`StartError`]; nothing is left behind then.
-pub fn spawn(_launch: &Launch<'_>) -> Result<Starting, StartError> {
-    todo!()
+pub fn spawn(launch: &Launch<'_>) -> Result<Starting, StartError> {
+    prepare::check(launch.spec)?;
+    let (ours, theirs) = console(launch.stdio)?;
+    let prepared = prepare::container(launch, theirs)?;
+    let mut flags = CLONE_NEWNS;
+    let spaces = [
+        (launch.pid, CLONE_NEWPID),
+        (launch.network, CLONE_NEWNET),
+        (launch.ipc, CLONE_NEWIPC),
+        (launch.uts, CLONE_NEWUTS),
+    ];
+    for (share, flag) in spaces {
+        flags |= if matches!(share, Share::Private) { flag } else { 0 };
+    }
+    let joined = match launch.pid {
+        Share::Join(descriptor) => Some((descriptor, Join::Link)),
+        Share::Private | Share::Host => None,
+    };
+    start(&prepared, flags, joined, launch.cgroup, ours)
 }
 
 /// Starts a process in a running container and returns without waiting for it.
 ///
 /// # Errors
 /// [`StartError`]; nothing is left behind then.
-pub fn exec(_launch: &ExecLaunch<'_>) -> Result<Starting, StartError> {
-    todo!()
+pub fn exec(launch: &ExecLaunch<'_>) -> Result<Starting, StartError> {
+    let (ours, theirs) = console(launch.stdio)?;
+    let prepared = prepare::process(launch, theirs)?;
+    start(&prepared, 0, Some((launch.target, Join::Process)), launch.cgroup, ours)
+}
+
+/// The socket pair a terminal's master comes through, if there will be one.
+fn console(stdio: Stdio<'_>) -> Result<(Option<OwnedFd>, Option<OwnedFd>), StartError> {
+    match stdio {
+        Stdio::Files { .. } => Ok((None, None)),
+        Stdio::Terminal { .. } => {
+            let (domain, kind) = (AddressFamily::UNIX, SocketType::DGRAM);
+            let (ours, theirs) = rustix::net::socketpair(domain, kind, SocketFlags::CLOEXEC, None)
+                .map_err(|error| StartError::step("make a socket", "")(error.into()))?;
+            Ok((Some(ours), Some(theirs)))
+        }
+    }
+}
+
+const CLONE_NEWNS: u64 = 0x0002_0000;
+const CLONE_NEWUTS: u64 = 0x0400_0000;
+const CLONE_NEWIPC: u64 = 0x0800_0000;
+const CLONE_NEWPID: u64 = 0x2000_0000;
+const CLONE_NEWNET: u64 = 0x4000_0000;
+
+/// What a descriptor of a pid namespace to join is.
+#[derive(Clone, Copy)]
+enum Join {
+    /// The namespace itself.
+    Link,
+    /// A pidfd.
+    Process,
+}
+
+fn start(
+    prepared: &Prepared<'_>,
+    flags: u64,
+    pid_namespace: Option<(BorrowedFd<'_>, Join)>,
+    cgroup: &Cgroup,
+    console: Option<OwnedFd>,
+) -> Result<Starting, StartError> {
+    let failed = |step| move |error: rustix::io::Errno| StartError::step(step, "")(error.into());
+    let (report, write) =
+        rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("make a pipe"))?;
+    // 0, 1 and 2 are replaced in the child.
+    let write = rustix::io::fcntl_dupfd_cloexec(&write, 3).map_err(failed("make a pipe"))?;
+    let born_in = cgroup.unified()?;
+    let own = pid_namespace.map(|(target, join)| enter_pid_namespace(target, join)).transpose()?;
+    let body = |proof: &InChild| child::run(prepared, write.as_fd(), proof);
+    let child = sys::process::clone_child(flags, born_in.as_ref().map(AsFd::as_fd), body);
+    if let Some(own) = own {
+        let kind = Some(LinkNameSpaceType::ProcessID);
+        // Without this every later child would land in that container.
+        if let Err(error) = rustix::thread::move_into_link_name_space(own.as_fd(), kind) {
+            drop(child.map(|child| Starting { child: Some(child), report, console: None }));
+            return Err(failed("return to our own pid namespace")(error));
+        }
+    }
+    let child = child.map_err(StartError::step("make a process", ""))?;
+    Ok(Starting { child: Some(child), report, console })
+}
+
+/// Makes another pid namespace the one of our children, and gives our own to return to.
+fn enter_pid_namespace(target: BorrowedFd<'_>, join: Join) -> Result<OwnedFd, StartError> {
+    let failed = |error: rustix::io::Errno| StartError::step("join namespace", "pid")(error.into());
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let own = rustix::fs::open(c"/proc/self/ns/pid", flags, Mode::empty()).map_err(failed)?;
+    let entered = match join {
+        Join::Link => {
+            rustix::thread::move_into_link_name_space(target, Some(LinkNameSpaceType::ProcessID))
+        }
+        Join::Process => {
+            rustix::thread::move_into_thread_name_spaces(target, ThreadNameSpaceType::PROCESS_ID)
+        }
+    };
+    entered.map_err(failed)?;
+    Ok(own)
 }
 
 impl Starting {
@@ -137,14 +241,64 @@ impl Starting {
 
     /// The process's pid.
     pub fn pid(&self) -> i32 {
-        todo!()
+        self.child.as_ref().map_or(0, |child| child.pid)
     }
 
     /// Waits for the report and says how it went. A failed process has been reaped.
     ///
     /// # Errors
     /// [`StartError`] with the step that failed.
-    pub fn finish(self) -> Result<Started, StartError> {
-        todo!()
+    pub fn finish(mut self) -> Result<Started, StartError> {
+        let mut bytes = [0; REPORT_SIZE];
+        let length = rustix::io::retry_on_intr(|| rustix::io::read(&self.report, &mut bytes))
+            .map_err(|error| StartError::step("read the report", "")(error.into()))?;
+        if length > 0 {
+            let broken = || StartError::Refused { what: "the new process reported nonsense".to_owned() };
+            return Err(Report::decode(&bytes[..length]).unwrap_or_else(broken));
+        }
+        let start_time = start_time(self.pid())
+            .map_err(StartError::step("read the start time of process", self.pid().to_string()))?;
+        let master = self.console.take().map(|socket| receive(&socket)).transpose()?;
+        let child = self.child.take().expect("a process is finished once");
+        let identity = ProcessIdentity { pid: child.pid, start_time };
+        Ok(Started { identity, pidfd: child.pidfd, console: master })
     }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            // It ends by itself after a failure; this is for a start that is given up.
+            let _dead_already = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+            sys::process::wait(child.pidfd.as_fd());
+        }
+    }
+}
+
+/// Field 22 of /proc/PID/stat: clock ticks from boot to the process's start.
+///
+/// # Errors
+/// What reading it says; `NotFound` when there is no such process.
+pub fn start_time(pid: i32) -> io::Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name in field 2 may hold spaces and parentheses: what counts follows the last one.
+    let fields = text.rsplit_once(')').map(|(_, rest)| rest.split_ascii_whitespace());
+    fields
+        .and_then(|mut fields| fields.nth(19)?.parse().ok())
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// Receives the terminal's master.
+fn receive(socket: &OwnedFd) -> Result<OwnedFd, StartError> {
+    let failed = |error: rustix::io::Errno| StartError::step("receive the terminal", "")(error.into());
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, flags).map_err(failed)?;
+    let mut received = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    received.next().ok_or_else(|| failed(rustix::io::Errno::BADMSG))
 }

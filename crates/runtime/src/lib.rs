@@ -25,6 +25,6 @@ pub mod users;
 
 pub use cgroup::Cgroup;
 pub use error::StartError;
-pub use launch::{ExecLaunch, Launch, Net, Share, Started, Starting, Stdio, exec, spawn};
+pub use launch::{ExecLaunch, Launch, Net, Share, Started, Starting, Stdio, exec, spawn, start_time};
 pub use oci_spec::runtime::Spec;
 pub use seccomp::Program;

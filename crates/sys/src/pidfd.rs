@@ -93,8 +93,9 @@ mod tests {
 
     #[test]
     fn an_end_is_told_after_somebody_else_has_reaped() {
-        let mut child = Command::new("sh").args(["-c", "read line; exit 42"]);
-        let mut child = child.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "read line; exit 42"]).stdin(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let pidfd = open(child.id() as i32).unwrap();
         assert!(start_time(child.id() as i32).is_some());
         assert_eq!(exit_code(pidfd.as_fd()), None);

@@ -1,13 +1,31 @@
 //! Cgroups: `BASE/POD/CONTAINER` in every hierarchy, v1 and v2.
+//!
+//! On a hybrid machine limits go to v1, while freezing, killing and listing use the unified
+//! hierarchy, where the kernel does them whole. A process is born in the unified one and attaches
+//! itself to the others. Everything is found again by its name; nothing is held open.
 
+mod devices;
+mod hierarchy;
+mod limits;
+mod tree;
+
+pub(crate) use hierarchy::Hierarchies;
+
+use crate::StartError;
 use oci_spec::runtime::Spec;
 use resource::{ContainerId, Resources};
+use std::ffi::CString;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A container's cgroup: names only, nothing is held open.
 #[derive(Clone, Debug)]
 pub struct Cgroup {
-    path: String,
+    /// `BASE/POD/CONTAINER`
+    path: PathBuf,
 }
 
 /// A limit that this kernel cannot enforce; the container runs without it.
@@ -25,6 +43,13 @@ pub struct CgroupError {
     /// What the kernel said.
     #[source]
     pub source: io::Error,
+}
+
+impl CgroupError {
+    fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.display().to_string();
+        move |source| Self { action, path, source }
+    }
 }
 
 /// What a container uses now.
@@ -46,23 +71,39 @@ pub struct Usage {
 
 /// The cgroup of a container; nothing is touched.
 pub fn open(base: &str, pod: &str, container: &ContainerId) -> Cgroup {
-    Cgroup { path: format!("{base}/{pod}/{container}") }
+    Cgroup { path: [base, pod, container.as_str()].iter().collect() }
 }
 
 /// Removes a pod's cgroup and what is left below it, killing what runs there.
 ///
 /// # Errors
 /// [`CgroupError`] when something cannot be removed.
-pub fn remove_pod(_base: &str, _pod: &str) -> Result<(), CgroupError> {
-    todo!()
+pub fn remove_pod(base: &str, pod: &str) -> Result<(), CgroupError> {
+    let pod = Cgroup { path: [base, pod].iter().collect() };
+    pod.kill(9)?;
+    pod.remove_within(Duration::from_secs(2))
 }
 
 /// Removes the base cgroup if no pod is in it.
 ///
 /// # Errors
 /// [`CgroupError`] when an empty one cannot be removed.
-pub fn remove_base(_base: &str) -> Result<(), CgroupError> {
-    todo!()
+pub fn remove_base(base: &str) -> Result<(), CgroupError> {
+    for folder in (Cgroup { path: base.into() }).folders() {
+        match fs::remove_dir(&folder) {
+            // A pod is in it.
+            Err(error) if error.raw_os_error() == Some(busy()) => {}
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(CgroupError::new("remove", &folder))?,
+        }
+    }
+    Ok(())
+}
+
+/// `EBUSY`
+fn busy() -> i32 {
+    rustix::io::Errno::BUSY.raw_os_error()
 }
 
 impl Cgroup {
@@ -71,24 +112,67 @@ impl Cgroup {
     ///
     /// # Errors
     /// [`CgroupError`] when it cannot be made or a limit is refused for its value.
-    pub fn create(&self, _limits: &Resources, _spec: &Spec) -> Result<Vec<Warning>, CgroupError> {
-        todo!()
+    pub fn create(&self, wanted: &Resources, spec: &Spec) -> Result<Vec<Warning>, CgroupError> {
+        let hierarchies = Hierarchies::get();
+        let mut warnings = vec![];
+        for hierarchy in &hierarchies.v1 {
+            let folder = hierarchy.path.join(&self.path);
+            fs::create_dir_all(&folder).map_err(CgroupError::new("create", &folder))?;
+            if hierarchy.has("cpuset") {
+                tree::inherit_cpuset(&hierarchy.path, &self.path)?;
+            }
+        }
+        if let Some(mount) = &hierarchies.v2 {
+            let folder = mount.join(&self.path);
+            fs::create_dir_all(&folder).map_err(CgroupError::new("create", &folder))?;
+            if hierarchies.is_v2() {
+                tree::enable_controllers(mount, &self.path);
+            }
+        }
+        if hierarchies.v1.is_empty() && hierarchies.v2.is_none() {
+            warnings.push(Warning("no cgroup hierarchy is mounted: nothing is limited".to_owned()));
+            return Ok(warnings);
+        }
+        limits::apply(hierarchies, &self.path, wanted, &mut warnings)?;
+        let rules = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+        if let Some(rules) = rules.and_then(|resources| resources.devices().as_ref()) {
+            devices::apply(hierarchies, &self.path, rules, &mut warnings)?;
+        }
+        Ok(warnings)
     }
 
-    /// Removes it; no error when it is not there.
+    /// Removes it and what the container made below it; no error when it is not there.
     ///
     /// # Errors
     /// [`CgroupError`], with `EBUSY` while a process is in it.
     pub fn remove(&self) -> Result<(), CgroupError> {
-        todo!()
+        for folder in self.folders() {
+            tree::remove(&folder).map_err(CgroupError::new("remove", &folder))?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::remove`], killing and trying again for a while as long as processes are leaving.
+    fn remove_within(&self, time: Duration) -> Result<(), CgroupError> {
+        let end = Instant::now() + time;
+        loop {
+            match self.remove() {
+                Err(error) if error.source.raw_os_error() == Some(busy()) && Instant::now() < end => {
+                    self.kill(9)?;
+                    // Neither version tells when the last process has left a whole tree.
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Stops every process where it is and waits until they stand.
     ///
     /// # Errors
-    /// [`CgroupError`].
+    /// [`CgroupError`]; `TimedOut` when they do not stand after 10 s.
     pub fn freeze(&self) -> Result<(), CgroupError> {
-        todo!()
+        tree::set_frozen(Hierarchies::get(), &self.path, true)
     }
 
     /// Lets them go on.
@@ -96,30 +180,70 @@ impl Cgroup {
     /// # Errors
     /// [`CgroupError`].
     pub fn thaw(&self) -> Result<(), CgroupError> {
-        todo!()
+        tree::set_frozen(Hierarchies::get(), &self.path, false)
     }
 
-    /// Sends a signal to every process in it, new ones included for SIGKILL. It must not be frozen
-    /// on v1 for the signal to arrive.
+    /// Sends a signal to every process in it; with SIGKILL none escapes by forking. Without a unified
+    /// hierarchy a frozen cgroup must be thawed for the signal to arrive.
     ///
     /// # Errors
     /// [`CgroupError`].
-    pub fn kill(&self, _signal: i32) -> Result<(), CgroupError> {
-        todo!()
+    pub fn kill(&self, signal: i32) -> Result<(), CgroupError> {
+        if signal == 9 {
+            if let Some(mount) = &Hierarchies::get().v2 {
+                let file = mount.join(&self.path).join("cgroup.kill");
+                if fs::write(file, "1").is_ok() {
+                    return Ok(());
+                }
+            }
+        }
+        // One that forks while the list is read leaves a child for the next round.
+        for _ in 0..if signal == 9 { 100 } else { 1 } {
+            let processes = self.processes();
+            if processes.is_empty() {
+                break;
+            }
+            for pid in processes {
+                let _gone_already = sys::process::kill(pid, signal);
+            }
+        }
+        Ok(())
     }
 
-    /// Pids of its processes; empty when it does not exist.
+    /// Pids of its processes, those in cgroups below it included; empty when it does not exist.
     pub fn processes(&self) -> Vec<i32> {
-        todo!()
+        self.folders().last().map(|folder| tree::processes(&folder)).unwrap_or_default()
     }
 
     /// What it uses now; zero where the kernel does not count.
     pub fn usage(&self) -> Usage {
-        todo!()
+        tree::usage(Hierarchies::get(), &self.path)
     }
 
     /// Processes the kernel killed in it for want of memory, so far.
     pub fn oom_kills(&self) -> u64 {
-        todo!()
+        tree::oom_kills(Hierarchies::get(), &self.path)
+    }
+
+    /// Its folder in every hierarchy, the unified one last.
+    fn folders(&self) -> impl Iterator<Item = PathBuf> + use<'_> {
+        let hierarchies = Hierarchies::get();
+        let v1 = hierarchies.v1.iter().map(|hierarchy| &hierarchy.path);
+        v1.chain(&hierarchies.v2).map(|mount| mount.join(&self.path))
+    }
+
+    /// The files a process enters its v1 cgroups by.
+    pub(crate) fn tasks(&self) -> Result<Vec<CString>, StartError> {
+        let file = |hierarchy: &hierarchy::V1| hierarchy.path.join(&self.path).join("tasks");
+        Hierarchies::get().v1.iter().map(|each| crate::prepare::c_path(&file(each))).collect()
+    }
+
+    /// The unified cgroup a process is born in.
+    pub(crate) fn unified(&self) -> Result<Option<OwnedFd>, StartError> {
+        let Some(mount) = &Hierarchies::get().v2 else { return Ok(None) };
+        let folder = mount.join(&self.path);
+        let opened = File::open(&folder);
+        let step = StartError::step("open cgroup", folder.display().to_string());
+        opened.map(|folder| Some(folder.into())).map_err(step)
     }
 }

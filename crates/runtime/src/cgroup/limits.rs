@@ -1,0 +1,277 @@
+//! Limits: from a container's resources to what is written to which file. [`v1`] and [`v2`] decide,
+//! [`apply`] writes.
+
+use super::{CgroupError, Hierarchies, Warning};
+use resource::Resources;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// One file to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Write {
+    controller: &'static str,
+    /// Names of the file; kernels differ.
+    files: &'static [&'static str],
+    value: String,
+    /// What the user calls it, for a warning.
+    what: &'static str,
+}
+
+/// A device and a rate for it: `8:0`, number.
+type Rate = (String, u64);
+
+/// Rates by device number.
+#[derive(Debug, Default)]
+struct Rates {
+    read_bps: Vec<Rate>,
+    write_bps: Vec<Rate>,
+    read_iops: Vec<Rate>,
+    write_iops: Vec<Rate>,
+}
+
+/// Sets all limits.
+pub(super) fn apply(
+    hierarchies: &Hierarchies,
+    path: &Path,
+    wanted: &Resources,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), CgroupError> {
+    let rates = Rates {
+        read_bps: rates(&wanted.read_bps, warnings),
+        write_bps: rates(&wanted.write_bps, warnings),
+        read_iops: rates(&wanted.read_iops, warnings),
+        write_iops: rates(&wanted.write_iops, warnings),
+    };
+    let unified = hierarchies.is_v2();
+    let writes = if unified { v2(wanted, &rates, warnings) } else { v1(wanted, &rates) };
+    for write in writes {
+        let mount = match (&hierarchies.v2, unified) {
+            (Some(mount), true) => Some(mount),
+            _ => hierarchies.v1.iter().find(|each| each.has(write.controller)).map(|each| &each.path),
+        };
+        let Some(mount) = mount else {
+            let Write { what, controller, .. } = write;
+            warnings.push(Warning(format!("{what}: this machine has no {controller} controller; not limited")));
+            continue;
+        };
+        put(&mount.join(path), &write, warnings)?;
+    }
+    Ok(())
+}
+
+/// Writes to the first of the files that exists.
+fn put(folder: &Path, write: &Write, warnings: &mut Vec<Warning>) -> Result<(), CgroupError> {
+    let file = write.files.iter().map(|file| folder.join(file)).find(|file| file.exists());
+    let Some(file) = file else {
+        warnings.push(Warning(format!("{}: the kernel has no {}; not limited", write.what, write.files[0])));
+        return Ok(());
+    };
+    match fs::write(&file, &write.value) {
+        Err(error) if unsupported(&error) => {
+            warnings.push(Warning(format!("{}: {error}; not limited", write.what)));
+            Ok(())
+        }
+        other => other.map_err(CgroupError::new("set a limit of", &file)),
+    }
+}
+
+/// Whether an error means that this kernel, or our rights, do not reach so far.
+fn unsupported(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | Unsupported)
+        || error.raw_os_error() == Some(rustix::io::Errno::OPNOTSUPP.raw_os_error())
+}
+
+/// Device numbers for the paths of rates.
+fn rates(wanted: &[(PathBuf, u64)], warnings: &mut Vec<Warning>) -> Vec<Rate> {
+    let mut found = vec![];
+    for (path, rate) in wanted {
+        match fs::metadata(path) {
+            Ok(device) if device.file_type().is_block_device() => {
+                let (major, minor) = (rustix::fs::major(device.rdev()), rustix::fs::minor(device.rdev()));
+                found.push((format!("{major}:{minor}"), *rate));
+            }
+            _ => warnings.push(Warning(format!("{} is not a block device; not limited", path.display()))),
+        }
+    }
+    found
+}
+
+/// Bytes of memory and swap together; without a wish, twice the memory as Docker has it.
+fn memory_and_swap(wanted: &Resources) -> Option<i64> {
+    match (wanted.memory, wanted.memory_swap) {
+        (_, Some(total)) if total != 0 => Some(total),
+        (Some(memory), _) => Some(i64::try_from(memory.saturating_mul(2)).unwrap_or(-1)),
+        (None, _) => None,
+    }
+}
+
+/// `max` for −1 and 0.
+fn pids(limit: i64) -> String {
+    if limit > 0 { limit.to_string() } else { "max".to_owned() }
+}
+
+/// What is written on v1, in order: memory before memory with swap, the period before the quota.
+fn v1(wanted: &Resources, rates: &Rates) -> Vec<Write> {
+    let mut writes = vec![];
+    let mut add = |controller, files, what, value: Option<String>| {
+        writes.extend(value.map(|value| Write { controller, files, value, what }));
+    };
+    let text = |number: Option<u64>| number.map(|number| number.to_string());
+    add("memory", &["memory.limit_in_bytes"], "memory limit", text(wanted.memory));
+    let total = memory_and_swap(wanted).map(|total| total.to_string());
+    add("memory", &["memory.memsw.limit_in_bytes"], "swap limit", total);
+    let reservation = text(wanted.memory_reservation);
+    add("memory", &["memory.soft_limit_in_bytes"], "memory reservation", reservation);
+    add("memory", &["memory.swappiness"], "swappiness", text(wanted.swappiness));
+    let disable = wanted.oom_kill_disable.then(|| "1".to_owned());
+    add("memory", &["memory.oom_control"], "oom_kill_disable", disable);
+    add("cpu", &["cpu.cfs_period_us"], "CPU period", text(wanted.cpu_period));
+    let quota = wanted.cpu_quota.map(|quota| quota.to_string());
+    add("cpu", &["cpu.cfs_quota_us"], "CPU quota", quota);
+    add("cpu", &["cpu.shares"], "CPU shares", text(wanted.cpu_shares));
+    add("cpuset", &["cpuset.cpus"], "cpuset", wanted.cpuset.clone());
+    add("pids", &["pids.max"], "limit of processes", wanted.pids.map(pids));
+    let weight = wanted.blkio_weight.map(|weight| weight.to_string());
+    add("blkio", &["blkio.weight", "blkio.bfq.weight"], "block I/O weight", weight);
+    let throttles: [(&'static [&'static str], _); 4] = [
+        (&["blkio.throttle.read_bps_device"], &rates.read_bps),
+        (&["blkio.throttle.write_bps_device"], &rates.write_bps),
+        (&["blkio.throttle.read_iops_device"], &rates.read_iops),
+        (&["blkio.throttle.write_iops_device"], &rates.write_iops),
+    ];
+    for (files, rates) in throttles {
+        for (device, rate) in rates {
+            add("blkio", files, "block I/O rate", Some(format!("{device} {rate}")));
+        }
+    }
+    writes
+}
+
+/// What is written on v2, in its own scales.
+fn v2(wanted: &Resources, rates: &Rates, warnings: &mut Vec<Warning>) -> Vec<Write> {
+    let mut writes = vec![];
+    let mut add = |controller, files, what, value: Option<String>| {
+        writes.extend(value.map(|value| Write { controller, files, value, what }));
+    };
+    let text = |number: Option<u64>| number.map(|number| number.to_string());
+    add("memory", &["memory.max"], "memory limit", text(wanted.memory));
+    // Here swap is counted alone.
+    let swap = memory_and_swap(wanted).map(|total| match u64::try_from(total) {
+        Ok(total) => total.saturating_sub(wanted.memory.unwrap_or(0)).to_string(),
+        Err(_) => "max".to_owned(),
+    });
+    add("memory", &["memory.swap.max"], "swap limit", swap);
+    add("memory", &["memory.low"], "memory reservation", text(wanted.memory_reservation));
+    let quota = match (wanted.cpu_quota, wanted.cpu_period) {
+        (None, None) => None,
+        (Some(quota), period) if quota > 0 => Some(format!("{quota} {}", period.unwrap_or(100_000))),
+        (_, period) => Some(format!("max {}", period.unwrap_or(100_000))),
+    };
+    add("cpu", &["cpu.max"], "CPU quota", quota);
+    add("cpu", &["cpu.weight"], "CPU shares", wanted.cpu_shares.map(|shares| weight_of_shares(shares).to_string()));
+    add("cpuset", &["cpuset.cpus"], "cpuset", wanted.cpuset.clone());
+    add("pids", &["pids.max"], "limit of processes", wanted.pids.map(pids));
+    let weight = wanted.blkio_weight.map(|weight| format!("default {}", weight_of_blkio(weight)));
+    add("io", &["io.weight", "io.bfq.weight"], "block I/O weight", weight);
+    let maxima = [
+        ("rbps", &rates.read_bps),
+        ("wbps", &rates.write_bps),
+        ("riops", &rates.read_iops),
+        ("wiops", &rates.write_iops),
+    ];
+    for (key, rates) in maxima {
+        for (device, rate) in rates {
+            add("io", &["io.max"], "block I/O rate", Some(format!("{device} {key}={rate}")));
+        }
+    }
+    if wanted.swappiness.is_some() {
+        warnings.push(Warning("swappiness: cgroup v2 does not have it; not set".to_owned()));
+    }
+    if wanted.oom_kill_disable {
+        warnings.push(Warning("oom_kill_disable: cgroup v2 does not have it; not set".to_owned()));
+    }
+    writes
+}
+
+/// 2…262144 of v1 to 1…10000 of v2, linear, as OCI runtimes do it; 0 is the default.
+fn weight_of_shares(shares: u64) -> u64 {
+    let shares = if shares == 0 { 1024 } else { shares.clamp(2, 262_144) };
+    1 + ((shares - 2) * 9999) / 262_142
+}
+
+/// 10…1000 of v1 to 1…10000 of v2.
+fn weight_of_blkio(weight: u16) -> u64 {
+    1 + (u64::from(weight.clamp(10, 1000)) - 10) * 9999 / 990
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(writes: &[Write]) -> Vec<String> {
+        writes.iter().map(|write| format!("{} = {}", write.files[0], write.value)).collect()
+    }
+
+    fn wanted() -> Resources {
+        Resources {
+            memory: Some(64 << 20),
+            memory_reservation: Some(32 << 20),
+            cpu_quota: Some(50_000),
+            cpu_period: Some(100_000),
+            cpu_shares: Some(1024),
+            cpuset: Some("0".into()),
+            pids: Some(-1),
+            blkio_weight: Some(500),
+            swappiness: Some(10),
+            ..Resources::default()
+        }
+    }
+
+    #[test]
+    fn limits_on_v1() {
+        let expected = [
+            "memory.limit_in_bytes = 67108864",
+            "memory.memsw.limit_in_bytes = 134217728",
+            "memory.soft_limit_in_bytes = 33554432",
+            "memory.swappiness = 10",
+            "cpu.cfs_period_us = 100000",
+            "cpu.cfs_quota_us = 50000",
+            "cpu.shares = 1024",
+            "cpuset.cpus = 0",
+            "pids.max = max",
+            "blkio.weight = 500",
+        ];
+        assert_eq!(lines(&v1(&wanted(), &Rates::default())), expected);
+    }
+
+    #[test]
+    fn limits_on_v2_and_what_it_lacks() {
+        let expected = [
+            "memory.max = 67108864",
+            "memory.swap.max = 67108864",
+            "memory.low = 33554432",
+            "cpu.max = 50000 100000",
+            "cpu.weight = 39",
+            "cpuset.cpus = 0",
+            "pids.max = max",
+            "io.weight = default 4950",
+            "io.max = 8:0 rbps=1024",
+        ];
+        let rates = Rates { read_bps: vec![("8:0".into(), 1024)], ..Rates::default() };
+        let mut warnings = vec![];
+        assert_eq!(lines(&v2(&wanted(), &rates, &mut warnings)), expected);
+        assert_eq!(warnings.len(), 1);
+    }
+
+    #[test]
+    fn swap_without_end_and_weights_at_their_ends() {
+        let wanted = Resources { memory: Some(1 << 20), memory_swap: Some(-1), ..Resources::default() };
+        let writes = v2(&wanted, &Rates::default(), &mut vec![]);
+        assert_eq!(lines(&writes)[1], "memory.swap.max = max");
+        assert_eq!([weight_of_shares(2), weight_of_shares(262_144)], [1, 10_000]);
+        assert_eq!([weight_of_blkio(10), weight_of_blkio(1000)], [1, 10_000]);
+    }
+}

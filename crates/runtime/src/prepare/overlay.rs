@@ -1,0 +1,101 @@
+//! The root file system: an overlay of the image's layers under the container's own.
+
+use super::{c_path, c_string, refused};
+use crate::{Launch, StartError};
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+/// What the kernel takes as options of one mount(2): a page with its end.
+const OPTIONS: usize = 4096;
+
+/// An overlay to mount. It is mounted on its own upper folder: that surely exists, and only the
+/// container's mount namespace sees it.
+pub(crate) struct Overlay {
+    /// Where it is mounted.
+    pub(crate) on: CString,
+    /// What is mounted.
+    pub(crate) options: Options,
+}
+
+/// The overlay's options.
+pub(crate) enum Options {
+    /// All paths as they are.
+    Text(CString),
+    /// Too long, or with characters that have a meaning there: every folder is opened and named
+    /// `/proc/self/fd/N`, which is short. Top layer first, then upper and work.
+    Descriptors {
+        /// Folders to open.
+        folders: Vec<CString>,
+        /// Options after those paths.
+        rest: &'static [u8],
+    },
+}
+
+/// Off: what makes the upper folder more than the plain difference that a build takes it for.
+const PLAIN: &str = ",index=off,redirect_dir=off,metacopy=off";
+const PLAIN_VOLATILE: &str = ",index=off,redirect_dir=off,metacopy=off,volatile";
+
+impl Overlay {
+    /// Makes the folders that are missing and the mount's options.
+    pub(crate) fn prepare(launch: &Launch<'_>) -> Result<Self, StartError> {
+        let top = launch.layers.last().ok_or_else(|| refused("the image has no layer"))?;
+        folders(launch, top)?;
+        let rest = if launch.volatile { PLAIN_VOLATILE } else { PLAIN };
+        let paths = || launch.layers.iter().rev().map(AsRef::as_ref).chain([launch.upper, launch.work]);
+        let special = |path: &Path| path.as_os_str().as_bytes().iter().any(|byte| b",:\\".contains(byte));
+        let options = match text(launch, rest) {
+            Some(text) if !paths().any(special) => Options::Text(c_string(text)?),
+            _ => Options::Descriptors {
+                folders: paths().map(c_path).collect::<Result<_, _>>()?,
+                rest: rest.as_bytes(),
+            },
+        };
+        Ok(Self { on: c_path(launch.upper)?, options })
+    }
+}
+
+/// The options as text, if they fit.
+fn text(launch: &Launch<'_>, rest: &str) -> Option<Vec<u8>> {
+    let mut text = b"lowerdir=".to_vec();
+    for (count, layer) in launch.layers.iter().rev().enumerate() {
+        if count > 0 {
+            text.push(b':');
+        }
+        text.extend_from_slice(layer.as_os_str().as_bytes());
+    }
+    for (name, path) in [(",upperdir=", launch.upper), (",workdir=", launch.work)] {
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(path.as_os_str().as_bytes());
+    }
+    text.extend_from_slice(rest.as_bytes());
+    (text.len() < OPTIONS).then_some(text)
+}
+
+/// Makes upper and work folders. Before the first start the upper folder takes over mode and owner of
+/// the image's root, which it hides.
+fn folders(launch: &Launch<'_>, top: &Path) -> Result<(), StartError> {
+    let failed = |step, path: &Path| StartError::step(step, path.display().to_string());
+    let used = launch.work.join("work");
+    match fs::symlink_metadata(&used) {
+        Ok(_) if launch.volatile => {
+            // The kernel refuses to mount again what might be torn after a crash. Here the machine did
+            // not crash: the container was started again.
+            let _absent_is_fine = fs::remove_dir(used.join("incompat/volatile"));
+        }
+        Ok(_) => {}
+        Err(_) => {
+            for folder in [launch.upper, launch.work] {
+                fs::create_dir_all(folder).map_err(failed("make folder", folder))?;
+            }
+            let root = fs::metadata(top).map_err(failed("read layer", top))?;
+            std::os::unix::fs::chown(launch.upper, Some(root.uid()), Some(root.gid()))
+                .map_err(failed("change the owner of", launch.upper))?;
+            let mode = fs::Permissions::from_mode(root.permissions().mode() & 0o7777);
+            fs::set_permissions(launch.upper, mode).map_err(failed("change the mode of", launch.upper))?;
+        }
+    }
+    Ok(())
+}
