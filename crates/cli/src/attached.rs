@@ -112,11 +112,7 @@ pub(crate) async fn run(attached: Attached<'_>) -> Result<Exit, Failure> {
 }
 
 fn job<'a>(attached: &Attached<'a>, progress: &'a Progress, policy: Policy, first: bool) -> Job<'a> {
-    let tuning = Tuning {
-        tell_running: false,
-        quiet_pull: attached.made.tuning.quiet_pull || !first,
-        ..attached.made.tuning
-    };
+    let tuning = Tuning { images_done: !first, ..attached.made.tuning };
     Job { session: attached.session, progress, desired: attached.made.desired.clone(), policy, tuning }
 }
 

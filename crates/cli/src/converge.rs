@@ -38,6 +38,8 @@ pub(crate) struct Job<'a> {
 pub(crate) struct Tuning {
     /// Pulls are not shown.
     pub(crate) quiet_pull: bool,
+    /// Images were seen to just before; none is pulled once more.
+    pub(crate) images_done: bool,
     /// Containers that run already are told of.
     pub(crate) tell_running: bool,
     /// The time that waits for conditions may take in all.
@@ -73,7 +75,7 @@ impl Job<'_> {
         if self.wants_images() {
             let images = plan::plan_images(&self.desired, &observed, Timestamp::now());
             self.told(&images, &mut warned)?;
-            if !images.is_empty() {
+            if !images.is_empty() && !self.tuning.images_done {
                 unchanged = false;
                 drop(lock);
                 self.pull(&images).await?;
@@ -100,6 +102,11 @@ impl Job<'_> {
                 return Err(self.failed(failure));
             }
             let apply::Outcome::Waiting(awaits) = outcome else {
+                if self.policy.wait && !plan.is_empty() {
+                    // Whether what was started stays up shows itself in the next plan.
+                    observed = self.observe()?;
+                    continue;
+                }
                 self.tell_running(&observed, &plan);
                 drop(lock);
                 return Ok(Converged { unchanged, nothing });

@@ -142,10 +142,8 @@ pub(crate) fn parse(
     let mut sources = diagnostic::Sources::new();
     let file = sources.add(shown, text);
     let (mut values, mut diagnostics) = (BTreeMap::new(), vec![]);
-    //DOTENV compose_spec::dotenv::read(&sources, file, &|name| known.get(name).cloned(), &mut values, &mut diagnostics);
-    let _ = (file, known);
-    let _: (&mut BTreeMap<String, String>, &mut Vec<diagnostic::Diagnostic>) =
-        (&mut values, &mut diagnostics);
+    let outer = |name: &str| known.get(name).cloned();
+    compose_spec::dotenv::read(&sources, file, &outer, &mut values, &mut diagnostics);
     if diagnostic::has_errors(&diagnostics) {
         return Err(Failure::Drawn(diagnostic::render(&sources, &diagnostics, false)));
     }

@@ -197,10 +197,10 @@ fn words(planned: &Planned) -> Option<(String, (&'static str, &'static str))> {
         Step::RemoveNetwork { network } => (format!("Network {network}"), ("Removing", "Removed")),
         Step::CreateVolume(spec) => (format!("Volume {}", spec.name), ("Creating", "Created")),
         Step::RemoveVolume { volume } => (format!("Volume {volume}"), ("Removing", "Removed")),
-        Step::CreateContainer { spec, replaces: Some(_) } => {
+        Step::CreateContainer { spec, .. } if lasting(&spec.name) != spec.name => {
             (container(&lasting(&spec.name)), ("Recreate", "Recreate"))
         }
-        Step::CreateContainer { spec, replaces: None } => (container(&spec.name), ("Creating", "Created")),
+        Step::CreateContainer { spec, .. } => (container(&spec.name), ("Creating", "Created")),
         Step::RenameContainer { to, .. } => (container(to), ("Recreate", "Recreated")),
         Step::StartContainer { container: name, .. } => (container(name), ("Starting", "Started")),
         // The end of a container that is replaced is part of its replacement.
@@ -229,7 +229,7 @@ fn lasting(name: &ContainerName) -> ContainerName {
 /// Why a container is made anew or removed, where that is news to the user.
 fn because(planned: &Planned) -> String {
     match (&planned.step, &planned.reason) {
-        (Step::CreateContainer { replaces: None, .. }, _) => String::new(),
+        (Step::CreateContainer { spec, .. }, _) if lasting(&spec.name) == spec.name => String::new(),
         (Step::CreateContainer { .. }, Reason::Changed { changes, .. }) if !changes.is_empty() => {
             let changes: Vec<String> = changes.iter().map(changed).collect();
             format!("because {}", changes.join("; "))

@@ -10,14 +10,11 @@ use crate::terminal;
 use crate::view::progress::{Mode, Progress};
 use compose_spec::{Input, Loaded, Options, Project};
 use engine::{Engine, Scope};
-use resource::{Observed, PodName, Roots};
+use resource::{Observed, PodName, Roots, label};
 use std::cell::{OnceCell, RefCell};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// Label that names the project of a container, network or volume.
-pub(crate) const PROJECT: &str = "com.docker.compose.project";
 
 /// Everything a command works with.
 pub(crate) struct Session {
@@ -249,8 +246,11 @@ impl Session {
         services: &[String],
         options: Options,
     ) -> Result<(Project, Loaded), Failure> {
-        let input = self.input(services, options)?;
-        let mut loaded = compose_spec::load(&input, &Disk);
+        self.load_input(&self.input(services, options)?)
+    }
+
+    fn load_input(&self, input: &Input) -> Result<(Project, Loaded), Failure> {
+        let mut loaded = compose_spec::load(input, &Disk);
         self.timing("project loaded");
         let drawn = diagnostic::render(&loaded.sources, &loaded.diagnostics, self.colour_errors);
         match loaded.project.take() {
@@ -312,9 +312,20 @@ impl Session {
         }
     }
 
-    /// For verbs that need the file.
-    pub(crate) fn whole(&self, services: &[String]) -> Result<Subject, Failure> {
-        let (project, loaded) = self.load(services)?;
+    /// With the file; errors are told.
+    fn whole(&self, services: &[String]) -> Result<Subject, Failure> {
+        // What exists is not made from environment files; a missing one is no reason to fail.
+        let options = Options { resolve_environment: false, ..Options::default() };
+        let mut input = self.input(&[], options)?;
+        let (mut project, mut loaded) = self.load_input(&input)?;
+        // All services stay in sight, those that depend on the named ones too; but naming a service
+        // activates its profiles.
+        let disabled = services.iter().filter_map(|name| project.disabled_services.get(name));
+        let profiles: Vec<String> = disabled.flat_map(|service| service.profiles.clone()).collect();
+        if !profiles.is_empty() {
+            input.profiles.extend(profiles);
+            (project, loaded) = self.load_input(&input)?;
+        }
         Ok(Subject { pod: PodName(project.name.clone()), loaded: Some((project, loaded)) })
     }
 
@@ -329,7 +340,7 @@ impl Session {
 pub(crate) fn scope(pod: &PodName) -> Scope {
     Scope {
         pod: pod.clone(),
-        label: Some((PROJECT.to_owned(), pod.to_string())),
+        label: Some((label::PROJECT.to_owned(), pod.to_string())),
         networks: vec![],
         volumes: vec![],
         images: vec![],

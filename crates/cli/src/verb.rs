@@ -91,7 +91,7 @@ pub(crate) fn run_on(
 ) -> Result<Exit, Failure> {
     let observed = session.observe(&subject.pod)?;
     let chosen = select::services(services, subject.known(&observed))?;
-    let desired = wanted::existing(session, &subject, &observed, &chosen)?;
+    let desired = wanted::existing(session, &subject, &observed, &chosen);
     session.timing("desired");
     let progress = session.progress(operation);
     runtime::interruptible(Size::One, async {

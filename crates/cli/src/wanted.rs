@@ -9,9 +9,6 @@ use lower::{Lowered, Options, Selection};
 use resource::{Desired, Observed};
 use std::collections::BTreeSet;
 
-/// Label with the digest of the image that a container was made of.
-const IMAGE: &str = "com.docker.compose.image";
-
 impl Subject {
     /// Names of every service: those of the file, enabled or not, and those that have containers.
     pub(crate) fn known<'a>(&'a self, observed: &'a Observed) -> BTreeSet<&'a str> {
@@ -72,18 +69,20 @@ pub(crate) fn existing(
     subject: &Subject,
     observed: &Observed,
     chosen: &BTreeSet<String>,
-) -> Result<Desired, Failure> {
+) -> Desired {
     let mut desired = match &subject.loaded {
-        // Warnings about attributes were for `up` to tell.
+        // Warnings about attributes were for `up` to tell; what has become an error since must not
+        // keep anything from being stopped.
         Some((project, loaded)) => {
-            lower(session, project, loaded, &Selection::all().with_dependents())?.desired
+            let lowered = lower(session, project, loaded, &Selection::all().with_dependents());
+            lowered.map_or_else(|_| lower::from_labels(&subject.pod, observed), |lowered| lowered.desired)
         }
         None => lower::from_labels(&subject.pod, observed),
     };
     for service in &mut desired.services {
         service.selected = chosen.is_empty() || chosen.contains(&service.name);
     }
-    Ok(desired)
+    desired
 }
 
 /// Writes the digests of images that are here into what is wanted.
@@ -96,7 +95,6 @@ pub(crate) fn resolve(desired: &mut Desired, observed: &Observed) {
         };
         if let Some(image) = observed.images.iter().find(fits) {
             service.image.resolved = Some(image.manifest.clone());
-            service.container.labels.insert(IMAGE.to_owned(), image.manifest.to_string());
         }
     }
 }

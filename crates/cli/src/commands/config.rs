@@ -4,10 +4,8 @@ use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::{output, select, wanted};
 use compose_spec::{Loaded, Options, Project};
+use resource::label;
 use std::collections::BTreeSet;
-
-/// Label with the hash of a service's definition.
-const HASH: &str = "com.docker.compose.config-hash";
 
 /// Flags of `config`.
 #[derive(Debug, clap::Args)]
@@ -186,7 +184,7 @@ fn hashes(session: &Session, loaded: &(Project, Loaded), names: &str) -> Result<
         .iter()
         .filter(|service| chosen.contains(&service.name))
         .map(|service| {
-            let hash = service.container.labels.get(HASH).map_or("", String::as_str);
+            let hash = service.container.labels.get(label::CONFIG_HASH).map_or("", String::as_str);
             format!("{} {hash}\n", service.name)
         })
         .collect();

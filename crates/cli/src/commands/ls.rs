@@ -5,12 +5,9 @@ use crate::output;
 use crate::session::Session;
 use crate::view::table;
 use engine::PodSummary;
-use resource::Status;
+use resource::{Status, label};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// Label with the absolute paths of a project's files.
-const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
 
 /// Flags of `ls`.
 #[derive(Debug, clap::Args)]
@@ -43,7 +40,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         match filter.split_once('=') {
             Some(("name", pattern)) => patterns.push(pattern.to_owned()),
             _ => {
-                return Err(Failure::new(format!("invalid filter `{filter}`")).hint("known is `name=PATTERN`"));
+                return Err(
+                    Failure::new(format!("invalid filter `{filter}`")).hint("known is `name=PATTERN`")
+                );
             }
         }
     }
@@ -84,9 +83,10 @@ fn shown(pod: &PodSummary, all: bool) -> Option<Shown> {
         return None;
     }
     let counted = ordinary.iter().filter(|container| all || up(container.state.status));
-    let files = pod.record.labels.get(CONFIG_FILES).cloned();
-    let of_container =
-        || ordinary.iter().find_map(|container| container.record.spec.labels.get(CONFIG_FILES).cloned());
+    let files = pod.record.labels.get(label::CONFIG_FILES).cloned();
+    let of_container = || {
+        ordinary.iter().find_map(|container| container.record.spec.labels.get(label::CONFIG_FILES).cloned())
+    };
     Some(Shown {
         name: pod.record.name.to_string(),
         status: states(counted.map(|container| container.state.status.as_str())),

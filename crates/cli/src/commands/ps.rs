@@ -1,6 +1,7 @@
 //! `compose ps`: lists containers.
 
 use crate::exit::{Exit, Failure};
+use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::view::template::{self, Format};
 use crate::view::{row, table};
@@ -76,6 +77,15 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     } else {
         output::result(&text(&shown, &format, Timestamp::now(), args.no_trunc)?)?;
     }
+    let active = observed
+        .containers
+        .iter()
+        .any(|container| !matches!(container.state.status, Status::Created | Status::Exited));
+    if active && !session.globals.dry_run {
+        // Whoever looks brings back a supervisor that died; it costs a greeting when it lives.
+        runtime::run(Size::One, async { Ok(drop(session.engine()?.adopt(&subject.pod).await)) })?;
+        session.timing("supervised");
+    }
     Ok(Exit::Success)
 }
 
@@ -86,7 +96,9 @@ fn states(args: &Args) -> Result<BTreeSet<String>, Failure> {
         match filter.split_once("=") {
             Some(("status", state)) => drop(states.insert(state.to_owned())),
             _ => {
-                return Err(Failure::new(format!("invalid filter `{filter}`")).hint("known is `status=VALUE`"));
+                return Err(
+                    Failure::new(format!("invalid filter `{filter}`")).hint("known is `status=VALUE`")
+                );
             }
         }
     }

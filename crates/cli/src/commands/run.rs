@@ -21,7 +21,7 @@ use lower::OneOff;
 use plan::{Orphans, Planned, Policy, Reason, Step, Verb};
 use resource::{
     Condition, ContainerId, ContainerSpec, Desired, ExitStatus, ImageNeed, Observed, PodName, PullPolicy,
-    Timestamp,
+    Timestamp, label,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -263,7 +263,7 @@ impl OneOffRun<'_> {
             if let Err(error) = started {
                 return Err(self.start_failed(engine, &id, error).await);
             }
-            output::line(self.spec.name.as_str())?;
+            output::line(id.as_str())?;
             return Ok(Exit::Success);
         }
         let code = self.attached(engine, &id, &mut interrupts).await?;
@@ -429,7 +429,7 @@ async fn wait(
 
 /// What the label of the container says of its dependencies.
 fn depends_on(spec: &ContainerSpec) -> Vec<(String, Condition)> {
-    let text = spec.labels.get("com.docker.compose.depends_on").map_or("", String::as_str);
+    let text = spec.labels.get(label::DEPENDS_ON).map_or("", String::as_str);
     text.split(',')
         .filter_map(|entry| {
             let mut parts = entry.split(':');

@@ -1,16 +1,13 @@
 //! A container as `ps` shows it: the columns, the words of its status, the fields of its JSON.
 
 use super::{duration, ports};
-use resource::{ContainerState, HealthStatus, Labels, Mount, ObservedContainer, PortBinding, Status};
+use resource::{ContainerState, HealthStatus, Labels, Mount, ObservedContainer, PortBinding, Status, label};
 use serde_json::{Map, Value, json};
-
-/// Label that is `True` on containers made by `run`.
-pub(crate) const ONE_OFF: &str = "com.docker.compose.oneoff";
 
 /// Whether a container was made by `run`.
 pub(crate) fn is_one_off(container: &ObservedContainer) -> bool {
     container.record.spec.number.is_none()
-        || container.record.spec.labels.get(ONE_OFF).is_some_and(|value| value == "True")
+        || container.record.spec.labels.get(label::ONE_OFF).is_some_and(|value| value == "True")
 }
 
 /// `Up 2 seconds (healthy)`, `Exited (0) 5 minutes ago`, `Created`.
