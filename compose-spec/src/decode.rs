@@ -48,6 +48,7 @@ pub(crate) fn project(
         models: section("models").map(|(key, entry)| (key.clone(), self::model(entry))).collect(),
         extensions: extensions(&tree),
         tree,
+        interpolated: input.options.interpolate,
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Project {
     pub extensions: BTreeMap<String, Node>,
     /// What all but the services was read from, in canonical form.
     pub(crate) tree: Node,
+    /// Whether variables have been replaced.
+    pub(crate) interpolated: bool,
 }
 
 /// One service.

@@ -1,0 +1,226 @@
+//! YAML in block style, two blanks of indentation, list items indented under their key.
+//!
+//! A text is quoted only where it would be read as something else: in double quotes if as a number, boolean
+//! or null, in single ones if as a boolean of YAML 1.1 or as syntax.
+
+use super::Out;
+use crate::parse::plain;
+use crate::tree::Value;
+
+pub(super) fn write(out: &Out<'_>) -> String {
+    let mut text = String::with_capacity(4096);
+    if let Out::Map(entries) = out {
+        map(entries, 0, false, &mut text);
+    }
+    text
+}
+
+fn indent(depth: usize, text: &mut String) {
+    text.extend(std::iter::repeat_n("  ", depth));
+}
+
+/// Writes what stands behind a key or a dash, with the end of the line. `depth` is that of what is inside.
+fn value(out: &Out<'_>, depth: usize, in_list: bool, text: &mut String) {
+    match out {
+        Out::Map(entries) if !entries.is_empty() => {
+            text.push(if in_list { ' ' } else { '\n' });
+            map(entries, depth, in_list, text);
+        }
+        Out::List(items) if !items.is_empty() => {
+            text.push('\n');
+            for item in items {
+                indent(depth, text);
+                text.push('-');
+                value(item, depth + 1, true, text);
+            }
+        }
+        Out::Text(value) if value.contains('\n') && is_block(value) => block(value, depth, text),
+        scalar => {
+            text.push(' ');
+            match scalar {
+                Out::Null => text.push_str("null"),
+                Out::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
+                Out::Number(number) => text.push_str(number),
+                Out::Text(value) => string(value, text),
+                Out::List(_) => text.push_str("[]"),
+                Out::Map(_) => text.push_str("{}"),
+            }
+            text.push('\n');
+        }
+    }
+}
+
+/// Writes entries; the first without indentation if it follows a dash.
+fn map(entries: &[(std::borrow::Cow<'_, str>, Out<'_>)], depth: usize, after_dash: bool, text: &mut String) {
+    for (index, (key, out)) in entries.iter().enumerate() {
+        if index > 0 || !after_dash {
+            indent(depth, text);
+        }
+        string(key, text);
+        text.push(':');
+        value(out, depth + 1, false, text);
+    }
+}
+
+/// Whether a text of several lines can be a literal block.
+fn is_block(value: &str) -> bool {
+    let starts_blank = value.starts_with([' ', '\n']);
+    let ends_blank = value.lines().any(|line| line.ends_with(' '));
+    !starts_blank && !ends_blank && value.chars().all(|c| c == '\n' || is_printable(c))
+}
+
+fn block(value: &str, depth: usize, text: &mut String) {
+    let body = value.trim_end_matches('\n');
+    text.push_str(match value.len() - body.len() {
+        0 => " |-\n",
+        1 => " |\n",
+        _ => " |+\n",
+    });
+    let shown = if value.ends_with("\n\n") { value.strip_suffix('\n').unwrap_or(value) } else { body };
+    for line in shown.split('\n') {
+        if !line.is_empty() {
+            indent(depth, text);
+            text.push_str(line);
+        }
+        text.push('\n');
+    }
+}
+
+fn is_printable(c: char) -> bool {
+    matches!(c, ' '..='~' | '\u{a0}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}' | '\u{10000}'..)
+        && !matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Writes a text on one line.
+fn string(value: &str, text: &mut String) {
+    if !value.chars().all(is_printable) {
+        return double(value, text);
+    }
+    if !matches!(plain(value), Value::String(same) if same == value) || is_base_60(value) {
+        return double(value, text);
+    }
+    if is_old_boolean(value) || !is_plain(value) {
+        text.push('\'');
+        text.push_str(&value.replace('\'', "''"));
+        text.push('\'');
+        return;
+    }
+    text.push_str(value);
+}
+
+fn double(value: &str, text: &mut String) {
+    text.push('"');
+    for c in value.chars() {
+        match c {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            '\0' => text.push_str("\\0"),
+            c if is_printable(c) => text.push(c),
+            c if (c as u32) < 0x100 => text.push_str(&format!("\\x{:02X}", c as u32)),
+            c if (c as u32) < 0x10000 => text.push_str(&format!("\\u{:04X}", c as u32)),
+            c => text.push_str(&format!("\\U{:08X}", c as u32)),
+        }
+    }
+    text.push('"');
+}
+
+fn is_old_boolean(value: &str) -> bool {
+    matches!(
+        value,
+        "y" | "Y"
+            | "yes"
+            | "Yes"
+            | "YES"
+            | "on"
+            | "On"
+            | "ON"
+            | "n"
+            | "N"
+            | "no"
+            | "No"
+            | "NO"
+            | "off"
+            | "Off"
+            | "OFF"
+    )
+}
+
+/// Whether YAML 1.1 would read it as a number to the base 60, such as `22:22`.
+fn is_base_60(value: &str) -> bool {
+    let unsigned = value.strip_prefix(['-', '+']).unwrap_or(value);
+    let mut parts = unsigned.split(':');
+    let first = parts
+        .next()
+        .is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'_'));
+    let mut rest = 0;
+    for part in parts {
+        rest += 1;
+        let whole = part.split_once('.').map_or(part, |(whole, _)| whole);
+        let fits = matches!(whole.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']);
+        if !fits {
+            return false;
+        }
+    }
+    first && rest > 0
+}
+
+/// Whether a text can stand without quotes in block style.
+fn is_plain(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let Some(&first) = bytes.first() else { return false };
+    let blank = |at: usize| bytes.get(at).is_none_or(|&byte| byte == b' ');
+    let starts = match first {
+        b'#' | b',' | b'[' | b']' | b'{' | b'}' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\'' | b'"' | b'%'
+        | b'@' | b'`' => false,
+        b'-' | b'?' | b':' => !blank(1),
+        b' ' => false,
+        _ => true,
+    };
+    let inside = |at: usize, byte: u8| match byte {
+        b':' => !blank(at + 1),
+        b'#' => at == 0 || bytes[at - 1] != b' ',
+        _ => true,
+    };
+    starts
+        && !value.ends_with(' ')
+        && !value.starts_with("---")
+        && !value.starts_with("...")
+        && bytes.iter().enumerate().all(|(at, &byte)| inside(at, byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_stand_only_where_they_must() {
+        for (value, written) in [
+            ("plain text", "plain text"),
+            ("1", "\"1\""),
+            ("true", "\"true\""),
+            ("", "\"\""),
+            ("~", "\"~\""),
+            ("yes", "'yes'"),
+            ("n", "'n'"),
+            ("a: b", "'a: b'"),
+            ("a #b", "'a #b'"),
+            ("it's", "it's"),
+            ("'q", "'''q'"),
+            ("-x", "-x"),
+            ("- x", "'- x'"),
+            ("*", "'*'"),
+            ("/a:/b", "/a:/b"),
+            ("22:22", "\"22:22\""),
+            ("a\tb", "\"a\\tb\""),
+            ("2020-01-01", "\"2020-01-01\""),
+            ("[x]", "'[x]'"),
+        ] {
+            let mut text = String::new();
+            string(value, &mut text);
+            assert_eq!(text, written, "{value}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The conformance suite: every folder of `cases/` is a project and what loading it must give.
+//!
+//! `expect.yaml` is the project as `config` prints it; `expect.txt` are the diagnostics as they are drawn. An
+//! absent file expects none. `request` holds flags (`--profile x`), names of services and `NAME=value` of
+//! the process, one per line. `BLESS=1` rewrites the expectations; read that diff as code.
+//!
+//! The case folder appears as `/project` to the loader. Whatever loads must load again from its own YAML and
+//! give the same YAML.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use compose_spec::discovery::{Request, find};
+use compose_spec::{Files, Input, Options, load, render_yaml};
+use diagnostic::render;
+
+const PROJECT: &str = "/project";
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn real(&self, path: &Path) -> Option<PathBuf> {
+        Some(self.0.join(path.strip_prefix(PROJECT).ok()?))
+    }
+}
+
+impl Files for Folder {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(self.real(path).ok_or(io::ErrorKind::NotFound)?)
+    }
+    fn is_file(&self, path: &Path) -> bool {
+        self.real(path).is_some_and(|path| path.is_file())
+    }
+    fn is_dir(&self, path: &Path) -> bool {
+        self.real(path).is_some_and(|path| path.is_dir())
+    }
+}
+
+/// One file alone, for the way back.
+struct Rendered<'a>(&'a str);
+
+impl Files for Rendered<'_> {
+    fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
+        Ok(self.0.as_bytes().to_vec())
+    }
+    fn is_file(&self, _: &Path) -> bool {
+        false
+    }
+    fn is_dir(&self, _: &Path) -> bool {
+        false
+    }
+}
+
+fn request(folder: &Folder) -> Request {
+    let mut request = Request { current: PROJECT.into(), ..Request::default() };
+    request.environment.insert("HOME".to_owned(), "/home/user".to_owned());
+    let text = std::fs::read_to_string(folder.0.join("request")).unwrap_or_default();
+    for line in text.lines() {
+        let (flag, value) = line.split_once(' ').unwrap_or((line, ""));
+        let Options { .. } = request.options;
+        match flag {
+            "--file" => request.files.push(value.to_owned()),
+            "--profile" => request.profiles.push(value.to_owned()),
+            "--env-file" => request.env_files.push(value.to_owned()),
+            "--project-name" => request.project_name = Some(value.to_owned()),
+            "--project-directory" => request.project_directory = Some(value.to_owned()),
+            "--no-interpolate" => request.options.interpolate = false,
+            "--no-normalize" => request.options.normalize = false,
+            "--no-path-resolution" => request.options.resolve_paths = false,
+            "--no-consistency" => request.options.check_consistency = false,
+            "--no-env-resolution" => request.options.resolve_environment = false,
+            "--all-resources" => request.options.all_resources = true,
+            _ => match line.split_once('=') {
+                Some((name, value)) => {
+                    request.environment.insert(name.to_owned(), value.to_owned());
+                }
+                None => request.services.push(line.to_owned()),
+            },
+        }
+    }
+    request
+}
+
+fn case(compose_file: &Path) -> datatest_stable::Result<()> {
+    let folder = Folder(compose_file.parent().ok_or("no folder")?.to_owned());
+    let request = request(&folder);
+    let found = find(&request, &folder);
+    let loaded = load(&found.input, &folder);
+    let mut text = render(&found.sources, &found.diagnostics, false);
+    if !text.is_empty() && !loaded.diagnostics.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&render(&loaded.sources, &loaded.diagnostics, false));
+    let yaml = loaded.project.as_ref().map(render_yaml).unwrap_or_default();
+    if !yaml.is_empty() && request.options == Options::default() {
+        again(&found.input, &yaml)?;
+    }
+    let same = expect(&folder.0.join("expect.yaml"), &yaml)? & expect(&folder.0.join("expect.txt"), &text)?;
+    if same { Ok(()) } else { Err("not as expected; see above".into()) }
+}
+
+/// Loads `yaml` and compares what that gives.
+fn again(input: &Input, yaml: &str) -> datatest_stable::Result<()> {
+    let input = Input { files: vec!["/project/compose.yaml".into()], environment: [].into(), ..input.clone() };
+    let loaded = load(&input, &Rendered(yaml));
+    let drawn = render(&loaded.sources, &loaded.diagnostics, false);
+    let project = loaded.project.ok_or_else(|| format!("what was written does not load:\n{drawn}\n{yaml}"))?;
+    let second = render_yaml(&project);
+    if second == yaml {
+        Ok(())
+    } else {
+        Err(format!("what was written loads as something else:\n{yaml}\n--- became ---\n{second}").into())
+    }
+}
+
+fn expect(path: &Path, text: &str) -> datatest_stable::Result<bool> {
+    if std::env::var_os("BLESS").is_some() {
+        if text.is_empty() {
+            let _ = std::fs::remove_file(path);
+        } else {
+            std::fs::write(path, text)?;
+        }
+        return Ok(true);
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    if expected == text {
+        return Ok(true);
+    }
+    eprintln!("{} expects\n{expected}\n--- but there is ---\n{text}", path.display());
+    Ok(false)
+}
+
+datatest_stable::harness! { { test = case, root = "cases", pattern = r"^[^/]+/[^/]+/compose\.yaml$" } }
