@@ -109,7 +109,6 @@ fn configure(
         let with_ipv6 = endpoint.addresses.iter().any(|(address, _)| address.is_ipv6());
         sysctl::container_ipv6(name, with_ipv6)?;
         let mut batch = Messages::default();
-        link::notify_neighbours(&mut batch, host.peer, name);
         for (address, prefix) in &endpoint.addresses {
             link::add_address(&mut batch, host.peer, name, *address, *prefix);
         }
@@ -128,7 +127,9 @@ fn configure(
         if with_ipv6 {
             link::find(&inside, name)?;
         }
+        // Neighbours hear of the address now that somebody can hear.
         let mut batch = Messages::default();
+        link::notify_neighbours(&mut batch, host.peer, name);
         link::set_hardware_address(&mut batch, host.peer, name, endpoint.mac);
         inside.tell(batch.acknowledged())
     })
