@@ -493,9 +493,7 @@ fn split(stdio: &Stdio) -> (Streams, Vec<BorrowedFd<'_>>) {
         Stdio::Files { stdin, stdout, stderr } => {
             (Streams::Files, vec![stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
         }
-        Stdio::Terminal { rows, columns } => {
-            (Streams::Terminal { rows: *rows, columns: *columns }, vec![])
-        }
+        Stdio::Terminal { rows, columns } => (Streams::Terminal { rows: *rows, columns: *columns }, vec![]),
     }
 }
 
@@ -512,7 +510,10 @@ fn connect_socket(folder: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Registers a descriptor with tokio.
-#[expect(deprecated, reason = "an OwnedFd keeps its descriptor open and unchanged, which is what `new` trusts in")]
+#[expect(
+    deprecated,
+    reason = "an OwnedFd keeps its descriptor open and unchanged, which is what `new` trusts in"
+)]
 pub(crate) fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(descriptor)
 }

@@ -86,7 +86,10 @@ mod tests {
         assert_eq!(judge(&check, &mut report, probe(1), Duration::from_secs(60)), None);
         let verdict = judge(&check, &mut report, probe(-1), Duration::from_secs(61));
         assert_eq!(verdict, Some(HealthStatus::Unhealthy));
-        assert_eq!(judge(&check, &mut report, probe(0), Duration::from_secs(62)), Some(HealthStatus::Healthy));
+        assert_eq!(
+            judge(&check, &mut report, probe(0), Duration::from_secs(62)),
+            Some(HealthStatus::Healthy)
+        );
         assert_eq!(report.failing_streak, 0);
     }
 

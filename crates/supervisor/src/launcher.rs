@@ -29,7 +29,7 @@ pub(crate) fn launch(roots: &Roots, pod: &PodName) -> io::Result<(OwnedFd, Child
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
     crate::packet::widen(&ours);
-    let binary = File::open("/proc/self/exe")?;
+    let binary = sys::exe::read_only_self()?;
     let child = Command::new(format!("/proc/self/fd/{}", binary.as_raw_fd()))
         .arg0("compose")
         .arg(ROLE)

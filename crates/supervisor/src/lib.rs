@@ -16,23 +16,34 @@
 //! network:   ports, forward, names, resolver, files             pure: health, wait, files, log/record
 //! ```
 
+mod adopt;
 mod client;
+mod connection;
+mod container;
+mod core;
+mod exec;
+mod exit;
+mod files;
+#[cfg(test)]
+mod fixture;
+mod forward;
 mod health;
-mod reactor;
-mod wait;
-pub mod log;
 mod launcher;
+pub mod log;
+mod names;
 mod packet;
+mod ports;
 mod protocol;
+mod reactor;
+mod resolver;
+mod serve;
+mod start;
+mod stop;
+mod wait;
 
 pub use client::{Client, ClientError, EventStream, Exec};
 pub use launcher::ROLE;
 pub use protocol::{
     Event, EventKind, ExecRequest, Failure, FailureKind, PROTOCOL, StartFailure, Stdio, VERSION,
 };
-
-/// Plays the supervisor role. `arguments` are those after the role's name.
-pub fn serve(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    let _ = arguments;
-    todo!()
-}
+pub use serve::serve;

@@ -25,22 +25,52 @@ pub(crate) struct Call {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// The first on a connection.
-    Hello { version: String, protocol: u32 },
+    Hello {
+        version: String,
+        protocol: u32,
+    },
     /// Three descriptors come along for [`Streams::Files`].
-    Start { id: ContainerId, streams: Streams },
+    Start {
+        id: ContainerId,
+        streams: Streams,
+    },
     /// `grace` `None` is the record's.
-    Stop { id: ContainerId, signal: Option<i32>, grace: Option<Duration> },
-    Kill { id: ContainerId, signal: i32 },
-    Pause { id: ContainerId },
-    Unpause { id: ContainerId },
+    Stop {
+        id: ContainerId,
+        signal: Option<i32>,
+        grace: Option<Duration>,
+    },
+    Kill {
+        id: ContainerId,
+        signal: i32,
+    },
+    Pause {
+        id: ContainerId,
+    },
+    Unpause {
+        id: ContainerId,
+    },
     /// Three descriptors come along for [`Streams::Files`].
-    Exec { id: ContainerId, request: ExecRequest, streams: Streams },
-    Wait { id: ContainerId, condition: Condition },
+    Exec {
+        id: ContainerId,
+        request: ExecRequest,
+        streams: Streams,
+    },
+    Wait {
+        id: ContainerId,
+        condition: Condition,
+    },
     Events,
     /// A wait or event stream is no longer of interest.
-    Cancel { call: u64 },
-    Forget { id: ContainerId },
-    Renamed { id: ContainerId },
+    Cancel {
+        call: u64,
+    },
+    Forget {
+        id: ContainerId,
+    },
+    Renamed {
+        id: ContainerId,
+    },
 }
 
 /// Where a process reads and writes.
@@ -62,18 +92,26 @@ pub(crate) struct Answer {
 }
 
 /// What the supervisor answers.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
-    Hello { version: String, protocol: u32, pid: u32 },
+    Hello {
+        version: String,
+        protocol: u32,
+        pid: u32,
+    },
     Done,
     /// To start (with the terminal's master, if one was asked for) and wait.
     State(Box<ContainerState>),
     /// To stop.
     Exit(ExitStatus),
     /// To exec, first reply (with the terminal's master, if one was asked for).
-    Executing { pid: i32 },
+    Executing {
+        pid: i32,
+    },
     /// To exec, second reply.
-    Executed { code: i32 },
+    Executed {
+        code: i32,
+    },
     /// To events, any number of times.
     Event(Box<Event>),
     Failed(Failure),

@@ -43,7 +43,8 @@ pub(crate) struct PositionFile {
 impl PositionFile {
     /// Opens the file, making it when missing, and tells the position in it, if there is one.
     pub(crate) fn open(path: &Path) -> io::Result<(Self, Option<Position>)> {
-        let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file =
+            File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let mut bytes = [0; SLOT * 2];
         let mut filled = 0;
         while filled < bytes.len() {

@@ -90,8 +90,7 @@ impl Pump {
         if !known || position.offset > metadata.len() {
             (position.inode, position.offset) = (metadata.ino(), whole(&log, metadata.len())?);
         }
-        let mut pump =
-            Self { path: path.to_owned(), config: config.clone(), log, spools, position, commits };
+        let mut pump = Self { path: path.to_owned(), config: config.clone(), log, spools, position, commits };
         pump.commits.commit(&pump.position)?;
         Ok(pump)
     }
@@ -286,8 +285,7 @@ fn fill(bytes: &[u8], stream: Stream, end: bool, room: Option<u64>, records: &mu
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
-    let open =
-        || File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let open = || File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     match (open(), path.parent()) {
         (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
             sys::file::create_private_folder(folder)?;

@@ -52,8 +52,7 @@ impl Reader {
     /// What open(2) or read(2) says.
     pub fn open(path: &Path, query: Query) -> io::Result<Self> {
         let files = open_all(path)?;
-        let mut reader =
-            Self { path: path.to_owned(), query, files, buffer: Vec::new(), taken: 0 };
+        let mut reader = Self { path: path.to_owned(), query, files, buffer: Vec::new(), taken: 0 };
         if let Some(tail) = query.tail {
             reader.seek_tail(tail)?;
         }
@@ -299,7 +298,8 @@ mod tests {
         let path = folder.path().join("web-1.log");
         append(&rotated(&path, 1), 0..4);
         append(&path, 4..7);
-        let tail = |tail| read(&mut Reader::open(&path, Query { tail: Some(tail), ..Query::default() }).unwrap());
+        let tail =
+            |tail| read(&mut Reader::open(&path, Query { tail: Some(tail), ..Query::default() }).unwrap());
         assert!(tail(0).is_empty());
         assert_eq!(tail(2), [5, 6]);
         assert_eq!(tail(3), [4, 5, 6]);

@@ -119,7 +119,10 @@ mod tests {
              \"time\":\"2024-05-01T10:00:00.500000000Z\"}\n"
         );
         let line = decode(&bytes[..bytes.len() - 1]).unwrap();
-        assert_eq!((line.time, line.stream, &line.text[..]), (time, Stream::Stderr, "a \"quoted\"\t\u{fffd}\n"));
+        assert_eq!(
+            (line.time, line.stream, &line.text[..]),
+            (time, Stream::Stderr, "a \"quoted\"\t\u{fffd}\n")
+        );
     }
 
     #[test]

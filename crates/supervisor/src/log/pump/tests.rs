@@ -28,7 +28,8 @@ fn lines_of_both_streams_are_logged_and_unfinished_ones_wait_for_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("web-1.log");
     let fifos = ["stdout", "stderr"].map(|name| open_fifo(folder.path(), name, false).unwrap());
-    let mut writers = ["stdout", "stderr"].map(|name| File::from(open_fifo(folder.path(), name, true).unwrap()));
+    let mut writers =
+        ["stdout", "stderr"].map(|name| File::from(open_fifo(folder.path(), name, true).unwrap()));
     let mut pump = Pump::open(folder.path(), &path, &config(None, 1), false).unwrap();
     writers[0].write_all(b"one\ntwo").unwrap();
     writers[1].write_all(b"bad\n").unwrap();
@@ -101,7 +102,8 @@ fn a_log_that_cannot_be_written_blocks_or_drops_as_configured() {
 fn pump_role() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let fifos = ["stdout", "stderr"].map(|name| open_fifo(&folder, name, false).unwrap());
-    let mut pump = Pump::open(&folder, &folder.join("web-1.log"), &config(Some(300_000), 1000), true).unwrap();
+    let mut pump =
+        Pump::open(&folder, &folder.join("web-1.log"), &config(Some(300_000), 1000), true).unwrap();
     let scratch = &mut vec![];
     pump.retry(scratch).unwrap();
     loop {
@@ -126,7 +128,8 @@ fn a_pump_killed_any_time_loses_and_doubles_no_line() {
             .unwrap()
     };
     // Like a container: the descriptors are held open for both directions over every kill.
-    let mut writers = ["stdout", "stderr"].map(|name| File::from(open_fifo(folder.path(), name, true).unwrap()));
+    let mut writers =
+        ["stdout", "stderr"].map(|name| File::from(open_fifo(folder.path(), name, true).unwrap()));
     let stop = std::sync::atomic::AtomicBool::new(false);
     let (kills, written) = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {

@@ -1,0 +1,177 @@
+//! One container as the supervisor sees it: its documents, its processes and what is open for it.
+
+use crate::log::pump::Pump;
+use crate::ports::Reservation;
+use crate::reactor::Token;
+use network::PortRule;
+use resource::{
+    ContainerId, ContainerRecord, ContainerState, ExitStatus, NetworkMode, PodName, Roots, Status, document,
+};
+use runtime::Cgroup;
+use std::io;
+use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Who asked, and the number of the request.
+pub(crate) type Caller = (Token, u64);
+
+/// A container.
+pub(crate) struct Container {
+    pub(crate) record: ContainerRecord,
+    pub(crate) state: ContainerState,
+    pub(crate) cgroup: Cgroup,
+    /// Counts starts; a timer of an earlier run means nothing.
+    pub(crate) run: u64,
+    /// A start under way.
+    pub(crate) starting: Option<Start>,
+    /// Its first process.
+    pub(crate) pidfd: Option<OwnedFd>,
+    /// When that was started.
+    pub(crate) since: Option<Instant>,
+    /// The pause before this run.
+    pub(crate) pause: Option<Duration>,
+    /// Its network namespace; kept between runs that follow one another by policy.
+    pub(crate) namespace: Option<OwnedFd>,
+    /// The sockets that answer its name queries.
+    pub(crate) resolver: Option<Resolver>,
+    /// Its published ports.
+    pub(crate) ports: Vec<Reservation>,
+    pub(crate) output: Option<Output>,
+    pub(crate) console: Option<Console>,
+    /// Those who asked for it to be stopped.
+    pub(crate) stopping: Vec<Caller>,
+    /// Processes killed for want of memory before this run.
+    pub(crate) oom_kills: u64,
+}
+
+/// A start under way.
+pub(crate) struct Start {
+    pub(crate) starting: runtime::Starting,
+    pub(crate) token: Token,
+    pub(crate) callers: Vec<Caller>,
+    /// By policy.
+    pub(crate) restart: bool,
+    /// The terminal goes to the caller.
+    pub(crate) attached: bool,
+}
+
+/// Sockets in a container's namespace.
+pub(crate) struct Resolver {
+    pub(crate) udp: UdpSocket,
+    pub(crate) tcp: TcpListener,
+    pub(crate) tokens: [Token; 2],
+}
+
+/// A log and the FIFOs it is fed from.
+pub(crate) struct Output {
+    pub(crate) pump: Pump,
+    /// Standard output and error; none for a terminal.
+    pub(crate) fifos: [Option<(OwnedFd, Token)>; 2],
+    /// The log cannot be written at the moment.
+    pub(crate) stalled: bool,
+}
+
+/// The master of a container's terminal.
+pub(crate) struct Console {
+    pub(crate) master: OwnedFd,
+    /// `None` while a client reads it.
+    pub(crate) token: Option<Token>,
+    /// The client that does.
+    pub(crate) reader: Option<Token>,
+}
+
+impl Container {
+    /// Reads a container's documents; `None` when its record is not there or not whole.
+    pub(crate) fn read(roots: &Roots, pod: &PodName, id: &ContainerId) -> Option<Self> {
+        let record = read_record(roots, pod, id)?;
+        let state = std::fs::read(roots.state(pod, id)).ok().and_then(|bytes| document::decode(&bytes));
+        let cgroup = runtime::cgroup::open(&roots.cgroup, pod.as_str(), id);
+        Some(Self {
+            record,
+            state: state.unwrap_or_default(),
+            cgroup,
+            run: 0,
+            starting: None,
+            pidfd: None,
+            since: None,
+            pause: None,
+            namespace: None,
+            resolver: None,
+            ports: vec![],
+            output: None,
+            console: None,
+            stopping: vec![],
+            oom_kills: 0,
+        })
+    }
+
+    /// Writes the state document.
+    pub(crate) fn save(&self, roots: &Roots) -> io::Result<()> {
+        let path = roots.state(&self.record.spec.pod, &self.record.id);
+        let bytes = document::encode(&self.state)?;
+        match sys::file::replace(&path, &bytes) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                sys::file::create_private_folder(path.parent().unwrap_or(Path::new("/")))?;
+                sys::file::replace(&path, &bytes)
+            }
+            other => other,
+        }
+    }
+
+    /// Something of it goes on by itself, so the supervisor has to stay.
+    pub(crate) fn is_live(&self) -> bool {
+        self.starting.is_some()
+            || matches!(self.state.status, Status::Running | Status::Paused | Status::Restarting)
+    }
+
+    /// Its process lives.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.state.status, Status::Running | Status::Paused)
+    }
+
+    /// It has a network namespace of its own.
+    pub(crate) fn has_network(&self) -> bool {
+        matches!(self.record.spec.network_mode, NetworkMode::Networks | NetworkMode::None)
+    }
+
+    /// How it last ended, as a reply to stop.
+    pub(crate) fn exit(&self) -> ExitStatus {
+        self.state.exit.unwrap_or(ExitStatus::Code(0))
+    }
+
+    /// The address that published ports lead to: that of the endpoint with the default route, else
+    /// the first one on a network with a way out.
+    pub(crate) fn target(&self, v6: bool) -> Option<(IpAddr, &str)> {
+        let usable = self.record.endpoints.iter().filter(|endpoint| !endpoint.internal);
+        let mut endpoints: Vec<_> = usable.collect();
+        endpoints.sort_by_key(|endpoint| !endpoint.default_route);
+        endpoints.iter().find_map(|endpoint| {
+            let address = endpoint.addresses.iter().find(|(address, _)| address.is_ipv6() == v6)?;
+            Some((address.0, endpoint.bridge.as_str()))
+        })
+    }
+
+    /// The rules that its reserved ports need.
+    pub(crate) fn port_rules(&self) -> Vec<PortRule> {
+        let rule = |reservation: &Reservation| {
+            let binding = &reservation.binding;
+            let (target_ip, bridge) = self.target(binding.host_ip.is_ipv6())?;
+            Some(PortRule {
+                protocol: binding.protocol,
+                host_ip: (!binding.host_ip.is_unspecified()).then_some(binding.host_ip),
+                host_port: binding.host_port,
+                target_ip,
+                target_port: binding.target,
+                bridge: bridge.to_owned(),
+            })
+        };
+        self.ports.iter().filter_map(rule).collect()
+    }
+}
+
+/// The record of a container, as it is on disk now.
+pub(crate) fn read_record(roots: &Roots, pod: &PodName, id: &ContainerId) -> Option<ContainerRecord> {
+    document::decode(&std::fs::read(roots.container(pod, id).join("container.json")).ok()?)
+}

@@ -1,0 +1,263 @@
+//! What follows when a container's first process has ended: the rest of its output, its exit code, a
+//! restart by policy or the end; and output in general.
+
+use crate::core::{Slot, Source, Supervisor, Timer, complain};
+use crate::log::Stream;
+use crate::log::pump::Moved;
+use crate::protocol::{EventKind, Reply};
+use crate::reactor::{EventFlags, Token};
+use resource::{ExitStatus, IdentityShare, Mount, Status, Timestamp, restart};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// How long a log that cannot be written is left alone.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
+/// How long a cgroup that is busy is left alone.
+const CGROUP_PAUSE: Duration = Duration::from_millis(50);
+
+const SIGKILL: i32 = 9;
+
+impl Supervisor {
+    /// A container's first process has ended.
+    pub(crate) fn ended(&mut self, slot: Slot) {
+        let Some(container) = self.containers.get_mut(&slot) else { return };
+        let Some(pidfd) = container.pidfd.take() else { return };
+        self.reactor.remove(&pidfd);
+        // Not our child when it was adopted; then the kernel may still tell.
+        let code = sys::process::wait(pidfd.as_fd()).or_else(|| sys::pidfd::exit_code(pidfd.as_fd()));
+        self.over(slot, code.map_or(ExitStatus::Unknown, ExitStatus::Code));
+    }
+
+    /// A container's run is over: settles what that means.
+    pub(crate) fn over(&mut self, slot: Slot, exit: ExitStatus) {
+        self.finish_output(slot);
+        let Some(container) = self.containers.get_mut(&slot) else { return };
+        if container.record.spec.pid != IdentityShare::Private {
+            // Nothing died with the first process.
+            drop(container.cgroup.kill(SIGKILL));
+        }
+        let oom = container.cgroup.oom_kills() > container.oom_kills;
+        let ran = container.since.take().map(|since| since.elapsed()).unwrap_or_default();
+        let (policy, state) = (container.record.spec.restart, &mut container.state);
+        let again = !state.stopped_by_hand && policy.restarts_after(exit.code(), state.restart_count);
+        state.status = if again { Status::Restarting } else { Status::Exited };
+        state.process = None;
+        state.finished = Some(Timestamp::now());
+        state.exit = Some(exit);
+        state.oom_killed = oom;
+        state.health = None;
+        let by_hand = state.stopped_by_hand;
+        let console = container.console.take().and_then(|console| console.token);
+        if again {
+            let pause = restart::back_off(container.pause, ran);
+            container.pause = Some(pause);
+            let run = container.run;
+            self.reactor.after(pause, Timer::Restart(slot, run));
+        } else {
+            self.tear_down(slot);
+        }
+        if let Some(token) = console {
+            self.ignore(token);
+        }
+        self.changed(slot);
+        if oom {
+            self.tell(slot, EventKind::Oom);
+        }
+        self.tell(slot, EventKind::Died { exit, restarting: again, ran });
+        if by_hand {
+            self.tell(slot, EventKind::Stopped);
+        }
+        self.answer_stops(slot);
+        if !again && self.containers.get(&slot).is_some_and(|container| container.record.spec.auto_remove) {
+            self.remove_itself(slot);
+        }
+    }
+
+    /// Answers those who asked for it to be stopped.
+    pub(crate) fn answer_stops(&mut self, slot: Slot) {
+        let Some(container) = self.containers.get_mut(&slot) else { return };
+        let exit = container.exit();
+        for caller in std::mem::take(&mut container.stopping) {
+            self.reply(caller, Reply::Exit(exit), None);
+        }
+    }
+
+    /// Gives back what a container that no longer runs had: ports, namespace, sockets, log, cgroup.
+    pub(crate) fn tear_down(&mut self, slot: Slot) {
+        self.release_ports(slot);
+        let Some(container) = self.containers.get_mut(&slot) else { return };
+        container.namespace = None;
+        let resolver = container.resolver.take();
+        let output = container.output.take();
+        let console = container.console.take();
+        for token in resolver.iter().flat_map(|resolver| resolver.tokens) {
+            self.ignore(token);
+        }
+        for (_, token) in output.iter().flat_map(|output| output.fifos.iter().flatten()) {
+            self.ignore(*token);
+        }
+        for token in console.iter().filter_map(|console| console.token) {
+            self.ignore(token);
+        }
+        self.remove_cgroup(slot);
+    }
+
+    /// Removes a container's cgroup; the kernel may take a moment to let go of the dead.
+    pub(crate) fn remove_cgroup(&mut self, slot: Slot) {
+        let Some(container) = self.containers.get(&slot) else { return };
+        if !container.is_live() && container.cgroup.remove().is_err() {
+            self.reactor.after(CGROUP_PAUSE, Timer::Cgroup(slot));
+        }
+    }
+
+    /// Moves what a container has written to a FIFO.
+    pub(crate) fn output(&mut self, slot: Slot, stream: Stream) {
+        let Some(output) = self.containers.get_mut(&slot).and_then(|found| found.output.as_mut()) else {
+            return;
+        };
+        let Some((fifo, _)) = &output.fifos[stream as usize] else { return };
+        if output.pump.take(stream, fifo, &mut self.scratch) == Moved::Stalled && !output.stalled {
+            output.stalled = true;
+            // The container waits; the loop must not spin on what it cannot take.
+            for (fifo, token) in output.fifos.iter().flatten() {
+                self.reactor.modify(fifo, *token, EventFlags::empty());
+            }
+            self.reactor.after(LOG_PAUSE, Timer::Log(slot));
+        }
+    }
+
+    /// Tries a log again that could not be written.
+    pub(crate) fn retry_log(&mut self, slot: Slot) {
+        let Some(output) = self.containers.get_mut(&slot).and_then(|found| found.output.as_mut()) else {
+            return;
+        };
+        if let Err(error) = output.pump.retry(&mut self.scratch) {
+            complain(&error);
+            return self.reactor.after(LOG_PAUSE, Timer::Log(slot));
+        }
+        output.stalled = false;
+        for (fifo, token) in output.fifos.iter().flatten() {
+            self.reactor.modify(fifo, *token, EventFlags::IN);
+        }
+    }
+
+    /// The container has ended: takes the rest of its output and its unfinished lines.
+    fn finish_output(&mut self, slot: Slot) {
+        self.drain_console(slot);
+        let Some(output) = self.containers.get_mut(&slot).and_then(|found| found.output.as_mut()) else {
+            return;
+        };
+        let [stdout, stderr] = &output.fifos;
+        let fifos = [stdout, stderr].map(|fifo| fifo.as_ref().map(|(fifo, _)| fifo));
+        output.pump.finish(fifos, &mut self.scratch).unwrap_or_else(|error| complain(&error));
+    }
+
+    /// Reads a container's terminal into its log from now on.
+    pub(crate) fn read_console(&mut self, slot: Slot) {
+        let Some(container) = self.containers.get_mut(&slot) else { return };
+        let Some(console) = &mut container.console else { return };
+        console.reader = None;
+        let _ = rustix::io::ioctl_fionbio(&console.master, true);
+        let token = self.reactor.token();
+        if self.reactor.add(&console.master, token, EventFlags::IN).is_ok() {
+            console.token = Some(token);
+            self.sources.insert(token, Source::Console(slot));
+        }
+    }
+
+    pub(crate) fn console_output(&mut self, slot: Slot) {
+        if !self.take_console(slot) {
+            // Hung up: nobody in the container has it open. It may be opened again only by its number,
+            // which the end of the container settles.
+            let Some(container) = self.containers.get_mut(&slot) else { return };
+            let token = container.console.take().and_then(|console| console.token);
+            if let Some(token) = token {
+                self.ignore(token);
+            }
+        }
+    }
+
+    /// Moves some output of a terminal to the log; false when there will be no more.
+    fn take_console(&mut self, slot: Slot) -> bool {
+        let mut buffer = [0; 4096];
+        let Some(container) = self.containers.get_mut(&slot) else { return false };
+        let Some(console) = &container.console else { return false };
+        match rustix::io::read(&console.master, &mut buffer) {
+            Ok(0) => return false,
+            Ok(count) => {
+                if let Some(output) = &mut container.output {
+                    let fed = output.pump.feed(&buffer[..count], &mut self.scratch);
+                    fed.unwrap_or_else(|error| complain(&error));
+                }
+            }
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// Takes the rest of a terminal's output, if this process is the one that reads it.
+    fn drain_console(&mut self, slot: Slot) {
+        let reads = |found: &crate::container::Container| {
+            found.console.as_ref().is_some_and(|console| console.token.is_some())
+        };
+        let mut ready = true;
+        while ready && self.containers.get(&slot).is_some_and(reads) {
+            let Some(console) = self.containers.get(&slot).and_then(|found| found.console.as_ref()) else {
+                break;
+            };
+            let mut poll = [rustix::event::PollFd::new(&console.master, rustix::event::PollFlags::IN)];
+            let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+            ready = rustix::event::poll(&mut poll, Some(&now)).is_ok_and(|count| count > 0);
+            ready = ready && self.take_console(slot);
+        }
+    }
+
+    /// A client that read terminals is gone: what is printed there goes to the log.
+    pub(crate) fn consoles_left_by(&mut self, client: Token) {
+        let left = self.containers.iter().filter(|(_, container)| {
+            container.console.as_ref().is_some_and(|console| console.reader == Some(client))
+        });
+        for slot in left.map(|(slot, _)| *slot).collect::<Vec<_>>() {
+            self.open_output(slot, false).unwrap_or_else(|error| complain(&error));
+            self.read_console(slot);
+        }
+    }
+
+    /// Removes a container whose record asks for that: folders, claims and anonymous volumes. What
+    /// cannot be removed is left to the engine's sweep, which finds it by its name.
+    fn remove_itself(&mut self, slot: Slot) {
+        self.tell(slot, EventKind::Removed);
+        let Some(container) = self.containers.remove(&slot) else { return };
+        let (record, id) = (&container.record, &container.record.id);
+        self.slots.remove(id);
+        self.removed.insert(id.clone(), container.state.clone());
+        let home = self.roots.container(&self.pod, id);
+        let claim = |path: &std::path::Path| {
+            let ours = std::fs::read_link(path).is_ok_and(|target| target.ends_with(&id.0));
+            if ours {
+                drop(std::fs::remove_file(path));
+            }
+        };
+        // The record first: without it the container does not exist, and claims count as stale.
+        drop(std::fs::remove_file(home.join("container.json")));
+        drop(container.cgroup.remove());
+        claim(&self.roots.data.join("names").join(record.spec.name.as_str()));
+        for endpoint in &record.endpoints {
+            let leases = self.roots.network(&endpoint.spec.network).join("leases");
+            endpoint.addresses.iter().for_each(|(address, _)| claim(&leases.join(address.to_string())));
+        }
+        for mount in &record.mounts {
+            let Mount::Bind { volume: Some(volume), anonymous, .. } = mount else { continue };
+            let folder = self.roots.volume(volume);
+            claim(&folder.join("users").join(&id.0));
+            if *anonymous {
+                drop(std::fs::remove_dir_all(folder));
+            }
+        }
+        drop(std::fs::remove_dir_all(self.roots.container_run(&self.pod, id)));
+        if let Err(error) = std::fs::remove_dir_all(home) {
+            complain(&error);
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Copies what comes to a published port's own socket to the container and back: TCP connections and
+//! datagrams, without ever waiting. Bytes are held only while the other side does not take them.
+
+use crate::core::{Slot, Source, Supervisor, Timer};
+use crate::reactor::{EventFlags, Reactor, Token};
+use resource::Protocol;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
+use std::collections::HashMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Bytes taken at once.
+const CHUNK: usize = 64 * 1024;
+/// How long a datagram session without traffic is kept.
+const IDLE: Duration = Duration::from_secs(90);
+/// Datagram sessions at most; further clients wait for others to fall silent.
+const SESSIONS: usize = 512;
+
+/// What is being forwarded.
+#[derive(Default)]
+pub(crate) struct Forwarder {
+    pairs: HashMap<u64, Pair>,
+    ends: HashMap<Token, (u64, usize)>,
+    next: u64,
+    sessions: HashMap<Token, Session>,
+}
+
+/// Two connected sockets: the client's and the container's.
+struct Pair {
+    ends: [End; 2],
+    /// The second is not connected yet.
+    connecting: bool,
+}
+
+struct End {
+    socket: OwnedFd,
+    token: Token,
+    /// Bytes for this end that it has not taken.
+    outbox: Vec<u8>,
+    /// It will send no more.
+    finished: bool,
+    /// It has been told that it will get no more.
+    closed: bool,
+    interest: Option<EventFlags>,
+}
+
+/// One client of a datagram port.
+struct Session {
+    slot: Slot,
+    port: usize,
+    client: SocketAddr,
+    socket: UdpSocket,
+    used: Instant,
+}
+
+impl Supervisor {
+    /// Something came to a published port's own socket.
+    pub(crate) fn port_ready(&mut self, slot: Slot, index: usize) {
+        let Some(container) = self.containers.get(&slot) else { return };
+        let Some(reservation) = container.ports.get(index) else { return };
+        let binding = &reservation.binding;
+        let target =
+            container.target(binding.host_ip.is_ipv6()).or(container.target(!binding.host_ip.is_ipv6()));
+        let (Some(socket), Some((target, _))) = (&reservation.socket, target) else { return };
+        let target = SocketAddr::new(target, binding.target);
+        if binding.protocol == Protocol::Udp {
+            return self.datagrams(slot, index, target);
+        }
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        if let Ok(client) = rustix::net::accept_with(socket, flags) {
+            self.forward(client, target, vec![]);
+        }
+    }
+
+    /// Connects a client to a target, which first gets these bytes.
+    pub(crate) fn forward(&mut self, client: OwnedFd, target: SocketAddr, first: Vec<u8>) {
+        let family = if target.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let Ok(socket) = rustix::net::socket_with(family, SocketType::STREAM, flags, None) else { return };
+        match rustix::net::connect(&socket, &target) {
+            Ok(()) | Err(Errno::INPROGRESS) => {}
+            Err(_) => return,
+        }
+        self.forwarder.next += 1;
+        let number = self.forwarder.next;
+        let [client, server] = [(client, vec![]), (socket, first)].map(|(socket, outbox)| {
+            let token = self.reactor.token();
+            End { socket, token, outbox, finished: false, closed: false, interest: None }
+        });
+        let mut pair = Pair { ends: [client, server], connecting: true };
+        for (side, end) in pair.ends.iter().enumerate() {
+            let _ = rustix::net::sockopt::set_tcp_nodelay(&end.socket, true);
+            self.sources.insert(end.token, Source::Forward);
+            self.forwarder.ends.insert(end.token, (number, side));
+        }
+        pair.listen(&self.reactor);
+        self.forwarder.pairs.insert(number, pair);
+    }
+
+    /// A forwarded connection can go on.
+    pub(crate) fn forward_ready(&mut self, token: Token, flags: EventFlags) {
+        let Some((number, side)) = self.forwarder.ends.get(&token).copied() else { return };
+        let Some(pair) = self.forwarder.pairs.get_mut(&number) else { return };
+        self.scratch.resize(CHUNK, 0);
+        if pair.go_on(side, flags, &mut self.scratch) {
+            pair.listen(&self.reactor);
+        } else if let Some(pair) = self.forwarder.pairs.remove(&number) {
+            for end in pair.ends {
+                self.forwarder.ends.remove(&end.token);
+                self.ignore(end.token);
+            }
+        }
+    }
+
+    /// Passes datagrams on to the container, each client from a socket of its own.
+    fn datagrams(&mut self, slot: Slot, index: usize, target: SocketAddr) {
+        self.scratch.resize(CHUNK, 0);
+        for _ in 0..32 {
+            let socket = self.containers.get(&slot).and_then(|found| found.ports.get(index));
+            let Some(socket) = socket.and_then(|port| port.socket.as_ref()) else { return };
+            let Ok((_, length, Some(from))) =
+                rustix::net::recvfrom(socket, &mut self.scratch[..], RecvFlags::DONTWAIT)
+            else {
+                return;
+            };
+            let Ok(client) = SocketAddr::try_from(from) else { return };
+            let sessions = &mut self.forwarder.sessions;
+            let known = sessions.iter().find(|(_, session)| {
+                session.slot == slot && session.port == index && session.client == client
+            });
+            let token = match known {
+                Some((token, _)) => *token,
+                None => match self.open_session(slot, index, client, target) {
+                    Some(token) => token,
+                    None => continue,
+                },
+            };
+            if let Some(session) = self.forwarder.sessions.get_mut(&token) {
+                session.used = Instant::now();
+                drop(session.socket.send(&self.scratch[..length]));
+            }
+        }
+    }
+
+    fn open_session(
+        &mut self,
+        slot: Slot,
+        port: usize,
+        client: SocketAddr,
+        target: SocketAddr,
+    ) -> Option<Token> {
+        if self.forwarder.sessions.len() >= SESSIONS {
+            return None;
+        }
+        let any = if target.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
+        let socket = UdpSocket::bind(any).ok()?;
+        socket.set_nonblocking(true).ok()?;
+        socket.connect(target).ok()?;
+        let token = self.listen(&socket, EventFlags::IN, Source::Session).ok()?;
+        if self.forwarder.sessions.is_empty() {
+            self.reactor.after(IDLE, Timer::Sessions);
+        }
+        self.forwarder.sessions.insert(token, Session { slot, port, client, socket, used: Instant::now() });
+        Some(token)
+    }
+
+    /// A datagram comes back from a container.
+    pub(crate) fn session_ready(&mut self, token: Token) {
+        self.scratch.resize(CHUNK, 0);
+        let Some(session) = self.forwarder.sessions.get_mut(&token) else { return };
+        session.used = Instant::now();
+        let port = self.containers.get(&session.slot).and_then(|found| found.ports.get(session.port));
+        let socket = port.and_then(|port| port.socket.as_ref());
+        // An error is one of the target's (nobody listens); taking it clears it.
+        while let Ok(length) = session.socket.recv(&mut self.scratch) {
+            if let Some(socket) = socket {
+                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                let _ = rustix::net::sendto(socket, &self.scratch[..length], flags, &session.client);
+            }
+        }
+    }
+
+    pub(crate) fn close_idle_sessions(&mut self) {
+        let (sources, containers) = (&mut self.sources, &self.containers);
+        self.forwarder.sessions.retain(|token, session| {
+            let up = containers.get(&session.slot).is_some_and(|container| !container.ports.is_empty());
+            let keep = up && session.used.elapsed() < IDLE;
+            if !keep {
+                sources.remove(token);
+            }
+            keep
+        });
+        if !self.forwarder.sessions.is_empty() {
+            self.reactor.after(IDLE, Timer::Sessions);
+        }
+    }
+}
+
+impl Pair {
+    /// Moves what can be moved; false when the connection is over.
+    fn go_on(&mut self, side: usize, flags: EventFlags, buffer: &mut [u8]) -> bool {
+        if self.connecting {
+            if side == 0 {
+                // Nothing was asked of the client yet: it has hung up.
+                return !flags.intersects(EventFlags::ERR | EventFlags::HUP);
+            }
+            match rustix::net::sockopt::socket_error(&self.ends[1].socket) {
+                Ok(Ok(())) => self.connecting = false,
+                _ => return false,
+            }
+        }
+        for from in 0..2 {
+            if !self.copy(from, buffer) {
+                return false;
+            }
+        }
+        !self.ends.iter().all(|end| end.finished && end.outbox.is_empty())
+    }
+
+    /// One direction; false when an end is broken.
+    fn copy(&mut self, from: usize, buffer: &mut [u8]) -> bool {
+        let [first, second] = &mut self.ends;
+        let (from, to) = if from == 0 { (first, second) } else { (second, first) };
+        if !to.send() {
+            return false;
+        }
+        if to.outbox.is_empty() && !from.finished {
+            match rustix::net::recv(&from.socket, &mut *buffer, RecvFlags::DONTWAIT) {
+                Ok((_, 0)) => from.finished = true,
+                Ok((_, length)) => {
+                    to.outbox.extend_from_slice(&buffer[..length]);
+                    if !to.send() {
+                        return false;
+                    }
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+        if from.finished && to.outbox.is_empty() && !to.closed {
+            let _ = rustix::net::shutdown(&to.socket, Shutdown::Write);
+            to.closed = true;
+        }
+        true
+    }
+
+    /// Listens for what each end can go on with.
+    fn listen(&mut self, reactor: &Reactor<Timer>) {
+        let idle = [self.ends[1].outbox.is_empty(), self.ends[0].outbox.is_empty()];
+        for (side, end) in self.ends.iter_mut().enumerate() {
+            let mut wanted = EventFlags::empty();
+            wanted.set(EventFlags::IN, !self.connecting && !end.finished && idle[side]);
+            wanted.set(EventFlags::OUT, !end.outbox.is_empty() || (self.connecting && side == 1));
+            // A socket that is closed both ways always reports that; it has nothing more to say.
+            let over = end.finished && end.closed;
+            match end.interest {
+                None if !over => {
+                    drop(reactor.add(&end.socket, end.token, wanted));
+                    end.interest = Some(wanted);
+                }
+                Some(_) if over => {
+                    reactor.remove(&end.socket);
+                    end.interest = None;
+                }
+                Some(known) if known != wanted => {
+                    reactor.modify(end.socket.as_fd(), end.token, wanted);
+                    end.interest = Some(wanted);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl End {
+    /// Sends what waits for it; false when it is broken.
+    fn send(&mut self) -> bool {
+        while !self.outbox.is_empty() {
+            match rustix::net::send(&self.socket, &self.outbox, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(count) => drop(self.outbox.drain(..count)),
+                Err(Errno::AGAIN) => return true,
+                Err(Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+        // What was held goes back: most connections wait most of the time.
+        self.outbox = Vec::new();
+        true
+    }
+}

@@ -1,0 +1,222 @@
+//! Published ports: reserved by a socket bound on the host before anything is started, so that a port
+//! in use is found early and stays ours across restarts by policy.
+//!
+//! Packets normally never reach these sockets: a rule of the kernel's sends them on to the container.
+//! What does reach them, on the way to `::` and `::1` above all, is copied by [`crate::forward`].
+
+use crate::core::{Slot, Source, Supervisor};
+use crate::protocol::{Failure, FailureKind};
+use crate::reactor::{EventFlags, Token};
+use crate::start::cannot;
+use resource::{PortBinding, PortSpec, Protocol};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+/// Tries for a port that is free in both families.
+const TRIES: usize = 32;
+
+/// A port that is ours.
+pub(crate) struct Reservation {
+    pub(crate) binding: PortBinding,
+    /// What holds it; SCTP is not held.
+    pub(crate) socket: Option<OwnedFd>,
+    token: Option<Token>,
+}
+
+type Bound = Vec<(PortBinding, Option<OwnedFd>)>;
+
+impl Supervisor {
+    /// Reserves the ports a container wants, unless it has them since an earlier run.
+    pub(crate) fn reserve_ports(&mut self, slot: Slot) -> Result<(), Failure> {
+        let Some(container) = self.containers.get(&slot) else { return Ok(()) };
+        let nowhere = container.target(false).is_none() && container.target(true).is_none();
+        if !container.ports.is_empty() || nowhere {
+            return Ok(());
+        }
+        for wanted in container.record.spec.ports.clone() {
+            let bound = reserve(&wanted).map_err(|refused| self.explain(&wanted, &refused))?;
+            self.hold(slot, bound).map_err(|error| cannot("listen on its ports", &error))?;
+        }
+        Ok(())
+    }
+
+    /// Reserves ports again that a predecessor had published for a container.
+    pub(crate) fn reserve_again(&mut self, slot: Slot) -> Result<(), Failure> {
+        let Some(container) = self.containers.get(&slot) else { return Ok(()) };
+        for binding in container.state.ports.clone() {
+            // The rule is what matters; a port that cannot be held is published all the same.
+            let socket = bind(binding.host_ip, binding.host_port, binding.protocol).ok().flatten();
+            self.hold(slot, vec![(binding, socket.map(|(_, socket)| socket))])
+                .map_err(|error| cannot("listen on its ports", &error))?;
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, slot: Slot, bound: Bound) -> std::io::Result<()> {
+        for (binding, socket) in bound {
+            let index = self.containers.get(&slot).map_or(0, |container| container.ports.len());
+            let forwarded = binding.protocol == Protocol::Tcp || binding.host_ip.is_ipv6();
+            let token = match &socket {
+                Some(socket) if forwarded => {
+                    Some(self.listen(socket, EventFlags::IN, Source::Port(slot, index))?)
+                }
+                _ => None,
+            };
+            if let Some(container) = self.containers.get_mut(&slot) {
+                container.ports.push(Reservation { binding, socket, token });
+            }
+            self.rules_changed = true;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn release_ports(&mut self, slot: Slot) {
+        let Some(container) = self.containers.get_mut(&slot) else { return };
+        container.state.ports.clear();
+        for reservation in std::mem::take(&mut container.ports) {
+            self.rules_changed = true;
+            if let Some(token) = reservation.token {
+                self.ignore(token);
+            }
+        }
+    }
+
+    /// Says which port could not be had and who has it.
+    fn explain(&self, wanted: &PortSpec, refused: &Refused) -> Failure {
+        let address = match refused.address {
+            Some(IpAddr::V6(ip)) => format!("[{ip}]:{}", refused.port),
+            Some(ip) => format!("{ip}:{}", refused.port),
+            None => refused.port.to_string(),
+        };
+        let what = format!("{address}/{}", wanted.protocol.as_str());
+        if refused.why != Errno::ADDRINUSE {
+            let why = std::io::Error::from(refused.why);
+            return Failure::new(FailureKind::Other, format!("cannot publish port {what}: {why}"));
+        }
+        let ours = self.containers.values().find(|container| {
+            container.ports.iter().any(|reservation| {
+                let binding = &reservation.binding;
+                let same = binding.host_ip.is_unspecified()
+                    || refused.address.is_none_or(|ip| ip.is_unspecified() || ip == binding.host_ip);
+                same && binding.host_port == refused.port && binding.protocol == wanted.protocol
+            })
+        });
+        let holder = match ours {
+            Some(container) => Some(format!("container {}", container.record.spec.name)),
+            None => network::port_owner(wanted.protocol, refused.address, refused.port),
+        };
+        let held = holder.map(|holder| format!(" (held by {holder})")).unwrap_or_default();
+        let range = match wanted.published {
+            Some((first, last)) if first != last => format!(", nor is another one of {first}-{last} free"),
+            _ => String::new(),
+        };
+        Failure::new(FailureKind::PortTaken, format!("port is already allocated: {what}{held}{range}"))
+    }
+}
+
+/// A port that could not be had.
+struct Refused {
+    address: Option<IpAddr>,
+    port: u16,
+    why: Errno,
+}
+
+/// Binds the first free of the wanted ports, in every family that is asked for.
+fn reserve(wanted: &PortSpec) -> Result<Bound, Refused> {
+    let (first, last) = wanted.published.unwrap_or((0, 0));
+    let random = wanted.published.is_none();
+    let mut refused = None;
+    let candidates = (first..=last).chain(std::iter::repeat_n(0, if random { TRIES } else { 0 }));
+    for port in candidates {
+        match reserve_one(wanted, port) {
+            Ok(bound) => return Ok(bound),
+            // The first is the one that was asked for.
+            Err(error) if error.why == Errno::ADDRINUSE => drop(refused.get_or_insert(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused.unwrap_or(Refused { address: wanted.host_ip, port: first, why: Errno::ADDRINUSE }))
+}
+
+fn reserve_one(wanted: &PortSpec, port: u16) -> Result<Bound, Refused> {
+    let every = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let addresses = wanted.host_ip.map_or(every.to_vec(), |ip| vec![ip]);
+    let mut bound = Bound::new();
+    let mut port = port;
+    for address in addresses {
+        match bind(address, port, wanted.protocol) {
+            Ok(found) => {
+                let (actual, socket) = found.map_or((port, None), |(port, socket)| (port, Some(socket)));
+                port = actual;
+                let (target, protocol) = (wanted.target, wanted.protocol);
+                bound.push((PortBinding { host_ip: address, host_port: port, target, protocol }, socket));
+            }
+            // A host without IPv6; only who asks for it is told.
+            Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
+                if wanted.host_ip.is_none() && address.is_ipv6() => {}
+            Err(why) => {
+                let address = wanted.host_ip.or(Some(address));
+                return Err(Refused { address, port, why });
+            }
+        }
+    }
+    Ok(bound)
+}
+
+/// Binds a socket to an address; port 0 is any free one. Nothing is bound for SCTP.
+fn bind(address: IpAddr, port: u16, protocol: Protocol) -> rustix::io::Result<Option<(u16, OwnedFd)>> {
+    let kind = match protocol {
+        Protocol::Tcp => SocketType::STREAM,
+        Protocol::Udp => SocketType::DGRAM,
+        Protocol::Sctp => return Ok(None),
+    };
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, kind, flags, None)?;
+    if address.is_ipv6() {
+        rustix::net::sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    if protocol == Protocol::Tcp {
+        // Connections that linger after their end are no reason to refuse; a listener still is.
+        rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
+    rustix::net::bind(&socket, &SocketAddr::new(address, port))?;
+    if protocol == Protocol::Tcp {
+        rustix::net::listen(&socket, 128)?;
+    }
+    let name = SocketAddr::try_from(rustix::net::getsockname(&socket)?).map_err(|_| Errno::AFNOSUPPORT)?;
+    Ok(Some((name.port(), socket)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(published: Option<(u16, u16)>, protocol: Protocol) -> PortSpec {
+        PortSpec { host_ip: Some("127.0.0.1".parse().unwrap()), published, target: 80, protocol }
+    }
+
+    #[test]
+    fn a_taken_port_is_refused_and_a_range_goes_on() {
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let held = reserve(&wanted(None, protocol)).ok().unwrap();
+            let port = held[0].0.host_port;
+            assert!(port > 0);
+            let refused = reserve(&wanted(Some((port, port)), protocol)).err().unwrap();
+            assert_eq!((refused.port, refused.why), (port, Errno::ADDRINUSE));
+            let range = (port, port.saturating_add(20));
+            let next = reserve(&wanted(Some(range), protocol)).ok().unwrap();
+            assert!(next[0].0.host_port > port);
+        }
+    }
+
+    #[test]
+    fn every_address_means_the_same_port_in_both_families() {
+        let spec = PortSpec { host_ip: None, ..wanted(None, Protocol::Tcp) };
+        let bound = reserve(&spec).ok().unwrap();
+        assert!(bound.iter().all(|(binding, _)| binding.host_port == bound[0].0.host_port));
+        assert_eq!(bound[0].0.host_ip, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    }
+}

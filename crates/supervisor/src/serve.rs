@@ -1,0 +1,103 @@
+//! The role: takes the pod's lock, adopts, listens, works, and leaves nothing behind.
+
+use crate::core::{Supervisor, complain};
+use crate::launcher::BUSY;
+use resource::{PodName, Roots};
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::process::ExitCode;
+use sys::file::Lock;
+
+/// Plays the supervisor role; the program's `main` calls it first of all, with one thread.
+/// `arguments` are those after the role's name: data root, run root, cgroup name, pod name. Standard
+/// input is the first client's connection, if it is a socket.
+pub fn serve(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    sys::pidfd::close_inherited(3);
+    let arguments: Vec<_> = arguments.collect();
+    let [data, run, cgroup, pod] = &arguments[..] else {
+        eprintln!("this role is played for a pod, not by hand");
+        return ExitCode::from(2);
+    };
+    let text = |argument: &OsString| argument.to_string_lossy().into_owned();
+    let roots = Roots { data: data.into(), run: run.into(), cgroup: text(cgroup) };
+    let pod = PodName(text(pod));
+    match supervise(roots, pod) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(BUSY),
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// False when another supervisor is at work.
+fn supervise(roots: Roots, pod: PodName) -> io::Result<bool> {
+    let first = detach()?;
+    let folder = roots.pod_run(&pod);
+    sys::file::create_private_folder(&folder)?;
+    let Some(_lock) = Lock::try_exclusive(&folder.join("supervisor.lock"))? else { return Ok(false) };
+    let listener = listen(&folder)?;
+    let mut supervisor = Supervisor::new(roots, pod, listener)?;
+    supervisor.adopt();
+    if let Some(first) = first {
+        supervisor.add_client(first)?;
+    }
+    supervisor.run()?;
+    leave(&supervisor, &folder);
+    Ok(true)
+}
+
+/// Leaves the caller's session and streams; gives back the connection that standard input was.
+fn detach() -> io::Result<Option<OwnedFd>> {
+    // Fails for the leader of a process group, who has nobody to be left alone by.
+    let _ = rustix::process::setsid();
+    rustix::process::chdir("/")?;
+    let input = rustix::stdio::stdin();
+    let socket = rustix::net::sockopt::socket_type(input).is_ok_and(|kind| kind == SocketType::SEQPACKET);
+    let first = if socket { Some(rustix::io::fcntl_dupfd_cloexec(input, 3)?) } else { None };
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(first)
+}
+
+/// Listens at the socket in a folder, by way of the folder's descriptor: a socket's address holds 108
+/// bytes at most, a path more. Whatever is there belongs to a predecessor: the lock is ours.
+fn listen(folder: &Path) -> io::Result<OwnedFd> {
+    let path = folder.join("supervisor.sock");
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let folder = sys::file::open_folder(folder)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/supervisor.sock", folder.as_raw_fd()))?;
+    rustix::net::bind(&socket, &address)?;
+    // The folder is 0700, so nobody else came near it before this.
+    rustix::fs::chmod(&path, Mode::from_raw_mode(0o600))?;
+    rustix::net::listen(&socket, 128)?;
+    Ok(socket)
+}
+
+/// The last act: what the kernel still has of the pod.
+fn leave(supervisor: &Supervisor, folder: &Path) {
+    // Who connects from here on finds nobody and starts another.
+    drop(std::fs::remove_file(folder.join("supervisor.sock")));
+    if let Err(error) = network::publish(&supervisor.pod_key(), &[]) {
+        complain(&error);
+    }
+    if let Err(error) = runtime::cgroup::remove_pod(&supervisor.roots.cgroup, supervisor.pod.as_str()) {
+        complain(&error);
+    }
+    // Empty, it tells nothing; the next one makes another.
+    let log = folder.join("supervisor.log");
+    if log.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        drop(std::fs::remove_file(log));
+    }
+}

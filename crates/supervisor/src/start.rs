@@ -1,0 +1,523 @@
+//! Starting containers: everything that was asked for in one round is one batch, with one change of
+//! the port rules for all of it; then the processes start side by side, and each reports.
+
+use crate::container::{Caller, Console, Container, Output, Resolver, Start, read_record};
+use crate::core::{Slot, Source, Supervisor, Timer, brief, chain, complain};
+use crate::files;
+use crate::health;
+use crate::log::Stream;
+use crate::log::pump::{Pump, open_fifo};
+use crate::protocol::{EventKind, Failure, FailureKind, Reply, Streams};
+use crate::reactor::EventFlags;
+use network::Netlink;
+use resource::{ContainerName, ContainerState, ExitStatus, IdentityShare, NetworkMode, Status, Timestamp};
+use runtime::spec::Surroundings;
+use runtime::{Launch, Share, Spec, StartError};
+use rustix::fs::{Mode, OFlags};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// A start that was asked for.
+pub(crate) struct Wanted {
+    pub(crate) slot: Slot,
+    pub(crate) callers: Vec<Caller>,
+    pub(crate) streams: Streams,
+    pub(crate) files: Vec<OwnedFd>,
+    /// By policy.
+    pub(crate) restart: bool,
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let kind = match &error {
+            StartError::NotFound { .. } => FailureKind::NotFound,
+            StartError::NotExecutable { .. } | StartError::WorkingDir { .. } => FailureKind::NotExecutable,
+            _ => FailureKind::Other,
+        };
+        Self { kind, message: chain(&error), exit_code: error.exit_code() }
+    }
+}
+
+/// A failure to do something local.
+pub(crate) fn cannot(what: &str, error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::Other, format!("cannot {what}: {}", chain(error)))
+}
+
+impl Supervisor {
+    /// Starts everything that was asked for in this round.
+    pub(crate) fn launch(&mut self) {
+        let mut prepared = vec![];
+        for wanted in std::mem::take(&mut self.wanted) {
+            let Some(wanted) = self.unless_there(wanted) else { continue };
+            match self.prepare(&wanted) {
+                Ok(()) => prepared.push(wanted),
+                Err(failure) => self.start_failed(wanted.slot, failure, wanted.callers, wanted.restart),
+            }
+        }
+        if self.rules_changed
+            && let Err(error) = self.publish()
+        {
+            let failure = cannot("publish ports", &error);
+            for wanted in prepared.drain(..) {
+                self.start_failed(wanted.slot, failure.clone(), wanted.callers, wanted.restart);
+            }
+        }
+        for mut wanted in prepared {
+            if let Err(failure) = self.spawn(&mut wanted) {
+                self.start_failed(wanted.slot, failure, wanted.callers, wanted.restart);
+            }
+        }
+    }
+
+    /// Answers for a container that runs or is being started; gives back one that has to be started.
+    fn unless_there(&mut self, wanted: Wanted) -> Option<Wanted> {
+        let container = self.containers.get_mut(&wanted.slot)?;
+        let taken = wanted.streams != Streams::Log && (container.is_up() || container.starting.is_some());
+        let reply = if taken {
+            let name = &container.record.spec.name;
+            Reply::Failed(Failure::new(FailureKind::Refused, format!("container {name} runs already")))
+        } else if let Some(start) = &mut container.starting {
+            start.callers.extend(wanted.callers);
+            return None;
+        } else if container.is_up() {
+            Reply::State(Box::new(brief(&container.state)))
+        } else {
+            return Some(wanted);
+        };
+        for caller in wanted.callers {
+            self.reply(caller, reply.clone(), None);
+        }
+        None
+    }
+
+    /// Makes everything but the process: ports, network, name resolution, files, log.
+    fn prepare(&mut self, wanted: &Wanted) -> Result<(), Failure> {
+        let (roots, pod) = (self.roots.clone(), self.pod.clone());
+        let container = self.containers.get_mut(&wanted.slot).ok_or_else(gone)?;
+        let id = container.record.id.clone();
+        if !wanted.restart {
+            let missing = || Failure::new(FailureKind::NoSuchContainer, "its record is gone");
+            container.record = read_record(&roots, &pod, &id).ok_or_else(missing)?;
+            container.pause = None;
+            container.state.restart_count = 0;
+            container.state.stopped_by_hand = false;
+        }
+        let folder = roots.container_run(&pod, &id);
+        sys::file::create_private_folder(&folder)
+            .map_err(|error| cannot("make its run-time folder", &error))?;
+        if container.has_network() {
+            self.reserve_ports(wanted.slot)?;
+            self.connect(wanted.slot)?;
+        }
+        self.write_files(wanted.slot)?;
+        if wanted.streams == Streams::Log {
+            self.open_output(wanted.slot, false)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the network namespace and its interfaces and opens the resolver's sockets in it.
+    fn connect(&mut self, slot: Slot) -> Result<(), Failure> {
+        let failed = |error: network::NetworkError| Failure::new(FailureKind::Network, chain(&error));
+        if self.netlink.is_none() {
+            self.netlink = Some(Netlink::open().map_err(failed)?.owned_by(&self.roots.cgroup));
+        }
+        let (Some(netlink), Some(container)) = (&self.netlink, self.containers.get_mut(&slot)) else {
+            return Err(gone());
+        };
+        if container.namespace.is_some() {
+            return Ok(());
+        }
+        let namespace = network::new_namespace().map_err(failed)?;
+        let record = &container.record;
+        for (index, endpoint) in record.endpoints.iter().enumerate() {
+            network::attach(netlink, namespace.as_fd(), &self.pod, &record.id, index, endpoint)
+                .map_err(failed)?;
+        }
+        container.namespace = Some(namespace);
+        self.open_resolver(slot)
+    }
+
+    /// Opens the sockets that answer a container's name queries.
+    pub(crate) fn open_resolver(&mut self, slot: Slot) -> Result<(), Failure> {
+        let Some(container) = self.containers.get(&slot) else { return Err(gone()) };
+        let Some(namespace) = &container.namespace else { return Ok(()) };
+        if container.record.endpoints.is_empty() {
+            return Ok(());
+        }
+        let failed = |error: network::NetworkError| Failure::new(FailureKind::Network, chain(&error));
+        let sockets = network::resolver::open(namespace.as_fd()).map_err(failed)?;
+        let failed = |error: io::Error| cannot("listen for name queries", &error);
+        let udp = self.listen(&sockets.udp, EventFlags::IN, Source::Query(slot)).map_err(failed)?;
+        let tcp = self.listen(&sockets.tcp, EventFlags::IN, Source::QueryListener(slot)).map_err(failed)?;
+        if let Some(container) = self.containers.get_mut(&slot) {
+            let tokens = [udp, tcp];
+            container.resolver = Some(Resolver { udp: sockets.udp.into(), tcp: sockets.tcp.into(), tokens });
+        }
+        Ok(())
+    }
+
+    /// Writes hosts, hostname and resolv.conf. They are bind-mounted, so they are written in place.
+    fn write_files(&self, slot: Slot) -> Result<(), Failure> {
+        let container = self.containers.get(&slot).ok_or_else(gone)?;
+        let record = &container.record;
+        if matches!(record.spec.network_mode, NetworkMode::Container(_)) {
+            return Ok(());
+        }
+        let folder = self.roots.container_run(&self.pod, &record.id);
+        let host = files::Host::parse(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
+        let hostname = self.hostname(container);
+        let gateway = files::gateway(record);
+        let mut hosts = files::hosts(record, &hostname, gateway);
+        if record.spec.network_mode == NetworkMode::Host {
+            let own = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+            hosts = files::host_hosts(record, &own);
+        }
+        let texts = [
+            ("hosts", hosts),
+            ("hostname", format!("{hostname}\n")),
+            ("resolv.conf", files::resolv_conf(record, &host)),
+        ];
+        for (name, text) in texts {
+            write_public(&folder.join(name), text.as_bytes())
+                .map_err(|error| cannot(&format!("write its /etc/{name}"), &error))?;
+        }
+        Ok(())
+    }
+
+    /// What the container is called: in the host's UTS namespace, like the host.
+    fn hostname(&self, container: &Container) -> String {
+        let own = container.record.spec.uts == IdentityShare::Private;
+        let network = container.record.spec.network_mode == NetworkMode::Host;
+        if container.record.spec.hostname.is_none() && (!own || network) {
+            return rustix::system::uname().nodename().to_string_lossy().into_owned();
+        }
+        files::hostname(&container.record).to_owned()
+    }
+
+    /// Opens the log and the FIFOs it is fed from, unless they are open since an earlier run.
+    pub(crate) fn open_output(&mut self, slot: Slot, adopt: bool) -> Result<(), Failure> {
+        let container = self.containers.get(&slot).ok_or_else(gone)?;
+        let record = &container.record;
+        if record.spec.log.none || container.output.is_some() {
+            return Ok(());
+        }
+        let failed = |error: io::Error| cannot("open its log", &error);
+        let folder = self.roots.container_run(&self.pod, &record.id);
+        let path = self.roots.log(&record.spec, &record.id);
+        let (tty, config) = (record.process.tty, record.spec.log.clone());
+        let pump = Pump::open(&folder, &path, &config, adopt).map_err(failed)?;
+        let mut fifos = [None, None];
+        if !tty {
+            for (stream, fifo) in [Stream::Stdout, Stream::Stderr].into_iter().zip(&mut fifos) {
+                let opened = open_fifo(&folder, stream.as_str(), false).map_err(failed)?;
+                let token = self.listen(&opened, EventFlags::IN, Source::Output(slot, stream));
+                *fifo = Some((opened, token.map_err(failed)?));
+            }
+        }
+        if let Some(container) = self.containers.get_mut(&slot) {
+            container.output = Some(Output { pump, fifos, stalled: false });
+        }
+        Ok(())
+    }
+
+    /// The container's specification, with the files that were written for it.
+    pub(crate) fn spec(&self, slot: Slot) -> Result<Spec, Failure> {
+        let container = self.containers.get(&slot).ok_or_else(gone)?;
+        let record = &container.record;
+        let folder = self.files_of(container)?;
+        let devices = runtime::spec::devices(record).map_err(|error| cannot("find its devices", &error))?;
+        let shared = record.spec.uts != IdentityShare::Private;
+        let hostname = if shared { String::new() } else { self.hostname(container) };
+        let surroundings = Surroundings {
+            hosts: folder.join("hosts"),
+            hostname_file: folder.join("hostname"),
+            resolv_conf: folder.join("resolv.conf"),
+            hostname,
+            devices,
+        };
+        Ok(runtime::spec::generate(record, &surroundings))
+    }
+
+    /// Where its hosts file and the others are: with the container whose network it uses.
+    fn files_of(&self, container: &Container) -> Result<PathBuf, Failure> {
+        let record = &container.record;
+        let NetworkMode::Container(name) = &record.spec.network_mode else {
+            return Ok(self.roots.container_run(&self.pod, &record.id));
+        };
+        let (pod, id) = crate::names::find(&self.roots, name).ok_or_else(|| absent(name))?;
+        Ok(self.roots.container_run(&pod, &id))
+    }
+
+    /// A namespace of the container with this name.
+    fn namespace_of(&self, name: &ContainerName, kind: &str) -> Result<OwnedFd, Failure> {
+        let own = self.containers.values().find(|container| container.record.spec.name == *name);
+        if let Some(namespace) = own.and_then(|own| own.namespace.as_ref()).filter(|_| kind == "net") {
+            return namespace.try_clone().map_err(|error| cannot("share a namespace", &error));
+        }
+        let (pod, id) = crate::names::find(&self.roots, name).ok_or_else(|| absent(name))?;
+        let other = Container::read(&self.roots, &pod, &id).ok_or_else(|| absent(name))?;
+        let process = own.map_or(other.state.process, |own| own.state.process).ok_or_else(|| absent(name))?;
+        let path = format!("/proc/{}/ns/{kind}", process.pid);
+        let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        if sys::pidfd::start_time(process.pid) != Some(process.start_time) {
+            return Err(absent(name));
+        }
+        opened.map_err(|error| cannot("share a namespace", &error))
+    }
+
+    fn share(&self, share: &IdentityShare, kind: &str) -> Result<Shared, Failure> {
+        Ok(match share {
+            IdentityShare::Private => Shared::Private,
+            IdentityShare::Host => Shared::Host,
+            IdentityShare::Container(name) => Shared::Join(self.namespace_of(name, kind)?),
+        })
+    }
+
+    /// Starts the process; its report comes as an event.
+    fn spawn(&mut self, wanted: &mut Wanted) -> Result<(), Failure> {
+        let slot = wanted.slot;
+        let spec = self.spec(slot)?;
+        let container = self.containers.get(&slot).ok_or_else(gone)?;
+        let record = &container.record;
+        let warnings = container.cgroup.create(&record.spec.resources, &spec);
+        for warning in warnings.map_err(|error| cannot("limit its resources", &error))? {
+            eprintln!("{} {}: {}", Timestamp::now(), record.spec.name, warning.0);
+        }
+        let oom_kills = container.cgroup.oom_kills();
+        let seccomp =
+            self.seccomp.get(&record.spec.security).map_err(|error| cannot("filter its calls", &error))?;
+        let shares = [
+            match (&container.namespace, &record.spec.network_mode) {
+                (_, NetworkMode::Host) => Shared::Host,
+                (_, NetworkMode::Container(name)) => Shared::Join(self.namespace_of(name, "net")?),
+                (Some(own), _) => {
+                    Shared::Join(own.try_clone().map_err(|error| cannot("use its namespace", &error))?)
+                }
+                (None, _) => Shared::Private,
+            },
+            self.share(&record.spec.pid, "pid")?,
+            self.share(&record.spec.ipc, "ipc")?,
+            self.share(&record.spec.uts, "uts")?,
+        ];
+        let folder = self.roots.container_run(&self.pod, &record.id);
+        let streams =
+            streams(container, wanted, &folder).map_err(|error| cannot("open its streams", &error))?;
+        let home = self.roots.container(&self.pod, &record.id);
+        let launch = Launch {
+            spec: &spec,
+            layers: &record.layers,
+            upper: &home.join("upper"),
+            work: &home.join("work"),
+            volatile: record.spec.auto_remove,
+            network: shares[0].as_share(),
+            pid: shares[1].as_share(),
+            ipc: shares[2].as_share(),
+            uts: shares[3].as_share(),
+            cgroup_namespace: record.spec.cgroup == IdentityShare::Private,
+            stdio: streams.as_stdio(),
+            cgroup: &container.cgroup,
+            seccomp: seccomp.as_deref(),
+            init: record.process.init,
+        };
+        let starting = runtime::spawn(&launch)?;
+        let token = self.reactor.token();
+        self.reactor
+            .add(starting.report(), token, EventFlags::IN)
+            .map_err(|error| cannot("watch its start", &error))?;
+        self.sources.insert(token, Source::Started(slot));
+        if let Some(container) = self.containers.get_mut(&slot) {
+            container.oom_kills = oom_kills;
+            container.run += 1;
+            let (callers, attached) = (std::mem::take(&mut wanted.callers), wanted.streams != Streams::Log);
+            container.starting = Some(Start { starting, token, callers, restart: wanted.restart, attached });
+        }
+        Ok(())
+    }
+
+    /// The start has gone well or failed.
+    pub(crate) fn start_reported(&mut self, slot: Slot) {
+        let Some(start) = self.containers.get_mut(&slot).and_then(|found| found.starting.take()) else {
+            return;
+        };
+        self.ignore(start.token);
+        match start.starting.finish() {
+            Err(error) => self.start_failed(slot, error.into(), start.callers, start.restart),
+            Ok(started) => self.started(slot, started, start.callers, start.restart, start.attached),
+        }
+    }
+
+    fn started(
+        &mut self,
+        slot: Slot,
+        started: runtime::Started,
+        callers: Vec<Caller>,
+        restart: bool,
+        attached: bool,
+    ) {
+        let Some(container) = self.containers.get_mut(&slot) else { return };
+        let (check, old) = (container.record.healthcheck.as_ref(), &container.state);
+        container.state = ContainerState {
+            status: Status::Running,
+            process: Some(started.identity),
+            started: Some(Timestamp::now()),
+            finished: old.finished,
+            exit: None,
+            oom_killed: false,
+            restart_count: old.restart_count + u32::from(restart),
+            stopped_by_hand: false,
+            health: health::fresh(check),
+            ports: container.ports.iter().map(|reservation| reservation.binding.clone()).collect(),
+            error: None,
+        };
+        container.since = Some(Instant::now());
+        let console = started.console;
+        let to_caller = console.as_ref().filter(|_| attached).and_then(|master| master.try_clone().ok());
+        let reader = to_caller.as_ref().and(callers.first()).map(|caller| caller.0);
+        container.console = console.map(|master| Console { master, token: None, reader });
+        let reply = Reply::State(Box::new(brief(&container.state)));
+        self.watch_end(slot, started.pidfd);
+        if !attached {
+            self.read_console(slot);
+        }
+        self.changed(slot);
+        self.tell(slot, EventKind::Started { restart });
+        self.schedule_probe(slot);
+        let mut file = to_caller;
+        for caller in callers {
+            self.reply(caller, reply.clone(), file.take());
+        }
+    }
+
+    /// Watches for the end of a container's first process.
+    pub(crate) fn watch_end(&mut self, slot: Slot, pidfd: OwnedFd) {
+        if let Err(error) = self.listen(&pidfd, EventFlags::IN, Source::Ended(slot)) {
+            complain(&error);
+        }
+        if let Some(container) = self.containers.get_mut(&slot) {
+            container.pidfd = Some(pidfd);
+        }
+    }
+
+    /// A start that failed leaves nothing behind and is not tried again, by policy neither.
+    pub(crate) fn start_failed(&mut self, slot: Slot, failure: Failure, callers: Vec<Caller>, restart: bool) {
+        let message = failure.message.clone();
+        if let Some(container) = self.containers.get_mut(&slot) {
+            let state = &mut container.state;
+            if restart || state.started.is_some() {
+                state.status = Status::Exited;
+                state.finished = Some(Timestamp::now());
+            }
+            state.exit = Some(ExitStatus::Code(failure.exit_code));
+            state.error = Some(message.clone());
+            state.process = None;
+            state.health = None;
+        }
+        self.tear_down(slot);
+        self.changed(slot);
+        self.tell(slot, EventKind::StartFailed { message });
+        for caller in callers {
+            self.reply(caller, Reply::Failed(failure.clone()), None);
+        }
+        self.answer_stops(slot);
+    }
+
+    /// A back-off is over.
+    pub(crate) fn restart_due(&mut self, slot: Slot, run: u64) {
+        let Some(container) = self.containers.get(&slot) else { return };
+        if container.run == run
+            && container.state.status == Status::Restarting
+            && container.starting.is_none()
+        {
+            let wanted =
+                Wanted { slot, callers: vec![], streams: Streams::Log, files: vec![], restart: true };
+            self.wanted.push(wanted);
+        }
+    }
+
+    /// Sets the timer for a container's next probe.
+    pub(crate) fn schedule_probe(&mut self, slot: Slot) {
+        let Some(container) = self.containers.get(&slot) else { return };
+        let (Some(check), Some(report)) = (&container.record.healthcheck, &container.state.health) else {
+            return;
+        };
+        let age = container.since.map(|since| since.elapsed()).unwrap_or_default();
+        let (pause, run) = (health::pause(check, report, age), container.run);
+        self.reactor.after(pause, Timer::Probe(slot, run));
+    }
+}
+
+fn gone() -> Failure {
+    Failure::new(FailureKind::NoSuchContainer, "the container is gone")
+}
+
+fn absent(name: &ContainerName) -> Failure {
+    Failure::new(
+        FailureKind::Dependency,
+        format!("container {name}, whose namespace it shares, does not run"),
+    )
+}
+
+/// A namespace and who keeps it open meanwhile.
+enum Shared {
+    Private,
+    Host,
+    Join(OwnedFd),
+}
+
+impl Shared {
+    fn as_share(&self) -> Share<'_> {
+        match self {
+            Self::Private => Share::Private,
+            Self::Host => Share::Host,
+            Self::Join(namespace) => Share::Join(namespace.as_fd()),
+        }
+    }
+}
+
+/// A process's streams and who keeps them open meanwhile.
+pub(crate) enum Opened {
+    Files([OwnedFd; 3]),
+    Terminal { rows: u16, columns: u16 },
+}
+
+impl Opened {
+    pub(crate) fn as_stdio(&self) -> runtime::Stdio<'_> {
+        match self {
+            Self::Files([stdin, stdout, stderr]) => {
+                runtime::Stdio::Files { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() }
+            }
+            Self::Terminal { rows, columns } => runtime::Stdio::Terminal { rows: *rows, columns: *columns },
+        }
+    }
+}
+
+/// `/dev/null`, for both directions.
+pub(crate) fn nothing() -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn streams(container: &Container, wanted: &mut Wanted, folder: &std::path::Path) -> io::Result<Opened> {
+    let (process, log) = (&container.record.process, &container.record.spec.log);
+    if let Ok(files) = <[OwnedFd; 3]>::try_from(std::mem::take(&mut wanted.files)) {
+        return Ok(Opened::Files(files));
+    }
+    if let Streams::Terminal { rows, columns } = wanted.streams {
+        return Ok(Opened::Terminal { rows, columns });
+    }
+    if process.tty {
+        return Ok(Opened::Terminal { rows: 0, columns: 0 });
+    }
+    let output = |name| if log.none { nothing() } else { open_fifo(folder, name, true) };
+    let stdin = if process.stdin_open { open_fifo(folder, "stdin", true)? } else { nothing()? };
+    Ok(Opened::Files([stdin, output("stdout")?, output("stderr")?]))
+}
+
+/// Writes a file that everybody in the container may read, in place, so that a bind mount of it stays.
+fn write_public(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, bytes)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
+}
