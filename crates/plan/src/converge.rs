@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! a replacement:   create <12 of old id>_NAME -> stop old -> remove old -> rename to NAME -> start
-//! a new network:   stop all on it -> remove it -> create it -> the replacements as above
-//! a new volume:    stop and remove all that mount it -> remove it -> create it -> create containers
+//! a new network or volume:
+//!                  stop and remove all on it -> remove it -> create it -> create containers -> start
 //! ```
 
-use crate::judge::{Fate, Judged, Renewed, judge, name_of, volumes};
+use crate::judge::{Fate, Judged, judge, name_of, volumes};
+use crate::renew::{Renewed, on_network, renewed};
 use crate::start::{Group, Member, start, why_start};
 use crate::world::{World, active};
-use crate::{Failure, Orphans, Plan, Policy, Question, Reason, Step, StepId, Verb, Warning, difference};
+use crate::{Failure, Orphans, Plan, Policy, Reason, Step, StepId, Verb, Warning, difference};
 use resource::{
-    ContainerId, ContainerName, ContainerSpec, DesiredService, IdentityShare, MountSpec, NetworkMode,
+    ContainerId, ContainerName, ContainerSpec, DesiredService, IdentityShare, Mount, MountSpec, NetworkMode,
     NetworkName, ObservedContainer, VolumeName, label,
 };
 use std::collections::HashMap;
@@ -42,9 +43,9 @@ pub(crate) fn converge(world: &World<'_>, policy: &Policy) -> Plan {
     };
     converge.pod();
     converge.restarting_dependents();
+    converge.orphans();
     converge.all_networks(&renewed);
     converge.all_volumes(&renewed);
-    converge.orphans();
     let groups: Vec<_> = (0..judged.len()).map(|place| converge.service(place)).collect();
     if policy.verb == Verb::Up {
         start(&mut converge.plan, world, policy, &groups, &converge.raised);
@@ -76,51 +77,6 @@ fn refusals(world: &World<'_>) -> Vec<Failure> {
         }
     }
     failures
-}
-
-/// Finds the networks and volumes whose definition changed and that may be made anew; asks or warns
-/// about the others.
-fn renewed(world: &World<'_>, policy: &Policy, plan: &mut Plan) -> Renewed {
-    let mut renewed = Renewed::default();
-    for spec in world.desired.networks.iter().filter(|network| !network.external) {
-        let Some(network) = world.network(&spec.name) else { continue };
-        if !world.owns(&network.record.spec.labels) {
-            plan.warnings.push(Warning::ForeignNetwork(spec.name.clone()));
-        } else if network.record.spec.labels.get(label::CONFIG_HASH) == spec.labels.get(label::CONFIG_HASH) {
-        } else if network.used_by_others.is_empty() {
-            renewed.networks.insert(spec.name.clone());
-        } else {
-            plan.warnings.push(Warning::NetworkKept(spec.name.clone(), network.used_by_others.clone()));
-        }
-    }
-    for spec in world.desired.volumes.iter().filter(|volume| !volume.external) {
-        let Some(volume) = world.volume(&spec.name) else { continue };
-        if !world.owns(&volume.record.spec.labels) {
-            plan.warnings.push(Warning::ForeignVolume(spec.name.clone()));
-            continue;
-        }
-        if volume.record.spec.labels.get(label::CONFIG_HASH) == spec.labels.get(label::CONFIG_HASH) {
-            continue;
-        }
-        let ours = |name: &&ContainerName| {
-            let mut containers = world.observed.containers.iter();
-            containers.any(|container| {
-                container.record.spec.name == **name
-                    && world.index.contains_key(container.record.spec.service.as_str())
-            })
-        };
-        let others: Vec<_> = volume.used_by.iter().filter(|name| !ours(name)).cloned().collect();
-        if !others.is_empty() {
-            plan.warnings.push(Warning::VolumeKept(spec.name.clone(), others));
-        } else if policy.consent.covers(&spec.name) {
-            renewed.volumes.insert(spec.name.clone());
-        } else {
-            let changes = difference::volumes(&volume.record.spec, spec);
-            let reason = Reason::VolumeChanged(spec.name.clone(), changes);
-            plan.add(Step::Ask(Question::RecreateVolume(spec.name.clone())), reason, None);
-        }
-    }
-    renewed
 }
 
 /// The plan while it is made. Steps of an object are found again by its name or id.
@@ -246,11 +202,9 @@ impl<'a> Converge<'a, '_> {
                 Some(network) => {
                     let changes = difference::networks(&network.record.spec, spec);
                     let reason = Reason::NetworkChanged(spec.name.clone(), changes);
-                    let stops = self.stop_all(&reason, |container| {
-                        container.record.endpoints.iter().any(|endpoint| endpoint.spec.network == spec.name)
-                    });
+                    let removals = self.remove_all(&reason, |container| on_network(container, &spec.name));
                     let step = Step::RemoveNetwork { network: spec.name.clone() };
-                    (self.plan.add(step, reason.clone(), stops), reason)
+                    (self.plan.add(step, reason.clone(), removals), reason)
                 }
             };
             let (removed, reason) = after;
@@ -259,10 +213,16 @@ impl<'a> Converge<'a, '_> {
         }
     }
 
-    /// Stops every container of the pod that runs and of which `which` holds.
-    fn stop_all(&mut self, reason: &Reason, which: impl Fn(&ObservedContainer) -> bool) -> Vec<StepId> {
-        let containers = self.world.observed.containers.iter().filter(|container| which(container));
-        containers.filter_map(|container| self.stop(container, reason.clone(), vec![])).collect()
+    /// Stops and removes every container of the pod of which `which` holds.
+    fn remove_all(&mut self, reason: &Reason, which: impl Fn(&ObservedContainer) -> bool) -> Vec<StepId> {
+        let containers: Vec<_> = self.world.observed.containers.iter().filter(|one| which(one)).collect();
+        for container in &containers {
+            self.stop(container, reason.clone(), vec![]);
+        }
+        containers
+            .into_iter()
+            .map(|container| self.remove(container, reason.clone(), false, vec![]))
+            .collect()
     }
 
     fn all_volumes(&mut self, renewed: &Renewed) {
@@ -273,13 +233,8 @@ impl<'a> Converge<'a, '_> {
                 Some(volume) => {
                     let changes = difference::volumes(&volume.record.spec, spec);
                     let reason = Reason::VolumeChanged(spec.name.clone(), changes);
-                    let mounts =
-                        |container: &ObservedContainer| volumes(container).any(|name| *name == spec.name);
-                    self.stop_all(&reason, mounts);
-                    let users = self.world.observed.containers.iter().filter(|container| mounts(container));
-                    let removals: Vec<_> = users
-                        .map(|container| self.remove(container, reason.clone(), false, vec![]))
-                        .collect();
+                    let mounts = |one: &ObservedContainer| volumes(one).any(|name| *name == spec.name);
+                    let removals = self.remove_all(&reason, mounts);
                     let step = Step::RemoveVolume { volume: spec.name.clone() };
                     let removed = self.plan.add(step, reason.clone(), removals);
                     (reason, Some(removed))
@@ -373,7 +328,10 @@ impl<'a> Converge<'a, '_> {
         let name = name_of(&self.world.desired.pod, service, number);
         let start = Some(reason.clone());
         if let Some(removed) = self.removals.get(&old.record.id).copied() {
-            let spec = self.spec(service, number, name.clone(), None);
+            let mut spec = self.spec(service, number, name.clone(), None);
+            if !self.policy.renew_anonymous {
+                carry_anonymous(&mut spec, old);
+            }
             let ready = Some(self.create(service, spec, None, reason.clone(), vec![removed]));
             return Member { name, existing: None, ready, start };
         }
@@ -450,6 +408,27 @@ impl<'a> Converge<'a, '_> {
         spec.volumes_from.iter_mut().for_each(|(name, _)| rename(name));
         spec.links.iter_mut().for_each(|(_, name)| rename(name));
         spec
+    }
+}
+
+/// Names the anonymous volumes of a container that is gone by the time its successor is made.
+fn carry_anonymous(spec: &mut ContainerSpec, old: &ObservedContainer) {
+    for mount in &old.record.mounts {
+        let Mount::Bind { target, volume: Some(volume), anonymous: true, read_only, .. } = mount else {
+            continue;
+        };
+        match spec.mounts.iter_mut().find(|mount| mount.target() == target) {
+            Some(MountSpec::Volume { source: source @ None, .. }) => *source = Some(volume.clone()),
+            Some(_) => {}
+            // One that the image asks for.
+            None => spec.mounts.push(MountSpec::Volume {
+                source: Some(volume.clone()),
+                target: target.clone(),
+                read_only: *read_only,
+                no_copy: true,
+                subpath: None,
+            }),
+        }
     }
 }
 

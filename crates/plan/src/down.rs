@@ -4,7 +4,7 @@
 //! finished, and doing it again does nothing.
 
 use crate::lifecycle::stop_in_order;
-use crate::world::{World, active};
+use crate::world::World;
 use crate::{Orphans, Plan, Policy, Reason, RemoveImages, Step, StepId, Warning};
 use resource::{
     ContainerId, ContainerName, DesiredService, NetworkName, ObservedContainer, VolumeName, label,
@@ -110,10 +110,8 @@ fn networks(
         for container in world.observed.containers.iter().filter(on_it) {
             match removals.get(&container.record.id) {
                 Some(removal) => after.push(*removal),
-                // Without services named, only what runs holds a network; a container that stays stopped
-                // of a project that stays keeps its network.
-                None if active(container) || !flags.whole => users.push(container.record.spec.name.clone()),
-                None => {}
+                // A stopped container keeps its address, and so its network.
+                None => users.push(container.record.spec.name.clone()),
             }
         }
         if users.is_empty() {

@@ -1,12 +1,12 @@
 //! What becomes of each container: kept, replaced, removed; and which new ones are made. Pure
 //! comparison, no step yet.
 
+use crate::renew::Renewed;
 use crate::world::{World, lasting};
 use crate::{Policy, Reason, Recreate, difference};
 use resource::{
     ContainerName, DesiredService, MountSpec, NetworkMode, NetworkName, ObservedContainer, VolumeName, label,
 };
-use std::collections::HashSet;
 
 /// What becomes of one replica.
 pub(crate) enum Fate<'a> {
@@ -48,13 +48,6 @@ impl Judged<'_> {
     pub(crate) fn remade(&self) -> bool {
         self.fates.iter().any(|fate| matches!(fate, Fate::Replace { .. }))
     }
-}
-
-/// What is made anew because its own definition changed.
-#[derive(Default)]
-pub(crate) struct Renewed {
-    pub(crate) networks: HashSet<NetworkName>,
-    pub(crate) volumes: HashSet<VolumeName>,
 }
 
 /// A container and the reason for which it is not as wanted.
@@ -144,11 +137,11 @@ impl<'a> Judge<'a, '_> {
 
     /// Why the container has to be made anew, if it has.
     fn divergence(&self, container: &ObservedContainer) -> Option<Reason> {
-        if container.record.created >= self.policy.since {
-            return None;
-        }
         if let Some(reason) = self.renewal(container) {
             return Some(reason);
+        }
+        if container.record.created >= self.policy.since {
+            return None;
         }
         let named = self.service.selected;
         match if named { self.policy.recreate } else { self.policy.recreate_dependencies } {

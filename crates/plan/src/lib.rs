@@ -11,6 +11,7 @@ mod judge;
 mod lifecycle;
 mod policy;
 mod reason;
+mod renew;
 mod start;
 mod step;
 mod world;

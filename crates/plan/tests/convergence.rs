@@ -168,15 +168,48 @@ fn a_changed_network_is_made_anew_with_all_that_is_on_it() {
     assert_eq!(
         text(&world, &new),
         "1 stop shop-db-1 because internal of network `shop_default` changed\n\
-         2 remove network shop_default [after 1] because internal of network `shop_default` changed\n\
-         3 create network shop_default [after 2] because internal of network `shop_default` changed\n\
-         4 create 000000000002_shop-db-1 [after 3] because internal of network `shop_default` changed\n\
-         5 remove shop-db-1 [after 1, 4] because it is replaced\n\
-         6 rename 000000000002_shop-db-1 to shop-db-1 [after 5] because it takes the place of shop-db-1\n\
-         7 start shop-db-1 [after 6] because internal of network `shop_default` changed\n"
+         2 remove shop-db-1 [after 1] because internal of network `shop_default` changed\n\
+         3 remove network shop_default [after 2] because internal of network `shop_default` changed\n\
+         4 create network shop_default [after 3] because internal of network `shop_default` changed\n\
+         5 create shop-db-1 [after 2, 4] because internal of network `shop_default` changed\n\
+         6 start shop-db-1 [after 5] because internal of network `shop_default` changed\n"
     );
     world.converge(&new, Verb::Up);
     assert_eq!(text(&world, &new), "");
+}
+
+#[test]
+fn a_changed_network_keeps_anonymous_volumes_and_spares_what_is_not_ours_to_move() {
+    let old = wish(&["db", "web"]);
+    let mut world = World::default();
+    world.converge(&old, Verb::Up);
+    let anonymous = resource::Mount::Bind {
+        source: "/v".into(),
+        target: "/cache".to_owned(),
+        read_only: false,
+        recursive: true,
+        propagation: resource::Propagation::Rprivate,
+        volume: Some("abc".into()),
+        anonymous: true,
+    };
+    world.container(&"shop-db-1".into()).record.mounts.push(anonymous);
+    let mut new = old;
+    new.0.networks[0].labels.insert(label::CONFIG_HASH.to_owned(), "2".to_owned());
+    let plan = world.plan(&new, &up(world.now + 100));
+    let created = plan.steps().find_map(|(_, planned)| match &planned.step {
+        plan::Step::CreateContainer { spec, .. } if spec.service == "db" => Some(spec.mounts.clone()),
+        _ => None,
+    });
+    let created = created.expect("db is made anew");
+    assert!(
+        matches!(&created[..], [resource::MountSpec::Volume { source: Some(name), .. }] if name.0 == "abc"),
+        "{created:?}"
+    );
+    // With only one of the two services in sight, the other holds the network.
+    new.0.services.retain(|service| service.name == "web");
+    let plan = world.plan(&new, &up(world.now + 100));
+    assert!(plan.is_empty());
+    assert!(plan.to_string().contains("network shop_default changed but is kept as it is"), "{plan}");
 }
 
 #[test]

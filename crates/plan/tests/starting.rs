@@ -111,6 +111,7 @@ fn waiting_for_all_takes_health_completion_or_life() {
     assert!(world.converge_with(&wish, &policy, 0).failures.is_empty());
 
     let mut world = World::default();
+    world.now = 100;
     world.ends.insert("web".to_owned(), 0);
     let plan = world.converge_with(&wish, &policy, 0);
     assert_eq!(failures(&plan), ["container shop-web-1 exited (0)"]);

@@ -414,10 +414,7 @@ impl World {
         assert!(network.used_by_others.is_empty());
         for container in &self.observed.containers {
             let on_it = container.record.endpoints.iter().any(|endpoint| endpoint.spec.network == *name);
-            assert!(
-                !on_it || matches!(container.state.status, Status::Created | Status::Exited),
-                "{name} is in use"
-            );
+            assert!(!on_it, "{name} is in use by {}", container.record.spec.name);
         }
         self.observed.networks.retain(|network| network.record.spec.name != *name);
     }
