@@ -230,7 +230,10 @@ const PREFIX: &str = "compose:";
 impl Netlink {
     /// What a network's bridge and chains are marked with.
     fn alias(&self, network: &NetworkName) -> String {
-        format!("{PREFIX}{}:{}", self.owner, network.0)
+        let mut alias = format!("{PREFIX}{}:{}", self.owner, network.0);
+        // The kernel takes 255 bytes.
+        alias.truncate(alias.floor_char_boundary(250));
+        alias
     }
 }
 

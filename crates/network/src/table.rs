@@ -114,8 +114,8 @@ fn header(family: u8, resource: u16) -> [u8; 4] {
 
 /// A comment the way `nft` keeps it: kind, length, text with its NUL.
 fn comment(attributes: &mut Attributes, kind: u16, text: &str) {
-    let text = &text.as_bytes()[..text.len().min(120)];
-    let length = u8::try_from(text.len() + 1).expect("cut to 120 bytes");
+    let text = &text.as_bytes()[..text.len().min(250)];
+    let length = u8::try_from(text.len() + 1).expect("cut to 250 bytes");
     let mut bytes = vec![0, length];
     bytes.extend_from_slice(text);
     bytes.push(0);

@@ -130,7 +130,10 @@ fn everything_may_be_said_twice_and_nothing_is_left_at_the_end() {
 #[test]
 fn leftovers_are_found_by_name_and_those_of_another_engine_are_left_alone() {
     in_a_world(|world| {
-        bridges_up(&world.netlink, &[record(31), record(32)]).unwrap();
+        let mut long = record(34);
+        long.spec.name = NetworkName("ä".repeat(300));
+        bridges_up(&world.netlink, &[record(31), record(32), long.clone()]).unwrap();
+        assert_eq!(sweep(&world.netlink, &[long.spec.name], &[]).unwrap().len(), 4);
         publish("test-shop", &[port(8080, OUTSIDE, 80)]).unwrap();
         let other = network::Netlink::open().unwrap().owned_by("other");
         let mut theirs = record(33);
