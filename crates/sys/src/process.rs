@@ -132,18 +132,21 @@ pub fn execute(program: &CStr, arguments: &Texts, environment: &Texts) -> Result
     Err(io::Error::last_os_error())
 }
 
-/// Gives every signal its default action and unblocks all.
+/// Gives every signal its default action and unblocks all, also those that the C library keeps for
+/// itself and that somebody before us may have ignored.
 pub fn reset_signals() {
-    // SAFETY: zeroed is a valid `sigaction` (default action, empty mask, no flags) and `sigset_t`;
-    // both live through the calls. A signal that cannot be changed yields an error that is ignored.
+    // The kernel's structure: handler, flags, restorer, mask; zeros are the default action.
+    let default = [0_usize; 4];
+    let size = std::mem::size_of::<u64>();
+    // SAFETY: `default` is as large as the kernel's sigaction and only read; the set has the eight
+    // bytes that are announced. SIGKILL and SIGSTOP yield an error that is ignored.
     unsafe {
-        let default: libc::sigaction = std::mem::zeroed();
         for signal in 1..=64 {
-            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+            let (new, old) = (default.as_ptr(), std::ptr::null_mut::<usize>());
+            libc::syscall(libc::SYS_rt_sigaction, signal, new, old, size);
         }
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        let (none, old) = (0_u64, std::ptr::null_mut::<u64>());
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, old, size);
     }
 }
 

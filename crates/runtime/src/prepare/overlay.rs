@@ -83,7 +83,7 @@ fn folders(launch: &Launch<'_>, top: &Path) -> Result<(), StartError> {
         Ok(_) if launch.volatile => {
             // The kernel refuses to mount again what might be torn after a crash. Here the machine did
             // not crash: the container was started again.
-            let _absent_is_fine = fs::remove_dir(used.join("incompat/volatile"));
+            let _absent_is_fine = fs::remove_dir_all(used.join("incompat"));
         }
         Ok(_) => {}
         Err(_) => {

@@ -3,7 +3,7 @@
 
 /// Name, number on x86-64, on i386 and on aarch64, sorted by name.
 #[rustfmt::skip]
-pub(super) const TABLE: [(&str, i16, i16, i16); 470] = [
+pub(super) const TABLE: [(&str, i16, i16, i16); 469] = [
     ("_llseek", -1, 140, -1),
     ("_newselect", -1, 142, -1),
     ("_sysctl", 156, 149, -1),
@@ -192,7 +192,6 @@ pub(super) const TABLE: [(&str, i16, i16, i16); 470] = [
     ("listxattr", 194, 232, 11),
     ("listxattrat", 465, 465, 465),
     ("llistxattr", 195, 233, 12),
-    ("llseek", -1, -1, 62),
     ("lock", -1, 53, -1),
     ("lookup_dcookie", 212, 253, 18),
     ("lremovexattr", 198, 236, 15),
