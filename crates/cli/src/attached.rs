@@ -22,11 +22,14 @@ use resource::{ContainerId, Desired, ExitStatus, PodName, Status, Timestamp};
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Lines that were written before an exit are shown before it is told; this long without a line
 /// means that none is on its way.
 const QUIET: Duration = Duration::from_millis(30);
+
+/// Others that write without end do not keep an exit from being told longer than this.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What ends it before everything has stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +105,7 @@ pub(crate) async fn run(attached: Attached<'_>) -> Result<Exit, Failure> {
         running: BTreeSet::new(),
         logs: None,
         pending: VecDeque::new(),
+        held: None,
         since: attached.made.policy.since,
         starting: Some(Box::pin(async move { starting.run().await.map(drop) })),
         stopping: None,
@@ -195,6 +199,8 @@ struct Follow<'a> {
     logs: Option<LogStream>,
     /// Exits that are told once the lines before them are shown.
     pending: VecDeque<Event>,
+    /// When the first of them came, and the last line or exit since.
+    held: Option<(Instant, Instant)>,
     /// Lines from here on are shown.
     since: Timestamp,
     starting: Option<Work<'a>>,
@@ -219,11 +225,12 @@ impl Follow<'_> {
                 self.drain().await?;
                 return Ok(self.result());
             }
+            let due = self.due().into();
             tokio::select! {
                 biased;
                 _ = interrupts.next() => self.interrupted()?,
                 line = next_line(&mut self.logs) => self.line(line?)?,
-                () = tokio::time::sleep(QUIET), if !self.pending.is_empty() => self.tell_exits()?,
+                () = tokio::time::sleep_until(due), if !self.pending.is_empty() => self.tell_exits()?,
                 event = events.next(), if !events_ended => match event {
                     Some(event) => self.event(event)?,
                     None => events_ended = true,
@@ -232,6 +239,18 @@ impl Follow<'_> {
                 stopped = work(&mut self.stopping) => self.stopped(stopped)?,
             }
         }
+    }
+
+    /// When the exits that are held back are told.
+    fn due(&self) -> Instant {
+        let (first, last) = self.held.unwrap_or_else(|| (Instant::now(), Instant::now()));
+        (last + QUIET).min(first + PATIENCE)
+    }
+
+    /// Something came that an exit may have to wait for.
+    fn hold(&mut self) {
+        let now = Instant::now();
+        self.held = self.held.map_or(Some((now, now)), |(first, _)| Some((first, now)));
     }
 
     fn is_ours(&self, service: &str) -> bool {
@@ -262,6 +281,9 @@ impl Follow<'_> {
         match line {
             Some(line) => {
                 self.since = next_instant(line.time);
+                if !self.pending.is_empty() {
+                    self.hold();
+                }
                 self.show.line(&line)
             }
             None => {
@@ -282,7 +304,10 @@ impl Follow<'_> {
                     self.open_logs()?;
                 }
             }
-            EventKind::Died { .. } => self.pending.push_back(event),
+            EventKind::Died { .. } => {
+                self.pending.push_back(event);
+                self.hold();
+            }
             EventKind::StartFailed { .. } | EventKind::Removed => {
                 self.running.remove(&event.container);
             }
@@ -293,6 +318,7 @@ impl Follow<'_> {
 
     /// Tells the exits, and ends everything when a flag says so.
     fn tell_exits(&mut self) -> Result<(), Failure> {
+        self.held = None;
         while let Some(event) = self.pending.pop_front() {
             let EventKind::Died { exit, restarting, .. } = event.kind else { continue };
             let code = match exit {

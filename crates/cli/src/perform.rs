@@ -162,6 +162,8 @@ impl Layers {
 pub(crate) fn line(planned: &Planned, kind: &apply::EventKind) -> Option<Line> {
     let (id, (begun, done)) = words(planned)?;
     let line = match kind {
+        // It is done when the new container has its lasting name.
+        apply::EventKind::Done if begun == done => return None,
         apply::EventKind::Begun => Line::new(id, Status::Working, begun).details(because(planned)),
         apply::EventKind::Done => Line::new(id, Status::Done, done),
         apply::EventKind::Failed => Line::new(id, Status::Error, "Error"),
