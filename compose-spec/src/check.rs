@@ -97,8 +97,19 @@ fn object(node: &mut Node, object: &'static Object, path: &Path<'_>, scope: &mut
             }
         }
     }
+    if unknown.is_empty() {
+        return;
+    }
     for key in unknown {
-        map.remove(&key);
+        let Some(mut entry) = map.remove(&key) else { continue };
+        // A slip stands for the key that was meant, which then is not missing: one message is enough.
+        if let Some(near) = nearest(&key, object.fields.iter().map(|field| field.name)) {
+            entry.node.value = Value::Bad;
+            map.entry(near.to_owned()).or_insert(entry);
+        }
+    }
+    if object.required.iter().any(|key| !map.contains_key(*key)) {
+        node.value = Value::Bad;
     }
 }
 
@@ -123,6 +134,9 @@ fn unknown_key(key: &str, span: Span, is_mapping: bool, object: &Object, path: &
     }
     if is_top && SERVICE.field(key).is_some() {
         return diagnostic.help(format!("`{key}` is a key of a service: indent it under one"));
+    }
+    if matches!(path, Path::Item(..)) && matches!(object.name, "a mount" | "a port") && !is_mapping {
+        return diagnostic.help(format!("in a short entry no blank follows the colon: `{key}:…`"));
     }
     if let Some(near) = nearest(key, object.fields.iter().map(|field| field.name)) {
         return diagnostic.help(format!("a key with a similar name exists: `{near}`"));

@@ -5,7 +5,7 @@ mod cycle;
 
 use std::collections::{BTreeMap, HashMap};
 
-use diagnostic::{Diagnostic, Span, nearest};
+use diagnostic::{Diagnostic, Span, has_errors, nearest};
 
 use crate::assemble::Assembler;
 use crate::model::{FileMount, MountKind, NetworkMode, Project, Service};
@@ -16,7 +16,10 @@ pub(crate) fn check(project: &Project, assembler: &mut Assembler<'_>) {
     let mut told = Vec::new();
     let checker =
         Checker { project, references: assembler.input.options.check_consistency && !assembler.incomplete };
-    if project.services.is_empty() && project.disabled_services.is_empty() && !assembler.incomplete {
+    if project.services.is_empty()
+        && project.disabled_services.is_empty()
+        && !has_errors(&assembler.diagnostics)
+    {
         let is_whole = ["networks", "volumes", "secrets", "configs", "models"];
         if is_whole.iter().all(|key| project.section(key).is_none_or(|map| map.is_empty())) {
             told.push(

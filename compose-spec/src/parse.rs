@@ -3,7 +3,6 @@
 //! saphyr-parser gives events; what Compose adds is here: anchors resolved (with a limit against alias
 //! bombs), merge keys, string keys only, duplicate keys told with both places, the two tags.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use diagnostic::{Diagnostic, FileId, Sources, Span};
@@ -132,6 +131,8 @@ impl<'t> Reader<'t, '_> {
                 .help("a value that holds `: ` must be quoted, and the keys of a mapping start in one column")
         } else if info.contains("simple key expected") || info.contains("could not find expected ':'") {
             diagnostic.help("a key is followed by a colon and a blank: `key: value`")
+        } else if info.contains("illegal placement") || info.contains("flow") {
+            diagnostic.help("is every `[`, `{` and quote before this place closed?")
         } else {
             diagnostic
         }
@@ -330,18 +331,16 @@ fn node_kind(shown: Option<&str>) -> &'static str {
     match shown {
         None => "a mapping or a list",
         Some("" | "~" | "null" | "Null" | "NULL") => "null",
-        Some(text) if text.to_ascii_lowercase() == "true" || text.to_ascii_lowercase() == "false" => {
-            "a boolean"
-        }
+        Some(text) if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") => "a boolean",
         Some(_) => "a number",
     }
 }
 
 /// What a scalar is: quoted ones and those under `!!str` are text.
-fn scalar(text: &Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Value {
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     let is_text = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
     if style != ScalarStyle::Plain || is_text {
-        return Value::String(text.as_ref().to_owned());
+        return Value::String(text.to_owned());
     }
     plain(text)
 }

@@ -25,28 +25,23 @@ enum Out<'a> {
 
 /// The project as YAML.
 pub fn render_yaml(project: &Project) -> String {
-    let layout = Layout { json: false, sorted: !project.interpolated };
-    escaped(project, yaml::write(&layout.project(project)))
+    let layout = Layout { json: false, raw: !project.interpolated };
+    yaml::write(&layout.project(project))
 }
 
 /// The project as JSON.
 pub fn render_json(project: &Project) -> String {
-    let layout = Layout { json: true, sorted: !project.interpolated };
+    let layout = Layout { json: true, raw: !project.interpolated };
     let Out::Map(mut top) = layout.project(project) else { return String::new() };
     top.sort_by(|a, b| a.0.cmp(&b.0));
-    escaped(project, json::write(&Out::Map(top)))
-}
-
-/// Doubles every `$`, so that the text can be loaded again.
-fn escaped(project: &Project, text: String) -> String {
-    if project.interpolated && text.contains('$') { text.replace('$', "$$") } else { text }
+    json::write(&Out::Map(top))
 }
 
 #[derive(Clone, Copy)]
 struct Layout {
     json: bool,
-    /// Keys in alphabetical order instead of the order people know.
-    sorted: bool,
+    /// Variables have not been replaced: keys in alphabetical order, dollars as they are.
+    raw: bool,
 }
 
 impl Layout {
@@ -86,7 +81,7 @@ impl Layout {
             (Value::Bool(value), _) => Out::Bool(*value),
             (Value::Int(value), _) => Out::Number(value.to_string()),
             (Value::Float(value), _) => Out::Number(crate::number::float_text(*value)),
-            (Value::String(text), _) => Out::Text(Cow::from(text)),
+            (Value::String(text), _) => Out::Text(self.escaped(text)),
             (Value::Map(_), Kind::Shapes(_, list, Kind::Never)) if !matches!(list, Kind::Never) => {
                 // A form that is a mapping after a list, such as extra hosts.
                 self.node(node, &Kind::Any)
@@ -103,6 +98,11 @@ impl Layout {
                 Out::List(items.iter().map(|item| self.node(item, &Kind::Any)).collect())
             }
         }
+    }
+
+    /// Doubles every `$`, so that the text can be loaded again. Keys are not interpolated, so not escaped.
+    fn escaped<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if !self.raw && text.contains('$') { Cow::from(text.replace('$', "$$")) } else { Cow::from(text) }
     }
 
     fn map<'a>(&self, map: &'a Map, kind: &Kind) -> Out<'a> {
@@ -129,7 +129,7 @@ impl Layout {
             entries.push((place, key.into(), out));
         }
         if self.json {
-            let missing = |key: &&&str| !map.get(**key).is_some_and(|entry| !entry.node.is_null());
+            let missing = |key: &&&str| map.get(**key).is_none_or(|entry| entry.node.is_null());
             let nulls: &[&str] = if is_service { &["command", "entrypoint"] } else { &[] };
             for key in nulls.iter().filter(missing) {
                 let place = places.iter().position(|name| name == key).unwrap_or(0);
@@ -145,7 +145,7 @@ impl Layout {
                 entries.push((place, (*key).into(), Out::Map(Vec::new())));
             }
         }
-        if !self.sorted {
+        if !self.raw {
             entries.sort_by_key(|(place, _, _)| *place);
         }
         Out::Map(entries.into_iter().map(|(_, key, out)| (key, out)).collect())

@@ -205,7 +205,7 @@ impl Node {
     /// The kind of value in the words of messages: "a mapping", "a number".
     pub(crate) fn kind(&self) -> &'static str {
         match self.value {
-            Value::Null => "nothing",
+            Value::Null => "empty",
             Value::Bool(_) => "a boolean",
             Value::Int(_) | Value::Float(_) => "a number",
             Value::String(_) => "a string",
