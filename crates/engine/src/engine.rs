@@ -77,7 +77,7 @@ impl Engine {
         need: &ImageNeed,
         tell: &(dyn Fn(PullEvent) + Sync),
     ) -> Result<Image, EngineError> {
-        let failed = |source| EngineError::Pull { reference: need.reference.clone(), source };
+        let failed = |error| EngineError::Pull { reference: need.reference.clone(), source: Box::new(error) };
         let registry = self.inner.registry.get_or_try_init(async || Registry::configured()).await?;
         crate::pull::pull(self.store(), registry, need, tell).await.map_err(failed)
     }

@@ -32,7 +32,7 @@ pub enum EngineError {
     },
     /// The image store failed.
     #[error(transparent)]
-    Store(#[from] store::StoreError),
+    Store(Box<store::StoreError>),
     /// The files that say where registries are make no sense.
     #[error(transparent)]
     Registries(#[from] registry::ConfigError),
@@ -43,7 +43,7 @@ pub enum EngineError {
         reference: Reference,
         /// The cause.
         #[source]
-        source: crate::pull::PullError,
+        source: Box<crate::pull::PullError>,
     },
     /// An act on a network failed in the kernel.
     #[error("cannot {attempt} network `{network}`")]
@@ -306,6 +306,12 @@ impl EngineError {
         path: &'a std::path::Path,
     ) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::File { attempt, path: path.to_owned(), source }
+    }
+}
+
+impl From<store::StoreError> for EngineError {
+    fn from(error: store::StoreError) -> Self {
+        Self::Store(Box::new(error))
     }
 }
 

@@ -33,7 +33,7 @@ impl Engine {
         stdio: Stdio,
     ) -> Result<Option<OwnedFd>, EngineError> {
         let record = self.ready(pod, id)?;
-        let started = match self.client(pod).await {
+        let started = match self.living_client(pod).await {
             Ok(client) => client.start_attached(id, stdio).await,
             Err(error) => Err(error),
         };
@@ -150,7 +150,7 @@ impl Engine {
     ) -> Result<Exec, EngineError> {
         let record = self.record(pod, id).ok_or_else(|| EngineError::NoSuchId(id.clone()))?;
         let program = request.argv.first().cloned().unwrap_or_default();
-        let executed = match self.client(pod).await {
+        let executed = match self.living_client(pod).await {
             Ok(client) => client.exec(id, request, stdio).await,
             Err(error) => Err(error),
         };
@@ -172,7 +172,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Supervisor`].
     pub async fn events(&self, pod: &PodName) -> Result<EventStream, EngineError> {
-        let events = async { self.client(pod).await?.events().await };
+        let events = async { self.living_client(pod).await?.events().await };
         let failed = |source| EngineError::Supervisor {
             attempt: "follow events".to_owned(),
             pod: pod.clone(),
@@ -198,9 +198,21 @@ impl Engine {
                 pod: pod.clone(),
                 source,
             };
-            self.client(pod).await.map_err(failed)?;
+            self.living_client(pod).await.map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// As `client`, for a request that cannot be made twice: a connection that was kept is only good
+    /// while a supervisor still answers.
+    async fn living_client(&self, pod: &PodName) -> Result<Arc<Client>, ClientError> {
+        let kept = self.inner.clients.lock().await.get(pod).cloned();
+        if let Some(kept) = kept
+            && Client::connect(self.roots(), pod).await?.is_none()
+        {
+            self.drop_client(pod, &kept).await;
+        }
+        self.client(pod).await
     }
 
     /// The cached connection, a new one, or a new supervisor's.

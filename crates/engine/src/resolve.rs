@@ -92,7 +92,7 @@ fn environment(spec: &ProcessSpec, config: &ImageConfig, hostname: &str, home: &
     for (name, value) in &spec.environment {
         match value {
             Some(value) => put(&mut list, format!("{name}={value}")),
-            None => list.retain(|entry| !entry.split_once('=').is_some_and(|(other, _)| other == name)),
+            None => list.retain(|entry| entry.split_once('=').is_none_or(|(other, _)| other != name)),
         }
     }
     for entry in &config.environment {

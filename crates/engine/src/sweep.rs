@@ -85,8 +85,11 @@ impl Engine {
         numbers.filter_map(|name| name.parse().ok()).filter(|pid| self.supervises(pod, *pid)).collect()
     }
 
+    /// A container's own process 1 is a copy of the supervisor, command line and all; what tells them
+    /// apart is the pid namespace.
     fn supervises(&self, pod: &PodName, pid: i32) -> bool {
         let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+        let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
         let roots = self.roots();
         let words: [&OsStr; 5] = [
             supervisor::ROLE.as_ref(),
@@ -96,6 +99,7 @@ impl Engine {
             pod.0.as_ref(),
         ];
         line.split(|byte| *byte == 0).skip(1).take(5).eq(words.iter().map(|word| word.as_bytes()))
+            && namespace(&pid.to_string()) == namespace("self")
     }
 
     /// A handle on the process, which stays this process: looked at again once it is open.
