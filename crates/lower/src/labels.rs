@@ -5,8 +5,8 @@ use crate::order;
 use compose_spec::Service;
 use compose_spec::model::Condition as Wanted;
 use resource::{
-    Condition, Dependency, Desired, DesiredService, IdentityShare, ImageNeed, Labels, NetworkMode, Observed,
-    ObservedContainer, PodName, PullPolicy, label,
+    Condition, Dependency, Desired, DesiredService, ImageNeed, Labels, Observed, ObservedContainer, PodName,
+    PullPolicy, label,
 };
 use std::collections::BTreeMap;
 
@@ -100,15 +100,6 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
     let first = containers.iter().min_by_key(|container| container.record.spec.number)?;
     let spec = &first.record.spec;
     let depends_on = spec.labels.get(label::DEPENDS_ON).map_or("", String::as_str);
-    let shared = [&spec.pid, &spec.ipc].into_iter().filter_map(|share| match share {
-        IdentityShare::Container(name) => Some(name),
-        _ => None,
-    });
-    let network = match &spec.network_mode {
-        NetworkMode::Container(name) => Some(name),
-        _ => None,
-    };
-    let bound_to = shared.chain(network).map(|name| name.0.clone()).collect();
     Some(DesiredService {
         name: name.to_owned(),
         selected: true,
@@ -125,7 +116,7 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
             resolved: Some(first.record.manifest.clone()),
             place: String::new(),
         },
-        bound_to,
+        bound_to: vec![],
         place: String::new(),
     })
 }

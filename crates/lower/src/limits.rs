@@ -35,10 +35,8 @@ impl Lowering<'_> {
         if memory.is_some_and(|memory| memory < LEAST_MEMORY) {
             self.error(service, "mem_limit", "the least memory limit is 6 MiB");
         }
-        if let (Some(limit), Some(reserved)) = (memory, resources.memory_reservation) {
-            if reserved > limit {
-                self.error(service, "mem_reservation", "more memory is reserved than the limit allows");
-            }
+        if memory.zip(resources.memory_reservation).is_some_and(|(limit, reserved)| reserved > limit) {
+            self.error(service, "mem_reservation", "more memory is reserved than the limit allows");
         }
         self.block_io(service, &mut resources);
         resources

@@ -1,29 +1,24 @@
 //! The networks of the selected services.
 
 use crate::lowering::{Lowering, hash};
+use compose_spec::Project;
 use compose_spec::model::{AddressPool, Network};
 use diagnostic::{Severity, Span};
 use resource::{DesiredService, NetworkDriver, NetworkName, NetworkSpec, Subnet, label};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 impl Lowering<'_> {
     /// Every network some container is to be on, in order of name.
     pub(crate) fn networks(&mut self, services: &[DesiredService]) -> Vec<NetworkSpec> {
-        let mut used: BTreeMap<&NetworkName, Vec<IpAddr>> = BTreeMap::new();
-        for endpoint in services.iter().flat_map(|service| &service.container.endpoints) {
-            used.entry(&endpoint.network).or_default();
-        }
-        for endpoint in services.iter().flat_map(|service| &service.container.endpoints) {
-            let fixed = endpoint.ipv4.map(IpAddr::V4).into_iter().chain(endpoint.ipv6.map(IpAddr::V6));
-            used.entry(&endpoint.network).or_default().extend(fixed);
-        }
+        let endpoints = services.iter().flat_map(|service| &service.container.endpoints);
+        let used: BTreeSet<&NetworkName> = endpoints.map(|endpoint| &endpoint.network).collect();
         let project = self.project;
         used.into_iter()
-            .map(|(name, fixed)| {
+            .map(|name| {
                 let declared = project.networks.iter().find(|(_, network)| network.name == name.0);
                 match declared {
-                    Some((key, network)) => self.network(key, network, fixed),
+                    Some((key, network)) => self.network(key, network, fixed_addresses(project, key)),
                     None => self.undeclared(name),
                 }
             })
@@ -147,4 +142,13 @@ impl Lowering<'_> {
             }
         }
     }
+}
+
+/// The fixed addresses of every service of the project on a network, selected or not: none of them
+/// is ever given to somebody else. One that cannot be read is told where its service is lowered.
+fn fixed_addresses(project: &Project, key: &str) -> Vec<IpAddr> {
+    let services = project.services.values().chain(project.disabled_services.values());
+    let attachments = services.filter_map(|service| service.networks.get(key));
+    let texts = attachments.flat_map(|attachment| [&attachment.ipv4_address, &attachment.ipv6_address]);
+    texts.flatten().filter_map(|text| text.parse().ok()).collect()
 }
