@@ -8,11 +8,11 @@
 //! | quiet | nothing |
 
 use crate::output;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,13 @@ struct Board {
 struct Screen {
     all: MultiProgress,
     header: ProgressBar,
-    bars: HashMap<String, (ProgressBar, bool)>,
+    bars: HashMap<String, Bar>,
+}
+
+struct Bar {
+    bar: ProgressBar,
+    done: bool,
+    began: Instant,
 }
 
 impl Progress {
@@ -167,11 +173,8 @@ impl Progress {
 
     fn leave(board: &mut Board) {
         if let Some(screen) = board.screen.take() {
-            for (bar, done) in screen.bars.values() {
-                if !done {
-                    bar.abandon();
-                }
-            }
+            // Otherwise the lines would vanish with their bars.
+            screen.bars.values().for_each(|bar| bar.bar.abandon());
             screen.header.abandon();
         }
     }
@@ -211,18 +214,19 @@ impl Progress {
     fn draw_line(&self, board: &mut Board, line: &Line) {
         let operation = self.operation;
         let screen = board.screen.get_or_insert_with(|| Screen::open(operation));
-        let (bar, done) = screen.bars.entry(line.id.clone()).or_insert_with(|| {
+        let Bar { bar, done, began } = screen.bars.entry(line.id.clone()).or_insert_with(|| {
             let bar = screen.all.add(ProgressBar::new_spinner());
-            bar.set_style(style(" {spinner:.cyan} {msg} {elapsed:>8}"));
             bar.enable_steady_tick(Duration::from_millis(100));
-            (bar, false)
+            Bar { bar, done: false, began: Instant::now() }
         });
         let message = format!("{} {} {}", line.id, coloured(line, self.colour), line.details);
         let message = message.trim_end().to_owned();
         let sign = match line.status {
             Status::Working => {
-                *done = false;
-                bar.set_style(style(" {spinner:.cyan} {msg} {elapsed:>8}"));
+                if std::mem::take(done) {
+                    bar.enable_steady_tick(Duration::from_millis(100));
+                }
+                bar.set_style(style(" {spinner:.cyan} {msg} {took}"));
                 bar.set_message(message);
                 return screen.count();
             }
@@ -233,8 +237,8 @@ impl Progress {
         let (on, off) =
             if self.colour { (format!("\x1b[{}m", sign.1), "\x1b[0m") } else { (String::new(), "") };
         bar.disable_steady_tick();
-        bar.set_style(style(&format!(" {on}{}{off} {{msg}} {{elapsed:>8}}", sign.0)));
-        bar.set_message(message);
+        bar.set_style(style(&format!(" {on}{}{off} {{msg}}", sign.0)));
+        bar.set_message(format!("{message} {:.1}s", began.elapsed().as_secs_f64()));
         bar.tick();
         *done = true;
         screen.count();
@@ -256,7 +260,7 @@ impl Screen {
     }
 
     fn count(&self) {
-        let done = self.bars.values().filter(|(_, done)| *done).count();
+        let done = self.bars.values().filter(|bar| bar.done).count();
         self.header.set_length(self.bars.len() as u64);
         self.header.set_position(done as u64);
         self.header.tick();
@@ -267,6 +271,9 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
         .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+        .with_key("took", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{:.1}s", state.elapsed().as_secs_f64());
+        })
 }
 
 fn coloured(line: &Line, colour: bool) -> String {
