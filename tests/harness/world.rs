@@ -146,9 +146,9 @@ impl World {
         Background { child, lines, seen: vec![] }
     }
 
-    /// The rows of `ps -a --format json`.
+    /// The rows of `ps -a --no-trunc --format json`.
     pub fn rows(&self) -> Vec<Value> {
-        let output = self.compose("ps -a --format json").ok();
+        let output = self.compose("ps -a --no-trunc --format json").ok();
         output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 

@@ -5,7 +5,7 @@ use scenarios::scenario;
 scenario! {
     /// A cycle is refused with every edge of it.
     a_cycle_is_refused_and_drawn, |world| {
-        world.compose("up -d").exits(1).says("cycle").says("a -> b -> c -> a").says("compose.yaml:4:");
+        world.compose("up -d").exits(1).says("cycle").says("`a` -> `b` -> `c` -> `a`").says("compose.yaml:4:");
         assert!(!world.roots().data.join("pods").exists());
     }
 }

@@ -51,7 +51,7 @@ scenario! {
         world.compose("up -d").ok().says("COLOUR");
         assert_ne!(world.id("web"), web);
         assert_eq!(world.id("db"), db);
-        assert_eq!(world.compose("exec -T web printenv COLOUR").ok().stdout, "blue\n");
+        assert_eq!(world.run(&["exec", "-T", "web", "sh", "-c", "echo $COLOUR"], "").ok().stdout, "blue\n");
         assert_eq!(world.row("web")["Name"], "project-web-1");
     }
 }

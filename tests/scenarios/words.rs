@@ -11,7 +11,9 @@ scenario! {
         world.compose("exec -T web no-such-program").exits(127);
         world.compose("exec -T web /etc/not-executable").exits(126);
         assert_eq!(world.run(&["exec", "-T", "web", "cat"], "through\n").ok().stdout, "through\n");
-        assert_eq!(world.compose("exec -T -e SHADE=dark web printenv COLOUR SHADE").ok().stdout, "red\ndark\n");
+        let shades = ["exec", "-T", "-e", "SHADE=dark", "web", "sh", "-c", "echo $COLOUR $SHADE"];
+        assert_eq!(world.run(&shades, "").ok().stdout, "red dark
+");
         assert_eq!(world.compose("exec -T -u web web id").ok().stdout, "uid=33(web) gid=33(web) groups=33(web),44(extra)\n");
         assert_eq!(world.compose("exec -T -w /etc web pwd").ok().stdout, "/etc\n");
         world.compose("exec -T web sh -c exec_missing").exits(127);
@@ -63,7 +65,8 @@ scenario! {
     /// `run` makes one more container with the service's settings, passes everything through, and leaves
     /// nothing with `--rm`.
     run_makes_a_container_of_its_own, |world| {
-        assert_eq!(world.compose("run --rm -T tool printenv COLOUR").ok().stdout, "red\n");
+        let colour = ["run", "--rm", "-T", "tool", "sh", "-c", "echo $COLOUR"];
+        assert_eq!(world.run(&colour, "").ok().stdout, "red\n");
         assert_eq!(world.state("db"), "running");
         world.run(&["run", "--rm", "-T", "tool", "sh", "-c", "exit 5"], "").exits(5);
         assert_eq!(world.run(&["run", "--rm", "-T", "--no-deps", "tool", "cat"], "in\n").ok().stdout, "in\n");
