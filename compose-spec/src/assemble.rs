@@ -13,6 +13,9 @@ use crate::scope::Scope;
 use crate::tree::{Map, Node, Value};
 use crate::{Files, Input, check, complete, dotenv, interpolate, parse, relations};
 
+/// Files that include each other, or services that extend each other, in a row.
+const LONGEST_CHAIN: usize = 50;
+
 /// One file, read and parsed.
 pub(crate) struct Parsed {
     pub(crate) file: FileId,
@@ -221,6 +224,10 @@ impl<'a> Assembler<'a> {
                 self.include_cycle(&path, node.span, around);
                 return None;
             }
+            if chain.len() > LONGEST_CHAIN {
+                self.too_long("files include", node.span);
+                return None;
+            }
             folder = folder.or_else(|| path.parent().map(Path::to_owned));
             files.push(self.parsed(&path, node.span)?);
             chain.push((path, node.span));
@@ -231,6 +238,12 @@ impl<'a> Assembler<'a> {
         };
         let environment = self.include_environment(entry, &directory, around);
         Some(self.model(files, &Surroundings { directory, environment, chain }))
+    }
+
+    fn too_long(&mut self, what: &str, span: Span) {
+        self.incomplete = true;
+        let message = format!("more than {LONGEST_CHAIN} {what} each other in a row");
+        self.diagnostics.push(Diagnostic::error("too-deep", message).at(span, "this goes too far"));
     }
 
     fn include_cycle(&mut self, path: &Path, span: Span, around: &Surroundings) {
@@ -337,6 +350,10 @@ impl<'a> Assembler<'a> {
         let link: Link = (their_file.map(Path::to_owned), wanted.clone(), span);
         if chain.iter().any(|(path, name, _)| *path == link.0 && *name == link.1) {
             self.extends_cycle(chain, &link);
+            return child;
+        }
+        if chain.len() > LONGEST_CHAIN {
+            self.too_long("services extend", span);
             return child;
         }
         let Some(entry) = their_services.get(&wanted) else {

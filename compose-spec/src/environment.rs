@@ -1,7 +1,6 @@
 //! A service's variables and labels from its files; they go below what is written at the service.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use diagnostic::{Diagnostic, Span};
 
@@ -36,10 +35,11 @@ pub(crate) fn files(
         let mut values = BTreeMap::new();
         for item in &list {
             let Some(path) = item.as_str() else { continue };
-            if !needed && !assembler.files.is_file(Path::new(path)) {
+            let path = assembler.input.project_directory.join(path);
+            if !needed && !assembler.files.is_file(&path) {
                 continue;
             }
-            if let Some(file) = assembler.text(Path::new(path), "label file", item.span) {
+            if let Some(file) = assembler.text(&path, "label file", item.span) {
                 dotenv::read(&assembler.sources, file, &|_| None, &mut values, &mut assembler.diagnostics);
             }
         }
@@ -54,7 +54,10 @@ fn environment_file(
     values: &mut BTreeMap<String, String>,
     assembler: &mut Assembler<'_>,
 ) {
-    let Some(path) = item.str("path").map(Path::new) else { return };
+    let Some(path) = item.str("path").map(|path| assembler.input.project_directory.join(path)) else {
+        return;
+    };
+    let path = path.as_path();
     let span = item.get("path").map_or(item.span, |node| node.span);
     let required = item.get("required").and_then(Node::as_bool) != Some(false);
     if !assembler.files.is_file(path) {

@@ -8,6 +8,9 @@ use diagnostic::{Diagnostic, Sources, Span};
 use crate::scope::within;
 use crate::tree::{Node, Value};
 
+/// Braces within each other.
+const DEEPEST: usize = 100;
+
 /// Why a text could not be interpolated.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -137,6 +140,7 @@ fn braced(text: &str) -> Result<Expression<'_>, Fault> {
     let mut end = None;
     for (at, byte) in text.bytes().enumerate().skip(1) {
         match byte {
+            b'{' if depth == DEEPEST => break,
             b'{' => depth += 1,
             b'}' => depth -= 1,
             b'\n' => break,
@@ -322,6 +326,7 @@ mod tests {
         for source in ["${}", "${1}", "${ A }", "${A:=x}", "${A/x/y}", "${A.b}", "${A", "${A\n}", "${U:-{}"] {
             assert!(matches!(read(source), Err(Fault::Malformed(_))), "{source}");
         }
+        assert!(matches!(read(&"${U:-".repeat(100_000)), Err(Fault::Malformed(_))));
         assert!(matches!(read("${U:?why}"), Err(Fault::Required(_, _, message)) if message == "why"));
         assert!(matches!(read("${EMPTY:?}"), Err(Fault::Required(..))));
     }
