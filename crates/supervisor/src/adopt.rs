@@ -3,7 +3,6 @@
 
 use crate::container::Container;
 use crate::core::{Slot, Supervisor, complain};
-use crate::protocol::Failure;
 use resource::{ContainerId, ExitStatus, Status};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::OwnedFd;
@@ -53,11 +52,10 @@ impl Supervisor {
                 rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok();
         }
         self.watch_end(slot, pidfd);
-        let steps: [fn(&mut Self, Slot) -> Result<(), Failure>; 3] =
-            [Self::reserve_again, Self::open_resolver, |supervisor, slot| supervisor.open_output(slot, true)];
-        for step in steps {
+        let settled = [self.reserve_again(slot), self.open_resolver(slot), self.open_output(slot, true)];
+        for failure in settled.into_iter().filter_map(Result::err) {
             // The container lives on with what can be had.
-            step(self, slot).unwrap_or_else(|failure| complain(&failure));
+            complain(&failure);
         }
         if let Some(output) = self.containers.get_mut(&slot).and_then(|found| found.output.as_mut())
             && let Err(error) = output.pump.retry(&mut self.scratch)

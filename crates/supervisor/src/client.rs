@@ -4,11 +4,10 @@
 //! connection hands every reply to the call it belongs to. When the supervisor dies, every call in
 //! flight fails with [`ClientError::Gone`].
 
+use crate::error::ClientError;
 use crate::launcher;
 use crate::packet::{self, Packet};
-use crate::protocol::{
-    Answer, Call, Event, ExecRequest, Failure, PROTOCOL, Reply, Request, Stdio, Streams, VERSION,
-};
+use crate::protocol::{Answer, Call, Event, ExecRequest, PROTOCOL, Reply, Request, Stdio, Streams, VERSION};
 use resource::{Condition, ContainerId, ContainerState, ExitStatus, PodName, Roots};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::collections::HashMap;
@@ -24,57 +23,6 @@ use tokio::sync::mpsc;
 
 /// How long a supervisor that ends is waited for before another can take its place.
 const TAKEOVER: Duration = Duration::from_secs(10);
-
-/// What can go wrong between a command and a supervisor.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The socket is there and cannot be used.
-    #[error("cannot reach the supervisor of `{pod}`")]
-    Connect {
-        /// Whose.
-        pod: PodName,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// No supervisor could be started.
-    #[error("cannot start the supervisor of `{pod}`")]
-    Spawn {
-        /// Whose.
-        pod: PodName,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// It was started by another version of this program.
-    #[error(
-        "`{pod}` is supervised by version {theirs} of this program, and this is {ours}; \
-         end its supervisor (its containers live on) or use that version"
-    )]
-    Version {
-        /// Whose.
-        pod: PodName,
-        /// This program's version.
-        ours: String,
-        /// The supervisor's.
-        theirs: String,
-    },
-    /// It ended before it answered.
-    #[error("the supervisor of `{pod}` ended unexpectedly")]
-    Gone {
-        /// Whose.
-        pod: PodName,
-    },
-    /// It answered something this program does not understand.
-    #[error("the supervisor of `{pod}` answered out of turn")]
-    Confused {
-        /// Whose.
-        pod: PodName,
-    },
-    /// It could not do what was asked.
-    #[error(transparent)]
-    Failed(#[from] Failure),
-}
 
 type Delivery = (Reply, Vec<OwnedFd>);
 
@@ -400,7 +348,7 @@ impl Inner {
     async fn receive(&self) -> io::Result<Option<Packet>> {
         loop {
             let mut ready = self.socket.readable().await?;
-            if let Ok(result) = ready.try_io(|socket| packet::receive(socket)) {
+            if let Ok(result) = ready.try_io(packet::receive) {
                 return result;
             }
         }

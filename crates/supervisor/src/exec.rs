@@ -155,9 +155,7 @@ impl Supervisor {
     pub(crate) fn exec_ended(&mut self, exec: u64) {
         self.probe_output(exec);
         let Some(running) = self.execs.remove(&exec) else { return };
-        let code = running.pidfd.and_then(|pidfd| {
-            sys::process::wait(pidfd.as_fd()).or_else(|| sys::pidfd::exit_code(pidfd.as_fd()))
-        });
+        let code = running.pidfd.and_then(|pidfd| sys::process::wait(pidfd.as_fd()));
         match running.purpose {
             Purpose::Client { caller, detach } => {
                 if !detach {

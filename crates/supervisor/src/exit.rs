@@ -22,9 +22,10 @@ impl Supervisor {
     pub(crate) fn ended(&mut self, slot: Slot) {
         let Some(container) = self.containers.get_mut(&slot) else { return };
         let Some(pidfd) = container.pidfd.take() else { return };
+        let pid = container.state.process.map(|process| process.pid).unwrap_or_default();
         self.reactor.remove(&pidfd);
         // Not our child when it was adopted; then the kernel may still tell.
-        let code = sys::process::wait(pidfd.as_fd()).or_else(|| sys::pidfd::exit_code(pidfd.as_fd()));
+        let code = sys::process::wait(pidfd.as_fd()).or_else(|| sys::pidfd::exit_code(pidfd.as_fd(), pid));
         self.over(slot, code.map_or(ExitStatus::Unknown, ExitStatus::Code));
     }
 

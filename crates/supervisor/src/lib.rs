@@ -21,6 +21,7 @@ mod client;
 mod connection;
 mod container;
 mod core;
+mod error;
 mod exec;
 mod exit;
 mod files;
@@ -39,9 +40,11 @@ mod resolver;
 mod serve;
 mod start;
 mod stop;
+mod surroundings;
 mod wait;
 
-pub use client::{Client, ClientError, EventStream, Exec};
+pub use client::{Client, EventStream, Exec};
+pub use error::ClientError;
 pub use launcher::ROLE;
 pub use protocol::{
     Event, EventKind, ExecRequest, Failure, FailureKind, PROTOCOL, StartFailure, Stdio, VERSION,

@@ -1,6 +1,8 @@
 //! A supervisor on the real kernel. The test program plays the supervisor itself when it is started
 //! in that role, which is why it has its own `main`. Needs root and busybox.
 
+#![expect(clippy::unwrap_used, reason = "a test panics to fail")]
+
 mod world;
 
 use resource::{
@@ -391,8 +393,8 @@ fn adoption() {
         world.kill_supervisor(&client).await;
         let failed = client.wait(&lives, Condition::Exited).await;
         assert!(matches!(failed, Err(ClientError::Gone { .. })), "{failed:?}");
-        world.kill(before.process.unwrap().pid);
-        world.kill(ended.process.unwrap().pid);
+        world.end(before.process.unwrap().pid);
+        world.end(ended.process.unwrap().pid);
         let client = world.client().await;
         let state = client.wait(&ends, Condition::Exited).await.unwrap();
         assert_eq!((state.status, state.exit), (Status::Exited, Some(ExitStatus::Unknown)));

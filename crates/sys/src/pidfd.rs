@@ -29,19 +29,44 @@ pub fn open(pid: i32) -> io::Result<OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
 }
 
-/// How a process that has ended did so, also when somebody else was its parent: exit code, 128 + N
-/// after signal N. `None` when it lives or the kernel does not tell (before Linux 6.15). The
-/// descriptor has to have been opened while the process lived.
-pub fn exit_code(pidfd: BorrowedFd<'_>) -> Option<i32> {
+/// How a process that has ended did so, also when somebody else is its parent: exit code, 128 + N
+/// after signal N. `None` when it lives or the kernel does not tell (before Linux 6.15, once it has
+/// been reaped). The descriptor has to have been opened while the process lived.
+pub fn exit_code(pidfd: BorrowedFd<'_>, pid: i32) -> Option<i32> {
+    // The descriptor tells as soon as it has been reaped, /proc until then. If the descriptor still
+    // does not tell afterwards, what /proc told in between was of this process.
+    let told = kept_code(pidfd);
+    let zombie = if told.is_none() { zombie_code(pid) } else { None };
+    told.or_else(|| kept_code(pidfd)).or(zombie)
+}
+
+/// What the kernel keeps of a process that has been reaped.
+fn kept_code(pidfd: BorrowedFd<'_>) -> Option<i32> {
     let mut information = Information { mask: PIDFD_INFO_EXIT, ..Information::default() };
     // SAFETY: the request's number holds the structure's size, 64 bytes, which is that of
     // `Information` (checked below); it lives through the call, which keeps no pointer to it.
     let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut information) };
     let told = done == 0 && information.mask & PIDFD_INFO_EXIT != 0;
-    told.then(|| {
-        let status = information.exit_code;
-        if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
-    })
+    told.then(|| code(information.exit_code))
+}
+
+/// What /proc says of one that has ended and has not been reaped: field 52.
+fn zombie_code(pid: i32) -> Option<i32> {
+    let text = stat(pid)?;
+    let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();
+    let ended = matches!(fields.next()?, "Z" | "X");
+    ended.then(|| fields.nth(48)?.parse().ok().map(code)).flatten()
+}
+
+fn stat(pid: i32) -> Option<String> {
+    let mut text = String::new();
+    File::open(format!("/proc/{pid}/stat")).ok()?.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// The exit code in a wait status.
+fn code(status: i32) -> i32 {
+    if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
 }
 
 const _: () = assert!(size_of::<Information>() == 64);
@@ -53,17 +78,15 @@ const _: () = assert!(size_of::<Information>() == 64);
 pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     let (information, flags) = (std::ptr::null::<libc::siginfo_t>(), 0);
     // SAFETY: numbers and a null pointer, which asks for the information kill(2) would send.
-    let done = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, information, flags)
-    };
+    let done =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, information, flags) };
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// When a process was started: clock ticks since boot, field 22 of /proc/PID/stat. `None` when there
 /// is no such process or it is a zombie.
 pub fn start_time(pid: i32) -> Option<u64> {
-    let mut text = String::new();
-    File::open(format!("/proc/{pid}/stat")).ok()?.read_to_string(&mut text).ok()?;
+    let text = stat(pid)?;
     // The name, in parentheses, may hold anything; after its last parenthesis comes field 3.
     let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();
     if matches!(fields.next()?, "Z" | "X") {
@@ -92,17 +115,21 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn an_end_is_told_after_somebody_else_has_reaped() {
+    fn an_end_is_told_before_and_after_somebody_else_has_reaped() {
         let mut command = Command::new("sh");
         command.args(["-c", "read line; exit 42"]).stdin(std::process::Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let pidfd = open(child.id() as i32).unwrap();
-        assert!(start_time(child.id() as i32).is_some());
-        assert_eq!(exit_code(pidfd.as_fd()), None);
+        let pid = child.id() as i32;
+        let pidfd = open(pid).unwrap();
+        assert!(start_time(pid).is_some());
+        assert_eq!(exit_code(pidfd.as_fd(), pid), None);
         drop(child.stdin.take());
+        let mut poll = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut poll, None).unwrap();
+        assert_eq!(exit_code(pidfd.as_fd(), pid), Some(42), "before it is reaped");
         child.wait().unwrap();
-        assert_eq!(exit_code(pidfd.as_fd()), Some(42));
-        assert_eq!(start_time(child.id() as i32), None);
+        assert_eq!(exit_code(pidfd.as_fd(), pid), Some(42), "after");
+        assert_eq!(start_time(pid), None);
     }
 
     #[test]
@@ -111,7 +138,7 @@ mod tests {
         let pidfd = open(child.id() as i32).unwrap();
         send_signal(pidfd.as_fd(), 40).unwrap();
         child.wait().unwrap();
-        assert_eq!(exit_code(pidfd.as_fd()), Some(128 + 40));
+        assert_eq!(exit_code(pidfd.as_fd(), child.id() as i32), Some(128 + 40));
         assert!(send_signal(pidfd.as_fd(), 9).is_err());
     }
 }

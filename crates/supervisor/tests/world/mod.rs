@@ -211,6 +211,13 @@ impl World {
         sys::process::kill(pid, 9).unwrap();
     }
 
+    /// SIGKILLs a process and waits for its end.
+    pub(crate) fn end(&self, pid: i32) {
+        let pidfd = sys::pidfd::open(pid).unwrap();
+        self.kill(pid);
+        wait_for(pidfd);
+    }
+
     /// The pid of the supervisor, by the lock it holds.
     pub(crate) async fn supervisor(&self, _client: &Client) -> i32 {
         self.supervisor_pid().unwrap()
@@ -229,10 +236,7 @@ impl World {
 
     /// SIGKILLs the supervisor and waits for its end.
     pub(crate) async fn kill_supervisor(&self, client: &Client) {
-        let pid = self.supervisor(client).await;
-        let pidfd = sys::pidfd::open(pid).unwrap();
-        self.kill(pid);
-        wait_for(pidfd);
+        self.end(self.supervisor(client).await);
     }
 
     /// Waits until the supervisor has ended by itself and checks that it has left nothing.
