@@ -20,7 +20,7 @@ pub(crate) fn images(desired: &Desired, observed: &Observed, now: Timestamp) -> 
                 if age < i64::try_from(seconds).unwrap_or(i64::MAX) {
                     continue;
                 }
-                Reason::PullPolicy("older than its period")
+                Reason::Stale
             }
             (PullPolicy::Missing | PullPolicy::Never | PullPolicy::Build, Some(_)) => continue,
             (PullPolicy::Never, None) => {

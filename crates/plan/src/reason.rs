@@ -92,6 +92,8 @@ pub enum Reason {
     BridgeGone,
     /// The pull policy says so.
     PullPolicy(&'static str),
+    /// The image is older than its pull policy allows.
+    Stale,
 }
 
 impl fmt::Display for Reason {
@@ -125,6 +127,7 @@ impl fmt::Display for Reason {
             Self::Orphan(service) => write!(formatter, "the project has no service {service}"),
             Self::Asked => write!(formatter, "it was asked for"),
             Self::BridgeGone => write!(formatter, "its bridge is gone"),
+            Self::Stale => write!(formatter, "it is older than its pull policy allows"),
             Self::PullPolicy(policy) => write!(formatter, "its pull policy is {policy}"),
         }
     }
