@@ -155,12 +155,13 @@ impl<R: BufRead> Archive<R> {
                 _ => {}
             }
         }
-        if entry.kind == Kind::File && entry.path.ends_with(b"/") {
-            entry.kind = Kind::Folder;
-        }
         if matches!(entry.kind, Kind::File | Kind::Other) {
             self.content = size;
-            self.padding = size.next_multiple_of(BLOCK as u64) - size;
+            let rest = size % BLOCK as u64;
+            self.padding = if rest == 0 { 0 } else { BLOCK as u64 - rest };
+        }
+        if entry.kind == Kind::File && entry.path.ends_with(b"/") {
+            entry.kind = Kind::Folder; // as tar wrote them before it had a letter for them
         }
         if letter == b'S' {
             entry.sparse = Some(self.old_sparse(header)?);

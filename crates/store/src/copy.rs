@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 
 /// Folders inside folders; more is nothing that an honest image has.
 const DEPTH_LIMIT: usize = 1000;
+/// Bytes that an extended attribute, or a list of their names, may have: the kernel's bound.
+const ATTRIBUTE_LIMIT: usize = 64 * 1024;
 
 impl Store {
     /// Fills an empty volume with the image's folder at `path`: content, owner, mode, times, extended
@@ -185,17 +187,18 @@ fn attributes(source: impl AsFd, target: impl AsFd, status: &Stat) -> io::Result
     Ok(())
 }
 
-/// Calls twice: for the length, and for the bytes.
+/// Calls with a small buffer, and when that does not do with one that always does.
 fn read_attribute(mut call: impl FnMut(&mut [u8]) -> rustix::io::Result<usize>) -> io::Result<Vec<u8>> {
-    let length = match call(&mut []) {
+    let mut bytes = vec![0; 1024];
+    let length = match call(&mut bytes) {
         Err(Errno::OPNOTSUPP) => 0,
+        Err(Errno::RANGE) => {
+            bytes.resize(ATTRIBUTE_LIMIT, 0);
+            call(&mut bytes)?
+        }
         other => other?,
     };
-    let mut bytes = vec![0; length];
-    if length > 0 {
-        let length = call(&mut bytes)?;
-        bytes.truncate(length);
-    }
+    bytes.truncate(length);
     Ok(bytes)
 }
 

@@ -20,11 +20,11 @@ impl Store {
                 paths.push(path);
             }
         }
-        // overlayfs wants two; an empty folder hides nothing.
-        let empty = self.roots.data.join("tmp/empty");
+        // overlayfs wants two, and not the same twice; an empty folder hides nothing.
         while paths.len() < 2 {
+            let empty = self.roots.data.join(format!("tmp/empty{}", paths.len()));
             sys::file::create_private_folder(&empty)?;
-            paths.push(empty.clone());
+            paths.push(empty);
         }
         sys::overlay::detached(&paths, self.user_attributes())
     }
@@ -37,8 +37,8 @@ pub(crate) fn read_text(view: impl AsFd, path: &Path, limit: u64) -> io::Result<
     let file = match sys::file::open_in_root(view, path, flags, Mode::empty()) {
         Ok(file) => file,
         Err(error) if is_absent(&error) => return Ok(String::new()),
-        // A device without a driver, an endless link.
-        Err(error) if [Errno::NXIO, Errno::LOOP, Errno::NODEV].iter().any(|code| is(&error, *code)) => {
+        // A device, which the view has none of; an endless link.
+        Err(error) if [Errno::ACCESS, Errno::LOOP].iter().any(|code| is(&error, *code)) => {
             return Ok(String::new());
         }
         Err(error) => return Err(error),

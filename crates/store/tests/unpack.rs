@@ -1,0 +1,262 @@
+//! Layers on a real file system: what an archive says is what is there, and a hostile archive reaches
+//! nothing outside.
+
+mod support;
+
+use resource::Digest;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+use store::{LayerSlot, Source, StoreError, UnpackError, digest_of};
+use support::{Entry, Tar, TestStore, attribute, is_whiteout};
+
+#[test]
+fn owner_mode_time_and_content_are_kept() {
+    let test = TestStore::new();
+    let tree = test.tree(
+        &Tar::default()
+            .entry(&Entry { mode: 0o2750, uid: 33, gid: 44, ..Entry::new(b'5', "dir/") })
+            .entry(&Entry {
+                mode: 0o4711,
+                uid: 1000,
+                gid: 1001,
+                content: b"hello",
+                ..Entry::new(b'0', "dir/program")
+            })
+            .entry(&Entry { mode: 0o600, ..Entry::new(b'6', "dir/fifo") })
+            .entry(&Entry { mode: 0o660, device: (1, 3), ..Entry::new(b'3', "dir/null") })
+            .symlink("dir/link", "/etc/../x y")
+            .hard_link("dir/again", "dir/program")
+            .end(),
+    );
+    let status = |name: &str| std::fs::symlink_metadata(tree.join(name)).unwrap();
+    let program = status("dir/program");
+    assert_eq!((program.mode() & 0o7777, program.uid(), program.gid()), (0o4711, 1000, 1001));
+    assert_eq!((program.mtime(), program.nlink()), (0o14_000_000_000, 2));
+    assert_eq!(std::fs::read(tree.join("dir/again")).unwrap(), b"hello");
+    let dir = status("dir");
+    assert_eq!((dir.mode() & 0o7777, dir.uid(), dir.gid(), dir.mtime()), (0o2750, 33, 44, 0o14_000_000_000));
+    assert!(status("dir/fifo").file_type().is_fifo());
+    assert_eq!((status("dir/null").file_type().is_char_device(), status("dir/null").rdev()), (true, 0x103));
+    assert_eq!(std::fs::read_link(tree.join("dir/link")).unwrap(), Path::new("/etc/../x y"));
+}
+
+#[test]
+fn extended_headers_carry_names_numbers_times_and_attributes() {
+    let test = TestStore::new();
+    let long = format!("{}/{}", "d".repeat(250), "f".repeat(250));
+    let value = b"a\nb\0c=\xff";
+    let tree = test.tree(
+        &Tar::default()
+            .pax(&[
+                ("path", long.as_bytes()),
+                ("uid", b"3000000"),
+                ("mtime", b"-1.5"),
+                ("SCHILY.xattr.user.test", value),
+                ("SCHILY.xattr.trusted.overlay.redirect", b"/etc"),
+            ])
+            .file("short", "x")
+            .entry(&Entry { content: b"gnu/long\0", ..Entry::new(b'L', "././@LongLink") })
+            .file("short", "y")
+            .entry(&Entry { path: b"bad\xff\xfename", ..Entry::new(b'0', "") })
+            .cut(),
+    );
+    let file = tree.join(long);
+    let status = std::fs::symlink_metadata(&file).unwrap();
+    assert_eq!((status.uid(), status.mtime(), status.mtime_nsec()), (3_000_000, -2, 500_000_000));
+    assert_eq!(attribute(&file, "user.test").unwrap(), value);
+    assert_eq!(attribute(&file, "trusted.overlay.redirect"), None);
+    assert_eq!(std::fs::read(tree.join("gnu/long")).unwrap(), b"y");
+    assert!(tree.join(std::ffi::OsStr::from_bytes(b"bad\xff\xfename")).exists());
+}
+
+#[test]
+fn sparse_files_are_as_long_as_they_were() {
+    let test = TestStore::new();
+    let mut first = b"2\n0\n3\n1048576\n2\n".to_vec();
+    first.resize(512, 0);
+    first.extend_from_slice(b"abcde");
+    let tree = test.tree(
+        &Tar::default()
+            .pax(&[
+                ("GNU.sparse.major", b"1"),
+                ("GNU.sparse.minor", b"0"),
+                ("GNU.sparse.name", b"new"),
+                ("GNU.sparse.realsize", b"2000000"),
+            ])
+            .entry(&Entry { content: &first, ..Entry::new(b'0', "GNUSparseFile.0/new") })
+            .pax(&[("GNU.sparse.size", b"100000"), ("GNU.sparse.map", b"4096,2,8192,1")])
+            .file("old", "xyz")
+            .end(),
+    );
+    let new = std::fs::read(tree.join("new")).unwrap();
+    assert_eq!((new.len(), &new[..4], &new[1_048_576..1_048_579]), (2_000_000, &b"abc\0"[..], &b"de\0"[..]));
+    let old = std::fs::read(tree.join("old")).unwrap();
+    assert_eq!((old.len(), &old[4096..4099], &old[8192..8194]), (100_000, &b"xy\0"[..], &b"z\0"[..]));
+    assert!(std::fs::metadata(tree.join("new")).unwrap().blocks() * 512 < 1_000_000);
+}
+
+#[test]
+fn whiteouts_hide_lower_layers_and_nothing_of_their_own() {
+    let test = TestStore::new();
+    let tree = test.tree(
+        &Tar::default()
+            .file("etc/.wh.gone", "")
+            .file("etc/kept", "own")
+            .file("etc/.wh.kept", "")
+            .folder("merged/")
+            .file("merged/own", "")
+            .file(".wh.merged", "")
+            .file(".wh.later", "")
+            .folder("later/")
+            .file("opaque/first", "")
+            .file("opaque/.wh..wh..opq", "")
+            .file("opaque/last", "")
+            .file(".wh..wh.plnk", "")
+            .end(),
+    );
+    assert!(is_whiteout(&tree.join("etc/gone")));
+    assert_eq!(std::fs::read(tree.join("etc/kept")).unwrap(), b"own");
+    for folder in ["merged", "later", "opaque"] {
+        assert_eq!(attribute(&tree.join(folder), "trusted.overlay.opaque").unwrap(), b"y", "{folder}");
+    }
+    assert!(tree.join("merged/own").exists() && tree.join("opaque/first").exists());
+    assert!(!tree.join(".wh..wh.plnk").exists() && !tree.join(".wh.plnk").exists());
+}
+
+#[test]
+fn the_last_of_two_entries_wins_whatever_they_are() {
+    let test = TestStore::new();
+    let tree = test.tree(
+        &Tar::default()
+            .file("a", "one")
+            .file("a", "two")
+            .file("dir/inside", "")
+            .file("dir", "a file now")
+            .symlink("link", "a")
+            .folder("link/")
+            .file("link/inside", "")
+            .folder("stays/")
+            .file("stays/inside", "")
+            .entry(&Entry { mode: 0o700, ..Entry::new(b'5', "stays/") })
+            .end(),
+    );
+    assert_eq!(std::fs::read(tree.join("a")).unwrap(), b"two");
+    assert_eq!(std::fs::read(tree.join("dir")).unwrap(), b"a file now");
+    assert!(
+        std::fs::symlink_metadata(tree.join("link")).unwrap().is_dir() && tree.join("link/inside").exists()
+    );
+    assert!(tree.join("stays/inside").exists());
+    assert_eq!(std::fs::metadata(tree.join("stays")).unwrap().mode() & 0o777, 0o700);
+}
+
+/// Archives that want to write to `outside`; `{}` in a name is a path to it.
+#[test]
+fn nothing_is_written_outside_the_layer() {
+    let outside = std::env::temp_dir().join(format!("store-outside-{}", std::process::id()));
+    std::fs::create_dir_all(&outside).unwrap();
+    std::fs::write(outside.join("target"), "untouched").unwrap();
+    let out = outside.to_str().unwrap();
+    let up = format!("../../../../../../../../../..{out}");
+    let target = format!("{out}/target");
+    let archives = [
+        Tar::default().file(&format!("{up}/new"), "bad"),
+        Tar::default().file(&format!("{out}/new"), "bad"),
+        Tar::default().symlink("link", out).file("link/new", "bad").file("link/target", "bad"),
+        Tar::default().symlink("link", &up).file("link/new", "bad"),
+        Tar::default().symlink("file", &target).file("file", "bad"),
+        Tar::default().symlink("link", out).folder("link/").file("link/new", "bad"),
+        Tar::default().hard_link("hard", &target).file("hard", "bad"),
+        Tar::default().hard_link("hard", &format!("{up}/target")),
+        Tar::default().symlink("soft", &target).hard_link("hard", "soft").file("hard", "bad"),
+        Tar::default().symlink("link", out).hard_link("hard", "link/target").file("hard", "bad"),
+        Tar::default().symlink("link", out).file("link/.wh.target", ""),
+        Tar::default().symlink("link", out).file("link/.wh..wh..opq", ""),
+        Tar::default().file(&format!("{up}/.wh.target"), ""),
+        Tar::default().file(".wh...", "").file("x/.wh...", ""),
+        Tar::default().symlink("a", "/proc/self/root").file(&format!("a{target}"), "bad"),
+        Tar::default().symlink("a", "b").symlink("b", "a").file("a/x", "bad"),
+    ];
+    let test = TestStore::new();
+    for (number, archive) in archives.into_iter().enumerate() {
+        // Confined or refused, either will do.
+        let outcome = test.layer(&archive.end());
+        if let Err(error) = outcome {
+            assert!(matches!(error, StoreError::Unpack { .. }), "{number}: {error:?}");
+        }
+        let names: Vec<_> =
+            std::fs::read_dir(&outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["target"], "archive {number}");
+        assert_eq!(std::fs::read(outside.join("target")).unwrap(), b"untouched", "archive {number}");
+        assert_eq!(std::fs::metadata(outside.join("target")).unwrap().nlink(), 1, "archive {number}");
+        assert_eq!(attribute(&outside, "trusted.overlay.opaque"), None, "archive {number}");
+    }
+    assert!(test.leftovers().is_empty());
+    std::fs::remove_dir_all(outside).unwrap();
+}
+
+#[test]
+fn what_no_honest_image_has_is_refused() {
+    let test = TestStore::new();
+    let refused = |archive: Vec<u8>| match test.layer(&archive) {
+        Err(StoreError::Unpack { source: UnpackError::Refused { path, .. }, .. }) => path,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(Tar::default().file("x/.wh.", "").end()), "x/.wh.");
+    assert_eq!(refused(Tar::default().file("x/.wh...", "").end()), "x/.wh...");
+    assert_eq!(refused(Tar::default().entry(&Entry::new(b'3', "dev")).end()), "dev");
+    assert_eq!(refused(Tar::default().file("/", "x").file("a/", "y").symlink("..", "x").end()), "..");
+    assert_eq!(refused(Tar::default().hard_link("a", "missing").end()), "a");
+    assert_eq!(refused(Tar::default().folder("d/").hard_link("a", "d").end()), "a");
+}
+
+#[test]
+fn a_damaged_or_wrong_archive_leaves_nothing() {
+    let test = TestStore::new();
+    let archive = Tar::default().file("a", &"x".repeat(5000)).end();
+    let unpack = |bytes: &[u8], diff_id: &Digest, blob| match test.store.begin_layer(diff_id).unwrap() {
+        LayerSlot::Missing(writer) => writer.unpack(Source { bytes, blob }),
+        LayerSlot::Present(_) => panic!("it cannot be there"),
+    };
+    let cause = |error: Result<_, StoreError>| match error {
+        Err(StoreError::Unpack { source, .. }) => source,
+        other => panic!("{other:?}"),
+    };
+    let (right, wrong) = (digest_of(&archive), digest_of(b"something else"));
+    let blob = Some((right.clone(), archive.len() as u64));
+    let error = cause(unpack(&archive, &wrong, blob.clone()));
+    assert!(matches!(error, UnpackError::WrongDigest { what: "diff id", .. }), "{error:?}");
+    let error = cause(unpack(&archive[..2000], &right, blob.clone()));
+    assert!(matches!(error, UnpackError::WrongSize { .. }), "{error:?}");
+    let error = cause(unpack(&archive[..2000], &digest_of(&archive[..2000]), None));
+    assert!(matches!(error, UnpackError::Archive { .. }), "{error:?}");
+    let error = cause(unpack(&archive, &right, Some((wrong, archive.len() as u64))));
+    assert!(matches!(error, UnpackError::WrongDigest { what: "digest", .. }), "{error:?}");
+    assert!(test.leftovers().is_empty() && !test.store.has_layer(&right));
+    unpack(&archive, &right, blob).unwrap();
+    assert!(test.store.has_layer(&right));
+}
+
+#[test]
+fn a_layer_is_made_once_and_the_others_wait_for_it() {
+    let test = TestStore::new();
+    let archive = Tar::default().file("a", "b").end();
+    let diff_id = digest_of(&archive);
+    let LayerSlot::Missing(writer) = test.store.begin_layer(&diff_id).unwrap() else {
+        panic!("it is not there")
+    };
+    assert!(test.store.try_begin_layer(&diff_id).unwrap().is_none());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| test.store.begin_layer(&diff_id).unwrap());
+        writer.unpack(Source { bytes: archive.as_slice(), blob: None }).unwrap();
+        assert!(matches!(waiting.join().unwrap(), LayerSlot::Present(_)));
+    });
+    // One that gives up leaves the right to the next.
+    let other = digest_of(b"other");
+    let LayerSlot::Missing(writer) = test.store.begin_layer(&other).unwrap() else {
+        panic!("it is not there")
+    };
+    drop(writer);
+    assert!(matches!(test.store.begin_layer(&other).unwrap(), LayerSlot::Missing(_)));
+    assert_eq!(std::fs::read_dir(test.store.roots().run.join("locks")).unwrap().count(), 0);
+}
