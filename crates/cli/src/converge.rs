@@ -165,10 +165,8 @@ impl Job<'_> {
         let performer = Performer::new(self.engine()?, &self.desired.pod, &Observed::default());
         let quiet = self.tuning.quiet_pull;
         let tell = |event: apply::Event| {
-            if !quiet {
-                if let Some(line) = perform::line(images.get(event.step), &event.kind) {
-                    self.progress.tell(&line);
-                }
+            if !quiet && let Some(line) = perform::line(images.get(event.step), &event.kind) {
+                self.progress.tell(&line);
             }
         };
         let outcome = apply::apply(images, &performer, self.session.parallel()?, tell).await;

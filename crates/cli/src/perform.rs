@@ -14,16 +14,25 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) enum ActError {
     /// The engine said no.
     #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The store said no.
-    #[error(transparent)]
-    Store(#[from] engine::StoreError),
+    Engine(#[from] Box<EngineError>),
     /// A container that should exist by now does not.
     #[error("container `{0}` is not there any more")]
     Vanished(ContainerName),
     /// A thread that worked for the act ended.
     #[error("the work was cut short")]
     CutShort,
+}
+
+impl From<EngineError> for ActError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(Box::new(error))
+    }
+}
+
+impl From<engine::StoreError> for ActError {
+    fn from(error: engine::StoreError) -> Self {
+        EngineError::from(error).into()
+    }
 }
 
 /// Performs acts for one pod. It remembers the ids of containers by name, those made meanwhile too.
@@ -274,10 +283,8 @@ pub(crate) fn explain(planned: &Planned, source: ActError, desired: &Desired) ->
     let subject = subject(&planned.step, desired);
     let hint = hint_for(&source);
     let failure = match source {
-        // The engine's sentence names the container and what was attempted already.
-        ActError::Engine(error @ EngineError::Start { .. }) => {
-            Failure::new(format!("{subject}{}", chain(&error)))
-        }
+        // The engine's sentence says what was attempted on what.
+        ActError::Engine(error) => Failure::new(format!("{subject}{}", chain(&*error))),
         source => Failure::because(format!("{subject}could not {}", planned.step), source),
     };
     match hint {
@@ -322,7 +329,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// What a person can do about an error.
 fn hint_for(error: &ActError) -> Option<String> {
     let ActError::Engine(error) = error else { return None };
-    match (error.start_exit_code(), error) {
+    match (error.start_exit_code(), &**error) {
         (Some(127), _) => {
             return Some(
                 "the program is looked up inside the image; check `command` and `entrypoint`".to_owned(),
@@ -339,7 +346,10 @@ fn hint_for(error: &ActError) -> Option<String> {
         }
         _ => {}
     }
-    match error {
+    match &**error {
+        EngineError::Pull { .. } if chain(&**error).contains("no such image") => Some(
+            "check the name and the tag; a private image needs a login in ~/.docker/config.json".to_owned(),
+        ),
         EngineError::NameTaken { .. } => {
             Some("remove that container, or give this one another `container_name`".to_owned())
         }

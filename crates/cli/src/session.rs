@@ -56,6 +56,10 @@ impl Session {
                     && pwd.canonicalize().is_ok_and(|real| Some(real) == current.canonicalize().ok())
             })
             .unwrap_or(current);
+        if !globals.insecure_registry.is_empty() {
+            return Err(Failure::unsupported("`--insecure-registry`")
+                .hint("say `insecure = true` of the registry in registries.conf"));
+        }
         let environment = Environment::read(&globals, &current)?;
         let ansi = Ansi::choose(&globals, &environment)?;
         let mode = mode(&globals, &environment, ansi)?;
@@ -96,7 +100,7 @@ impl Session {
 
     /// Notes how long the program has run, with `--trace-timing`.
     pub(crate) fn timing(&self, stage: &str) {
-        if self.globals.trace_timing {
+        if self.globals.trace_timing || self.globals.verbose {
             output::message(&format!(
                 "timing: {:8.3} ms {stage}\n",
                 self.began.elapsed().as_secs_f64() * 1e3
@@ -285,10 +289,10 @@ impl Session {
     pub(crate) fn named(&self) -> Result<Subject, Failure> {
         let from_process =
             self.environment.borrow().of_process("COMPOSE_PROJECT_NAME").is_some_and(|name| !name.is_empty());
-        if self.globals.project_name.is_some() || from_process {
-            if let Some(name) = self.given_name()? {
-                return Ok(Subject { pod: PodName(name), loaded: None });
-            }
+        if (self.globals.project_name.is_some() || from_process)
+            && let Some(name) = self.given_name()?
+        {
+            return Ok(Subject { pod: PodName(name), loaded: None });
         }
         self.whole(&[])
     }
@@ -296,10 +300,11 @@ impl Session {
     /// For verbs that want the file but can do without: it is read unless `-p` is given without
     /// `-f`; when it cannot be and `COMPOSE_PROJECT_NAME` is set, the name has to do.
     pub(crate) fn subject(&self, services: &[String]) -> Result<Subject, Failure> {
-        if self.globals.project_name.is_some() && self.globals.files.is_empty() {
-            if let Some(name) = self.given_name()? {
-                return Ok(Subject { pod: PodName(name), loaded: None });
-            }
+        if self.globals.project_name.is_some()
+            && self.globals.files.is_empty()
+            && let Some(name) = self.given_name()?
+        {
+            return Ok(Subject { pod: PodName(name), loaded: None });
         }
         match self.whole(services) {
             Ok(subject) => Ok(subject),
@@ -327,6 +332,13 @@ impl Session {
             (project, loaded) = self.load_input(&input)?;
         }
         Ok(Subject { pod: PodName(project.name.clone()), loaded: Some((project, loaded)) })
+    }
+
+    /// The containers of a pod, and nothing else that there is of it.
+    pub(crate) fn containers(&self, pod: &PodName) -> Result<Observed, Failure> {
+        let containers = self.engine()?.containers(pod);
+        let failed = |error| Failure::because(format!("cannot look at project `{pod}`"), error);
+        Ok(Observed { containers: containers.map_err(failed)?, ..Observed::default() })
     }
 
     /// What there is of a pod: its containers, and its networks and volumes by label.

@@ -114,10 +114,10 @@ pub(crate) fn run_on(
             sweep(session, &pod, &networks).await?;
         }
         progress.finish();
-        if done.nothing {
-            if let Some(text) = act.nothing {
-                output::status(text)?;
-            }
+        if done.nothing
+            && let Some(text) = act.nothing
+        {
+            output::status(text)?;
         }
         Ok(Exit::Success)
     })

@@ -6,7 +6,7 @@ use crate::files::Disk;
 use crate::session::{Session, Subject};
 use compose_spec::{Loaded, Project};
 use lower::{Lowered, Options, Selection};
-use resource::{Desired, Observed};
+use resource::{Desired, Observed, Platform};
 use std::collections::BTreeSet;
 
 impl Subject {
@@ -38,6 +38,11 @@ pub(crate) fn of_project(
     (project, loaded): &(Project, Loaded),
     selection: &Selection,
 ) -> Result<Desired, Failure> {
+    let platform = session.environment().filled("DOCKER_DEFAULT_PLATFORM").map(str::to_owned);
+    if let Some(platform) = platform.filter(|text| Platform::parse(text) != Some(Platform::host())) {
+        return Err(Failure::unsupported(&format!("DOCKER_DEFAULT_PLATFORM={platform}"))
+            .hint(format!("images are run for this machine's platform, {}", Platform::host())));
+    }
     let lowered = lower(session, project, loaded, selection)?;
     session.report(&diagnostic::render(&loaded.sources, &lowered.warnings, session.colour_errors));
     Ok(lowered.desired)

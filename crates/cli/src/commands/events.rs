@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     };
     let subject = session.subject(&[])?;
     let pod = &subject.pod;
-    let observed = session.observe(pod)?;
+    let observed = session.containers(pod)?;
     let chosen = select::services(&args.services, subject.known(&observed))?;
     runtime::interruptible(Size::One, async {
         let engine = session.engine()?;
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
                 if event.number.is_none() || !(chosen.is_empty() || chosen.contains(&event.service)) {
                     continue;
                 }
-                let observed = session.observe(pod)?;
+                let observed = session.containers(pod)?;
                 output::result(&text(&event, &observed, args.json))?;
             }
             Ok(Exit::Success)

@@ -52,9 +52,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let subject = session.named()?;
     let pod = &subject.pod;
     let engine = session.engine()?;
-    let about = crate::converge::about(pod);
-    let containers = engine.containers(pod).map_err(&about)?;
-    let observed = resource::Observed { containers, ..Default::default() };
+    let observed = session.containers(pod)?;
     select::services(std::slice::from_ref(service), subject.known(&observed))?;
     let container = select::running(&observed.containers, service, args.index)?;
     session.timing("container found");

@@ -25,7 +25,7 @@ pub(crate) struct Args {
 /// Lists images by container.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let subject = session.named()?;
-    let observed = session.observe(&subject.pod)?;
+    let observed = session.containers(&subject.pod)?;
     let chosen = select::services(&args.services, subject.known(&observed))?;
     let shown: Vec<&ObservedContainer> = observed
         .containers

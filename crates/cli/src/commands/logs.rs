@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let query = query(args, Timestamp::now())?;
     let subject = session.subject(&[])?;
-    let observed = session.observe(&subject.pod)?;
+    let observed = session.containers(&subject.pod)?;
     let chosen = select::services(&args.services, subject.known(&observed))?;
     let services =
         if chosen.is_empty() { shown_by_default(&subject, &observed) } else { chosen.into_iter().collect() };

@@ -25,7 +25,7 @@ pub(crate) struct Args {
 /// Prints the address.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let subject = session.named()?;
-    let observed = session.observe(&subject.pod)?;
+    let observed = session.containers(&subject.pod)?;
     select::services(std::slice::from_ref(&args.service), subject.known(&observed))?;
     let container = select::running(&observed.containers, &args.service, args.index)?;
     let ports = &container.state.ports;

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let states = states(args)?;
     let format = Format::parse(&args.format)?;
     let subject = session.subject(&[])?;
-    let observed = session.observe(&subject.pod)?;
+    let observed = session.containers(&subject.pod)?;
     session.timing("observed");
     let chosen = select::services(&args.services, subject.known(&observed))?;
     let in_file = subject.in_file();
@@ -83,7 +83,13 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         .any(|container| !matches!(container.state.status, Status::Created | Status::Exited));
     if active && !session.globals.dry_run {
         // Whoever looks brings back a supervisor that died; it costs a greeting when it lives.
-        runtime::run(Size::One, async { Ok(drop(session.engine()?.adopt(&subject.pod).await)) })?;
+        let engine = session.engine()?;
+        let adopted = runtime::run(Size::One, async {
+            engine.adopt(&subject.pod).await.map_err(|error| Failure::because("no supervisor", error))
+        });
+        if let Err(failure) = adopted {
+            session.warn(&failure.line());
+        }
         session.timing("supervised");
     }
     Ok(Exit::Success)

@@ -384,19 +384,23 @@ impl OneOffRun<'_> {
         let code = error.start_exit_code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
         let place =
             if self.need.place.is_empty() { String::new() } else { format!(" ({})", self.need.place) };
-        Failure::because(format!("service `{}`{place}: cannot run", self.spec.service), error).with_code(code)
+        let failure =
+            Failure::because(format!("service `{}`{place}", self.spec.service), error).with_code(code);
+        if code == 127 {
+            return failure.hint("the program is looked up inside the image");
+        }
+        failure
     }
 
     /// Removes the container; the supervisor may have done so already.
     async fn remove(&self, engine: &Engine, id: &ContainerId) {
         let pod = &self.spec.pod;
         let Ok(_lock) = engine.lock(pod, || ()).await else { return };
-        if let Err(error) = engine.remove_container(pod, id, true).await {
-            if !matches!(error, EngineError::NoSuchId(_)) {
-                let failure =
-                    Failure::because(format!("cannot remove container `{}`", self.spec.name), error);
-                self.session.warn(&failure.line());
-            }
+        if let Err(error) = engine.remove_container(pod, id, true).await
+            && !matches!(error, EngineError::NoSuchId(_))
+        {
+            let failure = Failure::because(format!("cannot remove container `{}`", self.spec.name), error);
+            self.session.warn(&failure.line());
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Args {
 /// Shows processes, containers sorted by name.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let subject = session.named()?;
-    let observed = session.observe(&subject.pod)?;
+    let observed = session.containers(&subject.pod)?;
     let chosen = select::services(&args.services, subject.known(&observed))?;
     let engine = session.engine()?;
     let mut rows = vec![];

@@ -151,10 +151,10 @@ fn check(args: &Args) -> Result<(), Failure> {
 
 /// What ends an attached `up` before everything has stopped.
 fn end(args: &Args, desired: &resource::Desired) -> Result<End, Failure> {
-    if let Some(service) = &args.exit_code_from {
-        if !desired.services.iter().any(|known| known.name == *service) {
-            return Err(Failure::new(format!("no such service: {service}")));
-        }
+    if let Some(service) = &args.exit_code_from
+        && !desired.services.iter().any(|known| known.name == *service)
+    {
+        return Err(Failure::new(format!("no such service: {service}")));
     }
     let failure = args.abort_on_container_failure;
     let any = args.abort_on_container_exit || (args.exit_code_from.is_some() && !failure);

@@ -23,7 +23,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let subject = session.subject(&[])?;
     let pod = &subject.pod;
-    let observed = session.observe(pod)?;
+    let observed = session.containers(pod)?;
     let chosen = select::services(&args.services, subject.known(&observed))?;
     let running: Vec<_> = observed
         .containers
