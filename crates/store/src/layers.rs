@@ -14,6 +14,7 @@ use crate::{Store, StoreError};
 use resource::{Digest, document};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// What is known of an unpacked layer: its document.
@@ -136,7 +137,13 @@ impl Store {
         diff_id: Option<&Digest>,
     ) -> Result<LayerInfo, StoreError> {
         let tree = folder.join("tree");
-        sys::file::create_private_folder(&tree).map_err(|source| StoreError::io("make", &tree, source))?;
+        let make = || {
+            sys::file::create_private_folder(&tree)?;
+            // The root of a container whose image does not say otherwise is open to its users; what
+            // keeps others out is the store's own folder.
+            std::fs::set_permissions(&tree, std::fs::Permissions::from_mode(0o755))
+        };
+        make().map_err(|source| StoreError::io("make", &tree, source))?;
         let digest = source.blob.as_ref().map(|(digest, _)| digest).or(diff_id);
         let digest = digest.map_or_else(|| "without a digest".to_owned(), Digest::to_string);
         let unpacked = unpack_verified(&tree, source, diff_id, self.user_attributes());

@@ -1,6 +1,8 @@
 //! Layers on a real file system: what an archive says is what is there, and a hostile archive reaches
 //! nothing outside.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use resource::Digest;

@@ -1,6 +1,12 @@
 //! A store of its own for each test, and archives written byte by byte, so that they can be hostile.
 
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test program uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test program uses a part of it"
+)]
 
 use resource::{Digest, Image, Reference, Roots};
 use std::path::{Path, PathBuf};
