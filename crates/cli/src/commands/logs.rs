@@ -41,6 +41,9 @@ pub(crate) struct Args {
     pub(crate) services: Vec<String>,
 }
 
+/// Bytes written at once while there are more lines to read.
+const CHUNK: usize = 64 * 1024;
+
 /// Shows logs.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if args.index > 0 && args.services.len() != 1 {
@@ -66,19 +69,37 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     runtime::interruptible(Size::One, async {
         let engine = session.engine()?;
         let failed = |error| Failure::because("cannot read the logs", error);
-        if args.follow {
-            engine.adopt(&subject.pod).await.map_err(failed)?;
-        }
+        // Without a supervisor nothing reaches the log.
+        engine.adopt(&subject.pod).await.map_err(failed)?;
         let mut lines = engine.logs(&subject.pod, &services, query).map_err(failed)?;
-        while let Some(line) = lines.next().await.map_err(failed)? {
-            if wanted(&line, args.index) {
-                let name = display_name(line.container.as_str(), project);
-                prefixes.add(&name);
-                output::result(&prefixes.line(&name, args.timestamps.then_some(line.time), &line.text))?;
+        let mut text = String::new();
+        loop {
+            tokio::select! {
+                biased;
+                line = lines.next() => match line.map_err(failed)? {
+                    Some(line) => {
+                        show(&mut text, &mut prefixes, &line, args, project);
+                        if text.len() >= CHUNK {
+                            output::result(&std::mem::take(&mut text))?;
+                        }
+                    }
+                    None => break,
+                },
+                // Nothing more for the moment: what there is must not wait.
+                () = std::future::ready(()), if !text.is_empty() => output::result(&std::mem::take(&mut text))?,
             }
         }
+        output::result(&text)?;
         Ok(Exit::Success)
     })
+}
+
+fn show(text: &mut String, prefixes: &mut Prefixes, line: &LogLine, args: &Args, project: &str) {
+    if wanted(line, args.index) {
+        let name = display_name(line.container.as_str(), project);
+        prefixes.add(&name);
+        text.push_str(&prefixes.line(&name, args.timestamps.then_some(line.time), &line.text));
+    }
 }
 
 /// Services that `attach: false` does not hide; empty means all.

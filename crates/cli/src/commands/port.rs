@@ -3,7 +3,7 @@
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::{output, select};
-use resource::PortBinding;
+use resource::{PortBinding, PortSpec};
 
 /// Flags of `port`.
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let container = select::running(&observed.containers, &args.service, args.index)?;
     let ports = &container.state.ports;
     let protocol = args.protocol.to_ascii_lowercase();
-    match first(ports, args.private, &protocol) {
+    match first(&container.record.spec.ports, ports, args.private, &protocol) {
         Some(binding) => output::line(&format!("{}:{}", binding.host_ip, binding.host_port))?,
         None => {
             let known: Vec<String> = ports
@@ -51,11 +51,24 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// The first binding, IPv4 before IPv6.
-fn first<'a>(ports: &'a [PortBinding], target: u16, protocol: &str) -> Option<&'a PortBinding> {
+/// The first binding in the order of the file, IPv4 before IPv6.
+fn first<'a>(
+    wanted: &[PortSpec],
+    ports: &'a [PortBinding],
+    target: u16,
+    protocol: &str,
+) -> Option<&'a PortBinding> {
+    let of_spec = |spec: &PortSpec, binding: &PortBinding| {
+        spec.target == binding.target
+            && spec.protocol == binding.protocol
+            && spec.host_ip.map_or(binding.host_ip.is_unspecified(), |ip| ip == binding.host_ip)
+            && spec.published.is_none_or(|(from, to)| (from..=to).contains(&binding.host_port))
+    };
+    let place =
+        |binding: &PortBinding| wanted.iter().position(|spec| of_spec(spec, binding)).unwrap_or(usize::MAX);
     let fitting =
         ports.iter().filter(|binding| binding.target == target && binding.protocol.as_str() == protocol);
-    fitting.min_by_key(|binding| (binding.host_ip, binding.host_port))
+    fitting.min_by_key(|binding| (place(binding), binding.host_ip, binding.host_port))
 }
 
 #[cfg(test)]
@@ -64,20 +77,32 @@ mod tests {
     use resource::Protocol;
 
     #[test]
-    fn the_first_binding_is_the_ipv4_one() {
-        let binding = |ip: &str, protocol| PortBinding {
+    fn the_first_binding_is_the_first_of_the_file() {
+        let binding = |ip: &str, host_port, protocol| PortBinding {
             host_ip: ip.parse().unwrap(),
-            host_port: 8080,
+            host_port,
             target: 80,
             protocol,
         };
+        let spec = |ip: Option<&str>, port: Option<u16>| PortSpec {
+            host_ip: ip.map(|ip| ip.parse().unwrap()),
+            published: port.map(|port| (port, port)),
+            target: 80,
+            protocol: Protocol::Tcp,
+        };
         let ports = [
-            binding("::", Protocol::Tcp),
-            binding("0.0.0.0", Protocol::Tcp),
-            binding("127.0.0.1", Protocol::Udp),
+            binding("::", 40000, Protocol::Tcp),
+            binding("0.0.0.0", 40000, Protocol::Tcp),
+            binding("127.0.0.1", 8080, Protocol::Tcp),
+            binding("127.0.0.2", 53, Protocol::Udp),
         ];
-        assert_eq!(first(&ports, 80, "tcp").unwrap().host_ip.to_string(), "0.0.0.0");
-        assert_eq!(first(&ports, 80, "udp").unwrap().host_ip.to_string(), "127.0.0.1");
-        assert_eq!(first(&ports, 81, "tcp"), None);
+        let shown = |wanted: &[PortSpec], protocol| {
+            first(wanted, &ports, 80, protocol).map(|port| format!("{}:{}", port.host_ip, port.host_port))
+        };
+        let (fixed, random) = (spec(Some("127.0.0.1"), Some(8080)), spec(None, None));
+        assert_eq!(shown(&[fixed.clone(), random.clone()], "tcp").unwrap(), "127.0.0.1:8080");
+        assert_eq!(shown(&[random, fixed], "tcp").unwrap(), "0.0.0.0:40000");
+        assert_eq!(shown(&[], "udp").unwrap(), "127.0.0.2:53");
+        assert_eq!(first(&[], &ports, 81, "tcp"), None);
     }
 }
