@@ -8,12 +8,13 @@
 //! another process, is waited for. Nothing is published before all of it has been verified.
 
 use registry::{Bytes, Failure, Found, Layer, Registry, RegistryError};
-use resource::{Digest, Image, ImageNeed, Reference};
+use resource::{Digest, Image, ImageNeed};
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use store::{LayerSlot, NewImage, Source, Store, StoreError};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 /// Pieces of a layer that wait to be decompressed.
@@ -28,19 +29,19 @@ pub enum PullError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The store could not take it.
-    #[error("cannot pull {}", reference.familiar())]
+    #[error("cannot pull {image}")]
     Store {
-        /// The image.
-        reference: Reference,
+        /// The image's reference, as people write it.
+        image: String,
         /// Why not.
         #[source]
         source: StoreError,
     },
     /// Manifest and configuration do not agree on the number of layers.
-    #[error("cannot pull {}: its manifest has {layers} layers, its configuration {diff_ids}", reference.familiar())]
+    #[error("cannot pull {image}: its manifest has {layers} layers, its configuration {diff_ids}")]
     Layers {
-        /// The image.
-        reference: Reference,
+        /// The image's reference, as people write it.
+        image: String,
         /// By the manifest.
         layers: usize,
         /// By the configuration.
@@ -88,7 +89,7 @@ pub async fn pull(
     tell: &(dyn Fn(PullEvent) + Sync),
 ) -> Result<Image, PullError> {
     let (reference, platform) = (&need.reference, need.platform.as_ref());
-    let stored = |source| PullError::Store { reference: reference.clone(), source };
+    let stored = |source| PullError::Store { image: reference.familiar(), source };
     let found = registry.find(reference, platform).await?;
     let layers = found.layers.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
     tell(PullEvent::Found { manifest: found.digest.clone(), layers });
@@ -103,11 +104,16 @@ pub async fn pull(
     let diff_ids = store.diff_ids(reference, &config).map_err(stored)?;
     if diff_ids.len() != found.layers.len() {
         let (layers, diff_ids) = (found.layers.len(), diff_ids.len());
-        return Err(PullError::Layers { reference: reference.clone(), layers, diff_ids });
+        return Err(PullError::Layers { image: reference.familiar(), layers, diff_ids });
     }
     let pin = store.pin(&diff_ids).map_err(stored)?;
-    let pull = Pull { store, registry, found: &found, tell, next: AtomicUsize::new(0) };
-    tokio::try_join!(pull.worker(&diff_ids), pull.worker(&diff_ids), pull.worker(&diff_ids))?;
+    let (failed, next) = (watch::Sender::new(None), AtomicUsize::new(0));
+    let pull = Pull { store, registry, found: &found, tell, next, failed };
+    // All are waited for, so that after a failure nothing half-made is left.
+    tokio::join!(pull.worker(&diff_ids), pull.worker(&diff_ids), pull.worker(&diff_ids));
+    if let Some(error) = pull.failed.send_replace(None) {
+        return Err(error);
+    }
     let (store, reference, platform) = (store.clone(), reference.clone(), platform.cloned());
     let commit = spawn_blocking(move || {
         let (reference, platform) = (&reference, platform.as_ref());
@@ -124,28 +130,46 @@ struct Pull<'a> {
     tell: &'a (dyn Fn(PullEvent) + Sync),
     /// Index of the next layer that nobody has begun.
     next: AtomicUsize,
+    /// The first thing that went wrong: it ends everything else.
+    failed: watch::Sender<Option<PullError>>,
 }
 
 impl Pull<'_> {
-    /// Takes layer after layer until none is left.
-    async fn worker(&self, diff_ids: &[Digest]) -> Result<(), PullError> {
-        loop {
+    /// Takes layer after layer until none is left or something has failed.
+    async fn worker(&self, diff_ids: &[Digest]) {
+        while self.failed.borrow().is_none() {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some((layer, diff_id)) = self.found.layers.get(index).zip(diff_ids.get(index)) else {
-                return Ok(());
+                return;
             };
-            self.layer(layer, diff_id).await?;
+            if let Err(error) = self.layer(layer, diff_id).await {
+                self.failed.send_if_modified(|first| {
+                    let is_first = first.is_none();
+                    first.get_or_insert(error);
+                    is_first
+                });
+            }
+        }
+    }
+
+    /// Does the work unless something fails elsewhere before it is done.
+    async fn unless_failed<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut failed = self.failed.subscribe();
+        tokio::select! {
+            done = work => Some(done),
+            _ = failed.wait_for(Option::is_some) => None,
         }
     }
 
     async fn layer(&self, layer: &Layer, diff_id: &Digest) -> Result<(), PullError> {
-        let slot = match self.store.try_begin_layer(diff_id).map_err(|source| self.failed(source))? {
+        let slot = match self.store.try_begin_layer(diff_id).map_err(|source| self.stored(source))? {
             Some(slot) => slot,
             None => {
                 (self.tell)(PullEvent::Waiting(layer.digest.clone()));
                 let (store, diff_id) = (self.store.clone(), diff_id.clone());
-                let begun = spawn_blocking(move || store.begin_layer(&diff_id)).await;
-                joined(begun).map_err(|source| self.failed(source))?
+                let begin = spawn_blocking(move || store.begin_layer(&diff_id));
+                let Some(begun) = self.unless_failed(begin).await else { return Ok(()) };
+                joined(begun).map_err(|source| self.stored(source))?
             }
         };
         let writer = match slot {
@@ -159,11 +183,12 @@ impl Pull<'_> {
         let blob = Some((layer.digest.clone(), layer.size));
         let bytes = Pieces { receiver, piece: Bytes::new() };
         let unpacking = spawn_blocking(move || writer.unpack(Source { bytes, blob }));
-        let downloaded = self.download(layer, sender).await;
+        let downloaded = self.unless_failed(self.download(layer, sender)).await;
         let unpacked = joined(unpacking.await);
-        // Where the download failed, what unpacking says is only its consequence.
+        // Where the download failed or was given up, what unpacking says is only its consequence.
+        let Some(downloaded) = downloaded else { return Ok(()) };
         downloaded?;
-        unpacked.map_err(|source| self.failed(source))?;
+        unpacked.map_err(|source| self.stored(source))?;
         (self.tell)(PullEvent::Done(layer.digest.clone()));
         Ok(())
     }
@@ -205,7 +230,7 @@ impl Pull<'_> {
             Ok(blob) => blob,
             Err(error) if error.source.is_passing() => return Ok(Some(error)),
             // There is nothing after the bytes we have: the store will say that they are too few.
-            Err(RegistryError { source: Failure::Status { status: 416, .. }, .. }) => return Ok(None),
+            Err(error) if matches!(*error.source, Failure::Status { status: 416, .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         loop {
@@ -227,8 +252,8 @@ impl Pull<'_> {
         }
     }
 
-    fn failed(&self, source: StoreError) -> PullError {
-        PullError::Store { reference: self.found.place.reference().clone(), source }
+    fn stored(&self, source: StoreError) -> PullError {
+        PullError::Store { image: self.found.place.reference().familiar(), source }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can go wrong between us and a registry.
 
-use resource::{Digest, Reference};
+use resource::Digest;
 use std::io;
 use std::path::PathBuf;
 
@@ -46,15 +46,15 @@ pub enum ConfigError {
 
 /// An image could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot get {} from {}", reference.familiar(), endpoint)]
+#[error("cannot get {image} from {endpoint}")]
 pub struct RegistryError {
-    /// The image.
-    pub reference: Reference,
+    /// The image's reference, as people write it.
+    pub image: String,
     /// The registry that was asked last, `registry-1.docker.io` or a mirror.
     pub endpoint: String,
     /// Why not.
     #[source]
-    pub source: Failure,
+    pub source: Box<Failure>,
     /// The places that were tried before, and why each did not do.
     pub before: Vec<(String, Failure)>,
 }

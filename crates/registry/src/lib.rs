@@ -113,8 +113,13 @@ impl Registry {
         platform: Option<&Platform>,
     ) -> Result<Found, RegistryError> {
         let Some(endpoints) = self.registries.endpoints(reference) else {
-            let (reference, endpoint) = (reference.clone(), reference.registry.clone());
-            return Err(RegistryError { reference, endpoint, source: Failure::Blocked, before: vec![] });
+            let (image, endpoint) = (reference.familiar(), reference.registry.clone());
+            return Err(RegistryError {
+                image,
+                endpoint,
+                source: Box::new(Failure::Blocked),
+                before: vec![],
+            });
         };
         let mut before: Vec<(String, Failure)> = vec![];
         for endpoint in endpoints {
@@ -127,7 +132,7 @@ impl Registry {
         let reached = |failure: &Failure| !matches!(failure, Failure::Unreachable { .. });
         let told = before.iter().rposition(|(_, failure)| reached(failure)).unwrap_or(before.len() - 1);
         let (endpoint, source) = before.remove(told);
-        Err(RegistryError { reference: reference.clone(), endpoint, source, before })
+        Err(RegistryError { image: reference.familiar(), endpoint, source: Box::new(source), before })
     }
 
     async fn find_at(
@@ -287,8 +292,8 @@ impl Registry {
 impl Place {
     /// An error of something that came, or did not come, from here.
     pub fn error(&self, source: Failure) -> RegistryError {
-        let (reference, endpoint) = (self.reference.clone(), self.endpoint.host().to_owned());
-        RegistryError { reference, endpoint, source, before: vec![] }
+        let (image, endpoint) = (self.reference.familiar(), self.endpoint.host().to_owned());
+        RegistryError { image, endpoint, source: Box::new(source), before: vec![] }
     }
 
     /// The reference that was found here.

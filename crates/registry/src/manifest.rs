@@ -18,7 +18,7 @@ const LAYER_LIMIT: usize = 500;
 /// What the bytes under a tag or digest are.
 pub(crate) enum Manifest {
     /// Several images, each for a platform.
-    Index(ImageIndex),
+    Index(Vec<Descriptor>),
     /// One image.
     Image { config: (Digest, u64), layers: Vec<Layer> },
 }
@@ -57,7 +57,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest, Failure> {
         (Some(1), _) => {
             return Err(not_image("its manifest has schema 1, which nobody writes any more".to_owned()));
         }
-        (_, Some(_)) => return Ok(Manifest::Index(serde_json::from_slice(bytes).map_err(json)?)),
+        (_, Some(_)) => {
+            let index: ImageIndex = serde_json::from_slice(bytes).map_err(json)?;
+            return Ok(Manifest::Index(index.manifests().clone()));
+        }
         _ => {}
     }
     let manifest: ImageManifest = serde_json::from_slice(bytes).map_err(json)?;
@@ -86,8 +89,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest, Failure> {
 }
 
 /// The manifest in an index that is best for a platform, and its length in bytes.
-pub(crate) fn choose(index: &ImageIndex, wanted: &Platform) -> Result<(Digest, u64), Failure> {
-    let offers = index.manifests().iter().filter_map(|descriptor| Some((platform(descriptor)?, descriptor)));
+pub(crate) fn choose(index: &[Descriptor], wanted: &Platform) -> Result<(Digest, u64), Failure> {
+    let offers = index.iter().filter_map(|descriptor| Some((platform(descriptor)?, descriptor)));
     let offers: Vec<(Platform, &Descriptor)> = offers.collect();
     let best = offers.iter().filter_map(|(offer, descriptor)| Some((fitness(offer, wanted)?, descriptor)));
     // Of equals the first one.
@@ -142,7 +145,7 @@ pub(crate) fn fitness(offer: &Platform, wanted: &Platform) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn index(platforms: &[&str]) -> ImageIndex {
+    fn index(platforms: &[&str]) -> Vec<Descriptor> {
         let manifests: Vec<String> = platforms
             .iter()
             .enumerate()

@@ -1,6 +1,6 @@
 //! What can go wrong in the store.
 
-use resource::{Digest, Reference, VolumeName};
+use resource::{Digest, VolumeName};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -33,21 +33,21 @@ pub enum StoreError {
         digest: String,
         /// Why.
         #[source]
-        source: UnpackError,
+        source: Box<UnpackError>,
     },
     /// The image's configuration is not one.
-    #[error("the configuration of the image {reference} cannot be used: {reason}")]
+    #[error("the configuration of the image {image} cannot be used: {reason}")]
     Configuration {
-        /// The image.
-        reference: Reference,
+        /// The image's reference.
+        image: String,
         /// What is wrong with it.
         reason: String,
     },
     /// An image was to be committed while one of its layers is not there.
-    #[error("layer {layer} of the image {reference} is missing")]
+    #[error("layer {layer} of the image {image} is missing")]
     LayerMissing {
-        /// The image.
-        reference: Reference,
+        /// The image's reference.
+        image: String,
         /// The layer's diff id.
         layer: Digest,
     },
@@ -82,7 +82,9 @@ impl StoreError {
         };
         match self {
             Self::Io { source, .. } | Self::View { source, .. } => full(source),
-            Self::Unpack { source: UnpackError::Write { source, .. }, .. } => full(source),
+            Self::Unpack { source, .. } => {
+                matches!(&**source, UnpackError::Write { source, .. } if full(source))
+            }
             _ => false,
         }
     }

@@ -69,10 +69,12 @@ impl Store {
     pub fn commit_image(&self, new: &NewImage<'_>, pin: Pin) -> Result<Image, StoreError> {
         let document = parse(new.reference, new.config)?;
         let layers = diff_ids(new.reference, &document)?;
+        // The blobs are garbage until the document names them.
+        let _shared = self.share()?;
         let mut infos = vec![];
         for layer in &layers {
             let missing =
-                || StoreError::LayerMissing { reference: new.reference.clone(), layer: layer.clone() };
+                || StoreError::LayerMissing { image: new.reference.familiar(), layer: layer.clone() };
             infos.push(self.layer(layer).ok_or_else(missing)?);
         }
         let (passwd, group) = self.users(new.reference, &layers)?;
@@ -177,14 +179,12 @@ fn read(path: &Path) -> Option<Image> {
 }
 
 fn parse(reference: &Reference, config: &[u8]) -> Result<Document, StoreError> {
-    Document::parse(config).map_err(|error| StoreError::Configuration {
-        reference: reference.clone(),
-        reason: error.to_string(),
-    })
+    Document::parse(config)
+        .map_err(|error| StoreError::Configuration { image: reference.familiar(), reason: error.to_string() })
 }
 
 fn diff_ids(reference: &Reference, document: &Document) -> Result<Vec<Digest>, StoreError> {
-    let bad = |reason: String| StoreError::Configuration { reference: reference.clone(), reason };
+    let bad = |reason: String| StoreError::Configuration { image: reference.familiar(), reason };
     let parse = |text: &String| Digest::parse(text).map_err(|error| bad(error.to_string()));
     document.rootfs.diff_ids.iter().map(parse).collect()
 }

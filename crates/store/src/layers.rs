@@ -147,7 +147,7 @@ impl Store {
         let digest = source.blob.as_ref().map(|(digest, _)| digest).or(diff_id);
         let digest = digest.map_or_else(|| "without a digest".to_owned(), Digest::to_string);
         let unpacked = unpack_verified(&tree, source, diff_id, self.user_attributes());
-        let info = unpacked.map_err(|source| StoreError::Unpack { digest, source })?;
+        let info = unpacked.map_err(|source| StoreError::Unpack { digest, source: Box::new(source) })?;
         write_document(&folder.join("layer.json"), &info)?;
         Ok(info)
     }

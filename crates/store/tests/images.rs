@@ -1,7 +1,5 @@
 //! Images, garbage, volumes and copy-up on a real file system, with real overlays.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 mod support;
 
 use resource::{ImageConfig, Platform, Reference, VolumeName, VolumeSpec};
