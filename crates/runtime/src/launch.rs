@@ -5,7 +5,9 @@ use crate::prepare::{self, Prepared};
 use crate::{Cgroup, Program, Spec, child};
 use resource::ProcessIdentity;
 use rustix::fs::{Mode, OFlags};
-use rustix::net::{AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+};
 use rustix::pipe::PipeFlags;
 use rustix::process::Signal;
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
@@ -196,8 +198,7 @@ fn start(
     console: Option<OwnedFd>,
 ) -> Result<Starting, StartError> {
     let failed = |step| move |error: rustix::io::Errno| StartError::step(step, "")(error.into());
-    let (report, write) =
-        rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("make a pipe"))?;
+    let (report, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("make a pipe"))?;
     // 0, 1 and 2 are replaced in the child.
     let write = rustix::io::fcntl_dupfd_cloexec(&write, 3).map_err(failed("make a pipe"))?;
     let born_in = cgroup.unified()?;
@@ -222,9 +223,7 @@ fn enter_pid_namespace(target: BorrowedFd<'_>, join: Join) -> Result<OwnedFd, St
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let own = rustix::fs::open(c"/proc/self/ns/pid", flags, Mode::empty()).map_err(failed)?;
     let entered = match join {
-        Join::Link => {
-            rustix::thread::move_into_link_name_space(target, Some(LinkNameSpaceType::ProcessID))
-        }
+        Join::Link => rustix::thread::move_into_link_name_space(target, Some(LinkNameSpaceType::ProcessID)),
         Join::Process => {
             rustix::thread::move_into_thread_name_spaces(target, ThreadNameSpaceType::PROCESS_ID)
         }

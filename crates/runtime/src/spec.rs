@@ -4,7 +4,8 @@
 use crate::capability::Set;
 use oci_spec::runtime::{
     Capabilities, Linux, LinuxCapabilities, LinuxDevice, LinuxDeviceCgroup, LinuxDeviceType, LinuxNamespace,
-    LinuxNamespaceType, LinuxResources, Mount, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, Root, Spec, User,
+    LinuxNamespaceType, LinuxResources, Mount, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process,
+    Root, Spec, User,
 };
 use resource::{ContainerRecord, IdentityShare, NetworkMode, Propagation};
 use std::collections::HashMap;

@@ -88,7 +88,8 @@ fn entries(text: &str, count: usize) -> impl Iterator<Item = Vec<&str>> {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:w:/var/www:/bin/sh\n# no\n1000:x:7:8::/odd:\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:w:/var/www:/bin/sh\n# no\n1000:x:7:8::/odd:\n";
     const GROUP: &str = "root:x:0:\nweb:x:34:\nadm:x:4:web,other\nlog:x:5:web\n";
 
     #[test]
@@ -96,7 +97,10 @@ mod tests {
         let web = User { uid: 33, gid: 34, groups: vec![4, 5], home: "/var/www".into() };
         assert_eq!(resolve("web", &[], PASSWD, GROUP), Ok(web.clone()));
         assert_eq!(resolve("33", &[], PASSWD, GROUP), Ok(web.clone()));
-        assert_eq!(resolve("web:adm", &[], PASSWD, GROUP), Ok(User { gid: 4, groups: vec![], ..web.clone() }));
+        assert_eq!(
+            resolve("web:adm", &[], PASSWD, GROUP),
+            Ok(User { gid: 4, groups: vec![], ..web.clone() })
+        );
         assert_eq!(resolve("web:", &["9".into()], PASSWD, GROUP), Ok(User { groups: vec![4, 5, 9], ..web }));
     }
 

@@ -9,7 +9,7 @@ pub mod file;
 pub mod init;
 pub mod mount;
 pub mod netlink;
-pub mod pidfd;
 pub mod overlay;
+pub mod pidfd;
 pub mod process;
 pub mod seccomp;

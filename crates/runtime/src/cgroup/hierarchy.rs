@@ -34,9 +34,8 @@ impl Hierarchies {
     /// Those of this machine, read once.
     pub(crate) fn get() -> &'static Self {
         static FOUND: OnceLock<Hierarchies> = OnceLock::new();
-        FOUND.get_or_init(|| {
-            Self::parse(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
-        })
+        FOUND
+            .get_or_init(|| Self::parse(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()))
     }
 
     /// Whether v2 has the controllers.
@@ -54,7 +53,9 @@ impl Hierarchies {
             match (fields.next(), fields.next(), fields.next()) {
                 (Some("cgroup2"), ..) if found.v2.is_none() => found.v2 = Some(path),
                 (Some("cgroup"), _, Some(options)) => {
-                    let general = |option: &&str| !matches!(*option, "rw" | "ro" | "xattr" | "noprefix" | "clone_children");
+                    let general = |option: &&str| {
+                        !matches!(*option, "rw" | "ro" | "xattr" | "noprefix" | "clone_children")
+                    };
                     let options: Vec<_> = options.split(',').filter(general).collect();
                     let options = options.into_iter().filter(|option| !option.starts_with("release_agent="));
                     let options = options.collect::<Vec<_>>().join(",");
@@ -84,7 +85,8 @@ mod tests {
 34 30 0:27 / /other rw,relatime - cgroup cgroup rw,cpu,cpuacct
 ";
         let found = Hierarchies::parse(text);
-        let names: Vec<_> = found.v1.iter().map(|each| (each.folder.as_str(), each.options.as_str())).collect();
+        let names: Vec<_> =
+            found.v1.iter().map(|each| (each.folder.as_str(), each.options.as_str())).collect();
         assert_eq!(names, [("cpu,cpuacct", "cpu,cpuacct"), ("systemd", "name=systemd")]);
         assert!(found.v1[0].has("cpuacct") && !found.v1[0].has("cp"));
         assert_eq!(found.v2, Some("/sys/fs/cgroup/unified".into()));

@@ -53,7 +53,8 @@ pub(super) fn apply(
         };
         let Some(mount) = mount else {
             let Write { what, controller, .. } = write;
-            warnings.push(Warning(format!("{what}: this machine has no {controller} controller; not limited")));
+            warnings
+                .push(Warning(format!("{what}: this machine has no {controller} controller; not limited")));
             continue;
         };
         put(&mount.join(path), &write, warnings)?;
@@ -171,7 +172,12 @@ fn v2(wanted: &Resources, rates: &Rates, warnings: &mut Vec<Warning>) -> Vec<Wri
         (_, period) => Some(format!("max {}", period.unwrap_or(100_000))),
     };
     add("cpu", &["cpu.max"], "CPU quota", quota);
-    add("cpu", &["cpu.weight"], "CPU shares", wanted.cpu_shares.map(|shares| weight_of_shares(shares).to_string()));
+    add(
+        "cpu",
+        &["cpu.weight"],
+        "CPU shares",
+        wanted.cpu_shares.map(|shares| weight_of_shares(shares).to_string()),
+    );
     add("cpuset", &["cpuset.cpus"], "cpuset", wanted.cpuset.clone());
     add("pids", &["pids.max"], "limit of processes", wanted.pids.map(pids));
     let weight = wanted.blkio_weight.map(|weight| format!("default {}", weight_of_blkio(weight)));

@@ -189,13 +189,9 @@ impl Cgroup {
     /// # Errors
     /// [`CgroupError`].
     pub fn kill(&self, signal: i32) -> Result<(), CgroupError> {
-        if signal == 9 {
-            if let Some(mount) = &Hierarchies::get().v2 {
-                let file = mount.join(&self.path).join("cgroup.kill");
-                if fs::write(file, "1").is_ok() {
-                    return Ok(());
-                }
-            }
+        let unified = Hierarchies::get().v2.as_ref().filter(|_| signal == 9);
+        if unified.is_some_and(|mount| fs::write(mount.join(&self.path).join("cgroup.kill"), "1").is_ok()) {
+            return Ok(());
         }
         // One that forks while the list is read leaves a child for the next round.
         for _ in 0..if signal == 9 { 100 } else { 1 } {

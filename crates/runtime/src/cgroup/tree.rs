@@ -74,7 +74,8 @@ fn folders_in(folder: &Path) -> impl Iterator<Item = std::path::PathBuf> {
 pub(super) fn processes(folder: &Path) -> Vec<i32> {
     let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
     // 0 is a process that is not visible in our pid namespace.
-    let mut pids: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect();
+    let mut pids: Vec<i32> =
+        text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect();
     for below in folders_in(folder) {
         pids.extend(processes(&below));
     }

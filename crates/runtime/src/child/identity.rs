@@ -152,7 +152,11 @@ fn init<'p>(
 }
 
 /// The child of process 1.
-fn as_program<'p>(prepared: &'p Prepared<'_>, held: Held, _proof: &InChild) -> Result<Infallible, Failure<'p>> {
+fn as_program<'p>(
+    prepared: &'p Prepared<'_>,
+    held: Held,
+    _proof: &InChild,
+) -> Result<Infallible, Failure<'p>> {
     sys::process::reset_signals();
     let _leader_already = rustix::process::setsid();
     terminal::control(prepared.stdio)?;

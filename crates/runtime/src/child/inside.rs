@@ -78,8 +78,40 @@ pub(crate) fn find(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> 
 /// As [`find`]; what is missing is made, also behind a link whose end is missing.
 pub(crate) fn find_or_make(root: BorrowedFd<'_>, path: &CStr, missing: Missing) -> Result<OwnedFd, Errno> {
     match find(root, path) {
-        Err(Errno::NOENT) => make(root, path, missing),
+        Err(Errno::NOENT) => {}
+        other => return other,
+    }
+    match make_last(root, path, missing) {
+        // Folders are missing before it, or its name is a link whose end is.
+        Err(Errno::NOENT | Errno::EXIST | Errno::LOOP | Errno::NAMETOOLONG) => make(root, path, missing),
         other => other,
+    }
+}
+
+/// Makes the last part of a path whose folder is there: what is missing most often.
+fn make_last(root: BorrowedFd<'_>, path: &CStr, missing: Missing) -> Result<OwnedFd, Errno> {
+    let bytes = path.to_bytes_with_nul();
+    let slash = bytes.iter().rposition(|byte| *byte == b'/').ok_or(Errno::NOENT)?;
+    let name = CStr::from_bytes_with_nul(&bytes[slash + 1..]).map_err(|_| Errno::NOENT)?;
+    if matches!(name.to_bytes(), b"" | b"." | b"..") {
+        return Err(Errno::NOENT);
+    }
+    let mut parent = PathBuffer::new();
+    parent.push(&bytes[..slash.max(1)])?;
+    let parent = open(root, parent.as_c_str(), OFlags::PATH | OFlags::DIRECTORY)?;
+    make_in(&parent, name, missing == Missing::File)?;
+    // A name in a folder that is held, and no link: there is nothing to resolve.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(&parent, name, flags, Mode::empty())
+}
+
+/// Makes a file or folder of this name in a folder.
+fn make_in(folder: &OwnedFd, name: &CStr, file: bool) -> Result<(), Errno> {
+    if file {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+        rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+    } else {
+        rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o755))
     }
 }
 
@@ -139,12 +171,7 @@ fn make_entry(root: BorrowedFd<'_>, path: &mut PathBuffer, before: usize, file: 
     let whole = path.length;
     path.truncate(before);
     let parent = open(root, path.as_c_str(), OFlags::PATH | OFlags::DIRECTORY)?;
-    let made = if file {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
-        rustix::fs::openat(&parent, name.as_c_str(), flags, Mode::from_raw_mode(0o644)).map(drop)
-    } else {
-        rustix::fs::mkdirat(&parent, name.as_c_str(), Mode::from_raw_mode(0o755))
-    };
+    let made = make_in(&parent, name.as_c_str(), file);
     // The name was cut off by a NUL byte only; put it back.
     path.bytes[before] = b'/';
     path.length = whole;

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use sys::mount::{Attributes, READ_ONLY, set_attributes};
+use sys::mount::{Attributes, READ_ONLY, SHARED, SLAVE, set_attributes};
 
 /// Builds the root and makes it `/`.
 pub(crate) fn build<'p>(new: &'p New<'_>) -> Done<'p> {
@@ -37,7 +37,8 @@ pub(crate) fn build<'p>(new: &'p New<'_>) -> Done<'p> {
     mask_all(root.as_fd(), &new.masked)?;
     if new.console {
         // The file the terminal is bound on; made while the root can be written to.
-        inside::find_or_make(root.as_fd(), c"/dev/console", Missing::File).at(Step::Device, b"/dev/console")?;
+        inside::find_or_make(root.as_fd(), c"/dev/console", Missing::File)
+            .at(Step::Device, b"/dev/console")?;
     }
     working_dir(root.as_fd(), new)?;
     if new.read_only_root {
@@ -49,10 +50,11 @@ pub(crate) fn build<'p>(new: &'p New<'_>) -> Done<'p> {
 /// Opens the sources of binds that keep a tie to the host's mounts: later everything is private.
 fn open_sources(mounts: &[MountPlan]) -> Done<'_> {
     for mount in mounts {
-        if let Kind::Bind(bind) = &mount.kind {
-            if matches!(bind.attributes.propagation, sys::mount::SHARED | sys::mount::SLAVE) {
-                bind.early.set(Some(open_source(bind)?));
-            }
+        let tied = |bind: &Bind| matches!(bind.attributes.propagation, SHARED | SLAVE);
+        if let Kind::Bind(bind) = &mount.kind
+            && tied(bind)
+        {
+            bind.early.set(Some(open_source(bind)?));
         }
     }
     Ok(())
@@ -107,10 +109,14 @@ fn descriptors<'p, 't>(
             _ => b",workdir=",
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(CWD, folder, flags, Mode::empty()).at(Step::Layer, folder.to_bytes())?;
+        let opened =
+            rustix::fs::openat(CWD, folder, flags, Mode::empty()).at(Step::Layer, folder.to_bytes())?;
         let mut digits = [0; 10];
         let number = decimal(opened.as_raw_fd() as u32, &mut digits);
-        push(key).and_then(|()| push(b"/proc/self/fd/")).and_then(|()| push(number)).at(Step::Overlay, b"")?;
+        push(key)
+            .and_then(|()| push(b"/proc/self/fd/"))
+            .and_then(|()| push(number))
+            .at(Step::Overlay, b"")?;
         // Kept open until the program is executed.
         std::mem::forget(opened);
     }

@@ -19,7 +19,8 @@ pub(crate) fn stdio<'p>(prepared: &'p Prepared<'_>, proof: &InChild) -> Done<'p>
     match prepared.stdio {
         Stdio::Files { stdin, stdout, stderr } => {
             let high = |descriptor| rustix::io::fcntl_dupfd_cloexec(descriptor, 3).at(Step::Stdio, b"");
-            let (stdin, stdout, stderr): (OwnedFd, OwnedFd, OwnedFd) = (high(stdin)?, high(stdout)?, high(stderr)?);
+            let (stdin, stdout, stderr): (OwnedFd, OwnedFd, OwnedFd) =
+                (high(stdin)?, high(stdout)?, high(stderr)?);
             let all = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
             sys::process::set_stdio(proof, all).at(Step::Stdio, b"")?;
             for descriptor in all {
@@ -69,8 +70,7 @@ fn open(console: Option<&OwnedFd>, rows: u16, columns: u16) -> Result<OwnedFd, E
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags)?;
     if rows != 0 && columns != 0 {
-        let size =
-            rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(&slave, size)?;
     }
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

@@ -124,7 +124,8 @@ pub(crate) fn container<'a>(
     let spec = launch.spec;
     let process = spec.process().as_ref().ok_or_else(|| refused("the specification has no process"))?;
     let linux = spec.linux().as_ref();
-    let paths = |list: Option<&Vec<String>>| list.into_iter().flatten().map(c_string).collect::<Result<Vec<_>, _>>();
+    let paths =
+        |list: Option<&Vec<String>>| list.into_iter().flatten().map(c_string).collect::<Result<Vec<_>, _>>();
     let own_uts = matches!(launch.uts, Share::Private);
     let name = |name: &Option<String>| {
         name.as_ref().filter(|name| own_uts && !name.is_empty()).map(|name| name.as_bytes().to_vec())
@@ -243,8 +244,14 @@ fn sysctl_namespace(key: &str) -> Option<Space> {
     let plain = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
     match path.as_str() {
         _ if !plain => None,
-        "kernel/msgmax" | "kernel/msgmnb" | "kernel/msgmni" | "kernel/sem" | "kernel/shmall"
-        | "kernel/shmmax" | "kernel/shmmni" | "kernel/shm_rmid_forced" => Some(Space::Ipc),
+        "kernel/msgmax"
+        | "kernel/msgmnb"
+        | "kernel/msgmni"
+        | "kernel/sem"
+        | "kernel/shmall"
+        | "kernel/shmmax"
+        | "kernel/shmmni"
+        | "kernel/shm_rmid_forced" => Some(Space::Ipc),
         "kernel/domainname" => Some(Space::Uts),
         path if path.starts_with("fs/mqueue/") => Some(Space::Ipc),
         path if path.starts_with("net/") => Some(Space::Network),
@@ -257,7 +264,8 @@ pub(crate) fn check(spec: &Spec) -> Result<(), StartError> {
     if spec.hooks().is_some() {
         return Err(refused("hooks are not supported"));
     }
-    if spec.linux().as_ref().is_some_and(|linux| linux.uid_mappings().as_ref().is_some_and(|m| !m.is_empty())) {
+    if spec.linux().as_ref().is_some_and(|linux| linux.uid_mappings().as_ref().is_some_and(|m| !m.is_empty()))
+    {
         return Err(refused("user namespaces are not supported"));
     }
     Ok(())
@@ -273,7 +281,13 @@ mod tests {
         assert_eq!(sysctl_namespace("net/ipv4/conf/eth0.1/forwarding"), Some(Space::Network));
         assert_eq!(sysctl_namespace("kernel.shmmax"), Some(Space::Ipc));
         assert_eq!(sysctl_namespace("fs.mqueue.msg_max"), Some(Space::Ipc));
-        for bad in ["kernel.core_pattern", "vm.swappiness", "net/../kernel/core_pattern", "net..x", "kernel.hostname"] {
+        for bad in [
+            "kernel.core_pattern",
+            "vm.swappiness",
+            "net/../kernel/core_pattern",
+            "net..x",
+            "kernel.hostname",
+        ] {
             assert_eq!(sysctl_namespace(bad), None, "{bad}");
         }
     }

@@ -24,12 +24,7 @@ pub(crate) enum Kind {
     /// Something of the host.
     Bind(Bind),
     /// A file system.
-    FileSystem {
-        kind: CString,
-        source: CString,
-        flags: MountFlags,
-        data: Option<CString>,
-    },
+    FileSystem { kind: CString, source: CString, flags: MountFlags, data: Option<CString> },
     /// The mount there becomes read-only.
     Seal,
     /// A symbolic link, `target`'s folder is there.

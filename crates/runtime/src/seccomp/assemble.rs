@@ -238,7 +238,11 @@ fn test(condition: &Condition) -> Vec<Test> {
             ]
         }
         Comparison::Greater | Comparison::GreaterOrEqual => {
-            let last = if condition.comparison == Comparison::Greater { JUMP_GREATER } else { JUMP_GREATER_OR_EQUAL };
+            let last = if condition.comparison == Comparison::Greater {
+                JUMP_GREATER
+            } else {
+                JUMP_GREATER_OR_EQUAL
+            };
             vec![
                 high,
                 compare(JUMP_GREATER, value_high, Skip(3), Skip(0)),
@@ -248,7 +252,8 @@ fn test(condition: &Condition) -> Vec<Test> {
             ]
         }
         Comparison::Less | Comparison::LessOrEqual => {
-            let last = if condition.comparison == Comparison::Less { JUMP_GREATER_OR_EQUAL } else { JUMP_GREATER };
+            let last =
+                if condition.comparison == Comparison::Less { JUMP_GREATER_OR_EQUAL } else { JUMP_GREATER };
             vec![
                 high,
                 compare(JUMP_GREATER, value_high, Fail, Skip(0)),
@@ -271,7 +276,7 @@ pub(super) mod tests {
             ARCHITECTURE => architecture,
             offset => {
                 let argument = arguments[((offset - ARGUMENTS) / 8) as usize];
-                if (offset - ARGUMENTS) % 8 == 0 { argument as u32 } else { (argument >> 32) as u32 }
+                if (offset - ARGUMENTS).is_multiple_of(8) { argument as u32 } else { (argument >> 32) as u32 }
             }
         };
         let (mut accumulator, mut at) = (0_u32, 0_usize);

@@ -73,7 +73,8 @@ impl Cache {
     }
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
+#[cfg(target_arch = "x86_64")]
 mod tests {
     use super::*;
     use assemble::tests::run;
@@ -95,11 +96,14 @@ mod tests {
     #[test]
     fn the_default_profile_allows_and_refuses_as_dockers() {
         let Program(program) = program(&SecuritySpec::default());
-        let call = |name, argument| run(&program, X86_64, number(name, |row| row.1), [argument, 0, 0, 0, 0, 0]);
+        let call =
+            |name, argument| run(&program, X86_64, number(name, |row| row.1), [argument, 0, 0, 0, 0, 0]);
         for name in ["read", "execve", "openat2", "ptrace", "chroot", "arch_prctl", "clone", "mseal"] {
             assert_eq!(call(name, 0), ALLOW, "{name}");
         }
-        for name in ["mount", "bpf", "unshare", "setns", "keyctl", "add_key", "reboot", "io_uring_setup", "swapon"] {
+        for name in
+            ["mount", "bpf", "unshare", "setns", "keyctl", "add_key", "reboot", "io_uring_setup", "swapon"]
+        {
             assert_eq!(call(name, 0), EPERM, "{name}");
         }
         assert_eq!(call("clone3", 0), ENOSYS);

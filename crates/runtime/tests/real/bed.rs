@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Applets the image has.
 const APPLETS: &[&str] = &[
     "sh", "cat", "echo", "ls", "sleep", "id", "grep", "true", "false", "touch", "mkdir", "mount", "umount",
-    "stat", "readlink", "dd", "hostname", "kill", "ps", "chroot", "unshare", "test", "head", "wc", "tty", "stty",
-    "env", "pwd", "yes", "tail", "sort", "mknod", "ln", "rm", "chmod", "nproc", "setsid", "sysctl", "df",
+    "stat", "readlink", "dd", "hostname", "kill", "ps", "chroot", "unshare", "test", "head", "wc", "tty",
+    "stty", "env", "pwd", "yes", "tail", "sort", "mknod", "ln", "rm", "chmod", "nproc", "setsid", "sysctl",
+    "df",
 ];
 
 /// A folder with an image in it; all is removed with it.
@@ -46,7 +47,8 @@ impl Bed {
         for applet in APPLETS {
             symlink("busybox", layer.join("bin").join(applet)).unwrap();
         }
-        fs::write(layer.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/data:/bin/sh\n").unwrap();
+        fs::write(layer.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/data:/bin/sh\n")
+            .unwrap();
         fs::write(layer.join("etc/plain"), "not a program\n").unwrap();
         Self { folder, layers: vec![layer], pod: format!("{name}-{}", std::process::id()) }
     }
@@ -223,7 +225,11 @@ impl Running {
         self.exec_process(&process, None)
     }
 
-    pub(crate) fn exec_process(&self, process: &Process, seccomp: Option<&Program>) -> Result<(i32, String), StartError> {
+    pub(crate) fn exec_process(
+        &self,
+        process: &Process,
+        seccomp: Option<&Program>,
+    ) -> Result<(i32, String), StartError> {
         let (mut reader, writer) = pipe().unwrap();
         let null = File::open("/dev/null").unwrap();
         let launch = runtime::ExecLaunch {
