@@ -6,11 +6,12 @@ use crate::environment::Environment;
 use crate::exit::Failure;
 use crate::files::{self, Disk};
 use crate::output;
+use crate::runtime::{self, Size};
 use crate::terminal;
 use crate::view::progress::{Mode, Progress};
 use compose_spec::{Input, Loaded, Options, Project};
 use engine::{Engine, Scope};
-use resource::{Observed, PodName, Roots, label};
+use resource::{Observed, PodName, Roots, Status, label};
 use std::cell::{OnceCell, RefCell};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -339,6 +340,23 @@ impl Session {
         let containers = self.engine()?.containers(pod);
         let failed = |error| Failure::because(format!("cannot look at project `{pod}`"), error);
         Ok(Observed { containers: containers.map_err(failed)?, ..Observed::default() })
+    }
+
+    /// Whoever looks at a pod where something runs brings back a supervisor that died; when it lives
+    /// that costs a greeting.
+    pub(crate) fn supervise(&self, pod: &PodName, observed: &Observed) {
+        let rests = |status| matches!(status, Status::Created | Status::Exited);
+        if self.globals.dry_run || observed.containers.iter().all(|container| rests(container.state.status)) {
+            return;
+        }
+        let adopted = runtime::run(Size::One, async {
+            let adopted = self.engine()?.adopt(pod).await;
+            adopted.map_err(|error| Failure::because(format!("project `{pod}` is not supervised"), error))
+        });
+        if let Err(failure) = adopted {
+            self.warn(&failure.line());
+        }
+        self.timing("supervised");
     }
 
     /// What there is of a pod: its containers, and its networks and volumes by label.

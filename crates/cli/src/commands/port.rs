@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
             }));
         }
     }
+    session.supervise(&subject.pod, &observed);
     Ok(Exit::Success)
 }
 

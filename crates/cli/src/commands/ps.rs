@@ -1,7 +1,6 @@
 //! `compose ps`: lists containers.
 
 use crate::exit::{Exit, Failure};
-use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::view::template::{self, Format};
 use crate::view::{row, table};
@@ -77,21 +76,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     } else {
         output::result(&text(&shown, &format, Timestamp::now(), args.no_trunc)?)?;
     }
-    let active = observed
-        .containers
-        .iter()
-        .any(|container| !matches!(container.state.status, Status::Created | Status::Exited));
-    if active && !session.globals.dry_run {
-        // Whoever looks brings back a supervisor that died; it costs a greeting when it lives.
-        let engine = session.engine()?;
-        let adopted = runtime::run(Size::One, async {
-            engine.adopt(&subject.pod).await.map_err(|error| Failure::because("no supervisor", error))
-        });
-        if let Err(failure) = adopted {
-            session.warn(&failure.line());
-        }
-        session.timing("supervised");
-    }
+    session.supervise(&subject.pod, &observed);
     Ok(Exit::Success)
 }
 

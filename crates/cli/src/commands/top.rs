@@ -36,6 +36,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let header = ["SERVICE", "#", "UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
     output::result(&table::table(&header, &rows))?;
+    session.supervise(&subject.pod, &observed);
     Ok(Exit::Success)
 }
 
