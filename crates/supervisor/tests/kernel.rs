@@ -157,7 +157,7 @@ fn restarts_by_policy() {
     World::new("restart").run(async |world| {
         let id = world.container(
             "db",
-            "ip addr show eth0; ls -l /proc/self/ns/net; touch /kept.$RANDOM; exec sleep 60",
+            "ip addr show eth0; ls -l /proc/self/ns/net; echo up; exec sleep 60",
             |record| {
                 record.spec.restart = RestartPolicy::Always;
             },
@@ -167,6 +167,7 @@ fn restarts_by_policy() {
         let first = client.start(&id).await.unwrap();
         events.next().await.unwrap();
         for count in 1..=2 {
+            world.logged_times("db", "up\n", count).await;
             let pid = world.state(&id).process.unwrap().pid;
             let began = Instant::now();
             world.kill(pid);
@@ -180,6 +181,7 @@ fn restarts_by_policy() {
             assert_eq!(world.state(&id).restart_count, count);
         }
         assert_ne!(world.state(&id).process, first.process);
+        world.logged_times("db", "up\n", 3).await;
         // The same namespace each time, and nothing is undone by a restart that was pending.
         let spaces: std::collections::BTreeSet<_> = world
             .log("db")

@@ -181,13 +181,18 @@ impl World {
 
     /// Waits for a line in a log.
     pub(crate) async fn logged(&self, service: &str, line: &str) {
+        self.logged_times(service, line, 1).await;
+    }
+
+    /// Waits until a line is in a log so many times.
+    pub(crate) async fn logged_times(&self, service: &str, line: &str, mut times: u32) {
         let path = self.log_path(service);
         let watch = Watch::new(path.parent().unwrap()).unwrap();
         let mut reader = Reader::open(&path, Query::default()).unwrap();
         loop {
             match reader.next().unwrap() {
-                Some(found) if found.text == line => return,
-                Some(_) => {}
+                Some(found) if found.text == line && times == 1 => return,
+                Some(found) => times -= u32::from(found.text == line),
                 None => timely(watch.changed()).await.unwrap(),
             }
         }
