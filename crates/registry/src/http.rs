@@ -1,4 +1,8 @@
 //! HTTP/1.1 connections: opened, kept for the next request, and spoken to securely or not.
+//!
+//! hyper's client side alone, rather than reqwest or oci-client on top of it: redirects, credentials,
+//! the bound on every body and the moment TLS is set up are decisions of this crate, one place each.
+//! (oci-client can fetch ranges too, but reads manifests without a bound and leaves redirects to reqwest.)
 
 use crate::proxy::{self, Proxy};
 use crate::tls::{Tls, Trust};

@@ -8,7 +8,7 @@ use rustix::mount::{
 };
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Merges `layers`, topmost first and at least two, into one read-only folder without devices.
 /// `user_attributes`: whiteouts' attributes are `user.overlay.*`, for a user namespace.
@@ -53,15 +53,19 @@ fn by_mount(layers: &[OwnedFd], user_attributes: bool) -> io::Result<OwnedFd> {
         let nothing = None::<&str>;
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
         mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
-        let lower: Vec<String> = layers.iter().map(path).collect();
+        // Opened again: overlayfs takes folders of mounts in the caller's own namespace only.
+        let places = layers.iter().map(|layer| std::fs::read_link(path(layer)));
+        let places: Vec<PathBuf> = places.collect::<io::Result<_>>()?;
+        let inner = places.iter().map(|place| super::file::open_folder(place));
+        let inner: Vec<OwnedFd> = inner.collect::<io::Result<_>>()?;
+        let lower: Vec<String> = inner.iter().map(path).collect();
         let user = if user_attributes { ",userxattr" } else { "" };
         let options = format!("lowerdir={}{user}", lower.join(":"));
         let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        // Seen in the new namespace, where every mount has a copy, and nowhere else.
-        let target = std::fs::read_link(&lower[0])?;
-        mount(Some("overlay"), &target, Some("overlay"), flags, Some(options.as_str()))?;
+        // Over the first layer, in the new namespace, where every mount has a copy, and nowhere else.
+        mount(Some("overlay"), &places[0], Some("overlay"), flags, Some(options.as_str()))?;
         let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        Ok(open_tree(CWD, &target, clone)?)
+        Ok(open_tree(CWD, &places[0], clone)?)
     };
     if layers.is_empty() {
         return Err(io::ErrorKind::InvalidInput.into());
