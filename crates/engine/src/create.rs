@@ -207,7 +207,12 @@ impl<'a> Draft<'a> {
         let owner = Owner { pod: spec.pod.clone(), id: ContainerId(disk::random_id()?) };
         let replaced = replaced.map(|record| Owner { pod: spec.pod.clone(), id: record.id.clone() });
         let folder = names::making(engine.roots(), &spec.pod).join(&owner.id.0);
-        disk::make_folder(&folder)?;
+        // Another maker that ends removes the folder above when it seems empty; then it is made again.
+        while let Err(error) = sys::file::create_private_folder(&folder) {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                return Err(EngineError::file("make folder", &folder)(error));
+            }
+        }
         let draft = Self { engine, spec, replaced, owner, folder, undo: vec![] };
         for name in ["upper", "work"] {
             // The upper folder's mode is that of `/` in the container, whatever our umask.
