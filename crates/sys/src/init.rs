@@ -1,11 +1,118 @@
 //! Process 1 of a container that asked for one: passes signals on, reaps, and ends as its child ends.
+//!
+//! It is a copy of the supervisor that never executes anything, so it also holds a copy of what the
+//! supervisor knows of other containers: [`Secrets`] is the memory it lets go of first.
 
 use crate::process::{InChild, exit_now, kill, next_signal, reap_any};
+use std::io;
+
+/// Stretches of memory at most; a process that has more keeps the rest, see [`Secrets::find`].
+const STRETCHES: usize = 64;
+
+/// Bytes that the C library keeps of a thread above its thread-local variables, and more.
+const THREAD: usize = 4096;
+
+/// Bytes in a page.
+const PAGE: usize = 4096;
+
+/// The memory of this process that may hold what a container must not see: heap and other private
+/// memory without a file. Not the stack, not the thread's own, not what continues a program's data.
+#[derive(Clone, Copy, Debug)]
+pub struct Secrets {
+    stretches: [(usize, usize); STRETCHES],
+    count: usize,
+}
+
+impl Secrets {
+    /// Finds them. To be called before the clone: a later allocation is not in it.
+    ///
+    /// # Errors
+    /// What reading /proc/self/maps says; `OutOfMemory` when there are too many to know them all.
+    pub fn find() -> io::Result<Self> {
+        let thread = thread_pages();
+        let mut found = Self { stretches: [(0, 0); STRETCHES], count: 0 };
+        let mut end_of_file_mapping = 0;
+        for line in std::fs::read_to_string("/proc/self/maps")?.lines() {
+            let mut fields = line.split_ascii_whitespace();
+            let (range, rights) = (fields.next().unwrap_or(""), fields.next().unwrap_or(""));
+            let (inode, name) = (fields.nth(2).unwrap_or(""), fields.next().unwrap_or(""));
+            let Some((start, end)) = range.split_once('-').and_then(|(start, end)| {
+                Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+            }) else {
+                continue;
+            };
+            if inode != "0" {
+                end_of_file_mapping = end;
+            }
+            let heap = name == "[heap]";
+            let anonymous = inode == "0" && (name.is_empty() || heap) && rights.starts_with("rw-p");
+            if !anonymous || (start == end_of_file_mapping && !heap) {
+                continue;
+            }
+            // The pages of the thread itself are kept. The kernel joins neighbours, so they can be
+            // in the middle of a stretch.
+            for (start, end) in [(start, end.min(thread.0)), (start.max(thread.1), end)] {
+                if start < end {
+                    let slot = found.stretches.get_mut(found.count).ok_or(io::ErrorKind::OutOfMemory)?;
+                    (*slot, found.count) = ((start, end), found.count + 1);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Replaces them by zeros. Nothing that was allocated may be used afterwards.
+    fn forget(&self) {
+        for (start, end) in &self.stretches[..self.count] {
+            let start = std::ptr::without_provenance_mut::<libc::c_void>(*start);
+            // SAFETY: only `serve` calls this. It runs in a process of its own, holds nothing but
+            // numbers on its stack, and neither allocates nor returns, so that no live value is in
+            // memory of the heap. An unmapped stretch is an error that changes nothing.
+            unsafe { libc::madvise(start, end - start.addr(), libc::MADV_DONTNEED) };
+        }
+    }
+}
+
+/// The pages of the calling thread's own memory: from the lowest thread-local variable of any module
+/// to the end of what the C library keeps behind the highest.
+fn thread_pages() -> (usize, usize) {
+    extern "C" fn widen(
+        module: *mut libc::dl_phdr_info,
+        _size: libc::size_t,
+        bounds: *mut libc::c_void,
+    ) -> libc::c_int {
+        // SAFETY: dl_iterate_phdr passes a module that is valid during the call, and the pointer that
+        // it was given, which is to the tuple below that nothing else uses meanwhile.
+        let (module, bounds) = unsafe { (&*module, &mut *bounds.cast::<(usize, usize)>()) };
+        let data = module.dlpi_tls_data.addr();
+        if data != 0 {
+            // SAFETY: a module's program headers are mapped as long as the module is.
+            let headers = unsafe { std::slice::from_raw_parts(module.dlpi_phdr, module.dlpi_phnum.into()) };
+            let sizes = headers.iter().filter(|header| header.p_type == libc::PT_TLS);
+            let size: usize = sizes.map(|header| header.p_memsz as usize).sum();
+            *bounds = (bounds.0.min(data), bounds.1.max(data + size));
+        }
+        0
+    }
+    thread_local! { static HERE: std::cell::Cell<u8> = const { std::cell::Cell::new(0) }; }
+    let here = HERE.with(|here| std::ptr::from_ref(here).addr());
+    let mut bounds = (here, here + 1);
+    // SAFETY: `widen` is of the type that is asked for and uses the pointer only during the call.
+    unsafe { libc::dl_iterate_phdr(Some(widen), (&raw mut bounds).cast()) };
+    (bounds.0 / PAGE * PAGE, (bounds.1 + THREAD).next_multiple_of(PAGE))
+}
 
 /// Serves as process 1 for `child` and never returns: when the child has ended, this process ends
 /// with its code, 128 + N after signal N, and the kernel ends what is left of the pid namespace.
 /// Every signal must be blocked.
-pub fn serve(_proof: &InChild, child: i32) -> ! {
+pub fn serve(proof: &InChild, child: i32, secrets: &Secrets) -> ! {
+    // On the stack: the original may be in what is forgotten.
+    let secrets = *secrets;
+    secrets.forget();
+    // Whoever waits for these to close goes on now.
+    if crate::process::close_all(proof, 3).is_err() {
+        exit_now(125);
+    }
     loop {
         match next_signal() {
             libc::SIGCHLD => {

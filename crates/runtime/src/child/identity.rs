@@ -13,6 +13,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::convert::Infallible;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
+use sys::init::Secrets;
 use sys::process::InChild;
 
 /// Takes the program's identity and executes it. With `init`, returns never in the process that
@@ -27,7 +28,7 @@ pub(crate) fn become_program<'p>(
     // Nothing of the host may be open from here on: neither for the program nor for the paths below,
     // which could name it as /proc/self/fd/N.
     sys::process::close_all_but(proof, 3, report).at(Step::Descriptors, b"")?;
-    if !prepared.init {
+    if prepared.init.is_none() {
         terminal::control(prepared.stdio)?;
     }
     let entered = enter(&program.working_dir);
@@ -37,8 +38,8 @@ pub(crate) fn become_program<'p>(
         enter(&program.working_dir).at(Step::WorkingDir, program.working_dir.to_bytes())?;
     }
     rustix::process::umask(Mode::from_raw_mode(program.umask));
-    if prepared.init {
-        return init(prepared, report, proof, held);
+    if let Some(secrets) = &prepared.init {
+        return init(prepared, secrets, report, proof, held);
     }
     restrict(prepared, held)?;
     execute(program)
@@ -130,33 +131,40 @@ fn drop_capabilities<'p>(program: &Program, Held(held): Held) -> Done<'p> {
 /// Process 1 of ours: a child executes the program, this process reaps and passes signals on.
 fn init<'p>(
     prepared: &'p Prepared<'_>,
+    secrets: &Secrets,
     report: BorrowedFd<'_>,
     proof: &InChild,
     held: Held,
 ) -> Result<Infallible, Failure<'p>> {
     // Blocked before the child is there, so that none is lost; the child unblocks them for itself.
     sys::process::block_signals();
-    let body = |proof: &InChild| {
-        let Err(failure) = as_program(prepared, held, proof);
+    let (ready, busy) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).at(Step::Init, b"")?;
+    let mut busy = Some(busy);
+    let body = |_: &InChild| {
+        // The child's copy; that of process 1 closes when it has forgotten what it must.
+        drop(busy.take());
+        let Err(failure) = as_program(prepared, held, ready.as_fd());
         super::tell(report, &failure);
         125
     };
     let child = sys::process::clone_again(proof, 0, None, body).at(Step::Init, b"")?;
+    // Closed by `serve`.
+    std::mem::forget(busy);
     restrict(prepared, held)?;
     let _unnamed = rustix::thread::set_name(c"init");
     // Another process 1 may be there when the pid namespace is shared; orphans still come here.
     let _only_as_process_1 = rustix::process::set_child_subreaper(Some(rustix::process::Pid::INIT));
-    // With it the parent sees that the program runs, once the child has let go of it as well.
-    sys::process::close_all(proof, 3).at(Step::Descriptors, b"")?;
-    sys::init::serve(proof, child.pid)
+    // With the report the caller sees that the program runs, once the child has let go of it as well.
+    sys::init::serve(proof, child.pid, secrets)
 }
 
-/// The child of process 1.
+/// The child of process 1, which goes on when `ready` ends.
 fn as_program<'p>(
     prepared: &'p Prepared<'_>,
     held: Held,
-    _proof: &InChild,
+    ready: BorrowedFd<'_>,
 ) -> Result<Infallible, Failure<'p>> {
+    rustix::io::read(ready, &mut [0]).at(Step::Init, b"")?;
     sys::process::reset_signals();
     let _leader_already = rustix::process::setsid();
     terminal::control(prepared.stdio)?;

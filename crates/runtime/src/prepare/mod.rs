@@ -15,6 +15,7 @@ use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use sys::init::Secrets;
 use sys::seccomp::Instruction;
 
 /// All that the child needs.
@@ -35,8 +36,8 @@ pub(crate) struct Prepared<'a> {
     pub(crate) program: Program,
     /// System call filter.
     pub(crate) seccomp: Option<&'a [Instruction]>,
-    /// It stays as process 1 and its child executes the program.
-    pub(crate) init: bool,
+    /// It stays as process 1, without this memory, and its child executes the program.
+    pub(crate) init: Option<Secrets>,
 }
 
 /// Where the program runs.
@@ -158,7 +159,11 @@ pub(crate) fn container<'a>(
         console,
         program,
         seccomp: launch.seccomp.map(|program| program.0.as_slice()),
-        init: launch.init,
+        init: launch
+            .init
+            .then(Secrets::find)
+            .transpose()
+            .map_err(StartError::step("read our own memory map", ""))?,
     })
 }
 
@@ -182,7 +187,7 @@ pub(crate) fn process<'a>(
         console,
         program: Program::of_exec(own, launch.process, launch.privileged)?,
         seccomp: launch.seccomp.map(|program| program.0.as_slice()),
-        init: false,
+        init: None,
     })
 }
 

@@ -35,6 +35,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("exec_fails_and_leaves_nothing", exec_fails_and_leaves_nothing),
     ("exec_with_a_terminal", exec_with_a_terminal),
     ("init_reaps_and_passes_signals_on", init_reaps_and_passes_signals_on),
+    ("init_forgets_what_the_supervisor_knows", init_forgets_what_the_supervisor_knows),
     ("cgroup_limits", cgroup_limits),
     ("out_of_memory", out_of_memory),
     ("freeze_and_kill", freeze_and_kill),
@@ -532,6 +533,45 @@ fn init_reaps_and_passes_signals_on() {
     rustix::process::pidfd_send_signal(&running.started.pidfd, Signal::TERM).unwrap();
     let (code, rest) = running.end();
     assert_eq!((code, rest.trim()), (5, "0"), "{text}");
+}
+
+/// Whether a process has these bytes in memory that it can write to.
+fn remembers(pid: i32, secret: &[u8]) -> bool {
+    use std::os::unix::fs::FileExt;
+    let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let mut seen = 0;
+    for line in maps.lines().filter(|line| line.contains(" rw-p ")) {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let number = |text| u64::from_str_radix(text, 16).unwrap();
+        let mut bytes = vec![0; (number(end) - number(start)) as usize];
+        if memory.read_exact_at(&mut bytes, number(start)).is_ok() {
+            seen += 1;
+            if bytes.windows(secret.len()).any(|window| window == secret) {
+                return true;
+            }
+        }
+    }
+    assert!(seen > 3, "it was looked for");
+    false
+}
+
+fn init_forgets_what_the_supervisor_knows() {
+    let bed = Bed::new("forget");
+    // One small and one large allocation, which lie in different kinds of memory.
+    let secret: Vec<u8> =
+        (0..40).map(|number| b'a' + (number * 7 + std::process::id() % 9) as u8 % 26).collect();
+    let large = secret.repeat(20_000);
+    assert!(remembers(std::process::id() as i32, &secret));
+    let case = bed.shell("echo up; exec sleep 1000").with(|record| record.process.init = true);
+    let mut running = case.start().unwrap();
+    assert_eq!(running.line(), "up");
+    assert!(!remembers(running.started.identity.pid, &secret));
+    // Its memory is not for the container either.
+    assert_ne!(running.exec("cat /proc/1/environ").unwrap().0, 0);
+    rustix::process::pidfd_send_signal(&running.started.pidfd, Signal::TERM).unwrap();
+    assert_eq!(running.end().0, 143);
+    drop(large);
 }
 
 fn cgroup_limits() {
