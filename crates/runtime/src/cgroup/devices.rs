@@ -2,7 +2,8 @@
 
 use super::{CgroupError, Hierarchies, Warning};
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -15,10 +16,16 @@ pub(super) fn apply(
 ) -> Result<(), CgroupError> {
     if let Some(hierarchy) = hierarchies.v1.iter().find(|hierarchy| hierarchy.has("devices")) {
         let folder = hierarchy.path.join(path);
-        for rule in rules {
-            let file = folder.join(if rule.allow() { "devices.allow" } else { "devices.deny" });
-            fs::write(&file, line(rule)).map_err(CgroupError::new("set device rules of", &folder))?;
-        }
+        let write = || {
+            let open = |name| File::options().write(true).open(folder.join(name));
+            let (mut allow, mut deny) = (open("devices.allow")?, open("devices.deny")?);
+            // One rule for each write.
+            rules.iter().try_for_each(|rule| {
+                let file = if rule.allow() { &mut allow } else { &mut deny };
+                file.write_all(line(rule).as_bytes())
+            })
+        };
+        write().map_err(CgroupError::new("set device rules of", &folder))?;
         return Ok(());
     }
     if !hierarchies.is_v2() || rules.last().is_none_or(allows_everything) {
