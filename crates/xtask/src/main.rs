@@ -14,6 +14,12 @@ type Failure = String;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["through", program, ref arguments @ ..] = words[..] {
+        return fixtures::through(program, arguments).unwrap_or_else(|failure| {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        });
+    }
     let outcome = match words[..] {
         ["demo"] => demo::run(),
         ["test", ref only @ ..] => test::run(only),
