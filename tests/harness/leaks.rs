@@ -71,9 +71,11 @@ pub(crate) fn supervisors(folder: &Path) -> Vec<i32> {
     let mut found = vec![];
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_string_lossy().parse::<i32>().ok() else { continue };
+        // A container's own process 1 is a copy of the supervisor with another name.
+        let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let is_ours = line.windows(needle.len()).any(|window| window == needle);
-        if is_ours && line.windows(11).any(|window| window == b"__supervise") {
+        if is_ours && name.trim() != "init" && line.windows(11).any(|window| window == b"__supervise") {
             found.push(pid);
         }
     }
