@@ -10,6 +10,7 @@ pub(crate) mod create;
 pub(crate) mod down;
 pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod kill;
 pub(crate) mod logs;
@@ -47,6 +48,8 @@ pub(crate) enum Verb {
     Events(events::Args),
     /// Execute a command in a running container
     Exec(exec::Args),
+    /// Manage images
+    Image(image::Args),
     /// List images used by the created containers
     Images(images::Args),
     /// Send a signal to containers
@@ -135,6 +138,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Down(args) => down::run(&args, session),
         Verb::Events(args) => events::run(&args, session),
         Verb::Exec(args) => exec::run(&args, session),
+        Verb::Image(args) => image::run(&args, session),
         Verb::Images(args) => images::run(&args, session),
         Verb::Kill(args) => kill::run(&args, session),
         Verb::Logs(args) => logs::run(&args, session),
