@@ -122,6 +122,8 @@ impl Engine {
     }
 
     /// Waits, by event, until the condition holds or cannot hold any more; the state then tells which.
+    /// Also of a container that has removed itself since this engine started it: the supervisor knows
+    /// how it ended as long as the connection lasts.
     ///
     /// # Errors
     /// [`EngineError::NoSuchId`], [`EngineError::Supervisor`].
@@ -131,8 +133,12 @@ impl Engine {
         id: &ContainerId,
         condition: Condition,
     ) -> Result<ContainerState, EngineError> {
-        let record = self.record(pod, id).ok_or_else(|| EngineError::NoSuchId(id.clone()))?;
         let wait = |client: Arc<Client>, id: ContainerId| async move { client.wait(&id, condition).await };
+        let Some(record) = self.record(pod, id) else {
+            let kept = self.inner.clients.lock().await.get(pod).cloned();
+            let kept = kept.ok_or_else(|| EngineError::NoSuchId(id.clone()))?;
+            return wait(kept, id.clone()).await.map_err(|error| self.of_removed(pod, id, error));
+        };
         let waited = self.ask_living(pod, &record, "wait for", wait).await?;
         Ok(waited.unwrap_or_else(|| checked_state(self.roots(), &record)))
     }
@@ -216,7 +222,7 @@ impl Engine {
     }
 
     /// The cached connection, a new one, or a new supervisor's.
-    async fn client(&self, pod: &PodName) -> Result<Arc<Client>, ClientError> {
+    pub(crate) async fn client(&self, pod: &PodName) -> Result<Arc<Client>, ClientError> {
         let mut clients = self.inner.clients.lock().await;
         if let Some(client) = clients.get(pod) {
             return Ok(client.clone());
@@ -348,6 +354,17 @@ impl Engine {
                 source,
             },
         })
+    }
+
+    /// Why a wait for a container without a record was not answered.
+    fn of_removed(&self, pod: &PodName, id: &ContainerId, error: ClientError) -> EngineError {
+        match error {
+            ClientError::Failed(_) | ClientError::Gone { .. } => EngineError::NoSuchId(id.clone()),
+            source => {
+                let attempt = format!("wait for container {}", id.short());
+                EngineError::Supervisor { attempt, pod: pod.clone(), source }
+            }
+        }
     }
 
     fn refused(&self, record: &ContainerRecord, attempt: &'static str, error: ClientError) -> EngineError {

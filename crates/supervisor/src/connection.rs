@@ -122,6 +122,9 @@ impl Supervisor {
         self.ignore(token);
         self.stop_waiting(token, None);
         self.consoles_left_by(token);
+        if self.clients.is_empty() {
+            self.removed.forget_all();
+        }
     }
 
     fn take_packet(&mut self, token: Token, packet: Packet) {

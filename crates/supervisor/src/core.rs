@@ -11,6 +11,7 @@ use crate::forward::Forwarder;
 use crate::names::Foreign;
 use crate::protocol::{Event, EventKind, Failure, FailureKind, Reply};
 use crate::reactor::{EventFlags, Reactor, Token};
+use crate::removed::Removed;
 use crate::resolver::Upstream;
 use crate::start::Wanted;
 use crate::wait;
@@ -101,8 +102,7 @@ pub(crate) struct Supervisor {
     pub(crate) containers: BTreeMap<Slot, Container>,
     pub(crate) slots: HashMap<ContainerId, Slot>,
     next_slot: Slot,
-    /// Last states of containers that removed themselves, for those who still ask.
-    pub(crate) removed: HashMap<ContainerId, ContainerState>,
+    pub(crate) removed: Removed,
     pub(crate) execs: BTreeMap<u64, Running>,
     pub(crate) next_exec: u64,
     waiters: Vec<Waiter>,
@@ -131,7 +131,7 @@ impl Supervisor {
             containers: BTreeMap::new(),
             slots: HashMap::new(),
             next_slot: 0,
-            removed: HashMap::new(),
+            removed: Removed::default(),
             execs: BTreeMap::new(),
             next_exec: 0,
             waiters: vec![],

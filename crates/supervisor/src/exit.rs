@@ -232,7 +232,7 @@ impl Supervisor {
         let Some(container) = self.containers.remove(&slot) else { return };
         let (record, id) = (&container.record, &container.record.id);
         self.slots.remove(id);
-        self.removed.insert(id.clone(), container.state.clone());
+        self.removed.remember(id.clone(), &container.state);
         let home = self.roots.container(&self.pod, id);
         let claim = |path: &std::path::Path| {
             let ours = std::fs::read_link(path).is_ok_and(|target| target.ends_with(&id.0));

@@ -13,7 +13,7 @@
 //! protocol   what is said            client, packet, launcher   the command's side
 //! serve      the role                reactor                    events and timers
 //! lifecycle: start, exit, stop, exec, probe, adopt              logs: log/
-//! network:   ports, forward, names, resolver, files             pure: health, wait, files, log/record
+//! network:   ports, forward, names, resolver, files             pure: health, wait, removed, files, log/record
 //! ```
 
 mod adopt;
@@ -36,6 +36,7 @@ mod packet;
 mod ports;
 mod protocol;
 mod reactor;
+mod removed;
 mod resolver;
 mod serve;
 mod start;

@@ -1,7 +1,7 @@
 //! Containers that run: started, watched, stopped, and gone without a trace.
 
 use crate::world::{World, words};
-use engine::{EngineError, ExecRequest, LogQuery, Stdio};
+use engine::{EngineError, EventKind, ExecRequest, LogQuery, Stdio};
 use resource::{Condition, ExitStatus, Status};
 use std::path::Path;
 use std::time::Duration;
@@ -99,6 +99,26 @@ pub(crate) fn a_killed_supervisor_is_replaced() {
         assert!(matches!(exit, Some(ExitStatus::Code(137) | ExitStatus::Unknown)), "{exit:?}");
     });
     assert_eq!(world.observed(&id).state.status, Status::Exited);
+}
+
+pub(crate) fn an_end_is_told_after_the_removal() {
+    let world = World::with_image();
+    let (engine, pod) = (&world.engine, &world.pod);
+    let mut spec = world.spec("once");
+    spec.process.entrypoint = shell("exit 3");
+    spec.auto_remove = true;
+    let id = engine.create_container(&spec, None).unwrap();
+    world.wait(async {
+        let mut events = engine.events(pod).await.unwrap();
+        engine.start(pod, &id).await.unwrap();
+        while events.next().await.unwrap().kind != EventKind::Removed {}
+        assert!(!engine.roots().container(pod, &id).exists());
+        let state = engine.wait(pod, &id, Condition::Exited).await.unwrap();
+        assert_eq!((state.status, state.exit), (Status::Exited, Some(ExitStatus::Code(3))));
+        let unknown = resource::ContainerId("0".repeat(64));
+        let error = engine.wait(pod, &unknown, Condition::Exited).await.unwrap_err();
+        assert!(matches!(error, EngineError::NoSuchId(_)), "{error:?}");
+    });
 }
 
 pub(crate) fn leftovers_are_found_without_documents() {

@@ -29,6 +29,7 @@ const TESTS: &[Test] = &[
     ("a_container_lives_and_leaves_nothing", life::a_container_lives_and_leaves_nothing),
     ("a_failed_start_says_why", life::a_failed_start_says_why),
     ("a_killed_supervisor_is_replaced", life::a_killed_supervisor_is_replaced),
+    ("an_end_is_told_after_the_removal", life::an_end_is_told_after_the_removal),
     ("leftovers_are_found_without_documents", life::leftovers_are_found_without_documents),
 ];
 
