@@ -17,6 +17,9 @@ use sys::file::Lock;
 /// input is the first client's connection, if it is a socket.
 pub fn serve(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     sys::pidfd::close_inherited(3);
+    // It was executed by the number of a descriptor, which would be its name in ps and in what is said
+    // of a port's owner.
+    let _unnamed = rustix::thread::set_name(c"compose");
     let arguments: Vec<_> = arguments.collect();
     let [data, run, cgroup, pod] = &arguments[..] else {
         eprintln!("this role is played for a pod, not by hand");
