@@ -7,7 +7,8 @@ pub struct User {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
-    /// Supplementary group ids.
+    /// Supplementary group ids, the group id first: a file may deny its group what it allows others, and a
+    /// program that sets another group id must not escape that (CVE-2022-36109).
     pub groups: Vec<u32>,
     /// Home folder; `/` when unknown.
     pub home: String,
@@ -63,6 +64,8 @@ pub fn resolve(user: &str, groups: &[String], passwd: &str, group: &str) -> Resu
     }
     resolved.groups.sort_unstable();
     resolved.groups.dedup();
+    resolved.groups.retain(|id| *id != resolved.gid);
+    resolved.groups.insert(0, resolved.gid);
     Ok(resolved)
 }
 
@@ -94,21 +97,22 @@ mod tests {
 
     #[test]
     fn names_numbers_and_groups() {
-        let web = User { uid: 33, gid: 34, groups: vec![4, 5], home: "/var/www".into() };
+        let web = User { uid: 33, gid: 34, groups: vec![34, 4, 5], home: "/var/www".into() };
         assert_eq!(resolve("web", &[], PASSWD, GROUP), Ok(web.clone()));
         assert_eq!(resolve("33", &[], PASSWD, GROUP), Ok(web.clone()));
         assert_eq!(
             resolve("web:adm", &[], PASSWD, GROUP),
-            Ok(User { gid: 4, groups: vec![], ..web.clone() })
+            Ok(User { gid: 4, groups: vec![4], ..web.clone() })
         );
-        assert_eq!(resolve("web:", &["9".into()], PASSWD, GROUP), Ok(User { groups: vec![4, 5, 9], ..web }));
+        let added = ["9".into(), "web".into()];
+        assert_eq!(resolve("web:", &added, PASSWD, GROUP), Ok(User { groups: vec![34, 4, 5, 9], ..web }));
     }
 
     #[test]
     fn a_number_needs_no_line_and_an_unknown_name_is_an_error() {
-        let user = User { uid: 4711, gid: 0, groups: vec![], home: "/".into() };
+        let user = User { uid: 4711, gid: 0, groups: vec![0], home: "/".into() };
         assert_eq!(resolve("4711", &[], PASSWD, GROUP), Ok(user.clone()));
-        assert_eq!(resolve("4711:12", &[], "", ""), Ok(User { gid: 12, ..user }));
+        assert_eq!(resolve("4711:12", &[], "", ""), Ok(User { gid: 12, groups: vec![12], ..user }));
         assert_eq!(resolve("", &[], "", "").map(|user| user.uid), Ok(0));
         assert_eq!(resolve("nobody", &[], PASSWD, GROUP), Err(UnknownUser::User("nobody".into())));
         assert_eq!(resolve("web:no", &[], PASSWD, GROUP), Err(UnknownUser::Group("no".into())));
