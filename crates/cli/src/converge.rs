@@ -223,6 +223,10 @@ impl Job<'_> {
 
     async fn apply(&self, plan: &Plan, observed: &Observed) -> Result<apply::Outcome, Failure> {
         let performer = Performer::new(self.engine()?, &self.desired.pod, observed);
+        if plan.steps().any(|(_, planned)| matches!(planned.step, plan::Step::StartContainer { .. })) {
+            // It comes up while networks and containers are made.
+            self.engine()?.prepare(&self.desired.pod);
+        }
         let tell = |event: apply::Event| {
             if let Some(line) = perform::line(plan.get(event.step), &event.kind) {
                 self.progress.tell(&line);

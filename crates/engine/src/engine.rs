@@ -68,6 +68,13 @@ impl Engine {
         &self.inner.store
     }
 
+    /// Begins to bring the pod's supervisor up, and returns at once: a start that follows finds it
+    /// there sooner. Must be called on a tokio runtime. A failure is the start's to tell.
+    pub fn prepare(&self, pod: &PodName) {
+        let (engine, pod) = (self.clone(), pod.clone());
+        tokio::spawn(async move { drop(engine.client(&pod).await) });
+    }
+
     /// Pulls an image, whatever is here; layers that are here are not fetched again.
     ///
     /// # Errors
