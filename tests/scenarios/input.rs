@@ -21,7 +21,7 @@ scenario! {
         world.write("compose.yaml", "services:\n  web:\n    image: [busybox\n");
         world.compose("config").exits(1).says("compose.yaml:");
         std::fs::remove_file(world.project().join("compose.yaml")).unwrap();
-        world.compose("up -d").exits(1).says("compose.yaml").says(&*world.project().to_string_lossy());
+        world.compose("up -d").exits(1).says("compose.yaml").says(&world.project().to_string_lossy());
         assert!(!world.roots().data.exists());
     }
 }

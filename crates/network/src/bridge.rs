@@ -238,7 +238,7 @@ impl Netlink {
 }
 
 /// Finds and removes what is left of these networks (by name, see [`Netlink::owned_by`]) and pods (by
-/// the key given to [`crate::publish`]), with nothing else known of them. Returns names of what it removed.
+/// the key given to [`crate::publish()`]), with nothing else known of them. Returns names of what it removed.
 ///
 /// # Errors
 /// The step that the kernel refused.

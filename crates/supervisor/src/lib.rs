@@ -1,6 +1,6 @@
 //! Keeps the processes of one pod: the only resident process, one thread, one epoll loop.
 //!
-//! A command talks to it through [`Client`]; [`serve`] is the other end, the role that the same binary
+//! A command talks to it through [`Client`]; [`serve()`] is the other end, the role that the same binary
 //! plays under the hidden first argument [`ROLE`]. The supervisor is the parent of every container and
 //! exec process of its pod. It owns their state documents and logs, restarts them by policy, runs their
 //! health checks, answers their name queries and holds their published ports.

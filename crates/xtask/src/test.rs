@@ -3,19 +3,20 @@
 //! Nothing is skipped silently: a part that cannot run says so, and under CI (`CI=true`) that is a
 //! failure.
 
-use crate::{Failure, cargo, fixtures, is_root, packages, root};
+use crate::{Failure, cargo, demo as first_stack, fixtures, is_root, packages, root};
 use std::process::Command;
 
 /// A part of the suite and the function that runs it.
 type Part = (&'static str, fn() -> Result<(), Failure>);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("format", format),
     ("lint", lint),
     ("docs", docs),
     ("deny", deny),
     ("unit", unit),
     ("scenarios", scenarios),
+    ("demo", demo),
     ("stacks", stacks),
 ];
 
@@ -46,7 +47,8 @@ fn docs() -> Result<(), Failure> {
     crate::run(
         Command::new(program)
             .args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
-            .env("RUSTDOCFLAGS", "-D warnings")
+            // Private items are in these pages, so a link to one leads somewhere.
+            .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")
             .current_dir(root()),
     )
 }
@@ -72,6 +74,13 @@ fn scenarios() -> Result<(), Failure> {
     packages::require(&[packages::BUSYBOX, packages::NFT, packages::IP, packages::CURL, packages::TMUX])?;
     cargo(&["build", "--quiet", "--package", "cli"])?;
     cargo(&["test", "--quiet", "--package", "scenarios"])
+}
+
+/// What the README promises of the first minute.
+fn demo() -> Result<(), Failure> {
+    require_root("the demo")?;
+    cargo(&["build", "--quiet", "--package", "cli"])?;
+    first_stack::check()
 }
 
 /// The complete stacks with real images: the folder named by `COMPOSE_TEST_FIXTURES` makes and serves them.

@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// All capabilities
     #[arg(long)]
     pub(crate) privileged: bool,
-    /// USER[:GROUP]
+    /// USER or USER:GROUP
     #[arg(short, long, value_name = "USER")]
     pub(crate) user: Option<String>,
     /// Working directory

@@ -93,7 +93,7 @@ pub(crate) struct Args {
     /// Use the service's network aliases
     #[arg(long)]
     pub(crate) use_aliases: bool,
-    /// USER[:GROUP]
+    /// USER or USER:GROUP
     #[arg(short, long, value_name = "USER")]
     pub(crate) user: Option<String>,
     /// A volume, bind or anonymous, short syntax

@@ -11,7 +11,7 @@
 //! 9. user, capabilities, seccomp, execve               [`identity`]
 //!
 //! Each step is a function that says what failed on what. Nothing here allocates: everything is in
-//! [`Prepared`](crate::prepare::Prepared), made before the clone.
+//! [`Prepared`], made before the clone.
 
 pub(crate) mod identity;
 pub(crate) mod inside;
