@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 const USAGE: &str = "usage: cargo xtask COMMAND
   demo           build compose and bring up a first stack that needs no registry
   test [PART…]   install or name what is missing and run every test
-                 (parts: format lint docs deny unit scenarios stacks; all of them by default)
+                 (parts: format lint docs deny unit scenarios demo stacks; all of them by default)
   bench [NAME…]  measure against the bare kernel work, as ratios";
 
 /// Builds the release program and measures it.
@@ -62,10 +62,25 @@ fn cargo(arguments: &[&str]) -> Result<(), Failure> {
 
 /// Runs a command with our terminal and fails when it does.
 fn run(command: &mut Command) -> Result<(), Failure> {
-    let line = format!("{command:?}");
-    eprintln!("+ {}", line.replace('"', ""));
+    let line = shown(command);
+    eprintln!("+ {line}");
     let status = command.status().map_err(|error| format!("{line}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{line}: {status}")) }
+}
+
+/// A command as a shell would take it.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let quoted = words.map(|word| {
+        let word = word.to_string_lossy();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/.:=_+,@-".contains(&byte);
+        if !word.is_empty() && word.bytes().all(plain) {
+            word.into_owned()
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether this process is root, as most of what is tested needs.
