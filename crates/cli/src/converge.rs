@@ -19,6 +19,9 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
+/// A container without a health check that has run so long is taken to run, with `--wait`.
+const SETTLED: Duration = Duration::from_millis(200);
+
 /// What is to be made true, and how.
 pub(crate) struct Job<'a> {
     /// The session.
@@ -104,6 +107,9 @@ impl Job<'_> {
             let apply::Outcome::Waiting(awaits) = outcome else {
                 if self.policy.wait && !plan.is_empty() {
                     // Whether what was started stays up shows itself in the next plan.
+                    drop(lock);
+                    self.settle().await?;
+                    lock = self.lock().await?;
                     observed = self.observe()?;
                     continue;
                 }
@@ -193,9 +199,15 @@ impl Job<'_> {
     }
 
     fn failed(&self, failure: &plan::Failure) -> Failure {
-        match failure.place() {
+        let said = match failure.place() {
             Some(place) => Failure::new(format!("{failure} ({place})")),
             None => Failure::new(failure.to_string()),
+        };
+        match failure {
+            plan::Failure::WaitExited { .. } => {
+                said.hint("`compose logs` shows what it wrote before it ended")
+            }
+            _ => said,
         }
     }
 
@@ -278,6 +290,30 @@ impl Job<'_> {
                     )));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Gives what was started just now, and has no health check to wait for, the time to fail at once,
+    /// as a program does that finds a file missing or a flag unknown. Ends with the first that ends.
+    async fn settle(&self) -> Result<(), Failure> {
+        let engine = self.engine()?;
+        let observed = self.observe()?;
+        let now = Timestamp::now();
+        let mut waits = FuturesUnordered::new();
+        let mut longest = Duration::ZERO;
+        for container in &observed.containers {
+            let (record, state) = (&container.record, &container.state);
+            let ours = self.desired.services.iter().any(|service| service.name == record.spec.service);
+            let age = state.started.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
+            let Some(age) = age.filter(|age| ours && *age < SETTLED) else { continue };
+            if state.status == resource::Status::Running && state.health.is_none() {
+                longest = longest.max(SETTLED - age);
+                waits.push(engine.wait(&record.spec.pod, &record.id, Condition::Exited));
+            }
+        }
+        if !waits.is_empty() {
+            let _ = tokio::time::timeout(longest, waits.next()).await;
         }
         Ok(())
     }
