@@ -89,16 +89,44 @@ pub(crate) struct Globals {
 
 /// Reads the command line.
 ///
+/// Building the grammar of all verbs takes longer than most of what `ps` does, so a line is first read
+/// with that of the one verb it seems to have; what does not fit is left to the whole grammar.
+///
 /// # Errors
 /// clap's error, help and version requests among them.
 pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
-    let matches = command().try_get_matches_from(words)?;
-    Arguments::from_arg_matches(&matches)
+    let words: Vec<OsString> = words.into_iter().collect();
+    if let Some(grammar) = words.iter().skip(1).find_map(|word| only(word.to_str()?))
+        && let Ok(matches) = grammar.try_get_matches_from(&words)
+    {
+        return Arguments::from_arg_matches(&matches);
+    }
+    match command().try_get_matches_from(&words) {
+        Ok(matches) => Arguments::from_arg_matches(&matches),
+        // Said without the `[=<BOOL>]` of every flag, if it can be said without.
+        Err(error) => match Arguments::command().try_get_matches_from(&words) {
+            Err(plain) if plain.kind() == error.kind() => Err(plain),
+            _ => Err(error),
+        },
+    }
 }
 
 /// The command line's grammar.
 pub(crate) fn command() -> clap::Command {
     loosened(Arguments::command())
+}
+
+/// The help of the program.
+pub(crate) fn help() -> String {
+    Arguments::command().render_help().to_string()
+}
+
+/// The grammar of lines with this verb.
+fn only(verb: &str) -> Option<clap::Command> {
+    let (name, with_flags) = commands::GRAMMARS.iter().find(|(name, _)| *name == verb)?;
+    let top = clap::Command::new("compose").disable_version_flag(true).disable_help_subcommand(true);
+    let verb = with_flags(clap::Command::new(*name));
+    Some(loosened(Globals::augment_args(top).subcommand(verb)))
 }
 
 /// Lets every boolean flag take `=true` and `=false`, in this command and those below it.
@@ -161,6 +189,36 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         command().debug_assert();
+    }
+
+    /// Ids of a grammar's arguments.
+    fn ids(command: &clap::Command) -> Vec<String> {
+        command.get_arguments().map(|argument| argument.get_id().to_string()).collect()
+    }
+
+    #[test]
+    fn the_grammar_of_one_verb_is_that_of_the_whole() {
+        let whole = command();
+        for verb in whole.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let one = only(verb.get_name()).unwrap_or_else(|| panic!("no grammar of `{}`", verb.get_name()));
+            one.clone().debug_assert();
+            assert_eq!(ids(one.find_subcommand(verb.get_name()).unwrap()), ids(verb));
+            assert_eq!(ids(&one), ids(&whole));
+        }
+    }
+
+    #[test]
+    fn a_project_may_be_named_like_a_verb() {
+        assert!(matches!(verb("compose -p ps up"), Verb::Up(_)));
+        assert!(matches!(verb("compose exec ps ls"), Verb::Exec(_)));
+    }
+
+    #[test]
+    fn help_shows_flags_without_a_value_they_do_not_need() {
+        let help = parsed("compose up --help").unwrap_err().to_string();
+        assert!(help.contains("--detach") && !help.contains("BOOL"), "{help}");
+        let wrong = parsed("compose up --detatch").unwrap_err().to_string();
+        assert!(wrong.contains("'--detach'") && !wrong.contains("BOOL"), "{wrong}");
     }
 
     #[test]

@@ -64,9 +64,7 @@ fn dispatch(arguments: arguments::Arguments) -> Result<Exit, (Failure, bool)> {
             .map_err(plain);
     }
     let Some(verb) = arguments.verb else {
-        return output::result(&arguments::command().render_help().to_string())
-            .map(|()| Exit::Success)
-            .map_err(plain);
+        return output::result(&arguments::help()).map(|()| Exit::Success).map_err(plain);
     };
     if let commands::Verb::Version(args) = &verb {
         return commands::version::run(args).map_err(plain);

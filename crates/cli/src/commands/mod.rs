@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use clap::Subcommand;
+use clap::{Args as _, Subcommand};
 
 pub(crate) mod attach;
 pub(crate) mod config;
@@ -117,6 +117,41 @@ pub(crate) enum Verb {
     #[command(hide = true)]
     Bridge(Later),
 }
+
+/// Adds the flags of a verb to a command.
+type Grammar = fn(clap::Command) -> clap::Command;
+
+/// The flags of each verb by itself, for reading a line without building those of all the others.
+pub(crate) const GRAMMARS: [(&str, Grammar); 28] = [
+    ("attach", attach::Args::augment_args),
+    ("config", config::Args::augment_args),
+    ("create", create::Args::augment_args),
+    ("down", down::Args::augment_args),
+    ("events", events::Args::augment_args),
+    ("exec", exec::Args::augment_args),
+    ("image", image::Args::augment_args),
+    ("images", images::Args::augment_args),
+    ("kill", kill::Args::augment_args),
+    ("logs", logs::Args::augment_args),
+    ("ls", ls::Args::augment_args),
+    ("pause", pause::Args::augment_args),
+    ("port", port::Args::augment_args),
+    ("ps", ps::Args::augment_args),
+    ("pull", pull::Args::augment_args),
+    ("restart", restart::Args::augment_args),
+    ("rm", rm::Args::augment_args),
+    ("run", run::Args::augment_args),
+    ("scale", scale::Args::augment_args),
+    ("start", start::Args::augment_args),
+    ("stats", stats::Args::augment_args),
+    ("stop", stop::Args::augment_args),
+    ("top", top::Args::augment_args),
+    ("unpause", pause::Args::augment_args),
+    ("up", up::Args::augment_args),
+    ("version", version::Args::augment_args),
+    ("volumes", volumes::Args::augment_args),
+    ("wait", wait::Args::augment_args),
+];
 
 /// Whatever is written after a verb that this program does not have yet.
 #[derive(Debug, clap::Args)]
