@@ -1,13 +1,13 @@
 //! `compose ps`: lists containers.
 
 use crate::exit::{Exit, Failure};
-use crate::session::Session;
+use crate::session::{Session, Subject};
 use crate::view::template::{self, Format};
 use crate::view::{row, table};
 use crate::{output, select};
 use resource::{ObservedContainer, Status, Timestamp};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Flags of `ps`.
 #[derive(Debug, clap::Args)]
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
             shown.iter().map(|container| container.record.spec.service.as_str()).collect();
         output::result(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
     } else {
-        output::result(&text(&shown, &format, Timestamp::now(), args.no_trunc)?)?;
+        output::result(&text(&shown, &subject, &format, args.no_trunc)?)?;
     }
     session.supervise(&subject.pod, &observed);
     Ok(Exit::Success)
@@ -111,16 +111,24 @@ fn state_shown(args: &Args, states: &BTreeSet<String>, container: &ObservedConta
 
 fn text(
     shown: &[&ObservedContainer],
+    subject: &Subject,
     format: &Format,
-    now: Timestamp,
     whole: bool,
 ) -> Result<String, Failure> {
-    let fields =
-        || shown.iter().map(|container| (row::fields(container, now, whole), &container.record.spec.labels));
+    let now = Timestamp::now();
+    let services = subject.loaded.iter().flat_map(|(project, _)| &project.services);
+    let written: BTreeMap<&str, &str> =
+        services.filter_map(|(name, service)| Some((name.as_str(), service.image.as_deref()?))).collect();
+    let image = |container| row::image(container, &written);
+    let fields = || {
+        shown.iter().map(|container| {
+            (row::fields(container, image(container), now, whole), &container.record.spec.labels)
+        })
+    };
     match format {
         Format::Table => {
             let rows: Vec<Vec<String>> =
-                shown.iter().map(|container| row::cells(container, now, whole)).collect();
+                shown.iter().map(|container| row::cells(container, image(container), now, whole)).collect();
             Ok(table::table(&row::HEADER, &rows))
         }
         Format::Json => Ok(fields().map(|(fields, _)| format!("{}\n", Value::Object(fields))).collect()),

@@ -1,8 +1,11 @@
 //! A container as `ps` shows it: the columns, the words of its status, the fields of its JSON.
 
 use super::{duration, ports};
-use resource::{ContainerState, HealthStatus, Labels, Mount, ObservedContainer, PortBinding, Status, label};
+use resource::{
+    ContainerState, HealthStatus, Labels, Mount, ObservedContainer, PortBinding, Reference, Status, label,
+};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Whether a container was made by `run`.
 pub(crate) fn is_one_off(container: &ObservedContainer) -> bool {
@@ -72,15 +75,28 @@ fn port_text(container: &ObservedContainer) -> String {
     ports::text(&state.ports, &container.record.spec.exposed)
 }
 
+/// The image as the file writes it, where that is still the container's.
+pub(crate) fn image(container: &ObservedContainer, written: &BTreeMap<&str, &str>) -> String {
+    let spec = &container.record.spec;
+    let same = |text: &&&str| Reference::parse(text).is_ok_and(|reference| reference == spec.image);
+    let written = written.get(spec.service.as_str()).filter(same);
+    written.map_or_else(|| spec.image.familiar(), |text| (*text).to_owned())
+}
+
 /// The header of [`cells`].
 pub(crate) const HEADER: [&str; 7] = ["NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"];
 
 /// The cells of a container's row.
-pub(crate) fn cells(container: &ObservedContainer, now: resource::Timestamp, whole: bool) -> Vec<String> {
+pub(crate) fn cells(
+    container: &ObservedContainer,
+    image: String,
+    now: resource::Timestamp,
+    whole: bool,
+) -> Vec<String> {
     let record = &container.record;
     vec![
         record.spec.name.to_string(),
-        record.spec.image.familiar(),
+        image,
         command(&record.process.argv, whole),
         record.spec.service.clone(),
         duration::ago(record.created, now),
@@ -92,6 +108,7 @@ pub(crate) fn cells(container: &ObservedContainer, now: resource::Timestamp, who
 /// The fields of a container's JSON object and of templates.
 pub(crate) fn fields(
     container: &ObservedContainer,
+    image: String,
     now: resource::Timestamp,
     whole: bool,
 ) -> Map<String, Value> {
@@ -108,7 +125,7 @@ pub(crate) fn fields(
         "ExitCode": state.exit.filter(|_| state.status == Status::Exited).and_then(resource::ExitStatus::code).unwrap_or(0),
         "Health": health(state),
         "ID": id,
-        "Image": spec.image.familiar(),
+        "Image": image,
         "Labels": label_text(&spec.labels),
         "LocalVolumes": local_volumes.to_string(),
         "Mounts": mounts,
