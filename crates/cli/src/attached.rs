@@ -357,9 +357,11 @@ impl Follow<'_> {
         let second = self.outcome == Exit::Interrupted;
         self.outcome = Exit::Interrupted;
         if second {
+            crate::terminal::leave_echo();
             self.stop(Some(Duration::ZERO));
             return Ok(());
         }
+        crate::terminal::leave_echo();
         output::status("Gracefully Stopping... press Ctrl+C again to force")?;
         self.stop(None);
         Ok(())
@@ -373,7 +375,9 @@ impl Follow<'_> {
         let session = self.attached.session;
         let timeout = timeout.or(self.attached.made.policy.timeout);
         self.stopping = Some(Box::pin(async move {
-            let progress = session.progress("stop");
+            // What is redrawn in place would wipe out the lines of the containers.
+            let mode = if session.mode == Mode::Tty { Mode::Plain } else { session.mode };
+            let progress = Progress::new(mode, "stop", session.colour_errors, false);
             let policy =
                 Policy { timeout, orphans: Orphans::Ignore, ..Policy::new(Verb::Stop, Timestamp::now()) };
             let job = Job { session, progress: &progress, desired, policy, tuning: Tuning::default() };

@@ -46,7 +46,10 @@ pub(crate) fn interruptible(
         tokio::select! {
             biased;
             result = command => result,
-            _ = interrupts.next() => Ok(Exit::Interrupted),
+            _ = interrupts.next() => {
+                crate::terminal::leave_echo();
+                Ok(Exit::Interrupted)
+            }
         }
     })
 }

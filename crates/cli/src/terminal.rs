@@ -41,6 +41,13 @@ pub(crate) fn stderr() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Begins a new line after the `^C` that a terminal echoes.
+pub(crate) fn leave_echo() {
+    if io::stdin().is_terminal() && stderr() {
+        crate::output::message("\n");
+    }
+}
+
 /// Standard input in raw mode: every key goes to the container, Ctrl-C among them. Dropping it
 /// restores the terminal.
 pub(crate) struct Raw {
