@@ -28,8 +28,9 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) no_trunc: bool,
     /// Containers of services that are not in the file too
-    #[arg(long, default_value_t = true, hide_default_value = true, action = clap::ArgAction::Set,
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, default_value_t = true, hide_default_value = true, hide_possible_values = true,
+        action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_name = "BOOL")]
     pub(crate) orphans: bool,
     /// Only ids
     #[arg(short, long)]
