@@ -12,6 +12,8 @@ pub struct Image {
     pub name: &'static str,
     /// Manifest, with its media type inside.
     pub manifest: Vec<u8>,
+    /// Digest of the manifest.
+    pub digest: String,
     /// Layers, lowest first, and then the configuration; each with its digest.
     pub blobs: Vec<(String, Vec<u8>)>,
 }
@@ -86,7 +88,8 @@ fn image(name: &'static str, config: &Value, layers: &[&Vec<u8>]) -> Image {
             "digest": digest(&config), "size": config.len()},
         "layers": described});
     blobs.push((digest(&config), config));
-    Image { name, manifest: serde_json::to_vec(&manifest).unwrap(), blobs }
+    let manifest = serde_json::to_vec(&manifest).unwrap();
+    Image { name, digest: digest(&manifest), manifest, blobs }
 }
 
 fn architecture() -> &'static str {

@@ -43,37 +43,46 @@ fn serve(stream: TcpStream, images: &[Image]) {
         }
         let mut words = request.split(' ');
         let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-        let (status, kind, body) = answer(path, images);
-        let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nDocker-Content-Digest: {}\r\n\r\n",
-            body.len(),
-            images::digest(&body),
-        );
-        let body = if method == "HEAD" { &[] } else { &body[..] };
+        let Answer { status, kind, digest, body } = answer(path, images);
+        let length = body.len();
+        let mut head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n");
+        if !digest.is_empty() {
+            head += &format!("Docker-Content-Digest: {digest}\r\n");
+        }
+        head += "\r\n";
+        let body = if method == "HEAD" { &[] } else { body };
         if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_err() {
             return;
         }
     }
 }
 
-fn answer(path: &str, images: &[Image]) -> (&'static str, &'static str, Vec<u8>) {
+/// An answer; the digest is empty where there is none.
+struct Answer<'a> {
+    status: &'static str,
+    kind: &'static str,
+    digest: &'a str,
+    body: &'a [u8],
+}
+
+fn answer<'a>(path: &str, images: &'a [Image]) -> Answer<'a> {
     const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    let found = |kind, digest, body| Answer { status: "200 OK", kind, digest, body };
     let path = path.trim_start_matches("/v2/");
     if path.is_empty() {
-        return ("200 OK", "application/json", b"{}".to_vec());
+        return found("application/json", "", b"{}");
     }
     if let Some((repository, tag)) = path.split_once("/manifests/") {
         let named = format!("{repository}:{tag}");
-        let found = images.iter().find(|image| image.name == named || images::digest(&image.manifest) == tag);
-        if let Some(image) = found {
-            return ("200 OK", MANIFEST, image.manifest.clone());
+        if let Some(image) = images.iter().find(|image| image.name == named || image.digest == tag) {
+            return found(MANIFEST, &image.digest, &image.manifest);
         }
     } else if let Some((_, digest)) = path.split_once("/blobs/") {
         let blob = images.iter().flat_map(|image| &image.blobs).find(|(name, _)| name == digest);
-        if let Some((_, bytes)) = blob {
-            return ("200 OK", "application/octet-stream", bytes.clone());
+        if let Some((digest, bytes)) = blob {
+            return found("application/octet-stream", digest, bytes);
         }
     }
     let body = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
-    ("404 Not Found", "application/json", body.to_vec())
+    Answer { status: "404 Not Found", kind: "application/json", digest: "", body }
 }
