@@ -130,6 +130,8 @@ impl Bench {
         for services in [10, 50] {
             let world = self.world(services);
             self.run(&world, &["up", "-d"]);
+            // It gives back a second after its work what it needs for work only.
+            std::thread::sleep(std::time::Duration::from_secs(2));
             let supervisor = world.supervisor().unwrap();
             let text = std::fs::read_to_string(format!("/proc/{supervisor}/smaps_rollup")).unwrap();
             let field = |name: &str| -> u64 {
