@@ -2,7 +2,8 @@
 //!
 //! A round: wait for events; handle each; handle the timers that are due; start what was asked for in
 //! this round as one batch; put the port rules right if they changed; send the replies. So a reply is
-//! never sent before what it tells has been made true.
+//! never sent before what it tells has been made true. A second after it began to work it gives back
+//! the memory that it does not need to wait.
 
 use crate::connection::Connection;
 use crate::container::Container;
@@ -155,18 +156,26 @@ impl Supervisor {
     /// Works until nothing lives and nobody is connected.
     pub(crate) fn run(&mut self) -> io::Result<()> {
         let mut events = vec![];
+        self.reactor.worked();
         loop {
             self.end_of_round();
             if self.clients.is_empty() && !self.containers.values().any(Container::is_live) {
                 return Ok(());
             }
+            if self.reactor.rests() {
+                sys::memory::give_back();
+            }
             self.reactor.wait(&mut events)?;
+            if !events.is_empty() {
+                self.reactor.worked();
+            }
             for (token, flags) in events.drain(..) {
                 if let Some(source) = self.sources.get(&token) {
                     self.handle(*source, token, flags);
                 }
             }
             while let Some(timer) = self.reactor.due() {
+                self.reactor.worked();
                 self.handle_timer(timer);
             }
         }

@@ -18,12 +18,17 @@ pub(crate) type Token = u64;
 /// Events taken in one round.
 const ROUND: usize = 64;
 
+/// From the first work after a rest to the next rest.
+const SHIFT: Duration = Duration::from_secs(1);
+
 /// epoll and timers.
 #[derive(Debug)]
 pub(crate) struct Reactor<T> {
     epoll: OwnedFd,
     next: Token,
     timers: BinaryHeap<Reverse<(Instant, u64, Entry<T>)>>,
+    /// When to rest; `None` as long as nothing was done since the last time.
+    rest: Option<Instant>,
 }
 
 /// What a timer carries; it has no order of its own.
@@ -50,7 +55,7 @@ impl<T> Ord for Entry<T> {
 impl<T> Reactor<T> {
     pub(crate) fn new() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self { epoll, next: 1, timers: BinaryHeap::new() })
+        Ok(Self { epoll, next: 1, timers: BinaryHeap::new(), rest: None })
     }
 
     /// A token that was never used.
@@ -89,9 +94,20 @@ impl<T> Reactor<T> {
         self.timers.pop().map(|Reverse((_, _, Entry(what)))| what)
     }
 
-    /// Waits for events or the next deadline.
+    /// Something was done: there will be a rest, at most one each [`SHIFT`].
+    pub(crate) fn worked(&mut self) {
+        self.rest.get_or_insert_with(|| Instant::now() + SHIFT);
+    }
+
+    /// Whether it is time to rest; true once for any number of calls of [`Reactor::worked`].
+    pub(crate) fn rests(&mut self) -> bool {
+        self.rest.take_if(|when| *when <= Instant::now()).is_some()
+    }
+
+    /// Waits for events, the next deadline or the next rest.
     pub(crate) fn wait(&mut self, events: &mut Vec<(Token, EventFlags)>) -> io::Result<()> {
-        let timeout = self.timers.peek().map(|Reverse((when, ..))| {
+        let timer = self.timers.peek().map(|Reverse((when, ..))| *when);
+        let timeout = timer.into_iter().chain(self.rest).min().map(|when| {
             let pause = when.saturating_duration_since(Instant::now());
             // Rounded up to the kernel's grain, or the loop would spin through the last fraction.
             let pause = pause + Duration::from_micros(if pause.is_zero() { 0 } else { 999 });
@@ -129,6 +145,23 @@ mod tests {
             seen.extend(std::iter::from_fn(|| reactor.due()));
         }
         assert_eq!(seen, ["first", "second"]);
+    }
+
+    #[test]
+    fn a_rest_comes_once_after_work() {
+        let mut reactor = Reactor::<()>::new().unwrap();
+        assert!(!reactor.rests());
+        reactor.worked();
+        let when = reactor.rest;
+        reactor.worked();
+        assert_eq!(reactor.rest, when);
+        reactor.rest = Some(Instant::now() + Duration::from_millis(5));
+        let mut events = vec![];
+        while !reactor.rests() {
+            // Ends, although no descriptor is ready and no timer set.
+            reactor.wait(&mut events).unwrap();
+        }
+        assert!(reactor.rest.is_none());
     }
 
     #[test]

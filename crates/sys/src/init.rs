@@ -3,6 +3,7 @@
 //! It is a copy of the supervisor that never executes anything, so it also holds a copy of what the
 //! supervisor knows of other containers: [`Secrets`] is the memory it lets go of first.
 
+use crate::memory::page_size;
 use crate::process::{InChild, exit_now, kill, next_signal, reap_any};
 use std::io;
 
@@ -12,15 +13,15 @@ const STRETCHES: usize = 64;
 /// Bytes that the C library keeps of a thread above its thread-local variables, and more.
 const THREAD: usize = 4096;
 
-/// Bytes in a page.
-const PAGE: usize = 4096;
-
 /// The memory of this process that may hold what a container must not see: heap and other private
 /// memory without a file. Not the stack, not the thread's own, not what continues a program's data.
 #[derive(Clone, Copy, Debug)]
 pub struct Secrets {
     stretches: [(usize, usize); STRETCHES],
     count: usize,
+    /// Where the command line is, which everybody in the pid namespace can read: it says where the
+    /// engine keeps its files.
+    arguments: (usize, usize),
 }
 
 impl Secrets {
@@ -30,7 +31,7 @@ impl Secrets {
     /// What reading /proc/self/maps says; `OutOfMemory` when there are too many to know them all.
     pub fn find() -> io::Result<Self> {
         let thread = thread_pages();
-        let mut found = Self { stretches: [(0, 0); STRETCHES], count: 0 };
+        let mut found = Self { stretches: [(0, 0); STRETCHES], count: 0, arguments: arguments()? };
         let mut end_of_file_mapping = 0;
         for line in std::fs::read_to_string("/proc/self/maps")?.lines() {
             let mut fields = line.split_ascii_whitespace();
@@ -70,6 +71,35 @@ impl Secrets {
             // memory of the heap. An unmapped stretch is an error that changes nothing.
             unsafe { libc::madvise(start, end - start.addr(), libc::MADV_DONTNEED) };
         }
+        let (start, end) = self.arguments;
+        if end - start <= NAME.len() {
+            return;
+        }
+        let start = std::ptr::with_exposed_provenance_mut::<u8>(start);
+        // SAFETY: the kernel says that these bytes are the command line, which it put on the stack of
+        // this process for the program to write to. Nobody reads it here, see above. What points to
+        // its texts still finds a NUL: the environment or the program's path follows.
+        unsafe {
+            start.write_bytes(0, end - start.addr());
+            start.copy_from_nonoverlapping(NAME.as_ptr(), NAME.len());
+            // A last byte that is not NUL makes the kernel show the first text only; proc(5).
+            start.add(end - start.addr() - 1).write(b' ');
+        }
+    }
+}
+
+/// What is left of the command line.
+const NAME: &[u8] = b"init\0";
+
+/// Where the kernel keeps the command line of this process: fields 48 and 49 of proc_pid_stat(5).
+fn arguments() -> io::Result<(usize, usize)> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The second field is a name in parentheses, in which everything may be.
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let mut fields = rest.split_ascii_whitespace().skip(45).map(str::parse);
+    match (fields.next(), fields.next()) {
+        (Some(Ok(start)), Some(Ok(end))) if start <= end => Ok((start, end)),
+        _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
@@ -99,7 +129,8 @@ fn thread_pages() -> (usize, usize) {
     let mut bounds = (here, here + 1);
     // SAFETY: `widen` is of the type that is asked for and uses the pointer only during the call.
     unsafe { libc::dl_iterate_phdr(Some(widen), (&raw mut bounds).cast()) };
-    (bounds.0 / PAGE * PAGE, (bounds.1 + THREAD).next_multiple_of(PAGE))
+    let page = page_size();
+    (bounds.0 / page * page, (bounds.1 + THREAD).next_multiple_of(page))
 }
 
 /// Serves as process 1 for `child` and never returns: when the child has ended, this process ends

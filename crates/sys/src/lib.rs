@@ -7,6 +7,7 @@ pub mod bpf;
 pub mod exe;
 pub mod file;
 pub mod init;
+pub mod memory;
 pub mod mount;
 pub mod netlink;
 pub mod overlay;

@@ -570,6 +570,8 @@ fn init_forgets_what_the_supervisor_knows() {
     let mut running = case.start().unwrap();
     assert_eq!(running.line(), "up");
     assert!(!remembers(running.started.identity.pid, &secret));
+    let line = fs::read(format!("/proc/{}/cmdline", running.started.identity.pid)).unwrap();
+    assert_eq!(String::from_utf8(line).unwrap(), "init\0");
     // Its memory is not for the container either.
     assert_ne!(running.exec("cat /proc/1/environ").unwrap().0, 0);
     rustix::process::pidfd_send_signal(&running.started.pidfd, Signal::TERM).unwrap();

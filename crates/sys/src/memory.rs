@@ -1,0 +1,65 @@
+//! Giving memory back that a resident process does not need while it waits.
+
+/// Gives back what this process has no use for at the moment: free memory of the heap, and its share
+/// of the pages of the program and its libraries, which the kernel maps sixteen at a time around each
+/// one that is touched. They stay in the page cache: whatever is touched again costs a minor fault.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call takes a number and locks the allocator itself.
+    unsafe {
+        libc::malloc_trim(0)
+    };
+    // SAFETY: `unmap_clean` is of the type that is asked for and uses no data.
+    unsafe { libc::dl_iterate_phdr(Some(unmap_clean), std::ptr::null_mut()) };
+}
+
+/// Bytes in a page.
+pub(crate) fn page_size() -> usize {
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+    size.ok().flatten().and_then(|size| usize::try_from(size).ok()).unwrap_or(4096)
+}
+
+/// Lets go of a module's segments that are never written to. Relocations are written to others only,
+/// to those that are read-only afterwards (`PT_GNU_RELRO`) as well.
+extern "C" fn unmap_clean(
+    module: *mut libc::dl_phdr_info,
+    _size: libc::size_t,
+    _data: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: dl_iterate_phdr passes a module that is valid during the call.
+    let module = unsafe { &*module };
+    // SAFETY: a module's program headers are mapped as long as the module is.
+    let headers = unsafe { std::slice::from_raw_parts(module.dlpi_phdr, module.dlpi_phnum.into()) };
+    let page = page_size() as u64;
+    for header in headers {
+        if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
+            continue;
+        }
+        let start = (module.dlpi_addr + header.p_vaddr) / page * page;
+        let end = (module.dlpi_addr + header.p_vaddr + header.p_memsz).next_multiple_of(page);
+        let address = std::ptr::without_provenance_mut::<libc::c_void>(start as usize);
+        // SAFETY: the pages are a private mapping of a file, or the kernel's own (the vDSO), and equal
+        // to it: the segment was never writable and has no relocations in it. So the next access can
+        // only bring the same bytes back. Segments that can be written to have pages of their own.
+        unsafe { libc::madvise(address, (end - start) as usize, libc::MADV_DONTNEED) };
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    /// Kilobytes of a kind of memory of this process.
+    fn resident(kind: &str) -> u64 {
+        let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+        let line = text.lines().find(|line| line.starts_with(kind)).unwrap();
+        line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn the_program_goes_on_with_less() {
+        let before = resident("Rss:");
+        super::give_back();
+        let after = resident("Rss:");
+        assert!(after < before, "{before} kB, then {after} kB");
+    }
+}
