@@ -67,7 +67,8 @@ scenario! {
             let now = world.processes(&id);
             (!now.is_empty() && now != first).then_some(())
         });
-        assert_eq!(world.state("db"), "running");
+        // The process is there before it has become the program.
+        until("ps says so", || (world.state("db") == "running").then_some(()));
         assert_eq!(world.id("db"), id);
         until("both runs are in the log", || {
             (world.compose("logs --no-log-prefix db").stdout == "started\nstarted\n").then_some(())
