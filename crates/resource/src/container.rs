@@ -86,6 +86,50 @@ pub struct ContainerSpec {
     pub labels: Labels,
 }
 
+impl ContainerSpec {
+    /// The first replica of a service with no wish but an image: what the image says runs, with
+    /// loopback only and Docker's defaults.
+    pub fn new(name: impl Into<ContainerName>, pod: &PodName, service: &str, image: Reference) -> Self {
+        Self {
+            name: name.into(),
+            pod: pod.clone(),
+            service: service.to_owned(),
+            number: Some(1),
+            image,
+            process: ProcessSpec::default(),
+            hostname: None,
+            domainname: None,
+            network_mode: NetworkMode::None,
+            endpoints: vec![],
+            ports: vec![],
+            exposed: vec![],
+            dns: vec![],
+            dns_search: vec![],
+            dns_options: vec![],
+            extra_hosts: vec![],
+            links: vec![],
+            mounts: vec![],
+            volumes_from: vec![],
+            restart: RestartPolicy::No,
+            healthcheck: None,
+            stop_signal: None,
+            stop_grace: None,
+            security: SecuritySpec::default(),
+            pid: IdentityShare::Private,
+            ipc: IdentityShare::Private,
+            uts: IdentityShare::Private,
+            cgroup: IdentityShare::Private,
+            resources: Resources::default(),
+            rlimits: vec![],
+            shm_size: None,
+            log: LogConfig::default(),
+            auto_remove: false,
+            annotations: BTreeMap::new(),
+            labels: Labels::new(),
+        }
+    }
+}
+
 /// A container's wish to be on a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndpointSpec {

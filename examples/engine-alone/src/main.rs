@@ -14,10 +14,8 @@
 
 use engine::{Engine, EngineError, ExecRequest, LogQuery, Stdio};
 use resource::{
-    ContainerSpec, IdentityShare, Image, ImageConfig, ImageNeed, Labels, LogConfig, NetworkMode, PodName,
-    ProcessSpec, PullPolicy, Reference, Resources, RestartPolicy, Roots, SecuritySpec,
+    ContainerSpec, Image, ImageConfig, ImageNeed, Labels, PodName, ProcessSpec, PullPolicy, Reference, Roots,
 };
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -128,41 +126,8 @@ fn words(text: &str) -> Vec<String> {
 fn container(pod: &PodName, image: &Image) -> ContainerSpec {
     let command = words("/bin/sh -c echo hello from process $$; exec sleep 1000");
     ContainerSpec {
-        name: "alone-hello-1".into(),
-        pod: pod.clone(),
-        service: "hello".to_owned(),
-        number: Some(1),
-        image: image.reference.clone(),
         process: ProcessSpec { entrypoint: Some(command), init: true, ..ProcessSpec::default() },
-        hostname: None,
-        domainname: None,
-        network_mode: NetworkMode::None,
-        endpoints: vec![],
-        ports: vec![],
-        exposed: vec![],
-        dns: vec![],
-        dns_search: vec![],
-        dns_options: vec![],
-        extra_hosts: vec![],
-        links: vec![],
-        mounts: vec![],
-        volumes_from: vec![],
-        restart: RestartPolicy::No,
-        healthcheck: None,
-        stop_signal: None,
-        stop_grace: None,
-        security: SecuritySpec::default(),
-        pid: IdentityShare::Private,
-        ipc: IdentityShare::Private,
-        uts: IdentityShare::Private,
-        cgroup: IdentityShare::Private,
-        resources: Resources::default(),
-        rlimits: vec![],
-        shm_size: None,
-        log: LogConfig::default(),
-        auto_remove: false,
-        annotations: BTreeMap::new(),
-        labels: Labels::new(),
+        ..ContainerSpec::new("alone-hello-1", pod, "hello", image.reference.clone())
     }
 }
 

@@ -3,9 +3,8 @@
 
 use engine::{Engine, Scope};
 use resource::{
-    ContainerId, ContainerSpec, EndpointSpec, IdentityShare, ImageConfig, LogConfig, MountSpec,
-    NetworkDriver, NetworkMode, NetworkSpec, ObservedContainer, PodName, ProcessSpec, Reference, Resources,
-    RestartPolicy, Roots, SecuritySpec,
+    ContainerId, ContainerSpec, EndpointSpec, ImageConfig, MountSpec, NetworkDriver, NetworkMode,
+    NetworkSpec, ObservedContainer, PodName, ProcessSpec, Reference, Roots,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -58,41 +57,8 @@ impl World {
 
     pub(crate) fn spec(&self, name: &str) -> ContainerSpec {
         ContainerSpec {
-            name: name.into(),
-            pod: self.pod.clone(),
-            service: name.to_owned(),
-            number: Some(1),
-            image: Reference::parse("busybox").unwrap(),
             process: ProcessSpec { init: true, ..ProcessSpec::default() },
-            hostname: None,
-            domainname: None,
-            network_mode: NetworkMode::None,
-            endpoints: vec![],
-            ports: vec![],
-            exposed: vec![],
-            dns: vec![],
-            dns_search: vec![],
-            dns_options: vec![],
-            extra_hosts: vec![],
-            links: vec![],
-            mounts: vec![],
-            volumes_from: vec![],
-            restart: RestartPolicy::No,
-            healthcheck: None,
-            stop_signal: None,
-            stop_grace: None,
-            security: SecuritySpec::default(),
-            pid: IdentityShare::Private,
-            ipc: IdentityShare::Private,
-            uts: IdentityShare::Private,
-            cgroup: IdentityShare::Private,
-            resources: Resources::default(),
-            rlimits: vec![],
-            shm_size: None,
-            log: LogConfig::default(),
-            auto_remove: false,
-            annotations: BTreeMap::new(),
-            labels: BTreeMap::new(),
+            ..ContainerSpec::new(name, &self.pod, name, Reference::parse("busybox").unwrap())
         }
     }
 

@@ -1,9 +1,6 @@
 //! What every case needs: an image made of busybox, records, and a way to run one to its end.
 
-use resource::{
-    ContainerId, ContainerRecord, ContainerSpec, Digest, IdentityShare, LogConfig, NetworkMode, Process,
-    ProcessSpec, Reference, Resources, RestartPolicy, SecuritySpec, Timestamp,
-};
+use resource::{ContainerId, ContainerRecord, ContainerSpec, Digest, Process, Reference, Timestamp};
 use runtime::spec::Surroundings;
 use runtime::{Cgroup, Launch, Program, Share, Spec, StartError, Started, Stdio};
 use std::fs::{self, File};
@@ -279,43 +276,7 @@ pub(crate) fn process(argv: &[&str]) -> Process {
 /// A container without any wish.
 pub(crate) fn record(id: &str, pod: &str, argv: &[&str]) -> ContainerRecord {
     let digest = Digest::of_sha256(&[7; 32]);
-    let spec = ContainerSpec {
-        name: "bed".into(),
-        pod: pod.into(),
-        service: "bed".to_owned(),
-        number: Some(1),
-        image: Reference::parse("bed").unwrap(),
-        process: ProcessSpec::default(),
-        hostname: None,
-        domainname: None,
-        network_mode: NetworkMode::None,
-        endpoints: vec![],
-        ports: vec![],
-        exposed: vec![],
-        dns: vec![],
-        dns_search: vec![],
-        dns_options: vec![],
-        extra_hosts: vec![],
-        links: vec![],
-        mounts: vec![],
-        volumes_from: vec![],
-        restart: RestartPolicy::No,
-        healthcheck: None,
-        stop_signal: None,
-        stop_grace: None,
-        security: SecuritySpec::default(),
-        pid: IdentityShare::Private,
-        ipc: IdentityShare::Private,
-        uts: IdentityShare::Private,
-        cgroup: IdentityShare::Private,
-        resources: Resources::default(),
-        rlimits: vec![],
-        shm_size: None,
-        log: LogConfig::default(),
-        auto_remove: false,
-        annotations: [].into(),
-        labels: [].into(),
-    };
+    let spec = ContainerSpec::new("bed", &pod.into(), "bed", Reference::parse("bed").unwrap());
     ContainerRecord {
         id: ContainerId(id.to_owned()),
         spec,
