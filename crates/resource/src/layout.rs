@@ -19,7 +19,7 @@
 use crate::{ContainerId, NetworkName, PodName, VolumeName};
 use std::path::{Path, PathBuf};
 
-/// The two roots of an engine.
+/// The roots of an engine, and the namespaces it works in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots {
     /// What survives a reboot: `/var/lib/compose`.
@@ -28,18 +28,60 @@ pub struct Roots {
     pub run: PathBuf,
     /// Name of our folder in every cgroup hierarchy: `compose`; tests have their own.
     pub cgroup: String,
+    /// Where the ids of files and processes lie.
+    pub mapping: Mapping,
+    /// A path that opens the network namespace in which networks are made; `None` for the host's own.
+    pub router: Option<PathBuf>,
+}
+
+/// How ids in the engine's user namespace map to ids of the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mapping {
+    /// They are the host's own: the engine runs as root.
+    #[default]
+    Host,
+    /// 0 is the user, the ids from 1 on are the user's subordinate ids.
+    Subordinate,
+    /// 0 is the user, and there is no other id.
+    Single,
+}
+
+impl Mapping {
+    /// Every one with the word for it.
+    const WORDS: [(Self, &'static str); 3] =
+        [(Self::Host, "host"), (Self::Subordinate, "subordinate"), (Self::Single, "single")];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(mapping, _)| *mapping == self).map_or("host", |(_, word)| word)
+    }
+
+    /// The mapping with this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(mapping, _)| *mapping)
+    }
+
+    /// Whether the engine is an ordinary user's.
+    pub fn is_rootless(self) -> bool {
+        self != Self::Host
+    }
 }
 
 impl Roots {
     /// The roots of the machine's engine.
     pub fn system() -> Self {
-        Self { data: "/var/lib/compose".into(), run: "/run/compose".into(), cgroup: "compose".to_owned() }
+        Self::at("/var/lib/compose".into(), "/run/compose".into(), "compose".to_owned())
     }
 
     /// Both roots below one folder, and a cgroup of their own named after it (`--root`).
     pub fn below(folder: &Path) -> Self {
         let name = format!("{:08x}", crc32fast::hash(folder.as_os_str().as_encoded_bytes()));
-        Self { data: folder.join("lib"), run: folder.join("run"), cgroup: format!("compose-{name}") }
+        Self::at(folder.join("lib"), folder.join("run"), format!("compose-{name}"))
+    }
+
+    /// Roots of an engine that runs as root in the network namespace it is in.
+    pub fn at(data: PathBuf, run: PathBuf, cgroup: String) -> Self {
+        Self { data, run, cgroup, mapping: Mapping::Host, router: None }
     }
 
     /// `DATA/pods/POD`

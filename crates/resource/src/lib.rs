@@ -29,7 +29,7 @@ pub use desired::{Dependency, Desired, DesiredService, ImageNeed, PullPolicy};
 pub use digest::Digest;
 pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus};
 pub use image::{Image, ImageConfig, Platform};
-pub use layout::Roots;
+pub use layout::{Mapping, Roots};
 pub use mount::{Mount, MountSpec, Propagation};
 pub use name::{ContainerId, ContainerName, NetworkName, PodName, VolumeName};
 pub use network::{NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet};

@@ -9,10 +9,11 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// The hidden first argument. It is followed by the data root, the run root, the cgroup's name and
-/// the pod's name.
+/// The hidden first argument. It is followed by the data root, the run root, the cgroup's name, the
+/// pod's name, the word for the mapping and the path of the router, empty when there is none.
 pub const ROLE: &str = "__supervise";
 
 /// Exit code of a supervisor that found another one at work.
@@ -35,6 +36,8 @@ pub(crate) fn launch(roots: &Roots, pod: &PodName) -> io::Result<(OwnedFd, Child
         .arg(ROLE)
         .args([roots.data.as_os_str(), roots.run.as_os_str()])
         .args([OsStr::new(&roots.cgroup), OsStr::new(pod.as_str())])
+        .arg(roots.mapping.as_str())
+        .arg(roots.router.as_deref().unwrap_or(Path::new("")))
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(theirs))

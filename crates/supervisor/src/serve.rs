@@ -2,7 +2,7 @@
 
 use crate::core::{Supervisor, complain};
 use crate::launcher::BUSY;
-use resource::{PodName, Roots};
+use resource::{Mapping, PodName, Roots};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::ffi::OsString;
@@ -13,20 +13,22 @@ use std::process::ExitCode;
 use sys::file::Lock;
 
 /// Plays the supervisor role; the program's `main` calls it first of all, with one thread.
-/// `arguments` are those after the role's name: data root, run root, cgroup name, pod name. Standard
-/// input is the first client's connection, if it is a socket.
+/// `arguments` are those after the role's name ([`crate::ROLE`]). Standard input is the first client's
+/// connection, if it is a socket.
 pub fn serve(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     sys::pidfd::close_inherited(3);
     // It was executed by the number of a descriptor, which would be its name in ps and in what is said
     // of a port's owner.
     let _unnamed = rustix::thread::set_name(c"compose");
     let arguments: Vec<_> = arguments.collect();
-    let [data, run, cgroup, pod] = &arguments[..] else {
+    let text = |argument: &OsString| argument.to_string_lossy().into_owned();
+    let mapping = arguments.get(4).and_then(|word| Mapping::parse(&text(word)));
+    let ([data, run, cgroup, pod, _, router], Some(mapping)) = (&arguments[..], mapping) else {
         eprintln!("this role is played for a pod, not by hand");
         return ExitCode::from(2);
     };
-    let text = |argument: &OsString| argument.to_string_lossy().into_owned();
-    let roots = Roots { data: data.into(), run: run.into(), cgroup: text(cgroup) };
+    let router = (!router.is_empty()).then(|| router.into());
+    let roots = Roots { data: data.into(), run: run.into(), cgroup: text(cgroup), mapping, router };
     let pod = PodName(text(pod));
     match supervise(roots, pod) {
         Ok(true) => ExitCode::SUCCESS,
