@@ -31,6 +31,7 @@ pub(crate) fn check(project: &Project, assembler: &mut Assembler<'_>) {
     for service in project.services.values() {
         checker.service(service, &mut told);
     }
+    crate::pod::check(project, &mut told);
     if checker.references {
         checker.container_names(&mut told);
         told.extend(cycle::find(project));

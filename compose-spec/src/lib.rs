@@ -20,6 +20,7 @@ mod normalize;
 mod number;
 mod parse;
 mod paths;
+mod pod;
 mod relations;
 mod render;
 mod schema;
@@ -36,6 +37,7 @@ use diagnostic::{Diagnostic, Sources};
 pub use interpolate::Variable;
 pub use load::{load, variables};
 pub use model::{Project, Service};
+pub use pod::PodNamespace;
 pub use render::{render_json, render_yaml};
 pub use select::glob;
 
