@@ -51,6 +51,13 @@ impl Project {
     }
 }
 
+impl Project {
+    /// Where it is said which namespaces are shared.
+    pub fn pod_place(&self) -> Option<Span> {
+        self.extensions.get(KEY).map(|pod| pod.get("share").unwrap_or(pod).span)
+    }
+}
+
 /// Tells what is wrong with the extension, and which services cannot share what it says.
 pub(crate) fn check(project: &Project, told: &mut Vec<Diagnostic>) {
     let Some(pod) = project.extensions.get(KEY) else { return };

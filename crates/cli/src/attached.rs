@@ -18,7 +18,7 @@ use crate::view::logs::{Prefixes, display_name};
 use crate::view::progress::{Mode, Progress};
 use engine::{Engine, Event, EventKind, LogLine, LogQuery, LogStream};
 use plan::{Orphans, Policy, Verb};
-use resource::{ContainerId, Desired, ExitStatus, PodName, Status, Timestamp};
+use resource::{ContainerId, Desired, ExitStatus, INFRA, ObservedContainer, PodName, Status, Timestamp};
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -109,6 +109,7 @@ pub(crate) async fn run(attached: Attached<'_>) -> Result<Exit, Failure> {
         since: attached.made.policy.since,
         starting: Some(Box::pin(async move { starting.run().await.map(drop) })),
         stopping: None,
+        stopped_infra: false,
         outcome: Exit::Success,
         codes: Codes::default(),
     };
@@ -153,7 +154,7 @@ impl Show {
             .containers
             .iter()
             .map(|container| &container.record.spec)
-            .filter(|spec| spec.number.is_some() && self.shown.contains(&spec.service))
+            .filter(|spec| !spec.is_infra() && spec.number.is_some() && self.shown.contains(&spec.service))
             .map(|spec| display_name(spec.name.as_str(), &self.project))
             .collect();
         names.iter().for_each(|name| self.prefixes.add(name));
@@ -205,6 +206,8 @@ struct Follow<'a> {
     since: Timestamp,
     starting: Option<Work<'a>>,
     stopping: Option<Work<'a>>,
+    /// What holds namespaces for services that have all ended was looked for.
+    stopped_infra: bool,
     outcome: Exit,
     codes: Codes,
 }
@@ -222,6 +225,10 @@ impl Follow<'_> {
         let mut events_ended = false;
         loop {
             if self.is_over() {
+                if !std::mem::replace(&mut self.stopped_infra, true) && self.holds_infra() {
+                    self.stop(None);
+                    continue;
+                }
                 self.drain().await?;
                 return Ok(self.result());
             }
@@ -253,8 +260,26 @@ impl Follow<'_> {
         self.held = self.held.map_or(Some((now, now)), |(first, _)| Some((first, now)));
     }
 
+    /// A service of this `up`. An infra is none: nobody waits for its end.
     fn is_ours(&self, service: &str) -> bool {
-        self.attached.made.desired.services.iter().any(|known| known.name == service)
+        service != INFRA && self.attached.made.desired.services.iter().any(|known| known.name == service)
+    }
+
+    /// Whether an infra lives that holds namespaces for nobody any more.
+    fn holds_infra(&self) -> bool {
+        self.alone() && self.containers().any(|one| one.record.spec.is_infra() && lives(one.state.status))
+    }
+
+    /// Whether nothing of the pod lives but what belongs to this `up`.
+    fn alone(&self) -> bool {
+        !self.containers().any(|container| {
+            let spec = &container.record.spec;
+            lives(container.state.status) && !spec.is_infra() && !self.is_ours(&spec.service)
+        })
+    }
+
+    fn containers(&self) -> impl Iterator<Item = ObservedContainer> {
+        self.engine.containers(self.pod).unwrap_or_default().into_iter()
     }
 
     /// Nothing of it lives, nothing is being started or stopped, and everything has been told.
@@ -371,7 +396,9 @@ impl Follow<'_> {
     fn stop(&mut self, timeout: Option<Duration>) {
         self.starting = None;
         let mut desired: Desired = self.attached.made.desired.clone();
-        desired.services.iter_mut().for_each(|service| service.selected = true);
+        // An infra stays as long as others share its namespaces.
+        let alone = self.alone();
+        desired.services.iter_mut().for_each(|service| service.selected = alone || service.name != INFRA);
         let session = self.attached.session;
         let timeout = timeout.or(self.attached.made.policy.timeout);
         self.stopping = Some(Box::pin(async move {

@@ -5,7 +5,7 @@ use crate::view::progress::{Line, Status};
 use apply::{Perform, StepFailed};
 use engine::{Engine, EngineError};
 use plan::{Change, Planned, Reason, Step};
-use resource::{ContainerId, ContainerName, Desired, Observed, PodName};
+use resource::{ContainerId, ContainerName, Desired, INFRA, Observed, PodName};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -77,6 +77,9 @@ impl<'a> Performer<'a> {
         let pod = &self.pod;
         match step {
             Step::CreateContainer { spec, replaces } => self.create(spec, replaces.as_ref()).await?,
+            Step::UpdateContainer { id, spec, .. } => {
+                self.engine.update_container(pod, id, spec).await?;
+            }
             Step::RenameContainer { from, to } => {
                 let id = self.id(from)?;
                 self.engine.rename_container(pod, &id, to).await?;
@@ -212,6 +215,7 @@ fn words(planned: &Planned) -> Option<(String, (&'static str, &'static str))> {
             (container(&lasting(&spec.name)), ("Recreate", "Recreate"))
         }
         Step::CreateContainer { spec, .. } => (container(&spec.name), ("Creating", "Created")),
+        Step::UpdateContainer { container: name, .. } => (container(name), ("Updating", "Updated")),
         Step::RenameContainer { to, .. } => (container(to), ("Recreate", "Recreated")),
         Step::StartContainer { container: name, .. } => (container(name), ("Starting", "Started")),
         // The end of a container that is replaced is part of its replacement.
@@ -296,7 +300,13 @@ pub(crate) fn explain(planned: &Planned, source: ActError, desired: &Desired) ->
 /// Which service and line asked for a step: "service `web` (compose.yaml:6:12): ", or nothing.
 fn subject(step: &Step, desired: &Desired) -> String {
     let of_service = |name: &str, place: &str| {
-        if place.is_empty() { format!("service `{name}`: ") } else { format!("service `{name}` ({place}): ") }
+        if name == INFRA {
+            format!("pod `{}` ({place}): ", desired.pod)
+        } else if place.is_empty() {
+            format!("service `{name}`: ")
+        } else {
+            format!("service `{name}` ({place}): ")
+        }
     };
     let service = |name: &str| desired.services.iter().find(|service| service.name == name);
     match step {
@@ -305,6 +315,9 @@ fn subject(step: &Step, desired: &Desired) -> String {
             of_service(name, &need.place)
         }
         Step::CreateContainer { spec, .. } => {
+            of_service(&spec.service, service(&spec.service).map_or("", |service| &service.place))
+        }
+        Step::UpdateContainer { spec, .. } => {
             of_service(&spec.service, service(&spec.service).map_or("", |service| &service.place))
         }
         Step::StartContainer { service, place, .. } => of_service(service, place),

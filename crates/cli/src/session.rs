@@ -11,7 +11,7 @@ use crate::terminal;
 use crate::view::progress::{Mode, Progress};
 use compose_spec::{Input, Loaded, Options, Project};
 use engine::{Engine, Scope};
-use resource::{Observed, PodName, Roots, Status, label};
+use resource::{NetworkMode, Observed, PodName, Roots, Status, label};
 use std::cell::{OnceCell, RefCell};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -335,11 +335,25 @@ impl Session {
         Ok(Subject { pod: PodName(project.name.clone()), loaded: Some((project, loaded)) })
     }
 
-    /// The containers of a pod, and nothing else that there is of it.
+    /// The containers of a pod's services, and nothing else that there is of it. An infra is left out;
+    /// the ports it publishes are shown with the containers that want them.
     pub(crate) fn containers(&self, pod: &PodName) -> Result<Observed, Failure> {
         let containers = self.engine()?.containers(pod);
         let failed = |error| Failure::because(format!("cannot look at project `{pod}`"), error);
-        Ok(Observed { containers: containers.map_err(failed)?, ..Observed::default() })
+        let (infra, mut containers): (Vec<_>, Vec<_>) =
+            containers.map_err(failed)?.into_iter().partition(|container| container.record.spec.is_infra());
+        for container in containers.iter_mut().filter(|container| container.state.process.is_some()) {
+            let name = match &container.record.spec.network_mode {
+                NetworkMode::Container(name) => name,
+                _ => continue,
+            };
+            let published = infra.iter().filter(|infra| infra.record.spec.name == *name);
+            let published = published.flat_map(|infra| &infra.state.ports);
+            let wanted = &container.record.spec.ports;
+            let own = published.filter(|binding| wanted.iter().any(|spec| spec.is_served_by(binding)));
+            container.state.ports.extend(own.cloned());
+        }
+        Ok(Observed { containers, ..Observed::default() })
     }
 
     /// Whoever looks at a pod where something runs brings back a supervisor that died; when it lives

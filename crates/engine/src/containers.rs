@@ -3,7 +3,9 @@
 use crate::names::{self, Owner};
 use crate::observe::{observe_container, volumes_of};
 use crate::{Engine, EngineError, disk};
-use resource::{ContainerId, ContainerName, ContainerRecord, ObservedContainer, PodName, Status};
+use resource::{
+    ContainerId, ContainerName, ContainerRecord, ContainerSpec, ObservedContainer, PodName, Status,
+};
 use std::path::PathBuf;
 
 impl Engine {
@@ -36,6 +38,38 @@ impl Engine {
         self.tell_supervisor(pod, id, "rename", |client, id| async move { client.renamed(&id).await })
             .await
             .map(drop)
+    }
+
+    /// Gives a container that stays the ports and aliases of `spec`; nothing else of it counts. Its
+    /// document comes first: a start, or another supervisor, publishes what it says.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchId`]; [`EngineError::Refused`] when a port is taken, and all is as it was.
+    pub async fn update_container(
+        &self,
+        pod: &PodName,
+        id: &ContainerId,
+        spec: &ContainerSpec,
+    ) -> Result<(), EngineError> {
+        let old = self.record(pod, id).ok_or_else(|| EngineError::NoSuchId(id.clone()))?;
+        let mut record = old.clone();
+        record.spec.ports.clone_from(&spec.ports);
+        let own = record.spec.endpoints.iter_mut();
+        for endpoint in own.chain(record.endpoints.iter_mut().map(|endpoint| &mut endpoint.spec)) {
+            let wanted = spec.endpoints.iter().find(|wanted| wanted.network == endpoint.network);
+            if let Some(wanted) = wanted {
+                endpoint.aliases.clone_from(&wanted.aliases);
+            }
+        }
+        let path = self.roots().container(pod, id).join("container.json");
+        disk::replace(&path, &record)?;
+        let told =
+            self.tell_supervisor(pod, id, "update", |client, id| async move { client.updated(&id).await });
+        if let Err(error) = told.await {
+            disk::replace(&path, &old)?;
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// Removes a container that does not run, with all that was made for it; its anonymous volumes

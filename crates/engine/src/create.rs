@@ -56,7 +56,7 @@ impl Engine {
             created: jiff::Timestamp::now(),
             image: image.id.clone(),
             manifest: image.manifest.clone(),
-            layers: image.layers.iter().map(|layer| self.store().layer_path(layer)).collect(),
+            layers: draft.layers(&image)?,
             process,
             endpoints: draft.endpoints()?,
             mounts: draft.sources(mounts, &image)?,
@@ -68,6 +68,9 @@ impl Engine {
     }
 
     fn image_of(&self, spec: &ContainerSpec) -> Result<Image, EngineError> {
+        if spec.is_infra() {
+            return Ok(Image::empty());
+        }
         let here = self.store().image(&spec.image, None);
         // An image of another platform, when that is the only one of this name.
         let other = || self.store().images().into_iter().find(|image| image.reference == spec.image);
@@ -164,6 +167,9 @@ struct Planned<'a> {
 impl Planned<'_> {
     fn process(&self, short_id: &str) -> Result<resource::Process, EngineError> {
         let hostname = self.hostname.as_deref().unwrap_or(short_id);
+        if self.spec.is_infra() {
+            return Ok(resolve::no_program(&self.spec.process));
+        }
         resolve::process(&self.spec.process, self.image, hostname)
             .map_err(|source| EngineError::Resolve { container: self.spec.name.clone(), source })
     }
@@ -223,6 +229,20 @@ impl<'a> Draft<'a> {
                 .map_err(EngineError::file("make folder", &path))?;
         }
         Ok(draft)
+    }
+
+    /// The folders below its own, lowest first. An image without layers gets one of nothing, so that
+    /// there is a root.
+    fn layers(&self, image: &Image) -> Result<Vec<PathBuf>, EngineError> {
+        if !image.layers.is_empty() {
+            return Ok(image.layers.iter().map(|layer| self.engine.store().layer_path(layer)).collect());
+        }
+        let made = self.folder.join("empty");
+        std::fs::DirBuilder::new()
+            .mode(0o755)
+            .create(&made)
+            .map_err(EngineError::file("make folder", &made))?;
+        Ok(vec![self.engine.roots().container(&self.spec.pod, &self.owner.id).join("empty")])
     }
 
     fn claim_name(&mut self) -> Result<(), EngineError> {

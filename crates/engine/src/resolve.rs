@@ -56,6 +56,21 @@ pub fn process(spec: &ProcessSpec, image: &Image, hostname: &str) -> Result<Proc
     })
 }
 
+/// The process of a container that executes nothing: an init without a child.
+pub fn no_program(spec: &ProcessSpec) -> Process {
+    Process {
+        argv: vec![],
+        environment: vec![],
+        working_dir: "/".to_owned(),
+        uid: 0,
+        gid: 0,
+        groups: vec![],
+        tty: false,
+        stdin_open: false,
+        init: spec.init,
+    }
+}
+
 /// Program and arguments.
 ///
 /// # Errors

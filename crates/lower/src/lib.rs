@@ -14,6 +14,7 @@ mod mounts;
 mod network;
 mod one_off;
 mod order;
+mod pod;
 mod security;
 mod selection;
 mod service;
@@ -27,7 +28,7 @@ pub use selection::Selection;
 use compose_spec::{Files, Project};
 use diagnostic::{Diagnostic, Sources, has_errors};
 use lowering::Lowering;
-use resource::{Desired, DesiredService};
+use resource::{Desired, DesiredService, INFRA};
 
 /// What lowering needs besides the project and the selection.
 #[derive(Clone, Copy)]
@@ -74,12 +75,16 @@ pub fn lower(
             services.push(lowered);
         }
     }
+    lowering.share_namespaces(&mut services);
     let services = order::dependencies_first(services);
     let networks = lowering.networks(&services);
     let volumes = lowering.volumes(&services);
     let (pod, labels) = (lowering.pod(), lowering.pod_labels());
     let known = project.services.keys().chain(project.disabled_services.keys());
     let mut known_services: Vec<_> = known.cloned().collect();
+    if !project.shared_namespaces().is_empty() {
+        known_services.push(INFRA.to_owned());
+    }
     known_services.sort_unstable();
     known_services.dedup();
     if has_errors(&lowering.found) {

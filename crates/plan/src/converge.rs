@@ -249,7 +249,14 @@ impl<'a> Converge<'a, '_> {
         if self.policy.orphans == Orphans::Ignore {
             return;
         }
-        let orphans = self.world.orphans();
+        let (infra, orphans): (Vec<_>, Vec<_>) =
+            self.world.orphans().into_iter().partition(|orphan| orphan.record.spec.is_infra());
+        // The file shares no namespaces any more: nobody asked for this one by name.
+        for orphan in infra {
+            let reason = Reason::Orphan(orphan.record.spec.service.clone());
+            self.stop(orphan, reason.clone(), vec![]);
+            self.remove(orphan, reason, false, vec![]);
+        }
         if self.policy.orphans == Orphans::Warn {
             let names: Vec<_> = orphans.iter().map(|container| container.record.spec.name.clone()).collect();
             if !names.is_empty() {
@@ -283,7 +290,10 @@ impl<'a> Converge<'a, '_> {
 
     fn fate(&mut self, place: usize, service: &'a DesiredService, fate: &Fate<'a>) -> Member<'a> {
         match fate {
-            Fate::Keep(container) => self.kept(container),
+            Fate::Keep(container) => {
+                let member = self.kept(container);
+                Member { ready: self.updated(service, container).or(member.ready), ..member }
+            }
             Fate::Finish { new, old } => {
                 let name = name_of(&self.world.desired.pod, service, number(new));
                 if old.is_none() && new.record.spec.name == name {
@@ -315,6 +325,25 @@ impl<'a> Converge<'a, '_> {
             None => why_start(container, self.policy),
         };
         Member { name: container.record.spec.name.clone(), existing: Some(container), ready: stopped, start }
+    }
+
+    /// An infra gets the ports and names that its pod's services want by now: it is not made anew for
+    /// them, because everything that shares its namespaces would have to be, too.
+    fn updated(&mut self, service: &DesiredService, container: &ObservedContainer) -> Option<StepId> {
+        let (old, new) = (&container.record.spec, &service.container);
+        let names = |spec: &ContainerSpec| -> Vec<Vec<String>> {
+            spec.endpoints.iter().map(|endpoint| endpoint.aliases.clone()).collect()
+        };
+        if !old.is_infra() || (old.ports == new.ports && names(old) == names(new)) {
+            return None;
+        }
+        let changes = difference::containers(old, new);
+        let step = Step::UpdateContainer {
+            container: old.name.clone(),
+            id: container.record.id.clone(),
+            spec: Box::new(new.clone()),
+        };
+        Some(self.plan.add(step, Reason::Changed { service: service.name.clone(), changes }, None))
     }
 
     fn replace(
@@ -400,7 +429,7 @@ impl<'a> Converge<'a, '_> {
         if let NetworkMode::Container(name) = &mut spec.network_mode {
             rename(name);
         }
-        for share in [&mut spec.pid, &mut spec.ipc] {
+        for share in [&mut spec.pid, &mut spec.ipc, &mut spec.uts] {
             if let IdentityShare::Container(name) = share {
                 rename(name);
             }

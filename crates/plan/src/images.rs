@@ -2,14 +2,15 @@
 
 use crate::world::World;
 use crate::{Failure, Plan, Reason, Step};
-use resource::{Desired, ImageNeed, Observed, PullPolicy, Timestamp};
+use resource::{Desired, DesiredService, ImageNeed, Observed, PullPolicy, Timestamp};
 
 /// Plans a pull for each image that is missing or due; the pulls do not depend on one another.
 pub(crate) fn images(desired: &Desired, observed: &Observed, now: Timestamp) -> Plan {
     let world = World::new(desired, observed);
     let mut plan = Plan::default();
     let mut pulls: Vec<(ImageNeed, Vec<String>, Reason)> = vec![];
-    for service in desired.services.iter().filter(|service| service.replicas > 0) {
+    let wanting = |service: &&DesiredService| service.replicas > 0 && !service.container.is_infra();
+    for service in desired.services.iter().filter(wanting) {
         let need = &service.image;
         let found = world.found(need);
         let reason = match (need.policy, found) {

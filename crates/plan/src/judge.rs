@@ -182,7 +182,15 @@ impl<'a> Judge<'a, '_> {
         let (old, new) = (&container.record.spec, &self.service.container);
         let service = self.service.name.clone();
         if old.labels.get(label::CONFIG_HASH) != new.labels.get(label::CONFIG_HASH) {
-            return Some(Reason::Changed { service, changes: difference::containers(old, new) });
+            // The document of a container has its image's labels, too.
+            let mut old = old.clone();
+            let image = self.world.found(&self.service.image);
+            for (key, value) in image.into_iter().flat_map(|image| &image.config.labels) {
+                if !new.labels.contains_key(key) && old.labels.get(key) == Some(value) {
+                    old.labels.remove(key);
+                }
+            }
+            return Some(Reason::Changed { service, changes: difference::containers(&old, new) });
         }
         let image = self.world.image(&self.service.image)?;
         (*image != container.record.manifest).then(|| {

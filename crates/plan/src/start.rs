@@ -185,7 +185,9 @@ impl Phase<'_, '_> {
             return Err(None);
         }
         if dependency.condition == Condition::Started {
-            return Ok(self.starts[on].iter().flatten().copied().collect());
+            let in_place = group.members.iter().map(|member| member.ready);
+            let steps = self.starts[on].iter().zip(in_place).filter_map(|(start, ready)| start.or(ready));
+            return Ok(steps.collect());
         }
         let dependent = &self.groups[place].service;
         let mut pending = vec![];

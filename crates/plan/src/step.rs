@@ -57,6 +57,16 @@ pub enum Step {
         /// The container whose place it takes and whose anonymous volumes it is given.
         replaces: Option<ContainerId>,
     },
+    /// Gives a container that stays, running or not, other published ports and other names on its
+    /// networks.
+    UpdateContainer {
+        /// Its name.
+        container: ContainerName,
+        /// Its id.
+        id: ContainerId,
+        /// What is wanted; all but ports and aliases is as it was.
+        spec: Box<ContainerSpec>,
+    },
     /// Gives a container its lasting name.
     RenameContainer {
         /// The name it has: `<12 of the old id>_<name>`.
@@ -175,6 +185,7 @@ impl fmt::Display for Step {
             Self::CreateVolume(spec) => write!(formatter, "create volume {}", spec.name),
             Self::RemoveVolume { volume } => write!(formatter, "remove volume {volume}"),
             Self::CreateContainer { spec, .. } => write!(formatter, "create {}", spec.name),
+            Self::UpdateContainer { container, .. } => write!(formatter, "update {container}"),
             Self::RenameContainer { from, to } => write!(formatter, "rename {from} to {to}"),
             Self::StartContainer { container, .. } => write!(formatter, "start {container}"),
             Self::Await(wait) => {

@@ -4,7 +4,7 @@ mod model;
 
 use model::{World, at, digest, endpoint, up, wish};
 use plan::{Consent, Orphans, Policy, Recreate, Verb};
-use resource::{Condition, Dependency, NetworkMode, Status, label};
+use resource::{Condition, Dependency, INFRA, NetworkMode, PortSpec, Protocol, Status, label};
 
 fn text(world: &World, wish: &model::Wish) -> String {
     world.plan(wish, &up(world.now + 100)).to_string()
@@ -101,6 +101,56 @@ fn who_shares_a_namespace_is_recreated_with_it() {
     assert!(text.contains("because app shares with vpn, which is made anew\n"), "{text}");
     world.converge(&new, Verb::Up);
     assert_eq!(world.names(), ["shop-app-1", "shop-vpn-1"]);
+}
+
+/// `app` in the namespaces of an infra.
+fn pod() -> model::Wish {
+    let started = Dependency {
+        service: INFRA.to_owned(),
+        condition: Condition::Started,
+        restart: false,
+        required: true,
+    };
+    let infra = |infra: &mut resource::DesiredService| {
+        infra.fixed_name = true;
+        infra.container.name = "shop-infra".into();
+    };
+    wish(&[INFRA, "app"]).with(INFRA, infra).depends_as("app", started).with("app", |app| {
+        app.container.network_mode = NetworkMode::Container("shop-infra".into());
+        app.container.endpoints.clear();
+        app.bound_to = vec![INFRA.to_owned()];
+    })
+}
+
+#[test]
+fn a_port_of_a_service_in_a_pod_remakes_only_this_service() {
+    let old = pod();
+    let mut world = World::default();
+    world.converge(&old, Verb::Up);
+    let port = PortSpec { host_ip: None, published: Some((80, 80)), target: 80, protocol: Protocol::Tcp };
+    let mut new = old.clone().with("app", |app| app.container.ports.push(port.clone()));
+    // The hash of an infra leaves its ports out.
+    new.service(INFRA).container.ports.push(port);
+    assert_eq!(
+        text(&world, &new),
+        "1 update shop-infra because ports of `@infra` changed\n\
+         2 create 000000000003_shop-app-1 [after 1] because ports of `app` changed\n\
+         3 stop shop-app-1 [after 2] because it is replaced\n\
+         4 remove shop-app-1 [after 2, 3] because it is replaced\n\
+         5 rename 000000000003_shop-app-1 to shop-app-1 [after 4] because it takes the place of shop-app-1\n\
+         6 start shop-app-1 [after 1, 5] because ports of `app` changed\n"
+    );
+    world.converge(&new, Verb::Up);
+    assert_eq!(text(&world, &new), "");
+}
+
+#[test]
+fn without_shared_namespaces_the_infra_goes() {
+    let mut world = World::default();
+    world.converge(&pod(), Verb::Up);
+    let alone = wish(&["app"]);
+    world.converge(&alone, Verb::Up);
+    assert_eq!(world.names(), ["shop-app-1"]);
 }
 
 #[test]

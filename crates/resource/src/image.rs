@@ -70,6 +70,36 @@ pub struct Image {
     pub group: String,
 }
 
+impl Image {
+    /// What a container is made of that executes no program ([`crate::INFRA`]): no layer, no wish. It
+    /// is in no store and no registry.
+    pub fn empty() -> Self {
+        // SHA-256 of nothing, which no manifest has.
+        let digest = Digest::of_sha256(&[
+            0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+            0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+        ]);
+        Self {
+            id: digest.clone(),
+            manifest: digest,
+            reference: Reference {
+                registry: "localhost".to_owned(),
+                repository: "compose-infra".to_owned(),
+                tag: Some("latest".to_owned()),
+                digest: None,
+            },
+            platform: Platform::host(),
+            layers: vec![],
+            size: 0,
+            created: None,
+            tagged: Timestamp::UNIX_EPOCH,
+            config: ImageConfig::default(),
+            passwd: String::new(),
+            group: String::new(),
+        }
+    }
+}
+
 /// The run-time part of an image's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageConfig {

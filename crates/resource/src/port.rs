@@ -40,6 +40,15 @@ pub struct PortSpec {
     pub protocol: Protocol,
 }
 
+impl PortSpec {
+    /// Whether a published port is (one of those that are) wanted.
+    pub fn is_served_by(&self, binding: &PortBinding) -> bool {
+        let port = self.published.is_none_or(|(first, last)| (first..=last).contains(&binding.host_port));
+        let address = self.host_ip.map_or(binding.host_ip.is_unspecified(), |ip| ip == binding.host_ip);
+        port && address && binding.target == self.target && binding.protocol == self.protocol
+    }
+}
+
 /// A port that is published now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PortBinding {

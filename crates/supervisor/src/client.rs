@@ -283,6 +283,14 @@ impl Client {
         self.done(Request::Renamed { id: id.clone() }).await
     }
 
+    /// The container's record has other ports or aliases: the supervisor publishes what it says.
+    ///
+    /// # Errors
+    /// `Failed` with `PortTaken`, and everything is as it was; `Failed` with `NoSuchContainer`.
+    pub async fn updated(&self, id: &ContainerId) -> Result<(), ClientError> {
+        self.done(Request::Updated { id: id.clone() }).await
+    }
+
     async fn done(&self, request: Request) -> Result<(), ClientError> {
         match self.request(request, &[]).await? {
             (Reply::Done, _) => Ok(()),

@@ -155,6 +155,7 @@ impl Supervisor {
             Request::Unpause { id } => self.unpause(&id).map(|()| Some(Reply::Done)),
             Request::Forget { id } => self.forget(&id).map(|()| Some(Reply::Done)),
             Request::Renamed { id } => self.renamed(&id).map(|()| Some(Reply::Done)),
+            Request::Updated { id } => self.updated(&id).map(|()| Some(Reply::Done)),
             Request::Wait { id, condition } => {
                 self.wait_for(caller.0, caller.1, id, condition);
                 Ok(None)

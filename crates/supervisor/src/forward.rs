@@ -55,6 +55,13 @@ struct Session {
     used: Instant,
 }
 
+impl Forwarder {
+    /// Ends the datagram sessions of a container. They close with their sockets.
+    pub(crate) fn forget(&mut self, slot: Slot) {
+        self.sessions.retain(|_, session| session.slot != slot);
+    }
+}
+
 impl Supervisor {
     /// Something came to a published port's own socket.
     pub(crate) fn port_ready(&mut self, slot: Slot, index: usize) {

@@ -42,6 +42,7 @@ mod serve;
 mod start;
 mod stop;
 mod surroundings;
+mod update;
 mod wait;
 
 pub use client::{Client, EventStream, Exec};

@@ -22,10 +22,10 @@ pub(crate) struct Reservation {
     pub(crate) binding: PortBinding,
     /// What holds it; SCTP is not held.
     pub(crate) socket: Option<OwnedFd>,
-    token: Option<Token>,
+    pub(crate) token: Option<Token>,
 }
 
-type Bound = Vec<(PortBinding, Option<OwnedFd>)>;
+pub(crate) type Bound = Vec<(PortBinding, Option<OwnedFd>)>;
 
 impl Supervisor {
     /// Reserves the ports a container wants, unless it has them since an earlier run.
@@ -54,7 +54,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn hold(&mut self, slot: Slot, bound: Bound) -> std::io::Result<()> {
+    pub(crate) fn hold(&mut self, slot: Slot, bound: Bound) -> std::io::Result<()> {
         for (binding, socket) in bound {
             let index = self.containers.get(&slot).map_or(0, |container| container.ports.len());
             let forwarded = binding.protocol == Protocol::Tcp || binding.host_ip.is_ipv6();
@@ -84,7 +84,7 @@ impl Supervisor {
     }
 
     /// Says which port could not be had and who has it.
-    fn explain(&self, wanted: &PortSpec, refused: &Refused) -> Failure {
+    pub(crate) fn explain(&self, wanted: &PortSpec, refused: &Refused) -> Failure {
         let address = match refused.address {
             Some(IpAddr::V6(ip)) => format!("[{ip}]:{}", refused.port),
             Some(ip) => format!("{ip}:{}", refused.port),
@@ -117,14 +117,14 @@ impl Supervisor {
 }
 
 /// A port that could not be had.
-struct Refused {
+pub(crate) struct Refused {
     address: Option<IpAddr>,
     port: u16,
     why: Errno,
 }
 
 /// Binds the first free of the wanted ports, in every family that is asked for.
-fn reserve(wanted: &PortSpec) -> Result<Bound, Refused> {
+pub(crate) fn reserve(wanted: &PortSpec) -> Result<Bound, Refused> {
     let (first, last) = wanted.published.unwrap_or((0, 0));
     let random = wanted.published.is_none();
     let mut refused = None;
@@ -166,7 +166,11 @@ fn reserve_one(wanted: &PortSpec, port: u16) -> Result<Bound, Refused> {
 }
 
 /// Binds a socket to an address; port 0 is any free one. Nothing is bound for SCTP.
-fn bind(address: IpAddr, port: u16, protocol: Protocol) -> rustix::io::Result<Option<(u16, OwnedFd)>> {
+pub(crate) fn bind(
+    address: IpAddr,
+    port: u16,
+    protocol: Protocol,
+) -> rustix::io::Result<Option<(u16, OwnedFd)>> {
     let kind = match protocol {
         Protocol::Tcp => SocketType::STREAM,
         Protocol::Udp => SocketType::DGRAM,

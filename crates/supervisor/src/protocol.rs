@@ -71,6 +71,10 @@ pub(crate) enum Request {
     Renamed {
         id: ContainerId,
     },
+    /// Its record has other ports or aliases.
+    Updated {
+        id: ContainerId,
+    },
 }
 
 /// Where a process reads and writes.

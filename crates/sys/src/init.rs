@@ -88,6 +88,9 @@ impl Secrets {
     }
 }
 
+/// Signals that end a process 1 without a child.
+const ENDING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+
 /// What is left of the command line.
 const NAME: &[u8] = b"init\0";
 
@@ -135,8 +138,9 @@ fn thread_pages() -> (usize, usize) {
 
 /// Serves as process 1 for `child` and never returns: when the child has ended, this process ends
 /// with its code, 128 + N after signal N, and the kernel ends what is left of the pid namespace.
-/// Every signal must be blocked.
-pub fn serve(proof: &InChild, child: i32, secrets: &Secrets) -> ! {
+/// Without a child it only reaps, and ends when asked to by signal N, with code 128 + N. Every signal
+/// must be blocked.
+pub fn serve(proof: &InChild, child: Option<i32>, secrets: &Secrets) -> ! {
     // On the stack: the original may be in what is forgotten.
     let secrets = *secrets;
     secrets.forget();
@@ -148,13 +152,17 @@ pub fn serve(proof: &InChild, child: i32, secrets: &Secrets) -> ! {
         match next_signal() {
             libc::SIGCHLD => {
                 while let Some((pid, code)) = reap_any() {
-                    if pid == child {
+                    if Some(pid) == child {
                         exit_now(code);
                     }
                 }
             }
-            // A child that is just gone is reaped at the next turn.
-            signal => drop(kill(child, signal)),
+            signal => match child {
+                // One that is just gone is reaped at the next turn.
+                Some(child) => drop(kill(child, signal)),
+                None if ENDING.contains(&signal) => exit_now(128 + signal),
+                None => {}
+            },
         }
     }
 }

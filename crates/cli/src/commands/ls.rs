@@ -76,8 +76,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
 }
 
 fn shown(pod: &PodSummary, all: bool) -> Option<Shown> {
-    let ordinary: Vec<_> =
-        pod.containers.iter().filter(|container| !crate::view::row::is_one_off(container)).collect();
+    let ordinary: Vec<_> = pod
+        .containers
+        .iter()
+        .filter(|one| !one.record.spec.is_infra() && !crate::view::row::is_one_off(one))
+        .collect();
     let up = |status| matches!(status, Status::Running | Status::Paused | Status::Restarting);
     if !all && !ordinary.iter().any(|container| up(container.state.status)) {
         return None;

@@ -59,14 +59,9 @@ fn first<'a>(
     target: u16,
     protocol: &str,
 ) -> Option<&'a PortBinding> {
-    let of_spec = |spec: &PortSpec, binding: &PortBinding| {
-        spec.target == binding.target
-            && spec.protocol == binding.protocol
-            && spec.host_ip.map_or(binding.host_ip.is_unspecified(), |ip| ip == binding.host_ip)
-            && spec.published.is_none_or(|(from, to)| (from..=to).contains(&binding.host_port))
+    let place = |binding: &PortBinding| {
+        wanted.iter().position(|spec| spec.is_served_by(binding)).unwrap_or(usize::MAX)
     };
-    let place =
-        |binding: &PortBinding| wanted.iter().position(|spec| of_spec(spec, binding)).unwrap_or(usize::MAX);
     let fitting =
         ports.iter().filter(|binding| binding.target == target && binding.protocol.as_str() == protocol);
     fitting.min_by_key(|binding| (place(binding), binding.host_ip, binding.host_port))

@@ -16,25 +16,16 @@ pub(crate) fn digest(number: u64) -> Digest {
 
 /// A container of `service` in project `shop` with nothing special about it.
 pub(crate) fn spec(service: &str) -> ContainerSpec {
-    let text = format!(
-        r#"{{"name":"shop-{service}-1","pod":"shop","service":"{service}","number":1,"image":"{service}:1",
-        "process":{{"entrypoint":null,"command":null,"environment":{{}},"working_dir":null,"user":null,
-            "groups":[],"tty":false,"stdin_open":false,"init":false}},
-        "hostname":null,"domainname":null,"network_mode":"networks","endpoints":[],"ports":[],"exposed":[],
-        "dns":[],"dns_search":[],"dns_options":[],"extra_hosts":[],"links":[],"mounts":[],"volumes_from":[],
-        "restart":"no","healthcheck":null,"stop_signal":null,"stop_grace":null,
-        "security":{{"privileged":false,"capabilities_added":[],"capabilities_dropped":[],
-            "no_new_privileges":false,"seccomp":"default","unconfined_paths":false,"read_only_root":false,
-            "sysctls":{{}},"devices":[],"device_rules":[]}},
-        "pid":"private","ipc":"private","uts":"private","cgroup":"private",
-        "resources":{{"memory":null,"memory_swap":null,"memory_reservation":null,"swappiness":null,
-            "oom_kill_disable":false,"oom_score_adj":null,"cpu_quota":null,"cpu_period":null,"cpu_shares":null,
-            "cpuset":null,"pids":null,"blkio_weight":null,"read_bps":[],"write_bps":[],"read_iops":[],"write_iops":[]}},
-        "rlimits":[],"shm_size":null,
-        "log":{{"none":false,"max_size":null,"max_file":1,"mode":"blocking"}},
-        "auto_remove":false,"annotations":{{}},"labels":{{"com.docker.compose.project":"shop"}}}}"#
-    );
-    serde_json::from_str(&text).unwrap()
+    let mut spec =
+        ContainerSpec::new(format!("shop-{service}-1").as_str(), &"shop".into(), service, image(service));
+    spec.network_mode = NetworkMode::Networks;
+    spec.labels.insert(label::PROJECT.to_owned(), "shop".to_owned());
+    spec
+}
+
+/// The image of a service is named after it.
+fn image(service: &str) -> Reference {
+    Reference::parse(&format!("{}:1", service.trim_start_matches('@'))).unwrap()
 }
 
 /// What a test says of a project, as short as it can be said.
@@ -53,7 +44,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
     wish = wish.network("default");
     for name in services {
         let image = ImageNeed {
-            reference: Reference::parse(&format!("{name}:1")).unwrap(),
+            reference: image(name),
             platform: None,
             policy: PullPolicy::Missing,
             buildable: false,
@@ -341,6 +332,14 @@ impl World {
             }
             Step::RemoveVolume { volume } => self.remove_volume(volume),
             Step::CreateContainer { spec, replaces } => self.create(spec, replaces.as_ref()),
+            Step::UpdateContainer { container, id, spec } => {
+                let record = &mut self.container(container).record;
+                assert_eq!(record.id, *id);
+                record.spec.ports = spec.ports.clone();
+                for (old, new) in record.spec.endpoints.iter_mut().zip(&spec.endpoints) {
+                    old.aliases = new.aliases.clone();
+                }
+            }
             Step::RenameContainer { from, to } => {
                 assert!(!self.names().contains(&to.as_str()), "{to} is taken");
                 self.container(from).record.spec.name = to.clone();

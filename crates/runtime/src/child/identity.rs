@@ -128,7 +128,8 @@ fn drop_capabilities<'p>(program: &Program, Held(held): Held) -> Done<'p> {
     Ok(())
 }
 
-/// Process 1 of ours: a child executes the program, this process reaps and passes signals on.
+/// Process 1 of ours: a child executes the program, if there is one; this process reaps and passes
+/// signals on.
 fn init<'p>(
     prepared: &'p Prepared<'_>,
     secrets: &Secrets,
@@ -138,6 +139,25 @@ fn init<'p>(
 ) -> Result<Infallible, Failure<'p>> {
     // Blocked before the child is there, so that none is lost; the child unblocks them for itself.
     sys::process::block_signals();
+    let child = match prepared.program.name.is_empty() {
+        true => None,
+        false => Some(child_of_init(prepared, report, proof, held)?),
+    };
+    restrict(prepared, held)?;
+    let _unnamed = rustix::thread::set_name(c"init");
+    // Another process 1 may be there when the pid namespace is shared; orphans still come here.
+    let _only_as_process_1 = rustix::process::set_child_subreaper(Some(rustix::process::Pid::INIT));
+    // With the report the caller sees that the program runs, once the child has let go of it as well.
+    sys::init::serve(proof, child, secrets)
+}
+
+/// Starts the program's process; its number.
+fn child_of_init<'p>(
+    prepared: &'p Prepared<'_>,
+    report: BorrowedFd<'_>,
+    proof: &InChild,
+    held: Held,
+) -> Done<'p, i32> {
     let (ready, busy) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).at(Step::Init, b"")?;
     let mut busy = Some(busy);
     let body = |_: &InChild| {
@@ -150,12 +170,7 @@ fn init<'p>(
     let child = sys::process::clone_again(proof, 0, None, body).at(Step::Init, b"")?;
     // Closed by `serve`.
     std::mem::forget(busy);
-    restrict(prepared, held)?;
-    let _unnamed = rustix::thread::set_name(c"init");
-    // Another process 1 may be there when the pid namespace is shared; orphans still come here.
-    let _only_as_process_1 = rustix::process::set_child_subreaper(Some(rustix::process::Pid::INIT));
-    // With the report the caller sees that the program runs, once the child has let go of it as well.
-    sys::init::serve(proof, child.pid, secrets)
+    Ok(child.pid)
 }
 
 /// The child of process 1, which goes on when `ready` ends.

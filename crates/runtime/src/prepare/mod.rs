@@ -133,6 +133,10 @@ pub(crate) fn container<'a>(
     };
     let root = spec.root().as_ref();
     let program = Program::of_spec(process)?;
+    // An init can be alone.
+    if program.name.is_empty() && !launch.init {
+        return Err(refused("no command specified"));
+    }
     let place = New {
         network: joined(launch.network),
         ipc: joined(launch.ipc),

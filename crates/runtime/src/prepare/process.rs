@@ -42,7 +42,7 @@ pub(crate) struct Program {
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Program {
-    /// The first process of a container.
+    /// The first process of a container. Without a program it has no name.
     pub(crate) fn of_spec(process: &Process) -> Result<Self, StartError> {
         let none = vec![];
         let arguments = process.args().as_ref().unwrap_or(&none);
@@ -62,6 +62,9 @@ impl Program {
         process: &resource::Process,
         privileged: bool,
     ) -> Result<Self, StartError> {
+        if process.argv.is_empty() {
+            return Err(refused("no command specified"));
+        }
         let user = (process.uid, process.gid, process.groups.as_slice());
         let mut program = Self::new(&process.argv, &process.environment, &process.working_dir, user)?;
         program.umask = own.user().umask().unwrap_or(0o022);
@@ -83,7 +86,7 @@ impl Program {
         working_dir: &str,
         (uid, gid, groups): (u32, u32, &[u32]),
     ) -> Result<Self, StartError> {
-        let name = arguments.first().ok_or_else(|| refused("no command specified"))?;
+        let name = arguments.first().map_or("", String::as_str);
         let strings = |list: &[String]| list.iter().map(c_string).collect::<Result<Vec<_>, _>>();
         let search = environment.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
         let id = |id: u32, kind| match id {

@@ -1,0 +1,72 @@
+//! A container that stays gets other published ports and other names.
+
+use crate::container::read_record;
+use crate::core::Supervisor;
+use crate::ports::{Bound, bind, reserve};
+use crate::protocol::{Failure, FailureKind};
+use crate::start::cannot;
+use resource::{ContainerId, PortBinding};
+
+impl Supervisor {
+    /// Reads a container's record again and publishes the ports it has by now. A port that it had
+    /// already stays open, with its connections. When one cannot be had, all is as it was.
+    pub(crate) fn updated(&mut self, id: &ContainerId) -> Result<(), Failure> {
+        let Some(slot) = self.slots.get(id).copied() else { return Ok(()) };
+        let missing = || Failure::new(FailureKind::NoSuchContainer, "its record is gone");
+        let record = read_record(&self.roots, &self.pod, id).ok_or_else(missing)?;
+        let Some(container) = self.containers.get_mut(&slot) else { return Ok(()) };
+        let wanted = record.spec.ports.clone();
+        let old = std::mem::replace(&mut container.record, record);
+        if !container.is_live() || !container.has_network() {
+            return Ok(());
+        }
+        let had = std::mem::take(&mut container.ports);
+        for port in &had {
+            if let (Some(token), Some(socket)) = (port.token, &port.socket) {
+                self.reactor.remove(socket);
+                self.ignore(token);
+            }
+        }
+        // Its datagram sessions know their port by its place; a client's next datagram opens another.
+        self.forwarder.forget(slot);
+        let had = had.into_iter().map(|port| (port.binding, port.socket));
+        let (mut ports, gone): (Bound, Bound) =
+            had.partition(|(binding, _)| wanted.iter().any(|wanted| wanted.is_served_by(binding)));
+        let gone: Vec<_> = gone.into_iter().map(|(binding, _)| binding).collect();
+        let kept = ports.len();
+        let missing = wanted.iter().filter(|spec| !old.spec.ports.contains(spec));
+        let mut outcome = Ok(());
+        for spec in missing
+            .filter(|spec| !ports.iter().any(|(binding, _)| spec.is_served_by(binding)))
+            .collect::<Vec<_>>()
+        {
+            match reserve(spec) {
+                Ok(bound) => ports.extend(bound),
+                Err(refused) => {
+                    outcome = Err(self.explain(spec, &refused));
+                    ports.truncate(kept);
+                    ports.extend(gone.iter().cloned().map(again));
+                    break;
+                }
+            }
+        }
+        self.hold(slot, ports).map_err(|error| cannot("listen on its ports", &error))?;
+        if let Some(container) = self.containers.get_mut(&slot) {
+            if outcome.is_err() {
+                container.record = old;
+            }
+            let bindings = container.ports.iter().map(|reservation| reservation.binding.clone());
+            container.state.ports = bindings.collect();
+        }
+        self.publish().map_err(|error| cannot("publish ports", &error))?;
+        self.changed(slot);
+        outcome
+    }
+}
+
+/// A port that was given up a moment ago. The rule is what matters; one that somebody else took
+/// meanwhile is published all the same.
+fn again(binding: PortBinding) -> (PortBinding, Option<std::os::fd::OwnedFd>) {
+    let bound = bind(binding.host_ip, binding.host_port, binding.protocol).ok().flatten();
+    (binding, bound.map(|(_, socket)| socket))
+}
