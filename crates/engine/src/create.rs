@@ -150,7 +150,6 @@ impl Engine {
             self.release_everywhere(&owner)?;
             disk::retire_folder(&making.join(&owner.id.0), &self.roots().data.join("tmp"))?;
         }
-        drop(std::fs::remove_dir(&making));
         Ok(())
     }
 }
@@ -213,12 +212,7 @@ impl<'a> Draft<'a> {
         let owner = Owner { pod: spec.pod.clone(), id: ContainerId(disk::random_id()?) };
         let replaced = replaced.map(|record| Owner { pod: spec.pod.clone(), id: record.id.clone() });
         let folder = names::making(engine.roots(), &spec.pod).join(&owner.id.0);
-        // Another maker that ends removes the folder above when it seems empty; then it is made again.
-        while let Err(error) = sys::file::create_private_folder(&folder) {
-            if error.kind() != std::io::ErrorKind::NotFound {
-                return Err(EngineError::file("make folder", &folder)(error));
-            }
-        }
+        disk::make_folder(&folder)?;
         let draft = Self { engine, spec, replaced, owner, folder, undo: vec![] };
         for name in ["upper", "work"] {
             // The upper folder's mode is that of `/` in the container, whatever our umask.
@@ -293,6 +287,5 @@ impl Drop for Draft<'_> {
         if !self.engine.roots().container(&self.spec.pod, &self.owner.id).exists() {
             drop(disk::remove_folder(&run));
         }
-        drop(std::fs::remove_dir(names::making(self.engine.roots(), &self.spec.pod)));
     }
 }

@@ -71,7 +71,10 @@ pub(crate) fn decode<R: BufRead + Send, T>(
         let archive =
             Uncompressed { taken, used, chunk: vec![], position: 0, ended: false, hasher: Hasher::default() };
         let consumed = consume(archive).inspect_err(|error| {
-            let own = matches!(error, UnpackError::Write { .. } | UnpackError::Refused { .. });
+            let own = matches!(
+                error,
+                UnpackError::Write { .. } | UnpackError::Refused { .. } | UnpackError::NoId { .. }
+            );
             given_up.store(own, Ordering::Relaxed);
         });
         let (pumped, cut, found, length) = match decoder.join() {

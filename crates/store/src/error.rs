@@ -1,6 +1,6 @@
 //! What can go wrong in the store.
 
-use resource::{Digest, VolumeName};
+use resource::{Digest, Mapping, VolumeName};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,16 @@ pub enum StoreError {
         path: PathBuf,
         /// What it says.
         version: u32,
+    },
+    /// The store was filled with other ids than it is now opened with.
+    #[error("{}", foreign(data, *written, *opened))]
+    Foreign {
+        /// The store's folder.
+        data: PathBuf,
+        /// The ids it was filled with, when they could be read.
+        written: Option<Mapping>,
+        /// The ids it is opened with.
+        opened: Mapping,
     },
     /// A file operation of the store itself failed.
     #[error("cannot {act} {}", path.display())]
@@ -90,6 +100,34 @@ impl StoreError {
     }
 }
 
+/// What is wrong with a store of other ids, and what to do.
+fn foreign(data: &Path, written: Option<Mapping>, opened: Mapping) -> String {
+    let data = data.display();
+    let other = "name another folder with --root or COMPOSE_ENGINE_ROOT";
+    match (written, opened) {
+        (Some(Mapping::Host), _) => {
+            format!("the store {data} was filled by root, and its files belong to root: {other}")
+        }
+        (None, _) => format!("the store {data} belongs to another user: {other}"),
+        (_, Mapping::Host) => {
+            format!("the store {data} is an ordinary user's: run as that user, or {other}")
+        }
+        (_, Mapping::Subordinate) => format!(
+            "the store {data} was filled while this account had no subordinate ids, so its files have \
+             lost their owners: remove that folder to pull and begin again, or {other}"
+        ),
+        (_, Mapping::Single) => format!(
+            "the store {data} was filled with subordinate ids, which this account now lacks: give it back \
+             its ranges in /etc/subuid and /etc/subgid and the programs newuidmap and newgidmap, or {other}"
+        ),
+    }
+}
+
+/// Where an account's range of such ids is written.
+fn ranges_file(kind: &str) -> &'static str {
+    if kind == "user" { "/etc/subuid" } else { "/etc/subgid" }
+}
+
 /// Why a layer could not be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
@@ -114,6 +152,21 @@ pub enum UnpackError {
         path: String,
         /// Why.
         reason: &'static str,
+    },
+    /// An entry belongs to an id that a user namespace does not map.
+    #[error(
+        "`{path}` belongs to the {kind} id {id}, and this account has {count} {kind} ids: \
+         it needs a longer range in {}", ranges_file(kind)
+    )]
+    NoId {
+        /// The entry's name, invalid UTF-8 replaced.
+        path: String,
+        /// `user` or `group`.
+        kind: &'static str,
+        /// The owner's id.
+        id: u32,
+        /// How many ids of this kind there are.
+        count: u64,
     },
     /// An entry could not be written.
     #[error("cannot {act} `{path}`")]

@@ -8,8 +8,9 @@
 
 use crate::decode::decode;
 use crate::error::UnpackError;
+use crate::ids::Ids;
 use crate::lock::Claim;
-use crate::unpack::unpack;
+use crate::unpack::{Manner, Omitted, unpack};
 use crate::{Store, StoreError};
 use resource::{Digest, document};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub struct LayerInfo {
     pub diff_id: Digest,
     /// Bytes of its files.
     pub size: u64,
+    /// What could not be made of it without being root of the machine.
+    #[serde(default, skip_serializing_if = "Omitted::is_nothing")]
+    pub omitted: Omitted,
     /// The boot it was made in, while it has not been synced to the disk.
     unsynced: Option<String>,
 }
@@ -146,7 +150,8 @@ impl Store {
         make().map_err(|source| StoreError::io("make", &tree, source))?;
         let digest = source.blob.as_ref().map(|(digest, _)| digest).or(diff_id);
         let digest = digest.map_or_else(|| "without a digest".to_owned(), Digest::to_string);
-        let unpacked = unpack_verified(&tree, source, diff_id, self.user_attributes());
+        let manner = self.manner()?;
+        let unpacked = unpack_verified(&tree, source, diff_id, &manner);
         let info = unpacked.map_err(|source| StoreError::Unpack { digest, source: Box::new(source) })?;
         write_document(&folder.join("layer.json"), &info)?;
         Ok(info)
@@ -162,6 +167,12 @@ impl Store {
             discard(&dead)?;
         }
         std::fs::rename(folder, &target).map_err(|source| StoreError::io("publish", &target, source))
+    }
+
+    fn manner(&self) -> Result<Manner, StoreError> {
+        let failed = |source| StoreError::io("read", Path::new("/proc/self/uid_map"), source);
+        let ids = Ids::of(self.roots.mapping).map_err(failed)?;
+        Ok(Manner { user_attributes: self.user_attributes(), ids })
     }
 
     /// Whether this process may only set `user.*` attributes: it is root in a user namespace of its own.
@@ -196,14 +207,15 @@ fn unpack_verified<R: BufRead + Send>(
     tree: &Path,
     source: Source<R>,
     diff_id: Option<&Digest>,
-    user_attributes: bool,
+    manner: &Manner,
 ) -> Result<LayerInfo, UnpackError> {
-    let (found, size) =
-        decode(source.bytes, source.blob.as_ref(), |archive| unpack(archive, tree, user_attributes))?;
+    let (found, written) =
+        decode(source.bytes, source.blob.as_ref(), |archive| unpack(archive, tree, manner))?;
     if let Some(expected) = diff_id.filter(|expected| **expected != found) {
         return Err(UnpackError::WrongDigest { what: "diff id", expected: expected.clone(), found });
     }
-    Ok(LayerInfo { diff_id: found, size, unsynced: Some(boot().unwrap_or_default()) })
+    let (size, omitted) = (written.size, written.omitted);
+    Ok(LayerInfo { diff_id: found, size, omitted, unsynced: Some(boot().unwrap_or_default()) })
 }
 
 /// The kernel's name for this boot.

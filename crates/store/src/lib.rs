@@ -22,6 +22,7 @@ mod decode;
 mod error;
 mod garbage;
 mod hash;
+mod ids;
 mod images;
 mod import;
 mod layers;
@@ -37,9 +38,12 @@ pub use garbage::{Collected, Pin};
 pub use hash::{Hasher, digest_of};
 pub use images::NewImage;
 pub use layers::{LayerInfo, LayerSlot, LayerWriter, Source};
+pub use unpack::Omitted;
 
-use resource::Roots;
+use resource::{Mapping, Roots};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// The version of the layout that this program writes.
 const FORMAT: u32 = 1;
@@ -48,24 +52,35 @@ const FORMAT: u32 = 1;
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) roots: Roots,
+    /// Its folders are there; clones know it, too.
+    prepared: Arc<OnceLock<()>>,
 }
 
 impl Store {
     /// Opens the store. Writes nothing: a store that is not there yet is an empty one.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] when a newer program has written it.
+    /// [`StoreError::Newer`] when a newer program has written it, [`StoreError::Foreign`] when its files
+    /// belong to other ids than those of `roots`.
     pub fn open(roots: &Roots) -> Result<Self, StoreError> {
+        let foreign =
+            |written| StoreError::Foreign { data: roots.data.clone(), written, opened: roots.mapping };
         let path = roots.data.join("format");
         match std::fs::read_to_string(&path) {
-            Ok(text) => match text.trim().parse::<u32>() {
-                Ok(version) if version > FORMAT => return Err(StoreError::Newer { path, version }),
-                _ => {}
-            },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Ok(text) => {
+                let format = Format::parse(&text);
+                if let Some(version) = format.version.filter(|version| *version > FORMAT) {
+                    return Err(StoreError::Newer { path, version });
+                }
+                if !format.fits(roots.mapping, || is_empty(&roots.data.join("layers"))) {
+                    return Err(foreign(Some(format.mapping)));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(foreign(None)),
             Err(source) => return Err(StoreError::io("read", &path, source)),
         }
-        Ok(Self { roots: roots.clone() })
+        Ok(Self { roots: roots.clone(), prepared: Arc::default() })
     }
 
     /// Makes the folders and the format file, mode 0700 whatever the umask.
@@ -73,6 +88,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`] with the folder that could not be made.
     pub fn prepare(&self) -> Result<(), StoreError> {
+        if self.prepared.get().is_some() {
+            return Ok(());
+        }
         let data = &self.roots.data;
         for folder in ["tmp", "blobs/sha256", "layers", "images", "volumes"] {
             make(&data.join(folder))?;
@@ -81,10 +99,13 @@ impl Store {
             make(&self.roots.run.join(folder))?;
         }
         let format = data.join("format");
-        if !format.exists() {
-            sys::file::replace(&format, format!("{FORMAT}\n").as_bytes())
+        let text = Format { version: Some(FORMAT), mapping: self.roots.mapping }.text();
+        if !std::fs::read_to_string(&format).is_ok_and(|written| written == text) {
+            sys::file::replace(&format, text.as_bytes())
                 .map_err(|source| StoreError::io("write", &format, source))?;
         }
+        // Two at once have both made what there is.
+        let _made_by_both = self.prepared.set(());
         Ok(())
     }
 
@@ -101,6 +122,58 @@ impl Store {
     }
 }
 
+/// What the format file says: `1`, or in an ordinary user's store `1 subordinate` or `1 single`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Format {
+    version: Option<u32>,
+    mapping: Mapping,
+}
+
+impl Format {
+    fn parse(text: &str) -> Self {
+        let mut words = text.split_ascii_whitespace();
+        let version = words.next().and_then(|word| word.parse().ok());
+        Self { version, mapping: words.next().and_then(Mapping::parse).unwrap_or_default() }
+    }
+
+    fn text(self) -> String {
+        let version = self.version.unwrap_or(FORMAT);
+        match self.mapping {
+            Mapping::Host => format!("{version}\n"),
+            mapping => format!("{version} {}\n", mapping.as_str()),
+        }
+    }
+
+    /// Whether an engine with this mapping can work on the store. One without layers has nothing yet that
+    /// depends on how many ids its user had.
+    fn fits(self, opened: Mapping, is_empty: impl FnOnce() -> bool) -> bool {
+        self.mapping == opened || (self.mapping.is_rootless() && opened.is_rootless() && is_empty())
+    }
+}
+
+/// Whether there is nothing in a folder, or no folder.
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()) || !folder.exists()
+}
+
 fn make(path: &Path) -> Result<(), StoreError> {
     sys::file::create_private_folder(path).map_err(|source| StoreError::io("make", path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_tells_whose_ids_the_files_have() {
+        for mapping in [Mapping::Host, Mapping::Subordinate, Mapping::Single] {
+            let format = Format { version: Some(1), mapping };
+            assert_eq!(Format::parse(&format.text()), format);
+            assert!(format.fits(mapping, || false));
+        }
+        assert_eq!(Format::parse("1\n").text(), "1\n");
+        let single = Format { version: Some(1), mapping: Mapping::Single };
+        assert!(single.fits(Mapping::Subordinate, || true) && !single.fits(Mapping::Subordinate, || false));
+        assert!(!single.fits(Mapping::Host, || true));
+    }
 }

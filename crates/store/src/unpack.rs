@@ -3,42 +3,79 @@
 //! A whiteout `.wh.NAME` becomes a character device 0:0 named NAME, a marker `.wh..wh..opq` the opaque
 //! attribute of its folder. Both speak of lower layers only, wherever they stand in the archive: what
 //! this layer itself has under the name stays. Of two entries with one name the last one wins.
+//!
+//! In a user namespace owners are applied as they are, since the ids inside are the archive's. What the
+//! kernel keeps for the machine's root is left out and counted: device nodes, and every owner where there
+//! is a single id.
 
 use crate::archive::{Archive, Entry, Kind};
 use crate::error::UnpackError;
+use crate::ids::Ids;
 use crate::tree::{Existing, Place, Tree, parts};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 
+/// What a layer has and its folder does not, because only the machine's root can make it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Omitted {
+    /// Device nodes.
+    pub devices: u32,
+    /// Entries that belong to somebody else than root and are now the one id's there is.
+    pub owners: u32,
+}
+
+impl Omitted {
+    /// Whether the layer is whole.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What has been written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    /// Bytes of all files.
+    pub(crate) size: u64,
+    pub(crate) omitted: Omitted,
+}
+
+/// How entries are written.
+pub(crate) struct Manner {
+    /// The overlay will be mounted with `userxattr`.
+    pub(crate) user_attributes: bool,
+    pub(crate) ids: Ids,
+}
+
 /// The folder of a layer while its entries are written.
-struct Unpacker {
+struct Unpacker<'a> {
     tree: Tree,
+    manner: &'a Manner,
     /// Folders whose times have to be set last, because writing into them changes them.
     folders: Vec<(Vec<u8>, (i64, u32))>,
-    /// Bytes of all files.
-    size: u64,
+    written: Written,
 }
 
 /// Writes all entries of `input` into the folder `target` and reads the stream to its end. Returns the
-/// stream and the bytes of all files. `user_attributes`: the overlay will be mounted with `userxattr`.
+/// stream and what was written.
 pub(crate) fn unpack<R: BufRead>(
     input: R,
     target: &Path,
-    user_attributes: bool,
-) -> Result<(R, u64), UnpackError> {
-    let tree = Tree::open(target, user_attributes).map_err(|source| failed("open", b"/", source))?;
-    let mut unpacker = Unpacker { tree, folders: vec![], size: 0 };
+    manner: &Manner,
+) -> Result<(R, Written), UnpackError> {
+    let tree = Tree::open(target, manner.user_attributes).map_err(|source| failed("open", b"/", source))?;
+    let mut unpacker = Unpacker { tree, manner, folders: vec![], written: Written::default() };
     let mut archive = Archive::new(input);
     while let Some(entry) = archive.next()? {
         unpacker.entry(&entry, &mut archive)?;
     }
     let input = archive.finish()?;
     unpacker.set_folder_times()?;
-    Ok((input, unpacker.size))
+    Ok((input, unpacker.written))
 }
 
 fn failed(act: &'static str, path: &[u8], source: impl Into<io::Error>) -> UnpackError {
@@ -49,7 +86,7 @@ fn refused(path: &[u8], reason: &'static str) -> UnpackError {
     UnpackError::Refused { path: String::from_utf8_lossy(path).into_owned(), reason }
 }
 
-impl Unpacker {
+impl Unpacker<'_> {
     fn entry<R: BufRead>(&mut self, entry: &Entry, archive: &mut Archive<R>) -> Result<(), UnpackError> {
         let path = &entry.path;
         let parts = parts(path);
@@ -126,16 +163,16 @@ impl Unpacker {
         };
         let file = file.map_err(|error| write(error.into()))?;
         match &entry.sparse {
-            None => self.size += copy(archive, &file, u64::MAX, None).map_err(|error| error.at(entry))?,
+            None => self.written.size += copy(archive, &file, u64::MAX, None).map_err(|error| error.at(entry))?,
             Some(sparse) => {
                 for (offset, length) in &sparse.extents {
                     copy(archive, &file, *length, Some(*offset)).map_err(|error| error.at(entry))?;
                 }
                 rustix::fs::ftruncate(&file, sparse.size).map_err(|error| write(error.into()))?;
-                self.size += sparse.size;
+                self.written.size += sparse.size;
             }
         }
-        attributes(&file, entry)?;
+        self.attributes(&file, entry)?;
         rustix::fs::futimens(&file, &times(entry.modified)).map_err(|error| write(error.into()))
     }
 
@@ -164,7 +201,7 @@ impl Unpacker {
     }
 
     fn folder_attributes(&mut self, folder: &Rc<OwnedFd>, entry: &Entry) -> Result<(), UnpackError> {
-        attributes(folder, entry)?;
+        self.attributes(folder, entry)?;
         self.folders.push((entry.path.clone(), entry.modified));
         Ok(())
     }
@@ -214,15 +251,57 @@ impl Unpacker {
             Kind::Block => node(FileType::BlockDevice, rustix::fs::makedev(major, minor)),
             _ => node(FileType::Fifo, 0),
         };
-        match create() {
-            Err(Errno::EXIST) => {
-                self.tree.clear(place).map_err(make)?;
-                create()
-            }
-            other => other,
+        let mut created = create();
+        if created == Err(Errno::EXIST) {
+            self.tree.clear(place).map_err(make)?;
+            created = create();
         }
-        .map_err(|error| make(error.into()))?;
-        special_attributes(entry, place).map_err(|error| failed("set the attributes of", &entry.path, error))
+        match created {
+            Err(Errno::PERM) if matches!(entry.kind, Kind::Character | Kind::Block) && self.is_user() => {
+                self.written.omitted.devices += 1;
+                return Ok(());
+            }
+            other => other.map_err(|error| make(error.into()))?,
+        }
+        let owner = self.owner(entry)?;
+        special_attributes(entry, place, owner)
+            .map_err(|error| failed("set the attributes of", &entry.path, error))
+    }
+
+    /// Whether what is asked of the kernel is asked by an ordinary user.
+    fn is_user(&self) -> bool {
+        self.manner.user_attributes
+    }
+
+    /// Owner, mode and extended attributes of an open file or folder, in the order that keeps set-uid
+    /// bits and file capabilities: a change of owner takes both away.
+    fn attributes(&mut self, file: impl AsFd, entry: &Entry) -> Result<(), UnpackError> {
+        let owner = self.owner(entry)?;
+        let set = || -> io::Result<()> {
+            if let Some((user, group)) = owner {
+                rustix::fs::fchown(&file, Some(uid(user)), Some(gid(group)))?;
+            }
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(entry.mode))?;
+            for (name, value) in kept(&entry.attributes) {
+                tolerate(rustix::fs::fsetxattr(&file, name, value, XattrFlags::empty()))?;
+            }
+            Ok(())
+        };
+        set().map_err(|error| failed("set the attributes of", &entry.path, error))
+    }
+
+    /// The owner to apply; `None` where there is a single id.
+    fn owner(&mut self, entry: &Entry) -> Result<Option<(u32, u32)>, UnpackError> {
+        let owner = self.manner.ids.owner(entry.uid, entry.gid);
+        if owner == Ok(None) && (entry.uid, entry.gid) != (0, 0) {
+            self.written.omitted.owners += 1;
+        }
+        owner.map_err(|unmapped| UnpackError::NoId {
+            path: String::from_utf8_lossy(&entry.path).into_owned(),
+            kind: unmapped.kind,
+            id: unmapped.id,
+            count: unmapped.count,
+        })
     }
 
     fn set_folder_times(&mut self) -> Result<(), UnpackError> {
@@ -278,23 +357,11 @@ fn copy<R: BufRead>(
     Ok(copied)
 }
 
-/// Owner, mode and extended attributes of an open file or folder, in the order that keeps set-uid bits
-/// and file capabilities: a change of owner takes both away.
-fn attributes(file: impl AsFd, entry: &Entry) -> Result<(), UnpackError> {
-    let set = || -> io::Result<()> {
-        rustix::fs::fchown(&file, Some(uid(entry.uid)), Some(gid(entry.gid)))?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(entry.mode))?;
-        for (name, value) in kept(&entry.attributes) {
-            tolerate(rustix::fs::fsetxattr(&file, name, value, XattrFlags::empty()))?;
-        }
-        Ok(())
-    };
-    set().map_err(|error| failed("set the attributes of", &entry.path, error))
-}
-
-fn special_attributes(entry: &Entry, place: &Place<'_>) -> io::Result<()> {
+fn special_attributes(entry: &Entry, place: &Place<'_>, owner: Option<(u32, u32)>) -> io::Result<()> {
     let (folder, name) = (&place.folder, place.name);
-    rustix::fs::chownat(folder, name, Some(uid(entry.uid)), Some(gid(entry.gid)), AtFlags::SYMLINK_NOFOLLOW)?;
+    if let Some((user, group)) = owner {
+        rustix::fs::chownat(folder, name, Some(uid(user)), Some(gid(group)), AtFlags::SYMLINK_NOFOLLOW)?;
+    }
     if entry.kind != Kind::Symlink {
         rustix::fs::chmodat(folder, name, Mode::from_raw_mode(entry.mode), AtFlags::empty())?;
     }

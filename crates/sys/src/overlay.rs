@@ -16,13 +16,25 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// What the kernel says, `EINVAL` for fewer than two layers among them.
 pub fn detached<P: AsRef<Path>>(layers: &[P], user_attributes: bool) -> io::Result<OwnedFd> {
-    let layers: Vec<OwnedFd> =
-        layers.iter().map(|path| super::file::open_folder(path.as_ref())).collect::<io::Result<_>>()?;
+    let layers = open(layers)?;
     match by_context(&layers, user_attributes) {
+        // The mount namespace we are in belongs to another user namespace than we do.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => elsewhere(&layers, |inner| {
+            match by_context(inner, user_attributes) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => by_mount(inner, user_attributes),
+                other => other,
+            }
+        }),
         // Linux before 6.5 does not know `lowerdir+`.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => by_mount(&layers, user_attributes),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            elsewhere(&layers, |inner| by_mount(inner, user_attributes))
+        }
         other => other,
     }
+}
+
+fn open<P: AsRef<Path>>(layers: &[P]) -> io::Result<Vec<OwnedFd>> {
+    layers.iter().map(|path| super::file::open_folder(path.as_ref())).collect()
 }
 
 /// A path to an open folder: short, so that a hundred fit into one page of mount options.
@@ -46,34 +58,45 @@ fn by_context(layers: &[OwnedFd], user_attributes: bool) -> io::Result<OwnedFd> 
     Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }
 
-/// By mount(2), in a mount namespace of a thread of its own: a clone of the mount is taken out of it.
-fn by_mount(layers: &[OwnedFd], user_attributes: bool) -> io::Result<OwnedFd> {
+/// Works in a mount namespace of a thread of its own, with the layers opened there: overlayfs takes
+/// folders of mounts in the caller's own namespace only.
+fn elsewhere(
+    layers: &[OwnedFd],
+    work: impl FnOnce(&[OwnedFd]) -> io::Result<OwnedFd> + Send,
+) -> io::Result<OwnedFd> {
     use nix::mount::{MsFlags, mount};
-    let work = || -> io::Result<OwnedFd> {
-        let nothing = None::<&str>;
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
-        mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
-        // Opened again: overlayfs takes folders of mounts in the caller's own namespace only.
-        let places = layers.iter().map(|layer| std::fs::read_link(path(layer)));
-        let places: Vec<PathBuf> = places.collect::<io::Result<_>>()?;
-        let inner = places.iter().map(|place| super::file::open_folder(place));
-        let inner: Vec<OwnedFd> = inner.collect::<io::Result<_>>()?;
-        let lower: Vec<String> = inner.iter().map(path).collect();
-        let user = if user_attributes { ",userxattr" } else { "" };
-        let options = format!("lowerdir={}{user}", lower.join(":"));
-        let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        // Over the first layer, in the new namespace, where every mount has a copy, and nowhere else.
-        mount(Some("overlay"), &places[0], Some("overlay"), flags, Some(options.as_str()))?;
-        let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        Ok(open_tree(CWD, &places[0], clone)?)
-    };
     if layers.is_empty() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    std::thread::scope(|scope| match scope.spawn(work).join() {
+    let inside = || -> io::Result<OwnedFd> {
+        let nothing = None::<&str>;
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+        mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
+        work(&open(&places(layers)?)?)
+    };
+    std::thread::scope(|scope| match scope.spawn(inside).join() {
         Ok(mounted) => mounted,
         Err(panic) => std::panic::resume_unwind(panic),
     })
+}
+
+/// The paths of open folders.
+fn places(layers: &[OwnedFd]) -> io::Result<Vec<PathBuf>> {
+    layers.iter().map(|layer| std::fs::read_link(path(layer))).collect()
+}
+
+/// By mount(2), over the first layer, where every mount has a copy and nobody else sees it; a clone of
+/// the mount is taken out of the namespace.
+fn by_mount(layers: &[OwnedFd], user_attributes: bool) -> io::Result<OwnedFd> {
+    use nix::mount::{MsFlags, mount};
+    let lower: Vec<String> = layers.iter().map(path).collect();
+    let user = if user_attributes { ",userxattr" } else { "" };
+    let options = format!("lowerdir={}{user}", lower.join(":"));
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    let places = places(layers)?;
+    mount(Some("overlay"), &places[0], Some("overlay"), flags, Some(options.as_str()))?;
+    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    Ok(open_tree(CWD, &places[0], clone)?)
 }
 
 #[cfg(test)]
@@ -106,9 +129,10 @@ mod tests {
     #[test]
     fn layers_are_merged_by_either_way_and_nothing_stays_mounted() {
         let (base, layers) = folders("both");
-        let open: Vec<_> = layers.iter().map(|path| crate::file::open_folder(path).unwrap()).collect();
+        let open = open(&layers).unwrap();
         check(detached(&layers, false).unwrap());
-        check(by_mount(&open, false).unwrap());
+        check(elsewhere(&open, |inner| by_mount(inner, false)).unwrap());
+        check(elsewhere(&open, |inner| by_context(inner, false)).unwrap());
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(base.to_str().unwrap()));
         std::fs::remove_dir_all(base).unwrap();
