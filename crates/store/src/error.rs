@@ -156,7 +156,8 @@ pub enum UnpackError {
     /// An entry belongs to an id that a user namespace does not map.
     #[error(
         "`{path}` belongs to the {kind} id {id}, and this account has {count} {kind} ids: \
-         it needs a longer range in {}", ranges_file(kind)
+         it needs a longer range in {}",
+        ranges_file(kind)
     )]
     NoId {
         /// The entry's name, invalid UTF-8 replaced.

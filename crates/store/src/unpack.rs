@@ -163,7 +163,9 @@ impl Unpacker<'_> {
         };
         let file = file.map_err(|error| write(error.into()))?;
         match &entry.sparse {
-            None => self.written.size += copy(archive, &file, u64::MAX, None).map_err(|error| error.at(entry))?,
+            None => {
+                self.written.size += copy(archive, &file, u64::MAX, None).map_err(|error| error.at(entry))?
+            }
             Some(sparse) => {
                 for (offset, length) in &sparse.extents {
                     copy(archive, &file, *length, Some(*offset)).map_err(|error| error.at(entry))?;

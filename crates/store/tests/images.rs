@@ -2,10 +2,11 @@
 
 mod support;
 
-use resource::{ImageConfig, Platform, Reference, VolumeName, VolumeSpec};
+use resource::{ImageConfig, Mapping, Platform, Reference, Roots, VolumeName, VolumeSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use store::{Store, StoreError, digest_of};
+use support::user::{mapping, owner};
 use support::{Entry, Tar, TestStore, attribute};
 
 fn volume(name: &str) -> VolumeSpec {
@@ -15,6 +16,33 @@ fn volume(name: &str) -> VolumeSpec {
         driver: "local".to_owned(),
         options: BTreeMap::new(),
         labels: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn the_same_in_a_user_namespace_with_a_range_of_ids() {
+    support::user::run_again(Mapping::Subordinate);
+}
+
+#[test]
+fn the_same_in_a_user_namespace_with_a_single_id() {
+    support::user::run_again(Mapping::Single);
+}
+
+#[test]
+fn a_store_of_other_ids_is_refused_once_it_has_layers() {
+    let test = TestStore::new();
+    test.store.prepare().unwrap();
+    let all = [Mapping::Host, Mapping::Subordinate, Mapping::Single];
+    let open = |mapping| Store::open(&Roots { mapping, ..test.store.roots().clone() });
+    let opens = || all.map(|mapping| open(mapping).is_ok());
+    let of_users = [false, true, true];
+    assert_eq!(opens(), if mapping().is_rootless() { of_users } else { of_users.map(|user| !user) });
+    test.layer(&Tar::default().file("a", "b").end()).unwrap();
+    assert_eq!(opens(), all.map(|one| one == mapping()));
+    for other in all.into_iter().filter(|one| *one != mapping()) {
+        let Err(StoreError::Foreign { written, opened, .. }) = open(other) else { panic!("{other:?}") };
+        assert_eq!((written, opened), (Some(mapping()), other));
     }
 }
 
@@ -156,12 +184,10 @@ fn a_volume_is_filled_once_with_owner_mode_links_and_attributes() {
     let data = test.store.volume_path(&record.spec.name);
     assert!(test.store.copy_up(&image, "/alias", &record.spec.name).unwrap());
     let root = std::fs::metadata(&data).unwrap();
-    assert_eq!(
-        (root.mode() & 0o7777, root.uid(), root.gid(), root.mtime()),
-        (0o1770, 33, 44, 0o14_000_000_000)
-    );
+    assert_eq!((root.mode() & 0o7777, (root.uid(), root.gid())), (0o1770, owner(33, 44)));
+    assert_eq!(root.mtime(), 0o14_000_000_000);
     let program = std::fs::metadata(data.join("sub/program")).unwrap();
-    assert_eq!((program.mode() & 0o7777, program.uid(), program.nlink()), (0o4755, 7, 2));
+    assert_eq!((program.mode() & 0o7777, program.uid(), program.nlink()), (0o4755, owner(7, 8).0, 2));
     assert_eq!(program.ino(), std::fs::metadata(data.join("again")).unwrap().ino());
     assert_eq!(attribute(&data.join("noted"), "user.note").unwrap(), b"x");
     assert_eq!(std::fs::read_link(data.join("link")).unwrap().to_str(), Some("/data/sub"));

@@ -3,41 +3,68 @@
 
 mod support;
 
-use resource::Digest;
+use resource::{Digest, Mapping};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
-use store::{LayerSlot, Source, StoreError, UnpackError, digest_of};
+use store::{LayerSlot, Omitted, Source, StoreError, UnpackError, digest_of};
+use support::user::{mapping, opaque, owner};
 use support::{Entry, Tar, TestStore, attribute, is_whiteout};
+
+#[test]
+fn the_same_in_a_user_namespace_with_a_range_of_ids() {
+    support::user::run_again(Mapping::Subordinate);
+}
+
+#[test]
+fn the_same_in_a_user_namespace_with_a_single_id() {
+    support::user::run_again(Mapping::Single);
+}
 
 #[test]
 fn owner_mode_time_and_content_are_kept() {
     let test = TestStore::new();
-    let tree = test.tree(
-        &Tar::default()
-            .entry(&Entry { mode: 0o2750, uid: 33, gid: 44, ..Entry::new(b'5', "dir/") })
-            .entry(&Entry {
-                mode: 0o4711,
-                uid: 1000,
-                gid: 1001,
-                content: b"hello",
-                ..Entry::new(b'0', "dir/program")
-            })
-            .entry(&Entry { mode: 0o600, ..Entry::new(b'6', "dir/fifo") })
-            .entry(&Entry { mode: 0o660, device: (1, 3), ..Entry::new(b'3', "dir/null") })
-            .symlink("dir/link", "/etc/../x y")
-            .hard_link("dir/again", "dir/program")
-            .end(),
-    );
+    let layer = test
+        .layer(
+            &Tar::default()
+                .entry(&Entry { mode: 0o2750, uid: 33, gid: 44, ..Entry::new(b'5', "dir/") })
+                .entry(&Entry {
+                    mode: 0o4711,
+                    uid: 1000,
+                    gid: 1001,
+                    content: b"hello",
+                    ..Entry::new(b'0', "dir/program")
+                })
+                .entry(&Entry { mode: 0o600, ..Entry::new(b'6', "dir/fifo") })
+                .entry(&Entry { mode: 0o660, device: (1, 3), ..Entry::new(b'3', "dir/null") })
+                .symlink("dir/link", "/etc/../x y")
+                .hard_link("dir/again", "dir/program")
+                .end(),
+        )
+        .unwrap();
+    let tree = test.store.layer_path(&layer.diff_id);
     let status = |name: &str| std::fs::symlink_metadata(tree.join(name)).unwrap();
     let program = status("dir/program");
-    assert_eq!((program.mode() & 0o7777, program.uid(), program.gid()), (0o4711, 1000, 1001));
+    assert_eq!((program.mode() & 0o7777, (program.uid(), program.gid())), (0o4711, owner(1000, 1001)));
     assert_eq!((program.mtime(), program.nlink()), (0o14_000_000_000, 2));
     assert_eq!(std::fs::read(tree.join("dir/again")).unwrap(), b"hello");
     let dir = status("dir");
-    assert_eq!((dir.mode() & 0o7777, dir.uid(), dir.gid(), dir.mtime()), (0o2750, 33, 44, 0o14_000_000_000));
+    assert_eq!((dir.mode() & 0o7777, (dir.uid(), dir.gid())), (0o2750, owner(33, 44)));
+    assert_eq!(dir.mtime(), 0o14_000_000_000);
     assert!(status("dir/fifo").file_type().is_fifo());
-    assert_eq!((status("dir/null").file_type().is_char_device(), status("dir/null").rdev()), (true, 0x103));
+    // Only the machine's root makes devices, and where there is a single id everything is its own.
+    let omitted = match mapping() {
+        Mapping::Host => Omitted::default(),
+        Mapping::Subordinate => Omitted { devices: 1, owners: 0 },
+        Mapping::Single => Omitted { devices: 1, owners: 2 },
+    };
+    assert_eq!((layer.omitted, test.store.layer(&layer.diff_id).unwrap().omitted), (omitted, omitted));
+    if omitted.devices == 0 {
+        let null = status("dir/null");
+        assert_eq!((null.file_type().is_char_device(), null.rdev()), (true, 0x103));
+    } else {
+        assert!(!tree.join("dir/null").exists());
+    }
     assert_eq!(std::fs::read_link(tree.join("dir/link")).unwrap(), Path::new("/etc/../x y"));
 }
 
@@ -50,7 +77,7 @@ fn extended_headers_carry_names_numbers_times_and_attributes() {
         &Tar::default()
             .pax(&[
                 ("path", long.as_bytes()),
-                ("uid", b"3000000"),
+                ("uid", b"0000000030000"),
                 ("mtime", b"-1.5"),
                 ("SCHILY.xattr.user.test", value),
                 ("SCHILY.xattr.trusted.overlay.redirect", b"/etc"),
@@ -63,7 +90,7 @@ fn extended_headers_carry_names_numbers_times_and_attributes() {
     );
     let file = tree.join(long);
     let status = std::fs::symlink_metadata(&file).unwrap();
-    assert_eq!((status.uid(), status.mtime(), status.mtime_nsec()), (3_000_000, -2, 500_000_000));
+    assert_eq!((status.uid(), status.mtime(), status.mtime_nsec()), (owner(30_000, 0).0, -2, 500_000_000));
     assert_eq!(attribute(&file, "user.test").unwrap(), value);
     assert_eq!(attribute(&file, "trusted.overlay.redirect"), None);
     assert_eq!(std::fs::read(tree.join("gnu/long")).unwrap(), b"y");
@@ -118,7 +145,7 @@ fn whiteouts_hide_lower_layers_and_nothing_of_their_own() {
     assert!(is_whiteout(&tree.join("etc/gone")));
     assert_eq!(std::fs::read(tree.join("etc/kept")).unwrap(), b"own");
     for folder in ["merged", "later", "opaque"] {
-        assert_eq!(attribute(&tree.join(folder), "trusted.overlay.opaque").unwrap(), b"y", "{folder}");
+        assert_eq!(attribute(&tree.join(folder), opaque()).unwrap(), b"y", "{folder}");
     }
     assert!(tree.join("merged/own").exists() && tree.join("opaque/first").exists());
     assert!(!tree.join(".wh..wh.plnk").exists() && !tree.join(".wh.plnk").exists());
@@ -189,7 +216,7 @@ fn nothing_is_written_outside_the_layer() {
         assert_eq!(names, ["target"], "archive {number}");
         assert_eq!(std::fs::read(outside.join("target")).unwrap(), b"untouched", "archive {number}");
         assert_eq!(std::fs::metadata(outside.join("target")).unwrap().nlink(), 1, "archive {number}");
-        assert_eq!(attribute(&outside, "trusted.overlay.opaque"), None, "archive {number}");
+        assert_eq!(attribute(&outside, opaque()), None, "archive {number}");
     }
     assert!(test.leftovers().is_empty());
     std::fs::remove_dir_all(outside).unwrap();
@@ -211,6 +238,50 @@ fn what_no_honest_image_has_is_refused() {
     assert_eq!(refused(Tar::default().file("/", "x").file("a/", "y").symlink("..", "x").end()), "..");
     assert_eq!(refused(Tar::default().hard_link("a", "missing").end()), "a");
     assert_eq!(refused(Tar::default().folder("d/").hard_link("a", "d").end()), "a");
+}
+
+/// An id that is too large for a header's field; a user namespace has no such one.
+#[test]
+fn an_owner_beyond_the_mapped_ids_is_named() {
+    let test = TestStore::new();
+    let archive = Tar::default().pax(&[("gid", b"3000000")]).file("shared", "").end();
+    let outcome = test.layer(&archive);
+    if mapping() == Mapping::Subordinate {
+        let Err(StoreError::Unpack { digest, source }) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(digest, digest_of(&archive).to_string());
+        assert_eq!(
+            source.to_string(),
+            "`shared` belongs to the group id 3000000, and this account has 65537 group ids: \
+             it needs a longer range in /etc/subgid"
+        );
+        assert!(test.leftovers().is_empty());
+    } else {
+        let file = test.store.layer_path(&outcome.unwrap().diff_id).join("shared");
+        assert_eq!(std::fs::metadata(file).unwrap().gid(), owner(0, 3_000_000).1);
+    }
+}
+
+/// What a program may do by itself, in version 2 of the attribute: CAP_NET_BIND_SERVICE, effective.
+const CAPABILITY: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+#[test]
+fn capabilities_and_attributes_of_users_are_kept_and_those_of_the_machine_are_not() {
+    let test = TestStore::new();
+    let tree = test.tree(
+        &Tar::default()
+            .pax(&[
+                ("SCHILY.xattr.security.capability", &CAPABILITY),
+                ("SCHILY.xattr.user.note", b"x"),
+                ("SCHILY.xattr.trusted.note", b"y"),
+            ])
+            .entry(&Entry { mode: 0o755, uid: 7, ..Entry::new(b'0', "server") })
+            .end(),
+    );
+    let server = tree.join("server");
+    assert_eq!(attribute(&server, "security.capability").as_deref(), Some(&CAPABILITY[..]));
+    assert_eq!(attribute(&server, "user.note").as_deref(), Some(&b"x"[..]));
+    let trusted = (!mapping().is_rootless()).then(|| b"y".to_vec());
+    assert_eq!(attribute(&server, "trusted.note"), trusted);
 }
 
 #[test]

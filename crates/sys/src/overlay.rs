@@ -19,12 +19,12 @@ pub fn detached<P: AsRef<Path>>(layers: &[P], user_attributes: bool) -> io::Resu
     let layers = open(layers)?;
     match by_context(&layers, user_attributes) {
         // The mount namespace we are in belongs to another user namespace than we do.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => elsewhere(&layers, |inner| {
-            match by_context(inner, user_attributes) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            elsewhere(&layers, |inner| match by_context(inner, user_attributes) {
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => by_mount(inner, user_attributes),
                 other => other,
-            }
-        }),
+            })
+        }
         // Linux before 6.5 does not know `lowerdir+`.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             elsewhere(&layers, |inner| by_mount(inner, user_attributes))

@@ -8,6 +8,8 @@
     reason = "each test program uses a part of it"
 )]
 
+pub mod user;
+
 use resource::{Digest, Image, Reference, Roots};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,7 +26,8 @@ impl TestStore {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("store-test-{}-{count}", std::process::id()));
-        let store = Store::open(&Roots::below(&folder)).unwrap();
+        let roots = Roots { mapping: user::mapping(), ..Roots::below(&folder) };
+        let store = Store::open(&roots).unwrap();
         Self { folder, store }
     }
 
