@@ -5,7 +5,7 @@ use crate::view::progress::{Line, Status};
 use apply::{Perform, StepFailed};
 use engine::{Engine, EngineError};
 use plan::{Change, Planned, Reason, Step};
-use resource::{ContainerId, ContainerName, Desired, INFRA, Observed, PodName};
+use resource::{ContainerId, ContainerName, Desired, INFRA, NetworkName, Observed, PodName};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -73,6 +73,12 @@ impl<'a> Performer<'a> {
         Ok(())
     }
 
+    async fn lower(&self, network: &NetworkName) -> Result<(), ActError> {
+        let (engine, pod, network) = (self.engine.clone(), self.pod.clone(), network.clone());
+        let lowered = tokio::task::spawn_blocking(move || engine.lower_network(&pod, &network)).await;
+        Ok(lowered.map_err(|_| ActError::CutShort)??)
+    }
+
     async fn container(&self, step: &Step) -> Result<(), ActError> {
         let pod = &self.pod;
         match step {
@@ -123,6 +129,7 @@ impl Perform for Performer<'_> {
             Step::CreateNetwork(spec) | Step::RaiseNetwork(spec) => {
                 self.engine.create_network(spec)?;
             }
+            Step::LowerNetwork { network } => self.lower(network).await?,
             Step::RemoveNetwork { network } => self.engine.remove_network(network)?,
             Step::CreateVolume(spec) => {
                 self.engine.create_volume(spec)?;
@@ -165,9 +172,26 @@ impl Layers {
             }
             PullEvent::Resumed(layer) => vec![part(&layer, "Resuming", None)],
             PullEvent::Done(layer) => vec![part(&layer, "Pull complete", None)],
+            PullEvent::Omitted { layer, omitted } => {
+                vec![part(&layer, &format!("Pull complete{}", without(omitted)), None)]
+            }
             PullEvent::UpToDate => vec![],
         }
     }
+}
+
+/// What a layer lacks where the engine is an ordinary user's.
+fn without(omitted: engine::Omitted) -> String {
+    let count = |number: u32, one: &str, many: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        number => Some(format!("{number} {many}")),
+    };
+    let devices = count(omitted.devices, "device node (takes root)", "device nodes (take root)");
+    let owners =
+        count(omitted.owners, "file's owner (takes subordinate ids)", "files' owners (take subordinate ids)");
+    let lacks: Vec<String> = devices.into_iter().chain(owners).collect();
+    format!(" without {}", lacks.join(" and "))
 }
 
 /// What is shown of an act that begins, goes on or ends; `None` for acts that are part of another.
@@ -187,7 +211,7 @@ pub(crate) fn line(planned: &Planned, kind: &apply::EventKind) -> Option<Line> {
             }
             line.bytes = progress.current.zip(progress.total.or(Some(0)));
             if line.parent.is_some()
-                && (progress.text.ends_with("complete") || progress.text == "Already exists")
+                && (progress.text.starts_with("Pull complete") || progress.text == "Already exists")
             {
                 line.status = Status::Done;
             }
@@ -208,6 +232,8 @@ fn words(planned: &Planned) -> Option<(String, (&'static str, &'static str))> {
         Step::CreateNetwork(spec) | Step::RaiseNetwork(spec) => {
             (format!("Network {}", spec.name), ("Creating", "Created"))
         }
+        // A part of its removal.
+        Step::LowerNetwork { .. } => return None,
         Step::RemoveNetwork { network } => (format!("Network {network}"), ("Removing", "Removed")),
         Step::CreateVolume(spec) => (format!("Volume {}", spec.name), ("Creating", "Created")),
         Step::RemoveVolume { volume } => (format!("Volume {volume}"), ("Removing", "Removed")),
@@ -387,6 +413,14 @@ mod tests {
     fn a_temporary_name_is_shown_as_the_lasting_one() {
         assert_eq!(lasting(&"0123456789ab_shop-web-1".into()).as_str(), "shop-web-1");
         assert_eq!(lasting(&"shop_web_1".into()).as_str(), "shop_web_1");
+    }
+
+    #[test]
+    fn what_a_layer_lacks_is_told_behind_its_pull() {
+        let omitted = |devices, owners| without(engine::Omitted { devices, owners });
+        assert_eq!(omitted(1, 0), " without 1 device node (takes root)");
+        let both = " without 2 device nodes (take root) and 1 file's owner (takes subordinate ids)";
+        assert_eq!(omitted(2, 1), both);
     }
 
     #[test]

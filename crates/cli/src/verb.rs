@@ -5,9 +5,10 @@ use crate::converge::{Job, Tuning};
 use crate::exit::{Exit, Failure};
 use crate::runtime::{self, Size};
 use crate::session::{Session, Subject};
+use crate::view::progress::Progress;
 use crate::{output, select, wanted};
 use plan::{Orphans, Policy, Verb};
-use resource::{NetworkName, PodName, Timestamp};
+use resource::{Desired, NetworkName, PodName, Timestamp};
 use std::time::Duration;
 
 /// A verb and those of its flags that matter to the plan.
@@ -26,13 +27,23 @@ pub(crate) struct Act {
     pub(crate) nothing: Option<&'static str>,
     /// Afterwards look for what is left in the kernel.
     pub(crate) sweep: bool,
+    /// Volumes that have a name stay, even where the verb removes volumes.
+    pub(crate) keep_named: bool,
 }
 
 impl Act {
     /// A verb with every flag at its default.
     pub(crate) fn new(verb: Verb) -> Self {
-        let (orphans, wait, sweep) = (Orphans::Ignore, false, false);
-        Self { verb, timeout: None, orphans, wait, limit: None, nothing: None, sweep }
+        Self {
+            verb,
+            timeout: None,
+            orphans: Orphans::Ignore,
+            wait: false,
+            limit: None,
+            nothing: None,
+            sweep: false,
+            keep_named: false,
+        }
     }
 
     fn policy(&self) -> Policy {
@@ -89,38 +100,71 @@ pub(crate) fn run_on(
     services: &[String],
     act: Act,
 ) -> Result<Exit, Failure> {
+    let task = task(session, operation, &subject, services, &act)?;
+    runtime::interruptible(Size::One, perform(session, task, &act))
+}
+
+/// Does to a whole pod, whose file is not read, what the verb says.
+pub(crate) async fn on_pod(
+    session: &Session,
+    operation: &'static str,
+    pod: &PodName,
+    act: &Act,
+) -> Result<Exit, Failure> {
+    let subject = Subject { pod: pod.clone(), loaded: None };
+    perform(session, task(session, operation, &subject, &[], act)?, act).await
+}
+
+/// What is to be done: the verb on what is there.
+struct Task {
+    desired: Desired,
+    progress: Progress,
+}
+
+fn task(
+    session: &Session,
+    operation: &'static str,
+    subject: &Subject,
+    services: &[String],
+    act: &Act,
+) -> Result<Task, Failure> {
     let observed = session.observe(&subject.pod)?;
     let chosen = select::services(services, subject.known(&observed))?;
-    let desired = wanted::existing(session, &subject, &observed, &chosen);
+    let mut desired = wanted::existing(session, subject, &observed, &chosen);
+    if act.keep_named {
+        desired.volumes.clear();
+    }
     session.timing("desired");
-    let progress = session.progress(operation);
-    runtime::interruptible(Size::One, async {
-        let pod = desired.pod.clone();
-        let mut networks: Vec<NetworkName> = vec![NetworkName(format!("{pod}_default"))];
-        networks.extend(desired.networks.iter().filter(|spec| !spec.external).map(|spec| spec.name.clone()));
-        let engine = session.engine()?;
-        if !session.globals.dry_run {
-            engine.adopt(&pod).await.map_err(crate::converge::about(&pod))?;
-        }
-        let job = Job {
-            session,
-            progress: &progress,
-            policy: act.policy(),
-            desired,
-            tuning: Tuning { limit: act.limit.map(Duration::from_secs), ..Tuning::default() },
-        };
-        let done = job.run().await?;
-        if act.sweep && !session.globals.dry_run {
-            sweep(session, &pod, &networks).await?;
-        }
-        progress.finish();
-        if done.nothing
-            && let Some(text) = act.nothing
-        {
-            output::status(text)?;
-        }
-        Ok(Exit::Success)
-    })
+    Ok(Task { desired, progress: session.progress(operation) })
+}
+
+async fn perform(session: &Session, task: Task, act: &Act) -> Result<Exit, Failure> {
+    let Task { desired, progress } = task;
+    let pod = desired.pod.clone();
+    let mut networks: Vec<NetworkName> = vec![NetworkName(format!("{pod}_default"))];
+    networks.extend(desired.networks.iter().filter(|spec| !spec.external).map(|spec| spec.name.clone()));
+    let engine = session.engine()?;
+    if !session.globals.dry_run {
+        engine.adopt(&pod).await.map_err(crate::converge::about(&pod))?;
+    }
+    let job = Job {
+        session,
+        progress: &progress,
+        policy: act.policy(),
+        desired,
+        tuning: Tuning { limit: act.limit.map(Duration::from_secs), ..Tuning::default() },
+    };
+    let done = job.run().await?;
+    if act.sweep && !session.globals.dry_run {
+        sweep(session, &pod, &networks).await?;
+    }
+    progress.finish();
+    if done.nothing
+        && let Some(text) = act.nothing
+    {
+        output::status(text)?;
+    }
+    Ok(Exit::Success)
 }
 
 /// Removes what is left of a pod that is gone, under its lock.

@@ -1,7 +1,7 @@
 //! Containers that exist: found, renamed, removed.
 
 use crate::names::{self, Owner};
-use crate::observe::{observe_container, volumes_of};
+use crate::observe::volumes_of;
 use crate::{Engine, EngineError, disk};
 use resource::{
     ContainerId, ContainerName, ContainerRecord, ContainerSpec, ObservedContainer, PodName, Status,
@@ -83,7 +83,7 @@ impl Engine {
         id: &ContainerId,
         volumes: bool,
     ) -> Result<(), EngineError> {
-        if let Some(container) = observe_container(self.roots(), pod, id)
+        if let Some(container) = self.observe_container(pod, id)
             && matches!(container.state.status, Status::Running | Status::Paused)
         {
             return Err(EngineError::Runs(container.record.spec.name));
@@ -134,7 +134,7 @@ impl Engine {
         disk::remove_folder(&roots.container_run(pod, id))?;
         if !forgotten {
             let failed = |source| EngineError::Cgroup { pod: pod.clone(), source };
-            runtime::cgroup::open(&roots.cgroup, &pod.0, id).remove().map_err(failed)?;
+            runtime::cgroup::open(roots, pod, id).remove().map_err(failed)?;
         }
         disk::remove_folder(&aside)
     }
@@ -198,6 +198,6 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NoSuchId`].
     pub fn container(&self, pod: &PodName, id: &ContainerId) -> Result<ObservedContainer, EngineError> {
-        observe_container(self.roots(), pod, id).ok_or_else(|| EngineError::NoSuchId(id.clone()))
+        self.observe_container(pod, id).ok_or_else(|| EngineError::NoSuchId(id.clone()))
     }
 }

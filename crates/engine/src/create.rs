@@ -136,11 +136,6 @@ impl Engine {
         self.record(&pod, &id)
     }
 
-    /// The document of the container with this id.
-    pub(crate) fn record(&self, pod: &PodName, id: &ContainerId) -> Option<ContainerRecord> {
-        disk::read(&self.roots().container(pod, id).join("container.json"))
-    }
-
     /// Removes what makers of containers left when they died. Only under the pod's lock, and with no
     /// container in the making.
     pub(crate) fn clear_half_made(&self, pod: &PodName) -> Result<(), EngineError> {

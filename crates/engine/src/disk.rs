@@ -5,13 +5,48 @@ use crate::EngineError;
 use resource::document;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io;
+use std::collections::HashMap;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// The document at `path`; `None` when it is absent or torn.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     document::decode(&std::fs::read(path).ok()?)
+}
+
+/// Documents that one command reads again and again: what was read counts as long as the same file is
+/// there. A document is replaced by another file, never written to.
+pub(crate) struct Cache<T>(Mutex<HashMap<PathBuf, (Version, T)>>);
+
+/// What tells a file from every other that was at its path: device, inode, and change time, because an
+/// inode is used again.
+type Version = (u64, u64, i64, i64);
+
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: DeserializeOwned + Clone> Cache<T> {
+    /// As [`read`].
+    pub(crate) fn read(&self, path: &Path) -> Option<T> {
+        let mut file = std::fs::File::open(path).ok()?;
+        let metadata = file.metadata().ok()?;
+        let version = (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec());
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, value)) = known().get(path).filter(|(known, _)| *known == version) {
+            return Some(value.clone());
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+        file.read_to_end(&mut bytes).ok()?;
+        let value: T = document::decode(&bytes)?;
+        known().insert(path.to_owned(), (version, value.clone()));
+        Some(value)
+    }
 }
 
 /// Commits a document in place of the one at `path`.

@@ -3,7 +3,7 @@
 use crate::pull::PullEvent;
 use crate::{EngineError, disk};
 use registry::Registry;
-use resource::{Digest, Image, ImageConfig, ImageNeed, PodName, Reference, Roots};
+use resource::{ContainerRecord, Digest, Image, ImageConfig, ImageNeed, PodName, Reference, Roots};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,6 +36,8 @@ pub(crate) struct Inner {
     registry: tokio::sync::OnceCell<Registry>,
     /// One conversation with the kernel, opened by the first act on a network.
     netlink: OnceLock<network::Netlink>,
+    /// Documents of containers, read once.
+    pub(crate) records: disk::Cache<ContainerRecord>,
     /// One connection per pod, kept while it is good.
     pub(crate) clients: tokio::sync::Mutex<HashMap<PodName, Arc<supervisor::Client>>>,
 }
@@ -53,6 +55,7 @@ impl Engine {
             store,
             registry: tokio::sync::OnceCell::new(),
             netlink: OnceLock::new(),
+            records: disk::Cache::default(),
             clients: tokio::sync::Mutex::new(HashMap::new()),
         };
         Ok(Self { inner: Arc::new(inner) })

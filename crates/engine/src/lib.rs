@@ -28,6 +28,7 @@ mod pods;
 mod ports;
 pub mod pull;
 pub mod resolve;
+mod stats;
 mod sweep;
 #[cfg(test)]
 mod test_support;
@@ -41,6 +42,8 @@ pub use logs::{LogLine, LogQuery, LogStream};
 pub use observe::Scope;
 pub use pods::PodSummary;
 pub use pull::{PullError, PullEvent};
-pub use store::{Collected, Store, StoreError};
+pub use runtime::cgroup::Usage;
+pub use stats::{Sample, Traffic, processor_percent};
+pub use store::{Collected, Omitted, Store, StoreError};
 pub use supervisor::{Event, EventKind, EventStream, Exec, ExecRequest, Failure, FailureKind, Stdio};
 pub use top::{ContainerProcesses, ProcessRow};

@@ -1,7 +1,7 @@
 //! The life of containers, by way of their pod's supervisor: one connection per pod is kept while it
 //! is good. While it is, the supervisor does not end.
 
-use crate::observe::{checked_state, observe_container};
+use crate::observe::checked_state;
 use crate::{Engine, EngineError};
 use resource::{Condition, ContainerId, ContainerRecord, ContainerState, ExitStatus, PodName, Status};
 use std::future::Future;
@@ -74,7 +74,7 @@ impl Engine {
         id: &ContainerId,
         grace: Option<Duration>,
     ) -> Result<Option<ExitStatus>, EngineError> {
-        let Some(container) = observe_container(self.roots(), pod, id) else { return Ok(None) };
+        let Some(container) = self.observe_container(pod, id) else { return Ok(None) };
         if matches!(container.state.status, Status::Created) {
             return Ok(None);
         }
@@ -197,8 +197,9 @@ impl Engine {
         if !self.roots().pod_run(pod).exists() {
             return Ok(());
         }
-        let containers = self.containers(pod)?;
-        if containers.iter().any(|container| is_active(container.state.status)) {
+        // One that holds its lock lives; greeting it would cost more than all that `ps` does.
+        let lock = self.roots().pod_run(pod).join("supervisor.lock");
+        if self.is_busy(pod)? && crate::pods::try_lock(&lock)? {
             let failed = |source| EngineError::Supervisor {
                 attempt: "adopt containers".to_owned(),
                 pod: pod.clone(),

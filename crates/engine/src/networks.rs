@@ -2,7 +2,7 @@
 
 use crate::names::Owner;
 use crate::{Engine, EngineError, addresses, disk};
-use resource::{ContainerRecord, NetworkName, NetworkRecord, NetworkSpec, Subnet};
+use resource::{ContainerRecord, NetworkName, NetworkRecord, NetworkSpec, PodName, Subnet};
 use std::net::IpAddr;
 use sys::file::Lock;
 
@@ -82,6 +82,33 @@ impl Engine {
         Ok(NetworkRecord { bridge, id, spec: spec.clone(), created: jiff::Timestamp::now(), subnets, mtu })
     }
 
+    /// Takes a network's bridge out of the kernel when only stopped containers of this pod are on it.
+    /// Starting one of them brings it up again. Blocks for as long as the kernel does.
+    ///
+    /// # Errors
+    /// [`EngineError::Network`] with the step that the kernel refused.
+    pub fn lower_network(&self, pod: &PodName, name: &NetworkName) -> Result<(), EngineError> {
+        crate::names::check(&name.0)?;
+        let leases = self.roots().network(name).join("leases");
+        let _lock = self.networks_lock(true)?;
+        for lease in disk::entries(&leases)? {
+            let Some(owner) = Owner::of(&leases.join(lease)).filter(|owner| owner.lives(self.roots())) else {
+                continue;
+            };
+            let container = self.observe_container(&owner.pod, &owner.id);
+            if owner.pod != *pod || container.is_some_and(|one| one.state.process.is_some()) {
+                return Ok(());
+            }
+        }
+        self.bring_down(name)
+    }
+
+    fn bring_down(&self, name: &NetworkName) -> Result<(), EngineError> {
+        let Some(record) = self.network(name) else { return Ok(()) };
+        let failed = |source| EngineError::Network { attempt: "remove", network: name.clone(), source };
+        network::bridge_down(self.netlink().map_err(failed)?, &record).map_err(failed)
+    }
+
     /// Removes a network and its bridge. One that is gone is no error.
     ///
     /// # Errors
@@ -97,10 +124,7 @@ impl Engine {
         if !containers.is_empty() {
             return Err(EngineError::NetworkInUse { network: name.clone(), containers });
         }
-        if let Some(record) = self.network(name) {
-            let failed = |source| EngineError::Network { attempt: "remove", network: name.clone(), source };
-            network::bridge_down(self.netlink().map_err(failed)?, &record).map_err(failed)?;
-        }
+        self.bring_down(name)?;
         disk::retire_folder(&folder, &self.roots().data.join("tmp"))
     }
 
@@ -114,8 +138,7 @@ impl Engine {
             let Some(owner) = Owner::of(&folder.join(entry)).filter(|owner| owner.lives(self.roots())) else {
                 continue;
             };
-            let document = self.roots().container(&owner.pod, &owner.id).join("container.json");
-            let name = disk::read::<ContainerRecord>(&document).map(|record| record.spec.name);
+            let name = self.record(&owner.pod, &owner.id).map(|record| record.spec.name);
             names.insert(name.unwrap_or_else(|| owner.id.short().into()));
         }
         Ok(names.into_iter().collect())

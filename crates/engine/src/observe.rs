@@ -57,13 +57,34 @@ impl Engine {
     /// # Errors
     /// [`EngineError::File`] when the folder cannot be read.
     pub fn containers(&self, pod: &PodName) -> Result<Vec<ObservedContainer>, EngineError> {
-        let roots = self.roots();
-        let mut containers: Vec<_> = disk::entries(&roots.pod(pod).join("containers"))?
+        let mut containers: Vec<_> = disk::entries(&self.roots().pod(pod).join("containers"))?
             .into_iter()
-            .filter_map(|id| observe_container(roots, pod, &ContainerId(id)))
+            .filter_map(|id| self.observe_container(pod, &ContainerId(id)))
             .collect();
         containers.sort_by(|one, other| one.record.spec.name.cmp(&other.record.spec.name));
         Ok(containers)
+    }
+
+    /// A container and its checked state; `None` when its document is absent or torn.
+    pub(crate) fn observe_container(&self, pod: &PodName, id: &ContainerId) -> Option<ObservedContainer> {
+        let record = self.record(pod, id)?;
+        let state = checked_state(self.roots(), &record);
+        Some(ObservedContainer { record, state })
+    }
+
+    /// Whether a supervisor has something to do in this pod; the first such container will do.
+    pub(crate) fn is_busy(&self, pod: &PodName) -> Result<bool, EngineError> {
+        let ids = disk::entries(&self.roots().pod(pod).join("containers"))?;
+        Ok(ids.into_iter().any(|id| {
+            let status =
+                self.observe_container(pod, &ContainerId(id)).map(|container| container.state.status);
+            matches!(status, Some(Status::Running | Status::Paused | Status::Restarting))
+        }))
+    }
+
+    /// The document of the container with this id.
+    pub(crate) fn record(&self, pod: &PodName, id: &ContainerId) -> Option<ContainerRecord> {
+        self.inner.records.read(&self.roots().container(pod, id).join("container.json"))
     }
 
     fn networks_in(&self, scope: &Scope) -> Result<Vec<ObservedNetwork>, EngineError> {
@@ -120,10 +141,7 @@ impl Engine {
             if Some(&owner.pod) == except {
                 continue;
             }
-            let path = self.roots().container(&owner.pod, &owner.id).join("container.json");
-            if let Some(record) = disk::read::<ContainerRecord>(&path) {
-                names.insert(record.spec.name);
-            }
+            names.extend(self.record(&owner.pod, &owner.id).map(|record| record.spec.name));
         }
         Ok(names.into_iter().collect())
     }
@@ -143,13 +161,6 @@ pub(crate) fn volumes_of(record: &ContainerRecord) -> impl Iterator<Item = (&Vol
         Mount::Bind { volume: Some(volume), anonymous, .. } => Some((volume, *anonymous)),
         _ => None,
     })
-}
-
-/// A container and its checked state; `None` when its document is absent or torn.
-pub(crate) fn observe_container(roots: &Roots, pod: &PodName, id: &ContainerId) -> Option<ObservedContainer> {
-    let record: ContainerRecord = disk::read(&roots.container(pod, id).join("container.json"))?;
-    let state = checked_state(roots, &record);
-    Some(ObservedContainer { record, state })
 }
 
 /// The state document, or what is true instead when the process it names is gone and nobody has
@@ -190,17 +201,7 @@ fn orphaned(state: ContainerState, record: &ContainerRecord) -> ContainerState {
 
 /// Whether this very process lives: neither gone, nor a zombie, nor another with its number.
 pub(crate) fn lives(process: ProcessIdentity) -> bool {
-    let text = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
-    start_of(&text) == Some(process.start_time)
-}
-
-/// Start time out of /proc/PID/stat, in clock ticks since boot; `None` for a process that has ended.
-fn start_of(stat: &str) -> Option<u64> {
-    // The program's name is in brackets and may hold spaces and brackets of its own.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X" | "x") { None } else { fields.nth(18)?.parse().ok() }
+    sys::pidfd::start_time(process.pid) == Some(process.start_time)
 }
 
 #[cfg(test)]
@@ -208,20 +209,9 @@ mod tests {
     use super::*;
     use resource::{Digest, Process, RestartPolicy};
 
-    const STAT: &str =
-        "42 (a ) b) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 10 18446744073709551615";
-
-    #[test]
-    fn the_start_time_is_found_whatever_the_name() {
-        assert_eq!(start_of(STAT), Some(12345));
-        assert_eq!(start_of(&STAT.replace(") S", ") Z")), None);
-        assert_eq!(start_of(""), None);
-    }
-
     fn own_process() -> ProcessIdentity {
         let pid = i32::try_from(std::process::id()).unwrap();
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        ProcessIdentity { pid, start_time: start_of(&stat).unwrap() }
+        ProcessIdentity { pid, start_time: sys::pidfd::start_time(pid).unwrap() }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Pods: the unit of life.
 
 use crate::{Engine, EngineError, disk};
-use resource::{Labels, ObservedContainer, PodName, PodRecord};
+use resource::{IdentityShare, Labels, NetworkMode, ObservedContainer, PodName, PodRecord, PodStatus};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +16,38 @@ pub struct PodSummary {
     pub record: PodRecord,
     /// Its containers, sorted by name.
     pub containers: Vec<ObservedContainer>,
+}
+
+impl PodSummary {
+    /// What its containers are doing, taken together.
+    pub fn status(&self) -> PodStatus {
+        PodStatus::of(self.containers.iter().map(|container| container.state.status))
+    }
+
+    /// The container that holds the namespaces which the others share, in a pod that shares any.
+    pub fn infra(&self) -> Option<&ObservedContainer> {
+        self.containers.iter().find(|container| container.record.spec.is_infra())
+    }
+
+    /// The names of those namespaces: `net`, `ipc`, `uts`, `pid`.
+    pub fn shared_namespaces(&self) -> Vec<&'static str> {
+        let Some(infra) = self.infra().map(|infra| &infra.record.spec.name) else { return vec![] };
+        let joined = |share: &IdentityShare| *share == IdentityShare::Container(infra.clone());
+        let specs = || self.containers.iter().map(|container| &container.record.spec);
+        let mut shared = vec![];
+        let net = NetworkMode::Container(infra.clone());
+        for (name, is_shared) in [
+            ("net", specs().any(|spec| spec.network_mode == net)),
+            ("ipc", specs().any(|spec| joined(&spec.ipc))),
+            ("uts", specs().any(|spec| joined(&spec.uts))),
+            ("pid", specs().any(|spec| joined(&spec.pid))),
+        ] {
+            if is_shared {
+                shared.push(name);
+            }
+        }
+        shared
+    }
 }
 
 impl Engine {
@@ -56,9 +88,9 @@ impl Engine {
         self.disconnect(name).await;
         self.await_end_of_supervisor(name).await?;
         let failed = |source| EngineError::Cgroup { pod: name.clone(), source };
-        runtime::cgroup::remove_pod(&self.roots().cgroup, &name.0).map_err(failed)?;
+        runtime::cgroup::remove_pod(self.roots(), name).map_err(failed)?;
         // Gone with the last pod, made again by the next; that somebody else is in it is no error.
-        drop(runtime::cgroup::remove_base(&self.roots().cgroup));
+        drop(runtime::cgroup::remove_base(self.roots()));
         disk::retire_folder(&self.roots().pod(name), &self.roots().data.join("tmp"))?;
         self.clear_run_folder(name)
     }
@@ -109,6 +141,11 @@ impl Engine {
         disk::read(&self.roots().pod(name).join("pod.json"))
     }
 
+    /// Where the cgroup of a pod is in each hierarchy.
+    pub fn pod_cgroup(&self, name: &PodName) -> String {
+        format!("/{}/{name}", self.roots().cgroup)
+    }
+
     /// All pods, sorted by name.
     ///
     /// # Errors
@@ -127,7 +164,7 @@ impl Engine {
 }
 
 /// Whether nobody holds the lock; a file that is not there is nobody's, and is not made.
-fn try_lock(path: &Path) -> Result<bool, EngineError> {
+pub(crate) fn try_lock(path: &Path) -> Result<bool, EngineError> {
     if !path.exists() {
         return Ok(true);
     }

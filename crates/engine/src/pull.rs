@@ -12,7 +12,7 @@ use resource::{Digest, Image, ImageNeed};
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use store::{LayerSlot, NewImage, Source, Store, StoreError};
+use store::{LayerSlot, NewImage, Omitted, Source, Store, StoreError};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -74,6 +74,13 @@ pub enum PullEvent {
     Resumed(Digest),
     /// A layer is unpacked and verified.
     Done(Digest),
+    /// A layer that is done lacks what only the machine's root can make.
+    Omitted {
+        /// The layer's blob.
+        layer: Digest,
+        /// What it lacks.
+        omitted: Omitted,
+    },
     /// The image was here already, the very same.
     UpToDate,
 }
@@ -188,8 +195,11 @@ impl Pull<'_> {
         // Where the download failed or was given up, what unpacking says is only its consequence.
         let Some(downloaded) = downloaded else { return Ok(()) };
         downloaded?;
-        unpacked.map_err(|source| self.stored(source))?;
+        let info = unpacked.map_err(|source| self.stored(source))?;
         (self.tell)(PullEvent::Done(layer.digest.clone()));
+        if !info.omitted.is_nothing() {
+            (self.tell)(PullEvent::Omitted { layer: layer.digest.clone(), omitted: info.omitted });
+        }
         Ok(())
     }
 

@@ -33,9 +33,9 @@ impl Engine {
         if self.has_cgroup(pod) {
             // First who would start things again, then the things.
             self.end_supervisors(pod);
-            runtime::cgroup::remove_pod(&self.roots().cgroup, &pod.0).map_err(failed)?;
+            runtime::cgroup::remove_pod(self.roots(), pod).map_err(failed)?;
         }
-        drop(runtime::cgroup::remove_base(&self.roots().cgroup));
+        drop(runtime::cgroup::remove_base(self.roots()));
         let orphans: Vec<_> = networks.iter().filter(|name| self.network(name).is_none()).cloned().collect();
         let key = format!("{}-{pod}", self.roots().cgroup);
         let swept = self.netlink().and_then(|netlink| network::sweep(netlink, &orphans, &[&key]));

@@ -26,6 +26,8 @@ pub struct ProcessRow {
     pub pid: i32,
     /// Its parent.
     pub parent: i32,
+    /// Process id in the innermost pid namespace: that of its container.
+    pub inner: i32,
     /// Percent of a processor over its life.
     pub cpu: u32,
     /// When it started.
@@ -45,7 +47,7 @@ impl Engine {
     /// [`EngineError::NoSuchId`].
     pub fn top(&self, pod: &PodName, id: &ContainerId) -> Result<ContainerProcesses, EngineError> {
         let record = self.record(pod, id).ok_or_else(|| EngineError::NoSuchId(id.clone()))?;
-        let mut pids = runtime::cgroup::open(&self.roots().cgroup, &pod.0, id).processes();
+        let mut pids = runtime::cgroup::open(self.roots(), pod, id).processes();
         pids.sort_unstable();
         let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         let boot = boot_time();
@@ -53,9 +55,9 @@ impl Engine {
         Ok(ContainerProcesses { container: record.spec.name, processes })
     }
 
-    /// What a container uses now; zero of one that does not run.
-    pub fn usage(&self, pod: &PodName, id: &ContainerId) -> Usage {
-        runtime::cgroup::open(&self.roots().cgroup, &pod.0, id).usage()
+    /// What a container uses now; zero of one that does not run, `None` where the engine has no cgroups.
+    pub fn usage(&self, pod: &PodName, id: &ContainerId) -> Option<Usage> {
+        runtime::cgroup::open(self.roots(), pod, id).usage()
     }
 }
 
@@ -74,10 +76,12 @@ fn row(pid: i32, passwd: &str, boot: u64) -> Option<ProcessRow> {
         .lines()
         .find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().nth(1))
         .unwrap_or("0");
+    let inner = status.lines().find_map(|line| line.strip_prefix("NSpid:")?.split_ascii_whitespace().last());
     let now = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
     let (program, mut row) = parse(&stat, boot, now)?;
     let command = String::from_utf8_lossy(&read("cmdline")?).replace('\0', " ").trim_end().to_owned();
     row.pid = pid;
+    row.inner = inner.and_then(|text| text.parse().ok()).unwrap_or(pid);
     row.user = user_name(passwd, uid);
     row.command = if command.is_empty() { format!("[{program}]") } else { command };
     Some(row)
@@ -102,6 +106,7 @@ fn parse(stat: &str, boot: u64, now: u64) -> Option<(String, ProcessRow)> {
     let row = ProcessRow {
         user: String::new(),
         pid: 0,
+        inner: 0,
         parent: fields.get(1)?.parse().ok()?,
         cpu: u32::try_from(cpu).unwrap_or(u32::MAX),
         started: Timestamp::from_second(i64::try_from(started).ok()?).ok()?,

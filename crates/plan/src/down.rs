@@ -44,7 +44,7 @@ pub(crate) fn down(world: &World<'_>, policy: &Policy, flags: Flags) -> Plan {
         };
         removals.insert(id, plan.add(step, reason.clone(), stops.get(id).copied()));
     }
-    let mut last = networks(&mut plan, world, flags, &removals);
+    let mut last = networks(&mut plan, world, flags, &stops, &removals);
     if flags.volumes {
         last.extend(volumes(&mut plan, world, &removals));
     }
@@ -87,6 +87,7 @@ fn networks(
     plan: &mut Plan,
     world: &World<'_>,
     flags: Flags,
+    stops: &HashMap<&ContainerId, StepId>,
     removals: &HashMap<&ContainerId, StepId>,
 ) -> Vec<StepId> {
     let wanted: HashSet<&NetworkName> = world
@@ -106,8 +107,9 @@ fn networks(
             container.record.endpoints.iter().any(|endpoint| endpoint.spec.network == spec.name)
         };
         let mut users: Vec<ContainerName> = network.used_by_others.clone();
-        let mut after = vec![];
+        let (mut stopped, mut after) = (vec![], vec![]);
         for container in world.observed.containers.iter().filter(on_it) {
+            stopped.extend(stops.get(&container.record.id));
             match removals.get(&container.record.id) {
                 Some(removal) => after.push(*removal),
                 // A stopped container keeps its address, and so its network.
@@ -115,6 +117,10 @@ fn networks(
             }
         }
         if users.is_empty() {
+            if network.up && !after.is_empty() {
+                let step = Step::LowerNetwork { network: spec.name.clone() };
+                after.push(plan.add(step, Reason::Asked, stopped));
+            }
             let step = Step::RemoveNetwork { network: spec.name.clone() };
             steps.push(plan.add(step, Reason::Asked, after));
         } else {

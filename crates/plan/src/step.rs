@@ -38,6 +38,12 @@ pub enum Step {
     CreateNetwork(NetworkSpec),
     /// Makes the bridge of a network that exists but is not in the kernel, as after a reboot.
     RaiseNetwork(NetworkSpec),
+    /// Takes the bridge of a network out of the kernel, once nothing runs on it: that takes the kernel a
+    /// while, in which its containers can be removed.
+    LowerNetwork {
+        /// Its name.
+        network: NetworkName,
+    },
     /// Removes a network that nothing runs on.
     RemoveNetwork {
         /// Its name.
@@ -181,6 +187,7 @@ impl fmt::Display for Step {
             Self::RemoveImage { reference } => write!(formatter, "remove image {}", reference.familiar()),
             Self::CreateNetwork(spec) => write!(formatter, "create network {}", spec.name),
             Self::RaiseNetwork(spec) => write!(formatter, "raise network {}", spec.name),
+            Self::LowerNetwork { network } => write!(formatter, "lower network {network}"),
             Self::RemoveNetwork { network } => write!(formatter, "remove network {network}"),
             Self::CreateVolume(spec) => write!(formatter, "create volume {}", spec.name),
             Self::RemoveVolume { volume } => write!(formatter, "remove volume {volume}"),

@@ -212,9 +212,10 @@ fn down_removes_in_reverse_and_leaves_volumes() {
          4 remove shop-api-1 and its anonymous volumes [after 2] because it was asked for\n\
          5 remove shop-db-1 and its anonymous volumes [after 3] because it was asked for\n\
          6 remove shop-web-1 and its anonymous volumes [after 1] because it was asked for\n\
-         7 remove network shop_default [after 4, 5, 6] because it was asked for\n\
-         8 remove volume shop_data [after 5] because it was asked for\n\
-         9 remove pod shop [after 4, 5, 6, 7, 8] because it was asked for\n"
+         7 lower network shop_default [after 1, 2, 3] because it was asked for\n\
+         8 remove network shop_default [after 4, 5, 6, 7] because it was asked for\n\
+         9 remove volume shop_data [after 5] because it was asked for\n\
+         10 remove pod shop [after 4, 5, 6, 8, 9] because it was asked for\n"
     );
     world.converge(&wish, down(false));
     assert!(world.observed.containers.is_empty() && world.observed.networks.is_empty());

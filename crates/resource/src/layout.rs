@@ -11,7 +11,7 @@
 //!        pods/POD/{pod.json,logs/SERVICE-NUMBER.log,containers/ID/{container.json,upper/,work/}}
 //!        pods/POD/making/ID               a container before the rename that makes it exist
 //! RUN/   store.lock  networks.lock  volumes.lock  names.lock
-//!        pods/POD/{project.lock,supervisor.lock,supervisor.sock,containers/ID/…}
+//!        pods/POD/{project.lock,supervisor.lock,supervisor.sock,cgroup,containers/ID/…}
 //! RUN/pods/POD/containers/ID/
 //!        state.json  hosts  hostname  resolv.conf  stdin stdout stderr (FIFOs)  content/N
 //! ```
@@ -106,6 +106,11 @@ impl Roots {
     /// `RUN/pods/POD`
     pub fn pod_run(&self, pod: &PodName) -> PathBuf {
         self.run.join("pods").join(&pod.0)
+    }
+
+    /// `RUN/pods/POD/cgroup`: where an ordinary user's pod has its cgroups.
+    pub fn pod_cgroup(&self, pod: &PodName) -> PathBuf {
+        self.pod_run(pod).join("cgroup")
     }
 
     /// `RUN/pods/POD/containers/ID`

@@ -34,7 +34,7 @@ pub use mount::{Mount, MountSpec, Propagation};
 pub use name::{ContainerId, ContainerName, NetworkName, PodName, VolumeName};
 pub use network::{NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet};
 pub use observed::{Observed, ObservedContainer, ObservedNetwork, ObservedVolume};
-pub use pod::{INFRA, PodRecord};
+pub use pod::{INFRA, PodRecord, PodStatus};
 pub use port::{PortBinding, PortSpec, Protocol};
 pub use process::{Process, ProcessSpec, Rlimit};
 pub use reference::Reference;

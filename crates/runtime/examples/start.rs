@@ -2,7 +2,7 @@
 //! first call to the program's execve(2), with every namespace, overlay, cgroups, filter and masks.
 
 use oci_spec::runtime::Spec;
-use resource::{ContainerId, Resources, SecuritySpec};
+use resource::{ContainerId, PodName, Resources, Roots, SecuritySpec};
 use runtime::{Launch, Share, Stdio, cgroup, seccomp};
 use std::fs::{self, File};
 use std::os::fd::AsFd;
@@ -22,6 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let program = seccomp::compile(&SecuritySpec::default())?;
     println!("compile the filter {:>8.3} ms", compile.elapsed().as_secs_f64() * 1000.0);
     let layers = [layer];
+    let roots = Roots::at(folder.clone(), folder.clone(), "compose-runtime-bench".to_owned());
+    let pod = PodName::from("pod");
     for (name, filtered, network) in [
         ("everything", true, Share::Private),
         ("without seccomp", false, Share::Private),
@@ -34,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             fs::create_dir_all(&upper)?;
             let id = ContainerId(format!("{number:064x}"));
             let begin = Instant::now();
-            let cgroup = cgroup::open("compose-runtime-bench", "pod", &id);
+            let cgroup = cgroup::open(&roots, &pod, &id);
             cgroup.create(&Resources::default(), &spec)?;
             let created = Instant::now();
             let null = File::options().read(true).write(true).open("/dev/null")?;
@@ -53,6 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 cgroup: &cgroup,
                 seccomp: program.as_ref().filter(|_| filtered),
                 init: false,
+                mapping: roots.mapping,
             };
             let starting = runtime::spawn(&launch)?;
             let cloned = Instant::now();
@@ -71,8 +74,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let texts: Vec<_> = parts.iter().zip(&mut times).map(|(part, times)| summary(part, times)).collect();
         println!("{name:<22} median (min): {}", texts.join("  "));
     }
-    cgroup::remove_pod("compose-runtime-bench", "pod")?;
-    cgroup::remove_base("compose-runtime-bench")?;
+    cgroup::remove_pod(&roots, &pod)?;
+    cgroup::remove_base(&roots)?;
     fs::remove_dir_all(folder)?;
     Ok(())
 }

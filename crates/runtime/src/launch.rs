@@ -3,8 +3,7 @@
 use crate::error::{REPORT_SIZE, Report, StartError};
 use crate::prepare::{self, Prepared};
 use crate::{Cgroup, Program, Spec, child};
-use resource::ProcessIdentity;
-use rustix::fs::{Mode, OFlags};
+use resource::{Mapping, ProcessIdentity};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
 };
@@ -15,6 +14,8 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use sys::companion::Companion;
 use sys::process::{Child, InChild};
 
 /// Where a namespace comes from.
@@ -22,7 +23,7 @@ use sys::process::{Child, InChild};
 pub enum Share<'a> {
     /// A new one.
     Private,
-    /// The caller's.
+    /// That of the thread that calls.
     Host,
     /// This one.
     Join(BorrowedFd<'a>),
@@ -84,6 +85,8 @@ pub struct Launch<'a> {
     pub seccomp: Option<&'a Program>,
     /// Process 1 is ours: it reaps, passes signals on and ends as the program ends.
     pub init: bool,
+    /// Where the caller's ids lie; its user namespace is that of the container.
+    pub mapping: Mapping,
 }
 
 /// A process to start in a running container.
@@ -105,6 +108,8 @@ pub struct ExecLaunch<'a> {
     pub cgroup: &'a Cgroup,
     /// System call filter; `None` filters nothing.
     pub seccomp: Option<&'a Program>,
+    /// Where the caller's ids lie.
+    pub mapping: Mapping,
 }
 
 /// A process on its way. Dropped unfinished, it is killed and reaped.
@@ -133,6 +138,18 @@ pub struct Started {
 /// [`StartError`]; nothing is left behind then.
 pub fn spawn(launch: &Launch<'_>) -> Result<Starting, StartError> {
     prepare::check(launch.spec)?;
+    match launch.pid {
+        Share::Join(namespace) => {
+            let kind = Some(LinkNameSpaceType::ProcessID);
+            let enter = || rustix::thread::move_into_link_name_space(namespace, kind);
+            within_pid_namespace(enter, || spawn_here(launch))
+        }
+        Share::Private | Share::Host => spawn_here(launch),
+    }
+}
+
+/// Starts it with the pid namespace of this thread's children, or one below it.
+fn spawn_here(launch: &Launch<'_>) -> Result<Starting, StartError> {
     let (ours, theirs) = console(launch.stdio)?;
     let prepared = prepare::container(launch, theirs)?;
     let mut flags = CLONE_NEWNS;
@@ -145,21 +162,45 @@ pub fn spawn(launch: &Launch<'_>) -> Result<Starting, StartError> {
     for (share, flag) in spaces {
         flags |= if matches!(share, Share::Private) { flag } else { 0 };
     }
-    let joined = match launch.pid {
-        Share::Join(descriptor) => Some((descriptor, Join::Link)),
-        Share::Private | Share::Host => None,
-    };
-    start(&prepared, flags, joined, launch.cgroup, ours)
+    start(&prepared, flags, launch.cgroup, ours)
 }
 
-/// Starts a process in a running container and returns without waiting for it.
+/// Starts a process in a running container and returns without waiting for it. A namespace of the host
+/// that the container is in has to be that of the calling thread as well.
 ///
 /// # Errors
 /// [`StartError`]; nothing is left behind then.
 pub fn exec(launch: &ExecLaunch<'_>) -> Result<Starting, StartError> {
-    let (ours, theirs) = console(launch.stdio)?;
-    let prepared = prepare::process(launch, theirs)?;
-    start(&prepared, 0, Some((launch.target, Join::Process)), launch.cgroup, ours)
+    let here = || {
+        let (ours, theirs) = console(launch.stdio)?;
+        start(&prepare::process(launch, theirs)?, 0, launch.cgroup, ours)
+    };
+    if prepare::is_own_namespace(launch.pid, "pid") {
+        return here();
+    }
+    let pid = ThreadNameSpaceType::PROCESS_ID;
+    let enter = || rustix::thread::move_into_thread_name_spaces(launch.target, pid);
+    within_pid_namespace(enter, here)
+}
+
+/// Works on a thread whose children are in the pid namespace that `enter` enters. It is kept for this
+/// alone: without privilege over the host nobody comes back from there.
+fn within_pid_namespace(
+    enter: impl FnOnce() -> rustix::io::Result<()> + Send,
+    work: impl FnOnce() -> Result<Starting, StartError> + Send,
+) -> Result<Starting, StartError> {
+    static SCOUT: Mutex<Option<Companion>> = Mutex::new(None);
+    let failed = |error: io::Error| StartError::step("make a thread", "")(error);
+    let mut scout = SCOUT.lock().unwrap_or_else(PoisonError::into_inner);
+    let scout = match &mut *scout {
+        Some(scout) => scout,
+        none => none.insert(Companion::start().map_err(failed)?),
+    };
+    let done = scout.run(|| {
+        enter().map_err(|error| StartError::step("join namespace", "pid")(error.into()))?;
+        work()
+    });
+    done.map_err(failed)?
 }
 
 /// The socket pair a terminal's master comes through, if there will be one.
@@ -181,19 +222,9 @@ const CLONE_NEWIPC: u64 = 0x0800_0000;
 const CLONE_NEWPID: u64 = 0x2000_0000;
 const CLONE_NEWNET: u64 = 0x4000_0000;
 
-/// What a descriptor of a pid namespace to join is.
-#[derive(Clone, Copy)]
-enum Join {
-    /// The namespace itself.
-    Link,
-    /// A pidfd.
-    Process,
-}
-
 fn start(
     prepared: &Prepared<'_>,
     flags: u64,
-    pid_namespace: Option<(BorrowedFd<'_>, Join)>,
     cgroup: &Cgroup,
     console: Option<OwnedFd>,
 ) -> Result<Starting, StartError> {
@@ -202,34 +233,10 @@ fn start(
     // 0, 1 and 2 are replaced in the child.
     let write = rustix::io::fcntl_dupfd_cloexec(&write, 3).map_err(failed("make a pipe"))?;
     let born_in = cgroup.unified()?;
-    let own = pid_namespace.map(|(target, join)| enter_pid_namespace(target, join)).transpose()?;
     let body = |proof: &InChild| child::run(prepared, write.as_fd(), proof);
     let child = sys::process::clone_child(flags, born_in.as_ref().map(AsFd::as_fd), body);
-    if let Some(own) = own {
-        let kind = Some(LinkNameSpaceType::ProcessID);
-        // Without this every later child would land in that container.
-        if let Err(error) = rustix::thread::move_into_link_name_space(own.as_fd(), kind) {
-            drop(child.map(|child| Starting { child: Some(child), report, console: None }));
-            return Err(failed("return to our own pid namespace")(error));
-        }
-    }
     let child = child.map_err(StartError::step("make a process", ""))?;
     Ok(Starting { child: Some(child), report, console })
-}
-
-/// Makes another pid namespace the one of our children, and gives our own to return to.
-fn enter_pid_namespace(target: BorrowedFd<'_>, join: Join) -> Result<OwnedFd, StartError> {
-    let failed = |error: rustix::io::Errno| StartError::step("join namespace", "pid")(error.into());
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let own = rustix::fs::open(c"/proc/self/ns/pid", flags, Mode::empty()).map_err(failed)?;
-    let entered = match join {
-        Join::Link => rustix::thread::move_into_link_name_space(target, Some(LinkNameSpaceType::ProcessID)),
-        Join::Process => {
-            rustix::thread::move_into_thread_name_spaces(target, ThreadNameSpaceType::PROCESS_ID)
-        }
-    };
-    entered.map_err(failed)?;
-    Ok(own)
 }
 
 impl Starting {

@@ -7,7 +7,7 @@ use oci_spec::runtime::{
     LinuxNamespaceType, LinuxResources, Mount, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process,
     Root, Spec, User,
 };
-use resource::{ContainerRecord, IdentityShare, NetworkMode, Propagation};
+use resource::{ContainerRecord, IdentityShare, Mapping, NetworkMode, Propagation};
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -26,7 +26,20 @@ pub struct Surroundings {
     /// The host name; empty keeps the namespace's.
     pub hostname: String,
     /// Host devices the container gets, see [`devices`].
-    pub devices: Vec<(LinuxDevice, String)>,
+    pub devices: Vec<HostDevice>,
+    /// Where the engine's ids lie.
+    pub mapping: Mapping,
+}
+
+/// A device of the host that a container gets.
+#[derive(Clone, Debug)]
+pub struct HostDevice {
+    /// Where it is on the host.
+    source: PathBuf,
+    /// The node as it is in the container.
+    node: LinuxDevice,
+    /// Permissions out of `rwm`.
+    access: String,
 }
 
 /// Kernel parameters every container with its own network namespace has, as Docker sets them.
@@ -56,12 +69,12 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 const NODES: [(&str, i64, i64); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
-/// The host devices a record asks for, each with its permissions out of `rwm`: those it names (all of
-/// a folder's), and all of /dev when it is privileged.
+/// The host devices a record asks for: those it names (all of a folder's), and all of /dev when it is
+/// privileged.
 ///
 /// # Errors
 /// What stat(2) says of a device it names; `InvalidInput` when that is none.
-pub fn devices(record: &ContainerRecord) -> io::Result<Vec<(LinuxDevice, String)>> {
+pub fn devices(record: &ContainerRecord) -> io::Result<Vec<HostDevice>> {
     let security = &record.spec.security;
     let mut found = vec![];
     for (source, target, access) in &security.devices {
@@ -86,12 +99,7 @@ pub fn devices(record: &ContainerRecord) -> io::Result<Vec<(LinuxDevice, String)
 }
 
 /// Adds the device at a path, or those below a folder.
-fn collect(
-    source: &Path,
-    target: &Path,
-    access: &str,
-    found: &mut Vec<(LinuxDevice, String)>,
-) -> io::Result<()> {
+fn collect(source: &Path, target: &Path, access: &str, found: &mut Vec<HostDevice>) -> io::Result<()> {
     let stat = fs::metadata(source)?;
     if stat.is_dir() {
         for entry in fs::read_dir(source)?.flatten().filter(|entry| !entry.path().is_symlink()) {
@@ -104,16 +112,16 @@ fn collect(
         kind if kind.is_char_device() => LinuxDeviceType::C,
         _ => return Ok(()),
     };
-    let mut device = LinuxDevice::default();
-    device
-        .set_path(target.to_owned())
+    let mut node = LinuxDevice::default();
+    node.set_path(target.to_owned())
         .set_typ(kind)
         .set_major(rustix::fs::major(stat.rdev()).into())
         .set_minor(rustix::fs::minor(stat.rdev()).into())
         .set_file_mode(Some(stat.mode() & 0o7777))
         .set_uid(Some(stat.uid()))
         .set_gid(Some(stat.gid()));
-    found.push((device, if access.is_empty() { "rwm".to_owned() } else { access.to_owned() }));
+    let access = if access.is_empty() { "rwm".to_owned() } else { access.to_owned() };
+    found.push(HostDevice { source: source.to_owned(), node, access });
     Ok(())
 }
 
@@ -188,24 +196,34 @@ fn mount(target: &str, kind: &str, source: &str, options: &[&str]) -> Mount {
 fn mounts(record: &ContainerRecord, around: &Surroundings) -> Vec<Mount> {
     let access = if record.spec.security.privileged { "rw" } else { "ro" };
     let shm = format!("size={}", record.spec.shm_size.unwrap_or(64 << 20));
+    // Group 5 is `tty`.
+    let terminals: &[_] = match around.mapping {
+        Mapping::Single => &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+        Mapping::Host | Mapping::Subordinate => {
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
+        }
+    };
     let mut mounts = vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        mount(
-            "/dev/pts",
-            "devpts",
-            "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-        ),
+        mount("/dev/pts", "devpts", "devpts", terminals),
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", access]),
         mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", access]),
     ];
+    if around.mapping.is_rootless() {
+        for mount in &mut mounts {
+            bind_of_host(mount, record);
+        }
+    }
     if record.spec.ipc == IdentityShare::Host {
         mounts.push(mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "rprivate"]));
         mounts.push(mount("/dev/shm", "bind", "/dev/shm", &["rbind", "rprivate"]));
     } else {
         mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]));
         mounts.push(mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]));
+    }
+    if around.mapping.is_rootless() {
+        mounts.extend(bound_devices(around));
     }
     let files = [
         ("/etc/resolv.conf", &around.resolv_conf),
@@ -223,6 +241,42 @@ fn mounts(record: &ContainerRecord, around: &Surroundings) -> Vec<Mount> {
     mounts.retain(|default| !own.iter().any(|mount| mount.destination() == default.destination()));
     mounts.extend(own);
     mounts
+}
+
+/// Puts the host's own in the place of a file system that only the owner of a namespace can mount,
+/// where that namespace is the host's: read-only all over, but for what tells of processes.
+fn bind_of_host(default: &mut Mount, record: &ContainerRecord) {
+    let host = |share: &IdentityShare| *share == IdentityShare::Host;
+    let (of_host, options): (_, &[_]) = match default.typ().as_deref() {
+        Some("proc") => (host(&record.spec.pid), &["rbind", "rprivate", "rnosuid", "rnoexec", "rnodev"]),
+        Some("sysfs") => (
+            record.spec.network_mode == NetworkMode::Host,
+            &["rbind", "rprivate", "rnosuid", "rnoexec", "rnodev", "rro"],
+        ),
+        Some("cgroup") => {
+            (host(&record.spec.cgroup), &["rbind", "rprivate", "rnosuid", "rnoexec", "rnodev", "rro"])
+        }
+        _ => return,
+    };
+    if of_host {
+        let target = default.destination().to_string_lossy().into_owned();
+        *default = mount(&target, "bind", &target, options);
+    }
+}
+
+/// The devices of a container whose engine may not make nodes: the host's.
+fn bound_devices(around: &Surroundings) -> Vec<Mount> {
+    let default = NODES.iter().map(|(name, ..)| Path::new("/dev").join(name));
+    let default = default.map(|path| (path.clone(), path));
+    let asked = around.devices.iter().map(|device| (device.source.clone(), device.node.path().clone()));
+    let mut seen = std::collections::HashSet::new();
+    let all = default.chain(asked).filter(|(_, target)| seen.insert(target.clone()));
+    let bound = all.map(|(source, target)| {
+        let mut made = mount("", "bind", "", &["bind", "private", "nosuid", "noexec"]);
+        made.set_source(Some(source)).set_destination(target);
+        made
+    });
+    bound.collect()
 }
 
 fn own_mount(wanted: &resource::Mount) -> Mount {
@@ -258,11 +312,14 @@ fn linux(record: &ContainerRecord, around: &Surroundings) -> Linux {
         Some(if unmasked { vec![] } else { paths.iter().map(|path| (*path).to_owned()).collect() })
     };
     let mut resources = LinuxResources::default();
-    resources.set_devices(Some(device_rules(record, around)));
-    let mut nodes: Vec<_> = NODES.iter().map(node).collect();
-    nodes.extend(around.devices.iter().map(|(device, _)| device.clone()));
-    let mut seen = std::collections::HashSet::new();
-    nodes.retain(|node| seen.insert(node.path().clone()));
+    let mut nodes = vec![];
+    if !around.mapping.is_rootless() {
+        resources.set_devices(Some(device_rules(record, around)));
+        nodes.extend(NODES.iter().map(node));
+        nodes.extend(around.devices.iter().map(|device| device.node.clone()));
+        let mut seen = std::collections::HashSet::new();
+        nodes.retain(|node| seen.insert(node.path().clone()));
+    }
     let mut linux = Linux::default();
     linux
         .set_sysctl(Some(sysctls(record)))
@@ -349,8 +406,8 @@ fn device_rules(record: &ContainerRecord, around: &Surroundings) -> Vec<LinuxDev
     ];
     let numbers = NODES.iter().map(|(_, major, minor)| (Some(*major), Some(*minor)));
     rules.extend(numbers.map(|numbers| device_rule(true, C, numbers, "rwm")));
-    let asked = around.devices.iter().map(|(device, access)| {
-        device_rule(true, device.typ(), (Some(device.major()), Some(device.minor())), access)
+    let asked = around.devices.iter().map(|HostDevice { node, access, .. }| {
+        device_rule(true, node.typ(), (Some(node.major()), Some(node.minor())), access)
     });
     rules.extend(asked);
     rules.extend(security.device_rules.iter().filter_map(|text| parse_rule(text)));

@@ -17,6 +17,7 @@ fn around() -> Surroundings {
         resolv_conf: "/run/c/resolv.conf".into(),
         hostname: "web".to_owned(),
         devices: vec![],
+        mapping: resource::Mapping::Host,
     }
 }
 

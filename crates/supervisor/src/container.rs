@@ -22,6 +22,8 @@ pub(crate) struct Container {
     pub(crate) record: ContainerRecord,
     pub(crate) state: ContainerState,
     pub(crate) cgroup: Cgroup,
+    /// Its cgroup may be there.
+    pub(crate) has_cgroup: bool,
     /// Counts starts; a timer of an earlier run means nothing.
     pub(crate) run: u64,
     /// A start under way.
@@ -87,11 +89,12 @@ impl Container {
     pub(crate) fn read(roots: &Roots, pod: &PodName, id: &ContainerId) -> Option<Self> {
         let record = read_record(roots, pod, id)?;
         let state = std::fs::read(roots.state(pod, id)).ok().and_then(|bytes| document::decode(&bytes));
-        let cgroup = runtime::cgroup::open(&roots.cgroup, pod.as_str(), id);
+        let cgroup = runtime::cgroup::open(roots, pod, id);
         Some(Self {
             record,
             state: state.unwrap_or_default(),
             cgroup,
+            has_cgroup: true,
             run: 0,
             starting: None,
             pidfd: None,

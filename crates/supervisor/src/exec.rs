@@ -107,6 +107,7 @@ impl Supervisor {
             stdio: streams.as_stdio(),
             cgroup: &container.cgroup,
             seccomp: seccomp.as_deref().filter(|_| !privileged),
+            mapping: self.roots.mapping,
         })?;
         let run = container.run;
         self.next_exec += 1;

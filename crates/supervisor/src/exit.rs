@@ -105,9 +105,13 @@ impl Supervisor {
 
     /// Removes a container's cgroup; the kernel may take a moment to let go of the dead.
     pub(crate) fn remove_cgroup(&mut self, slot: Slot) {
-        let Some(container) = self.containers.get(&slot) else { return };
-        if !container.is_live() && container.cgroup.remove().is_err() {
-            self.reactor.after(CGROUP_PAUSE, Timer::Cgroup(slot));
+        let Some(container) = self.containers.get_mut(&slot) else { return };
+        if container.is_live() || !container.has_cgroup {
+            return;
+        }
+        match container.cgroup.remove() {
+            Ok(()) => container.has_cgroup = false,
+            Err(_) => self.reactor.after(CGROUP_PAUSE, Timer::Cgroup(slot)),
         }
     }
 

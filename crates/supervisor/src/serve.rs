@@ -97,7 +97,7 @@ fn leave(supervisor: &Supervisor, folder: &Path) {
     if let Err(error) = network::publish(&supervisor.pod_key(), &[]) {
         complain(&error);
     }
-    if let Err(error) = runtime::cgroup::remove_pod(&supervisor.roots.cgroup, supervisor.pod.as_str()) {
+    if let Err(error) = runtime::cgroup::remove_pod(&supervisor.roots, &supervisor.pod) {
         complain(&error);
     }
     // Empty, it tells nothing; the next one makes another.

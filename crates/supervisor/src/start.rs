@@ -187,6 +187,7 @@ impl Supervisor {
     fn spawn(&mut self, wanted: &mut Wanted) -> Result<(), Failure> {
         let slot = wanted.slot;
         let spec = self.spec(slot)?;
+        self.containers.get_mut(&slot).ok_or_else(gone)?.has_cgroup = true;
         let container = self.containers.get(&slot).ok_or_else(gone)?;
         let record = &container.record;
         let warnings = container.cgroup.create(&record.spec.resources, &spec);
@@ -216,6 +217,7 @@ impl Supervisor {
             cgroup: &container.cgroup,
             seccomp: seccomp.as_deref(),
             init: record.process.init,
+            mapping: self.roots.mapping,
         };
         let starting = runtime::spawn(&launch)?;
         let token = self.reactor.token();

@@ -173,7 +173,7 @@ impl Supervisor {
         }
         self.tear_down(slot);
         self.slots.remove(id);
-        if let Some(container) = self.containers.remove(&slot) {
+        if let Some(container) = self.containers.remove(&slot).filter(|container| container.has_cgroup) {
             drop(container.cgroup.remove());
         }
         drop(std::fs::remove_dir_all(self.roots.container_run(&self.pod, id)));

@@ -67,6 +67,7 @@ impl Supervisor {
             resolv_conf: folder.join("resolv.conf"),
             hostname,
             devices,
+            mapping: self.roots.mapping,
         };
         Ok(runtime::spec::generate(record, &surroundings))
     }

@@ -30,7 +30,7 @@ impl Secrets {
     /// # Errors
     /// What reading /proc/self/maps says; `OutOfMemory` when there are too many to know them all.
     pub fn find() -> io::Result<Self> {
-        let thread = thread_pages();
+        let thread = thread_pages()?;
         let mut found = Self { stretches: [(0, 0); STRETCHES], count: 0, arguments: arguments()? };
         let mut end_of_file_mapping = 0;
         for line in std::fs::read_to_string("/proc/self/maps")?.lines() {
@@ -107,8 +107,9 @@ fn arguments() -> io::Result<(usize, usize)> {
 }
 
 /// The pages of the calling thread's own memory: from the lowest thread-local variable of any module
-/// to the end of what the C library keeps behind the highest.
-fn thread_pages() -> (usize, usize) {
+/// to the end of what the C library keeps behind the highest, and the stack where it is not the main
+/// thread's, which the C library puts below.
+fn thread_pages() -> io::Result<(usize, usize)> {
     extern "C" fn widen(
         module: *mut libc::dl_phdr_info,
         _size: libc::size_t,
@@ -132,8 +133,29 @@ fn thread_pages() -> (usize, usize) {
     let mut bounds = (here, here + 1);
     // SAFETY: `widen` is of the type that is asked for and uses the pointer only during the call.
     unsafe { libc::dl_iterate_phdr(Some(widen), (&raw mut bounds).cast()) };
+    if rustix::thread::gettid() != rustix::process::getpid() {
+        let stack = stack()?;
+        bounds = (bounds.0.min(stack.0), bounds.1.max(stack.1));
+    }
     let page = page_size();
-    (bounds.0 / page * page, (bounds.1 + THREAD).next_multiple_of(page))
+    Ok((bounds.0 / page * page, (bounds.1 + THREAD).next_multiple_of(page)))
+}
+
+/// Where the calling thread's stack is.
+fn stack() -> io::Result<(usize, usize)> {
+    let (mut start, mut size) = (std::ptr::null_mut::<libc::c_void>(), 0);
+    // SAFETY: the attributes are initialised by the first call, and read and destroyed only when it
+    // succeeded; all places that are written to live through the calls.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        let done = libc::pthread_getattr_np(libc::pthread_self(), &raw mut attributes);
+        if done != 0 {
+            return Err(io::Error::from_raw_os_error(done));
+        }
+        libc::pthread_attr_getstack(&raw const attributes, &raw mut start, &raw mut size);
+        libc::pthread_attr_destroy(&raw mut attributes);
+    }
+    Ok((start.addr(), start.addr() + size))
 }
 
 /// Serves as process 1 for `child` and never returns: when the child has ended, this process ends

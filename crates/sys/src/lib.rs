@@ -4,6 +4,7 @@
 #![expect(unsafe_code, reason = "this crate is where it is allowed")]
 
 pub mod bpf;
+pub mod companion;
 pub mod exe;
 pub mod file;
 pub mod init;

@@ -58,10 +58,12 @@ fn zombie_code(pid: i32) -> Option<i32> {
     ended.then(|| fields.nth(48)?.parse().ok().map(code)).flatten()
 }
 
+/// The text of /proc/PID/stat in one read: 52 fields of 20 digits and a name of at most 64 bytes.
 fn stat(pid: i32) -> Option<String> {
-    let mut text = String::new();
-    File::open(format!("/proc/{pid}/stat")).ok()?.read_to_string(&mut text).ok()?;
-    Some(text)
+    let mut bytes = vec![0; 2048];
+    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut bytes).ok()?;
+    bytes.truncate(length);
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The exit code in a wait status.
@@ -86,10 +88,13 @@ pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
 /// When a process was started: clock ticks since boot, field 22 of /proc/PID/stat. `None` when there
 /// is no such process or it is a zombie.
 pub fn start_time(pid: i32) -> Option<u64> {
-    let text = stat(pid)?;
+    start_of(&stat(pid)?)
+}
+
+fn start_of(stat: &str) -> Option<u64> {
     // The name, in parentheses, may hold anything; after its last parenthesis comes field 3.
-    let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
+    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    if matches!(fields.next()?, "Z" | "X" | "x") {
         return None;
     }
     fields.nth(18)?.parse().ok()
@@ -113,6 +118,16 @@ mod tests {
     use super::*;
     use std::os::fd::AsFd;
     use std::process::Command;
+
+    const STAT: &str =
+        "42 (a ) b) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 10 18446744073709551615";
+
+    #[test]
+    fn the_start_time_is_found_whatever_the_name() {
+        assert_eq!(start_of(STAT), Some(12345));
+        assert_eq!(start_of(&STAT.replace(") S", ") Z")), None);
+        assert_eq!(start_of(""), None);
+    }
 
     #[test]
     fn an_end_is_told_before_and_after_somebody_else_has_reaped() {

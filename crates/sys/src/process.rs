@@ -2,7 +2,7 @@
 //!
 //! A child made here is a copy of the caller that goes on in our code until it executes a program.
 //! That is sound only if no other thread of the caller held a lock at that moment, so
-//! [`clone_child`] refuses in a process with several threads.
+//! [`clone_child`] refuses in a process with threads other than companions, which wait then.
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, c_char};
@@ -34,14 +34,14 @@ const THREADED: &str = "the process has several threads";
 /// Linux 5.7; see clone3 in clone(2).
 ///
 /// # Errors
-/// `Unsupported` when the caller has several threads, else what clone3(2) says.
+/// `Unsupported` when the caller has several threads at work, else what clone3(2) says.
 pub fn clone_child(
     flags: u64,
     cgroup: Option<BorrowedFd<'_>>,
     body: impl FnOnce(&InChild) -> i32,
 ) -> io::Result<Child> {
     // A folder has two links of its own and one for each folder in it, here one a thread.
-    if std::fs::metadata("/proc/self/task")?.nlink() != 3 {
+    if std::fs::metadata("/proc/self/task")?.nlink() != 3 + crate::companion::waiting() {
         return Err(io::Error::new(io::ErrorKind::Unsupported, THREADED));
     }
     clone_again(&InChild(()), flags, cgroup, body)
@@ -68,8 +68,8 @@ pub fn clone_again(
         arguments.cgroup = u64::try_from(cgroup.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
     }
     // SAFETY: without CLONE_VM the child has its own copy of all memory and without a new stack it
-    // goes on on a copy of this one, as after fork(2). The process has one thread, so no lock that
-    // the copy could wait for is held by anybody else. `arguments` and `pidfd` outlive the call.
+    // goes on on a copy of this one, as after fork(2). No other thread of the process is at work, so no
+    // lock that the copy could wait for is held by anybody else. `arguments` and `pidfd` outlive the call.
     let pid = unsafe {
         libc::syscall(libc::SYS_clone3, &raw mut arguments, std::mem::size_of::<libc::clone_args>())
     };

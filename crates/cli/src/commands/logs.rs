@@ -6,7 +6,7 @@ use crate::session::{Session, Subject};
 use crate::view::duration;
 use crate::view::logs::{Prefixes, display_name};
 use crate::{output, select};
-use engine::{LogLine, LogQuery};
+use engine::{LogLine, LogQuery, LogStream};
 use resource::Timestamp;
 
 /// Flags of `logs`.
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if args.index > 0 && args.services.len() != 1 {
         return Err(Failure::new("`--index` needs exactly one service"));
     }
-    let query = query(args, Timestamp::now())?;
+    let query = Query::of(args).read(Timestamp::now())?;
     let subject = session.subject(&[])?;
     let observed = session.containers(&subject.pod)?;
     let chosen = select::services(&args.services, subject.known(&observed))?;
@@ -71,27 +71,35 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         let failed = |error| Failure::because("cannot read the logs", error);
         // Without a supervisor nothing reaches the log.
         engine.adopt(&subject.pod).await.map_err(failed)?;
-        let mut lines = engine.logs(&subject.pod, &services, query).map_err(failed)?;
-        let mut text = String::new();
-        loop {
-            tokio::select! {
-                biased;
-                line = lines.next() => match line.map_err(failed)? {
-                    Some(line) => {
-                        show(&mut text, &mut prefixes, &line, args, project);
-                        if text.len() >= CHUNK {
-                            output::result(&std::mem::take(&mut text))?;
-                        }
-                    }
-                    None => break,
-                },
-                // Nothing more for the moment: what there is must not wait.
-                () = std::future::ready(()), if !text.is_empty() => output::result(&std::mem::take(&mut text))?,
-            }
-        }
-        output::result(&text)?;
-        Ok(Exit::Success)
+        let lines = engine.logs(&subject.pod, &services, query).map_err(failed)?;
+        write(lines, |text, line| show(text, &mut prefixes, line, args, project)).await
     })
+}
+
+/// Writes lines as they come, each in the form that `show` gives it; many at once where there are many.
+pub(super) async fn write(
+    mut lines: LogStream,
+    mut show: impl FnMut(&mut String, &LogLine),
+) -> Result<Exit, Failure> {
+    let mut text = String::new();
+    loop {
+        tokio::select! {
+            biased;
+            line = lines.next() => match line.map_err(|error| Failure::because("cannot read the logs", error))? {
+                Some(line) => {
+                    show(&mut text, &line);
+                    if text.len() >= CHUNK {
+                        output::result(&std::mem::take(&mut text))?;
+                    }
+                }
+                None => break,
+            },
+            // Nothing more for the moment: what there is must not wait.
+            () = std::future::ready(()), if !text.is_empty() => output::result(&std::mem::take(&mut text))?,
+        }
+    }
+    output::result(&text)?;
+    Ok(Exit::Success)
 }
 
 fn show(text: &mut String, prefixes: &mut Prefixes, line: &LogLine, args: &Args, project: &str) {
@@ -119,31 +127,49 @@ fn wanted(line: &LogLine, index: u32) -> bool {
     }
 }
 
-fn query(args: &Args, now: Timestamp) -> Result<LogQuery, Failure> {
-    let point = |flag: &str, text: &Option<String>| match text {
-        None => Ok(None),
-        Some(text) => duration::point(text, now).map(Some).ok_or_else(|| {
-            Failure::new(format!("invalid value for --{flag}: `{text}`"))
-                .hint("use a time such as `2026-01-02T15:04:05Z`, or a duration such as `42m`")
-        }),
-    };
-    let tail = match args.tail.as_str() {
-        "all" | "" => None,
-        text => match text.parse::<i64>() {
-            Ok(lines) => usize::try_from(lines).ok(),
-            Err(_) => {
-                return Err(
-                    Failure::new(format!("invalid value for --tail: `{text}`")).hint("use a number or `all`")
-                );
-            }
-        },
-    };
-    Ok(LogQuery {
-        follow: args.follow,
-        tail,
-        since: point("since", &args.since)?,
-        until: point("until", &args.until)?,
-    })
+/// The flags that say which lines are wanted, as they were written.
+pub(super) struct Query<'a> {
+    /// Go on with what is written later.
+    pub(super) follow: bool,
+    /// `all`, or a number of lines.
+    pub(super) tail: &'a str,
+    /// A time or a duration.
+    pub(super) since: Option<&'a String>,
+    /// A time or a duration.
+    pub(super) until: Option<&'a String>,
+}
+
+impl<'a> Query<'a> {
+    fn of(args: &'a Args) -> Self {
+        let (since, until) = (args.since.as_ref(), args.until.as_ref());
+        Self { follow: args.follow, tail: &args.tail, since, until }
+    }
+
+    /// What they mean.
+    ///
+    /// # Errors
+    /// The flag that cannot be read.
+    pub(super) fn read(&self, now: Timestamp) -> Result<LogQuery, Failure> {
+        let point = |flag: &str, text: Option<&String>| match text {
+            None => Ok(None),
+            Some(text) => duration::point(text, now).map(Some).ok_or_else(|| {
+                Failure::new(format!("invalid value for --{flag}: `{text}`"))
+                    .hint("use a time such as `2026-01-02T15:04:05Z`, or a duration such as `42m`")
+            }),
+        };
+        let tail = match self.tail {
+            "all" | "" => None,
+            text => match text.parse::<i64>() {
+                Ok(lines) => usize::try_from(lines).ok(),
+                Err(_) => {
+                    return Err(Failure::new(format!("invalid value for --tail: `{text}`"))
+                        .hint("use a number or `all`"));
+                }
+            },
+        };
+        let (since, until) = (point("since", self.since)?, point("until", self.until)?);
+        Ok(LogQuery { follow: self.follow, tail, since, until })
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +186,7 @@ mod tests {
     fn read(words: &[&str]) -> Result<LogQuery, String> {
         let line = Line::parse_from([&["logs"], words].concat());
         let now = "2026-03-01T12:00:00Z".parse().unwrap();
-        query(&line.args, now).map_err(|failure| failure.line())
+        Query::of(&line.args).read(now).map_err(|failure| failure.line())
     }
 
     #[test]

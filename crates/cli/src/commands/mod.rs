@@ -16,6 +16,7 @@ pub(crate) mod kill;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod pause;
+pub(crate) mod pod;
 pub(crate) mod port;
 pub(crate) mod ps;
 pub(crate) mod pull;
@@ -60,6 +61,8 @@ pub(crate) enum Verb {
     Ls(ls::Args),
     /// Pause services
     Pause(pause::Args),
+    /// Manage pods: projects by name or id, without their files
+    Pod(pod::Args),
     /// Print the public port for a port of a service
     Port(port::Args),
     /// List containers
@@ -122,7 +125,7 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 28] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 29] = [
     ("attach", attach::Args::augment_args),
     ("config", config::Args::augment_args),
     ("create", create::Args::augment_args),
@@ -135,6 +138,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 28] = [
     ("logs", logs::Args::augment_args),
     ("ls", ls::Args::augment_args),
     ("pause", pause::Args::augment_args),
+    ("pod", pod::Args::augment_args),
     ("port", port::Args::augment_args),
     ("ps", ps::Args::augment_args),
     ("pull", pull::Args::augment_args),
@@ -179,6 +183,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Logs(args) => logs::run(&args, session),
         Verb::Ls(args) => ls::run(&args, session),
         Verb::Pause(args) => pause::run(&args, session, pause::Way::Pause),
+        Verb::Pod(args) => pod::run(&args, session),
         Verb::Port(args) => port::run(&args, session),
         Verb::Ps(args) => ps::run(&args, session),
         Verb::Pull(args) => pull::run(&args, session),

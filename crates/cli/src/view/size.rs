@@ -1,8 +1,16 @@
-//! Byte counts as people read them: decimal units, `1.42MB`.
+//! Byte counts as people read them: decimal units, `1.42MB`, or binary ones, `1.42MiB`.
 
 /// Three significant digits and a decimal unit.
 pub(crate) fn human(bytes: u64) -> String {
-    let (units, base) = (["B", "kB", "MB", "GB", "TB", "PB"], 1000.0);
+    scaled(bytes, 1000.0, ["B", "kB", "MB", "GB", "TB", "PB"])
+}
+
+/// Three significant digits and a binary unit.
+pub(crate) fn binary(bytes: u64) -> String {
+    scaled(bytes, 1024.0, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"])
+}
+
+fn scaled(bytes: u64, base: f64, units: [&str; 6]) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let mut value = bytes as f64;
     let mut unit = 0;
@@ -31,5 +39,6 @@ mod tests {
         assert_eq!(human(1_420_000), "1.42MB");
         assert_eq!(human(37_000_000), "37MB");
         assert_eq!(human(387_400_000), "387MB");
+        assert_eq!(binary(1536), "1.5KiB");
     }
 }

@@ -30,6 +30,11 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// The rows of a table that was laid out with its header.
+pub(crate) fn without_header(table: &str) -> &str {
+    table.split_once('\n').map_or("", |(_, rows)| rows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,26 +96,29 @@ impl Template {
         Ok(text)
     }
 
-    /// The header of a `table` template: the fields' names in capitals.
-    pub(crate) fn header(&self) -> String {
+    /// The header of a `table` template: the fields' names in capitals, or their own titles.
+    fn header(&self, titles: &[(&str, &str)]) -> String {
         let mut text = String::new();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(plain) => text.push_str(plain),
                 Piece::Label(key) => text.push_str(key),
-                Piece::Field { path, .. } => text.push_str(&title(path.last().map_or("", String::as_str))),
+                Piece::Field { path, .. } => {
+                    text.push_str(&title(path.last().map_or("", String::as_str), titles))
+                }
             }
         }
         text
     }
 }
 
-/// `RunningFor` becomes `RUNNING FOR`; a few have names of their own.
-fn title(field: &str) -> String {
-    match field {
-        "ID" => return "CONTAINER ID".to_owned(),
-        "RunningFor" => return "CREATED".to_owned(),
-        _ => {}
+/// Titles of a container's fields that are not their names.
+const OF_CONTAINER: [(&str, &str); 2] = [("ID", "CONTAINER ID"), ("RunningFor", "CREATED")];
+
+/// `RunningFor` becomes `RUNNING FOR`, unless there is another title for it.
+pub(crate) fn title(field: &str, titles: &[(&str, &str)]) -> String {
+    if let Some((_, title)) = titles.iter().find(|(known, _)| *known == field) {
+        return (*title).to_owned();
     }
     let mut text = String::new();
     for (at, letter) in field.char_indices() {
@@ -137,11 +140,7 @@ fn field(row: &Map<String, Value>, path: &[String], function: Option<Function>) 
                 .hint(format!("known fields: {known}"))
         })?;
     }
-    let plain = match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    };
+    let plain = plain(value);
     Ok(match function {
         None => plain,
         Some(Function::Json) => value.to_string(),
@@ -153,6 +152,15 @@ fn field(row: &Map<String, Value>, path: &[String], function: Option<Function>) 
             _ => plain.len().to_string(),
         },
     })
+}
+
+/// A value as a cell shows it.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
 }
 
 /// What `--format` asks for.
@@ -188,7 +196,7 @@ impl Format {
     }
 }
 
-/// Rows through a template: a table with its header, or lines.
+/// Rows of containers through a template: a table with its header, or lines.
 ///
 /// # Errors
 /// What [`Template::render`] says.
@@ -197,17 +205,30 @@ pub(crate) fn rows(
     as_table: bool,
     rows: &[(Map<String, Value>, &resource::Labels)],
 ) -> Result<String, Failure> {
-    let lines: Result<Vec<String>, Failure> =
-        rows.iter().map(|(row, labels)| template.render(row, labels)).collect();
-    let lines = lines?;
-    if !as_table {
-        return Ok(lines.iter().map(|line| format!("{line}\n")).collect());
+    if as_table {
+        return titled(template, &OF_CONTAINER, true, rows);
     }
-    let header = template.header();
+    rows.iter().map(|(row, labels)| Ok(template.render(row, labels)? + "\n")).collect()
+}
+
+/// Rows through a template as a table, whose fields have these titles.
+///
+/// # Errors
+/// What [`Template::render`] says.
+pub(crate) fn titled(
+    template: &Template,
+    titles: &[(&str, &str)],
+    heading: bool,
+    rows: &[(Map<String, Value>, &resource::Labels)],
+) -> Result<String, Failure> {
+    let header = template.header(titles);
     let header: Vec<&str> = header.split('\t').collect();
-    let cells: Vec<Vec<String>> =
-        lines.iter().map(|line| line.split('\t').map(str::to_owned).collect()).collect();
-    Ok(super::table::table(&header, &cells))
+    let cells = |(row, labels): &(Map<String, Value>, &resource::Labels)| {
+        Ok(template.render(row, labels)?.split('\t').map(str::to_owned).collect())
+    };
+    let cells: Result<Vec<Vec<String>>, Failure> = rows.iter().map(cells).collect();
+    let text = super::table::table(&header, &cells?);
+    Ok(if heading { text } else { super::table::without_header(&text).to_owned() })
 }
 
 #[cfg(test)]

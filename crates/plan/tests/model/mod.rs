@@ -324,6 +324,7 @@ impl World {
             }
             Step::CreateNetwork(spec) => self.create_network(spec),
             Step::RaiseNetwork(spec) => self.network(&spec.name).up = true,
+            Step::LowerNetwork { network } => self.network(network).up = false,
             Step::RemoveNetwork { network } => self.remove_network(network),
             Step::CreateVolume(spec) => {
                 assert!(self.observed.volumes.iter().all(|volume| volume.record.spec.name != spec.name));

@@ -1,4 +1,4 @@
-//! Cgroups: `BASE/POD/CONTAINER` in every hierarchy, v1 and v2.
+//! Cgroups: `BASE/POD/CONTAINER` in every hierarchy, v1 and v2, or where a user was given room, or none.
 //!
 //! On a hybrid machine limits go to v1, while freezing, killing and listing use the unified
 //! hierarchy, where the kernel does them whole. A process is born in the unified one and attaches
@@ -7,13 +7,15 @@
 mod devices;
 mod hierarchy;
 mod limits;
+mod placement;
 mod tree;
 
 pub(crate) use hierarchy::Hierarchies;
+pub use placement::Placement;
 
 use crate::StartError;
 use oci_spec::runtime::Spec;
-use resource::{ContainerId, Resources};
+use resource::{ContainerId, PodName, Resources, Roots};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
@@ -21,11 +23,12 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A container's cgroup: names only, nothing is held open.
+/// The cgroup of a container or a pod: names only, nothing is held open. Where the engine has no
+/// cgroups ([`Placement::Nowhere`]) it is none: see [`Self::is_kept`].
 #[derive(Clone, Debug)]
 pub struct Cgroup {
-    /// `BASE/POD/CONTAINER`
-    path: PathBuf,
+    /// `BASE/POD/CONTAINER` below the root of a hierarchy; `None` without cgroups.
+    path: Option<PathBuf>,
 }
 
 /// A limit that this kernel cannot enforce; the container runs without it.
@@ -70,26 +73,35 @@ pub struct Usage {
 }
 
 /// The cgroup of a container; nothing is touched.
-pub fn open(base: &str, pod: &str, container: &ContainerId) -> Cgroup {
-    Cgroup { path: [base, pod, container.as_str()].iter().collect() }
+pub fn open(roots: &Roots, pod: &PodName, container: &ContainerId) -> Cgroup {
+    Placement::of(roots, pod).container(pod, container)
+}
+
+/// The cgroup of a pod, which counts all of its containers together; nothing is touched.
+pub fn open_pod(roots: &Roots, pod: &PodName) -> Cgroup {
+    Placement::of(roots, pod).pod(pod)
 }
 
 /// Removes a pod's cgroup and what is left below it, killing what runs there.
 ///
 /// # Errors
 /// [`CgroupError`] when something cannot be removed.
-pub fn remove_pod(base: &str, pod: &str) -> Result<(), CgroupError> {
-    let pod = Cgroup { path: [base, pod].iter().collect() };
+pub fn remove_pod(roots: &Roots, pod: &PodName) -> Result<(), CgroupError> {
+    let pod = open_pod(roots, pod);
     pod.kill(9)?;
     pod.remove_within(Duration::from_secs(2))
 }
 
-/// Removes the base cgroup if no pod is in it.
+/// Removes the base cgroup if it is ours and no pod is in it.
 ///
 /// # Errors
 /// [`CgroupError`] when an empty one cannot be removed.
-pub fn remove_base(base: &str) -> Result<(), CgroupError> {
-    for folder in (Cgroup { path: base.into() }).folders() {
+pub fn remove_base(roots: &Roots) -> Result<(), CgroupError> {
+    if roots.mapping.is_rootless() {
+        // Who gave it takes it away.
+        return Ok(());
+    }
+    for folder in (Cgroup { path: Some(roots.cgroup.clone().into()) }).folders() {
         match fs::remove_dir(&folder) {
             // A pod is in it.
             Err(error) if error.raw_os_error() == Some(busy()) => {}
@@ -106,7 +118,16 @@ fn busy() -> i32 {
     rustix::io::Errno::BUSY.raw_os_error()
 }
 
+/// Why something cannot be done without cgroups.
+const NOWHERE: &str = "this account has no cgroups; that takes cgroup v2 and a systemd user session";
+
 impl Cgroup {
+    /// Whether there is such a cgroup at all. Where there is none nothing is limited or counted, nothing
+    /// can be frozen, and its processes are not known by it.
+    pub fn is_kept(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// Makes the cgroup and sets limits and device rules (those of `spec.linux.resources.devices`).
     /// What this kernel cannot do comes back as warnings.
     ///
@@ -115,28 +136,35 @@ impl Cgroup {
     pub fn create(&self, wanted: &Resources, spec: &Spec) -> Result<Vec<Warning>, CgroupError> {
         let hierarchies = Hierarchies::get();
         let mut warnings = vec![];
+        let Some(path) = &self.path else {
+            let score = wanted.oom_score_adj;
+            if *wanted != (Resources { oom_score_adj: score, ..Resources::default() }) {
+                warnings.push(Warning(format!("limits are not enforced: {NOWHERE}")));
+            }
+            return Ok(warnings);
+        };
         for hierarchy in &hierarchies.v1 {
-            let folder = hierarchy.path.join(&self.path);
+            let folder = hierarchy.path.join(path);
             fs::create_dir_all(&folder).map_err(CgroupError::new("create", &folder))?;
             if hierarchy.has("cpuset") {
-                tree::inherit_cpuset(&hierarchy.path, &self.path)?;
+                tree::inherit_cpuset(&hierarchy.path, path)?;
             }
         }
         if let Some(mount) = &hierarchies.v2 {
-            let folder = mount.join(&self.path);
+            let folder = mount.join(path);
             fs::create_dir_all(&folder).map_err(CgroupError::new("create", &folder))?;
             if hierarchies.is_v2() {
-                tree::enable_controllers(mount, &self.path);
+                tree::enable_controllers(mount, path);
             }
         }
         if hierarchies.v1.is_empty() && hierarchies.v2.is_none() {
             warnings.push(Warning("no cgroup hierarchy is mounted: nothing is limited".to_owned()));
             return Ok(warnings);
         }
-        limits::apply(hierarchies, &self.path, wanted, &mut warnings)?;
+        limits::apply(hierarchies, path, wanted, &mut warnings)?;
         let rules = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
         if let Some(rules) = rules.and_then(|resources| resources.devices().as_ref()) {
-            devices::apply(hierarchies, &self.path, rules, &mut warnings)?;
+            devices::apply(hierarchies, path, rules, &mut warnings)?;
         }
         Ok(warnings)
     }
@@ -170,27 +198,30 @@ impl Cgroup {
     /// Stops every process where it is and waits until they stand.
     ///
     /// # Errors
-    /// [`CgroupError`]; `TimedOut` when they do not stand after 10 s.
+    /// [`CgroupError`]; `TimedOut` when they do not stand after 10 s, `Unsupported` without cgroups.
     pub fn freeze(&self) -> Result<(), CgroupError> {
-        tree::set_frozen(Hierarchies::get(), &self.path, true)
+        let missing = io::Error::new(io::ErrorKind::Unsupported, NOWHERE);
+        let Some(path) = &self.path else { return Err(CgroupError::new("freeze", Path::new("-"))(missing)) };
+        tree::set_frozen(Hierarchies::get(), path, true)
     }
 
-    /// Lets them go on.
+    /// Lets them go on; without cgroups nothing stands.
     ///
     /// # Errors
     /// [`CgroupError`].
     pub fn thaw(&self) -> Result<(), CgroupError> {
-        tree::set_frozen(Hierarchies::get(), &self.path, false)
+        self.path.as_ref().map_or(Ok(()), |path| tree::set_frozen(Hierarchies::get(), path, false))
     }
 
     /// Sends a signal to every process in it; with SIGKILL none escapes by forking. Without a unified
-    /// hierarchy a frozen cgroup must be thawed for the signal to arrive.
+    /// hierarchy a frozen cgroup must be thawed for the signal to arrive. Without cgroups it reaches
+    /// nobody: what has a pid namespace of its own ends with that namespace's process 1.
     ///
     /// # Errors
     /// [`CgroupError`].
     pub fn kill(&self, signal: i32) -> Result<(), CgroupError> {
-        let unified = Hierarchies::get().v2.as_ref().filter(|_| signal == 9);
-        if unified.is_some_and(|mount| fs::write(mount.join(&self.path).join("cgroup.kill"), "1").is_ok()) {
+        let unified = self.folders().last().filter(|_| Hierarchies::get().v2.is_some() && signal == 9);
+        if unified.is_some_and(|folder| fs::write(folder.join("cgroup.kill"), "1").is_ok()) {
             return Ok(());
         }
         // One that forks while the list is read leaves a child for the next round.
@@ -211,33 +242,35 @@ impl Cgroup {
         self.folders().last().map(|folder| tree::processes(&folder)).unwrap_or_default()
     }
 
-    /// What it uses now; zero where the kernel does not count.
-    pub fn usage(&self) -> Usage {
-        tree::usage(Hierarchies::get(), &self.path)
+    /// What it uses now; zero where the kernel does not count, `None` without cgroups.
+    pub fn usage(&self) -> Option<Usage> {
+        self.path.as_ref().map(|path| tree::usage(Hierarchies::get(), path))
     }
 
-    /// Processes the kernel killed in it for want of memory, so far.
+    /// Processes the kernel killed in it for want of memory, so far; none are known without cgroups.
     pub fn oom_kills(&self) -> u64 {
-        tree::oom_kills(Hierarchies::get(), &self.path)
+        self.path.as_ref().map_or(0, |path| tree::oom_kills(Hierarchies::get(), path))
     }
 
     /// Its folder in every hierarchy, the unified one last.
     fn folders(&self) -> impl Iterator<Item = PathBuf> + use<'_> {
         let hierarchies = Hierarchies::get();
         let v1 = hierarchies.v1.iter().map(|hierarchy| &hierarchy.path);
-        v1.chain(&hierarchies.v2).map(|mount| mount.join(&self.path))
+        let mounts = v1.chain(&hierarchies.v2);
+        self.path.iter().flat_map(move |path| mounts.clone().map(move |mount| mount.join(path)))
     }
 
     /// The files a process enters its v1 cgroups by.
     pub(crate) fn tasks(&self) -> Result<Vec<CString>, StartError> {
-        let file = |hierarchy: &hierarchy::V1| hierarchy.path.join(&self.path).join("tasks");
+        let Some(path) = &self.path else { return Ok(vec![]) };
+        let file = |hierarchy: &hierarchy::V1| hierarchy.path.join(path).join("tasks");
         Hierarchies::get().v1.iter().map(|each| crate::prepare::c_path(&file(each))).collect()
     }
 
     /// The unified cgroup a process is born in.
     pub(crate) fn unified(&self) -> Result<Option<OwnedFd>, StartError> {
-        let Some(mount) = &Hierarchies::get().v2 else { return Ok(None) };
-        let folder = mount.join(&self.path);
+        let (Some(mount), Some(path)) = (&Hierarchies::get().v2, &self.path) else { return Ok(None) };
+        let folder = mount.join(path);
         let opened = File::open(&folder);
         let step = StartError::step("open cgroup", folder.display().to_string());
         opened.map(|folder| Some(folder.into())).map_err(step)

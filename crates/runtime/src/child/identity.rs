@@ -86,7 +86,9 @@ fn take_user<'p>(program: &Program) -> Done<'p, Held> {
         }
     }
     rustix::thread::set_keep_capabilities(true).at(Step::Capabilities, b"keep")?;
-    rustix::thread::set_thread_groups(&program.groups).at(Step::User, b"groups")?;
+    if let Some(groups) = &program.groups {
+        rustix::thread::set_thread_groups(groups).at(Step::User, b"groups")?;
+    }
     let (uid, gid) = (program.uid, program.gid);
     rustix::thread::set_thread_res_gid(gid, gid, gid).at(Step::User, b"group")?;
     rustix::thread::set_thread_res_uid(uid, uid, uid).at(Step::User, b"user")?;

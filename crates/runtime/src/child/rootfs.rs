@@ -42,7 +42,7 @@ pub(crate) fn build<'p>(new: &'p New<'_>) -> Done<'p> {
     }
     working_dir(root.as_fd(), new)?;
     if new.read_only_root {
-        read_only(root.as_fd()).at(Step::ReadOnly, b"/")?;
+        read_only(root.as_fd(), false).at(Step::ReadOnly, b"/")?;
     }
     pivot(root)
 }
@@ -203,13 +203,17 @@ fn attach(tree: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// A detached copy of the mount that a descriptor is in, with what the descriptor is of as its root.
+/// With what is mounted below: without privilege over the host, nothing that a mount of the host hides
+/// can be copied.
 fn copy(of: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    let flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
     rustix::mount::open_tree(of, c"", flags)
 }
 
-/// Makes a device node; where that is forbidden, the host's node is bound.
+/// Makes a device node; where that is forbidden, the host's node of that name is bound.
 fn device<'p>(root: BorrowedFd<'_>, device: &'p Device) -> Done<'p> {
     let what = device.path.to_bytes();
     let (folder, name) = inside::parent_of(root, &device.path).at(Step::Device, what)?;
@@ -243,8 +247,8 @@ fn link<'p>(root: BorrowedFd<'_>, link: &'p Link) -> Done<'p> {
 }
 
 /// Makes a mount read-only.
-fn read_only(tree: BorrowedFd<'_>) -> std::io::Result<()> {
-    set_attributes(tree, Attributes { set: READ_ONLY, ..Attributes::default() }, false)
+fn read_only(tree: BorrowedFd<'_>, recursive: bool) -> std::io::Result<()> {
+    set_attributes(tree, Attributes { set: READ_ONLY, ..Attributes::default() }, recursive)
 }
 
 /// Makes what is at a path read-only, if there is something: the mount whose root it is, else a copy
@@ -255,11 +259,11 @@ fn seal_path<'p>(root: BorrowedFd<'_>, path: &'p CStr) -> Done<'p> {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
         other => other.at(Step::ReadOnly, what)?,
     };
-    if read_only(found.as_fd()).is_ok() {
+    if read_only(found.as_fd(), false).is_ok() {
         return Ok(());
     }
     let tree = copy(found.as_fd()).at(Step::ReadOnly, what)?;
-    read_only(tree.as_fd()).at(Step::ReadOnly, what)?;
+    read_only(tree.as_fd(), true).at(Step::ReadOnly, what)?;
     attach(&tree, &found).at(Step::ReadOnly, what)
 }
 

@@ -1,5 +1,6 @@
 //! Everything the child will need, made before the clone: C strings, tables, descriptors.
 
+mod ids;
 mod mounts;
 mod overlay;
 mod process;
@@ -132,7 +133,8 @@ pub(crate) fn container<'a>(
         name.as_ref().filter(|name| own_uts && !name.is_empty()).map(|name| name.as_bytes().to_vec())
     };
     let root = spec.root().as_ref();
-    let program = Program::of_spec(process)?;
+    let mut program = Program::of_spec(process)?;
+    ids::check(&mut program, launch.mapping)?;
     // An init can be alone.
     if program.name.is_empty() && !launch.init {
         return Err(refused("no command specified"));
@@ -177,11 +179,17 @@ pub(crate) fn process<'a>(
     console: Option<OwnedFd>,
 ) -> Result<Prepared<'a>, StartError> {
     let own = launch.spec.process().as_ref().ok_or_else(|| refused("the specification has no process"))?;
-    let namespaces = ThreadNameSpaceType::MOUNT
-        | ThreadNameSpaceType::NETWORK
-        | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
-        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
-        | ThreadNameSpaceType::CONTROL_GROUP;
+    let spaces = [
+        ("net", ThreadNameSpaceType::NETWORK),
+        ("ipc", ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION),
+        ("uts", ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME),
+        ("cgroup", ThreadNameSpaceType::CONTROL_GROUP),
+    ];
+    // One that is shared with the host cannot be entered without privilege over the host, nor need it be.
+    let others = spaces.iter().filter(|(name, _)| !is_own_namespace(launch.pid, name));
+    let namespaces = others.fold(ThreadNameSpaceType::MOUNT, |all, (_, each)| all | *each);
+    let mut program = Program::of_exec(own, launch.process, launch.privileged)?;
+    ids::check(&mut program, launch.mapping)?;
     Ok(Prepared {
         tasks: launch.cgroup.tasks()?,
         oom_score_adj: own.oom_score_adj().map(|score| score.to_string().into_bytes()),
@@ -189,10 +197,19 @@ pub(crate) fn process<'a>(
         place: Place::Existing { target: launch.target, namespaces },
         stdio: launch.stdio,
         console,
-        program: Program::of_exec(own, launch.process, launch.privileged)?,
+        program,
         seccomp: launch.seccomp.map(|program| program.0.as_slice()),
         init: None,
     })
+}
+
+/// Whether a process is in the same namespace of this kind as the calling thread.
+pub(crate) fn is_own_namespace(pid: i32, kind: &str) -> bool {
+    let name = |of: &str| std::fs::read_link(format!("/proc/{of}/ns/{kind}"));
+    match (name(&pid.to_string()), name("thread-self")) {
+        (Ok(theirs), Ok(ours)) => theirs == ours,
+        _ => false,
+    }
 }
 
 /// A refusal.
@@ -219,7 +236,12 @@ fn sysctls(launch: &Launch<'_>) -> Result<Vec<Sysctl>, StartError> {
         }
         let path = format!("/proc/sys/{}", sysctl_path(key));
         let optional = crate::spec::DEFAULT_SYSCTLS.contains(&(key.as_str(), value.as_str()));
-        sysctls.push(Sysctl { path: c_string(path)?, value: value.as_bytes().to_vec(), optional });
+        let here = match key.as_str() {
+            "net.ipv4.ping_group_range" if optional => ids::every_group(launch.mapping)?,
+            _ => None,
+        };
+        let value = here.as_ref().unwrap_or(value).as_bytes().to_vec();
+        sysctls.push(Sysctl { path: c_string(path)?, value, optional });
     }
     Ok(sysctls)
 }

@@ -2,6 +2,7 @@
 
 use super::{c_path, c_string, refused};
 use crate::{Launch, StartError};
+use resource::Mapping;
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -34,16 +35,24 @@ pub(crate) enum Options {
     },
 }
 
-/// Off: what makes the upper folder more than the plain difference that a build takes it for.
-const PLAIN: &str = ",index=off,redirect_dir=off,metacopy=off";
-const PLAIN_VOLATILE: &str = ",index=off,redirect_dir=off,metacopy=off,volatile";
+/// Options after the paths. Off is what makes the upper folder more than the plain difference that a
+/// build takes it for; with the attributes of ordinary users (`userxattr`) most of it is off anyway and
+/// may not be mentioned.
+fn rest(mapping: Mapping, volatile: bool) -> &'static str {
+    match (mapping.is_rootless(), volatile) {
+        (false, false) => ",index=off,redirect_dir=off,metacopy=off",
+        (false, true) => ",index=off,redirect_dir=off,metacopy=off,volatile",
+        (true, false) => ",index=off,userxattr",
+        (true, true) => ",index=off,userxattr,volatile",
+    }
+}
 
 impl Overlay {
     /// Makes the folders that are missing and the mount's options.
     pub(crate) fn prepare(launch: &Launch<'_>) -> Result<Self, StartError> {
         let top = launch.layers.last().ok_or_else(|| refused("the image has no layer"))?;
         folders(launch, top)?;
-        let rest = if launch.volatile { PLAIN_VOLATILE } else { PLAIN };
+        let rest = rest(launch.mapping, launch.volatile);
         let paths = || launch.layers.iter().rev().map(AsRef::as_ref).chain([launch.upper, launch.work]);
         let special = |path: &Path| path.as_os_str().as_bytes().iter().any(|byte| b",:\\".contains(byte));
         let options = match text(launch, rest) {

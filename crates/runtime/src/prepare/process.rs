@@ -27,7 +27,8 @@ pub(crate) struct Program {
     pub(crate) working_dir: CString,
     pub(crate) uid: Uid,
     pub(crate) gid: Gid,
-    pub(crate) groups: Vec<Gid>,
+    /// Supplementary groups; `None` where nobody may set any.
+    pub(crate) groups: Option<Vec<Gid>>,
     pub(crate) umask: u32,
     pub(crate) limits: Vec<Limit>,
     pub(crate) bounding: u64,
@@ -104,7 +105,7 @@ impl Program {
             working_dir: c_string(if working_dir.is_empty() { "/" } else { working_dir })?,
             uid: Uid::from_raw(id(uid, "user")?),
             gid: Gid::from_raw(id(gid, "group")?),
-            groups: groups.iter().copied().map(Gid::from_raw).collect(),
+            groups: Some(groups.iter().copied().map(Gid::from_raw).collect()),
             umask: 0o022,
             limits: vec![],
             bounding: 0,

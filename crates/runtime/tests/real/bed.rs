@@ -1,6 +1,9 @@
 //! What every case needs: an image made of busybox, records, and a way to run one to its end.
 
-use resource::{ContainerId, ContainerRecord, ContainerSpec, Digest, Process, Reference, Timestamp};
+use resource::{
+    ContainerId, ContainerRecord, ContainerSpec, Digest, Mapping, PodName, Process, Reference, Roots,
+    Timestamp,
+};
 use runtime::spec::Surroundings;
 use runtime::{Cgroup, Launch, Program, Share, Spec, StartError, Started, Stdio};
 use std::fs::{self, File};
@@ -22,7 +25,8 @@ const APPLETS: &[&str] = &[
 pub(crate) struct Bed {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) layers: Vec<PathBuf>,
-    pub(crate) pod: String,
+    pub(crate) pod: PodName,
+    pub(crate) roots: Roots,
 }
 
 /// Name of the tests' own base cgroup.
@@ -47,7 +51,10 @@ impl Bed {
         fs::write(layer.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/data:/bin/sh\n")
             .unwrap();
         fs::write(layer.join("etc/plain"), "not a program\n").unwrap();
-        Self { folder, layers: vec![layer], pod: format!("{name}-{}", std::process::id()) }
+        let mut roots = Roots::at(folder.path().join("data"), folder.path().join("run"), BASE.to_owned());
+        roots.mapping = mapping();
+        let pod = PodName(format!("{name}-{}", std::process::id()));
+        Self { folder, layers: vec![layer], pod, roots }
     }
 
     pub(crate) fn layer(&self) -> &Path {
@@ -69,8 +76,12 @@ impl Bed {
         let id = format!("{:064x}", COUNT.fetch_add(1, Ordering::Relaxed) + 1);
         Case {
             bed: self,
-            record: record(&id, &self.pod, argv),
-            around: Surroundings { hostname: "bed".to_owned(), ..Surroundings::default() },
+            record: record(&id, self.pod.as_str(), argv),
+            around: Surroundings {
+                hostname: "bed".to_owned(),
+                mapping: self.roots.mapping,
+                ..Surroundings::default()
+            },
             network: Share::Private,
             pid: Share::Private,
             volatile: false,
@@ -80,8 +91,8 @@ impl Bed {
 
 impl Drop for Bed {
     fn drop(&mut self) {
-        runtime::cgroup::remove_pod(BASE, &self.pod).unwrap();
-        runtime::cgroup::remove_base(BASE).unwrap();
+        runtime::cgroup::remove_pod(&self.roots, &self.pod).unwrap();
+        runtime::cgroup::remove_base(&self.roots).unwrap();
     }
 }
 
@@ -135,7 +146,7 @@ impl Case<'_> {
         let mut around = self.around.clone();
         around.devices = runtime::spec::devices(&self.record).unwrap();
         let spec = runtime::spec::generate(&self.record, &around);
-        let cgroup = runtime::cgroup::open(BASE, &self.bed.pod, &self.record.id);
+        let cgroup = runtime::cgroup::open(&self.bed.roots, &self.bed.pod, &self.record.id);
         cgroup.create(&self.record.spec.resources, &spec).unwrap();
         let own = self.bed.path(self.record.id.short()).join(&self.record.id.0);
         let program = self.program();
@@ -154,6 +165,7 @@ impl Case<'_> {
             cgroup: &cgroup,
             seccomp: program.as_ref(),
             init: self.record.process.init,
+            mapping: self.bed.roots.mapping,
         };
         let started = runtime::spawn(&launch).and_then(runtime::Starting::finish);
         match started {
@@ -213,6 +225,10 @@ impl Running {
 
     pub(crate) fn kill(self) -> (i32, String) {
         self.cgroup.kill(9).unwrap();
+        if !self.cgroup.is_kept() {
+            // Its pid namespace is its own.
+            rustix::process::pidfd_send_signal(&self.started.pidfd, rustix::process::Signal::KILL).unwrap();
+        }
         self.end()
     }
 
@@ -238,6 +254,7 @@ impl Running {
             stdio: Stdio::Files { stdin: null.as_fd(), stdout: writer.as_fd(), stderr: writer.as_fd() },
             cgroup: &self.cgroup,
             seccomp,
+            mapping: mapping(),
         };
         let started = runtime::exec(&launch)?.finish()?;
         drop(writer);
@@ -256,6 +273,15 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// Names the word of the mapping for the process that runs the cases.
+pub(crate) const MAPPING: &str = "RUNTIME_TEST_MAPPING";
+
+/// Where the ids of this process lie.
+pub(crate) fn mapping() -> Mapping {
+    let word = std::env::var(MAPPING).unwrap_or_default();
+    Mapping::parse(&word).unwrap_or_default()
 }
 
 /// A process as root in `/`.

@@ -503,6 +503,7 @@ fn exec_with_a_terminal() {
         stdio: Stdio::Terminal { rows: 10, columns: 20 },
         cgroup: &running.cgroup,
         seccomp: None,
+        mapping: bed.roots.mapping,
     };
     let started = runtime::exec(&launch).unwrap().finish().unwrap();
     let text = read_terminal(started.console.unwrap());
@@ -604,7 +605,7 @@ fn cgroup_limits() {
     let case = bed.shell("for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; echo all; exec sleep 1000");
     let mut running = case.with(|record| record.spec.resources.pids = Some(5)).start().unwrap();
     assert!(running.line().contains("fork"), "it cannot make them all");
-    let usage = running.cgroup.usage();
+    let usage = running.cgroup.usage().unwrap();
     assert!(usage.pids <= 5 && usage.pids > 0 && usage.memory > 0 && usage.cpu > 0, "{usage:?}");
     running.kill();
 }
@@ -715,7 +716,7 @@ fn failures_leave_nothing() {
     // Given up before it is finished.
     let case = bed.case(&["sleep", "1000"]);
     let spec = runtime::spec::generate(&case.record, &case.around);
-    let cgroup = runtime::cgroup::open(BASE, &bed.pod, &case.record.id);
+    let cgroup = runtime::cgroup::open(&bed.roots, &bed.pod, &case.record.id);
     cgroup.create(&case.record.spec.resources, &spec).unwrap();
     let null = File::options().read(true).write(true).open("/dev/null").unwrap();
     let (upper, work) = (bed.path("given-up/upper"), bed.path("given-up/work"));
@@ -734,6 +735,7 @@ fn failures_leave_nothing() {
         cgroup: &cgroup,
         seccomp: None,
         init: false,
+        mapping: bed.roots.mapping,
     };
     drop(runtime::spawn(&launch).unwrap());
     cgroup.remove().unwrap();

@@ -266,8 +266,8 @@ impl Drop for World {
             let log = self.roots.pod_run(&self.pod).join("supervisor.log");
             eprintln!("supervisor.log: {}", std::fs::read_to_string(log).unwrap_or_default());
         }
-        drop(runtime::cgroup::remove_pod(&self.roots.cgroup, &self.pod.0));
-        drop(runtime::cgroup::remove_base(&self.roots.cgroup));
+        drop(runtime::cgroup::remove_pod(&self.roots, &self.pod));
+        drop(runtime::cgroup::remove_base(&self.roots));
         drop(::network::publish(&format!("{}-{}", self.roots.cgroup, self.pod), &[]));
         let netlink = ::network::Netlink::open().unwrap().owned_by(&self.roots.cgroup);
         ::network::bridge_down(&netlink, &self.network).unwrap();

@@ -1,0 +1,95 @@
+//! `compose pod inspect`: all that is known of pods.
+
+use super::choose::{self, Which};
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::session::Session;
+use crate::view::template::{self, Format};
+use engine::{Engine, PodSummary};
+use serde_json::{Map, Value, json};
+
+/// Flags of `pod inspect`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// json, or a template
+    #[arg(short, long, default_value = "json", hide_default_value = true, value_name = "FORMAT")]
+    format: String,
+    /// The pod that was made last
+    #[arg(short, long, conflicts_with = "pods")]
+    latest: bool,
+    /// Names, ids or beginnings of ids
+    #[arg(value_name = "POD")]
+    pods: Vec<String>,
+}
+
+/// Shows pods, as an array of objects or through a template.
+pub(super) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let which = Which { all: false, latest: args.latest, pods: args.pods.clone() };
+    let pods = which.of(session)?;
+    let engine = session.engine()?;
+    let objects = pods.iter().map(|pod| object(engine, pod));
+    let text = match Format::parse(&args.format)? {
+        Format::Json | Format::Table => {
+            let objects = Value::Array(objects.map(Value::Object).collect());
+            format!("{objects:#}\n")
+        }
+        Format::TableOf(template) | Format::Lines(template) => {
+            let rows: Vec<_> =
+                objects.zip(&pods).map(|(row, pod)| (with_id(row), &pod.record.labels)).collect();
+            template::rows(&template, false, &rows)?
+        }
+    };
+    output::result(&text)?;
+    Ok(Exit::Success)
+}
+
+/// Templates may say `.ID`, too.
+fn with_id(mut row: Map<String, Value>) -> Map<String, Value> {
+    if let Some(id) = row.get("Id").cloned() {
+        row.insert("ID".to_owned(), id);
+    }
+    row
+}
+
+fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
+    let record = &pod.record;
+    let container = |container: &resource::ObservedContainer| {
+        json!({
+            "Id": container.record.id.as_str(),
+            "Name": container.record.spec.name.as_str(),
+            "State": container.state.status.as_str(),
+        })
+    };
+    let infra = pod.infra();
+    let usage = engine.pod_usage(&record.name).map(|usage| {
+        json!({
+            "CPU": usage.cpu,
+            "Memory": usage.memory,
+            "PIDs": usage.pids,
+            "BlockRead": usage.read,
+            "BlockWritten": usage.written,
+        })
+    });
+    let object = json!({
+        "Id": record.id,
+        "Name": record.name.as_str(),
+        "Created": record.created.to_string(),
+        "State": pod.status().as_str(),
+        "Hostname": infra.and_then(|infra| infra.record.spec.hostname.clone()).unwrap_or_default(),
+        "Labels": record.labels,
+        "CreateCgroup": true,
+        "CgroupParent": format!("/{}", engine.roots().cgroup),
+        "CgroupPath": engine.pod_cgroup(&record.name),
+        "CreateInfra": infra.is_some(),
+        "InfraContainerID": choose::infra_id(pod),
+        "SharedNamespaces": pod.shared_namespaces(),
+        "NumContainers": pod.containers.len(),
+        "Containers": pod.containers.iter().map(container).collect::<Vec<_>>(),
+        "Networks": choose::networks(pod),
+        "Usage": usage,
+    });
+    match object {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,229 @@
+//! `compose pod stats`: shows what the containers of pods use, once or again and again.
+
+use super::choose::{self, Which};
+use crate::exit::{Exit, Failure};
+use crate::runtime::{self, Size};
+use crate::session::Session;
+use crate::view::template::{self, Format};
+use crate::view::{size, table};
+use crate::{output, terminal};
+use engine::{Engine, PodSummary, Sample, Usage, processor_percent};
+use resource::{Status, Timestamp};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Flags of `pod stats`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// All pods, and containers that do not run
+    #[arg(short, long)]
+    all: bool,
+    /// json, table TEMPLATE, or a template
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// The pod that was made last
+    #[arg(short, long, conflicts_with_all = ["all", "pods"])]
+    latest: bool,
+    /// Do not clear the screen
+    #[arg(long)]
+    no_reset: bool,
+    /// Only once
+    #[arg(long)]
+    no_stream: bool,
+    /// One row a pod, from the counters of its own cgroup
+    #[arg(long)]
+    total: bool,
+    /// Names, ids or beginnings of ids; all pods where something runs by default
+    #[arg(value_name = "POD", conflicts_with = "all")]
+    pods: Vec<String>,
+}
+
+/// Time from one showing to the next.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// The columns: title and field.
+const COLUMNS: [(&str, &str); 9] = [
+    ("Pod", "POD"),
+    ("CID", "CID"),
+    ("Name", "NAME"),
+    ("CPU", "CPU %"),
+    ("MemUsage", "MEM USAGE/ LIMIT"),
+    ("Mem", "MEM %"),
+    ("NetIO", "NET IO"),
+    ("BlockIO", "BLOCK IO"),
+    ("PIDS", "PIDS"),
+];
+
+/// Shows what is used, every second until interrupted.
+pub(super) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let format = Format::parse(args.format.as_deref().unwrap_or_default())?;
+    let mut before = Before::default();
+    if args.no_stream {
+        let rows = rows(args, session, &mut before)?;
+        output::result(&text(&rows, &format)?)?;
+        return Ok(Exit::Success);
+    }
+    let clear = !args.no_reset && format != Format::Json && terminal::stdout();
+    runtime::interruptible(Size::One, async {
+        let mut ticks = tokio::time::interval(PERIOD);
+        loop {
+            ticks.tick().await;
+            let shown = text(&rows(args, session, &mut before)?, &format)?;
+            output::result(&if clear { format!("\x1b[2J\x1b[H{shown}") } else { shown })?;
+        }
+    })
+}
+
+/// Processor time of each container or pod when it was looked at last.
+type Before = HashMap<String, (Instant, u64)>;
+
+type Row = Map<String, Value>;
+
+fn rows(args: &Args, session: &Session, before: &mut Before) -> Result<Vec<Row>, Failure> {
+    let engine = session.engine()?;
+    let which = Which { all: args.all || args.pods.is_empty(), latest: false, pods: args.pods.clone() };
+    let pods =
+        if args.latest { vec![choose::latest(choose::every(session)?)?] } else { which.of(session)? };
+    let host = host_memory();
+    let mut rows = vec![];
+    for pod in &pods {
+        if args.total {
+            rows.extend(total(engine, pod, host, before).filter(|_| args.all || runs(pod)));
+            continue;
+        }
+        for container in &pod.containers {
+            let state = &container.state;
+            if !args.all && !matches!(state.status, Status::Running | Status::Paused) {
+                continue;
+            }
+            let sample = engine.sample(container);
+            let started = state.started.unwrap_or(container.record.created);
+            let id = container.record.id.as_str();
+            let used = sample.usage.map(|usage| usage.cpu);
+            let shown = Shown { pod, id, name: container.record.spec.name.as_str() };
+            rows.push(row(&shown, &sample, host, percent(before, id, used, started)));
+        }
+    }
+    Ok(rows)
+}
+
+fn runs(pod: &PodSummary) -> bool {
+    pod.containers.iter().any(|container| matches!(container.state.status, Status::Running | Status::Paused))
+}
+
+/// The row of a whole pod.
+fn total(engine: &Engine, pod: &PodSummary, host: u64, before: &mut Before) -> Option<Row> {
+    let usage = engine.pod_usage(&pod.record.name);
+    let sample = Sample { usage, traffic: None };
+    let percent = percent(before, &pod.record.id, usage.map(|usage| usage.cpu), pod.record.created);
+    let shown = Shown { pod, id: "", name: pod.record.name.as_str() };
+    Some(row(&shown, &sample, host, percent))
+}
+
+/// Processor use since the last look, or since the start at the first.
+fn percent(before: &mut Before, key: &str, used: Option<u64>, started: Timestamp) -> Option<f64> {
+    let (used, now) = (used?, Instant::now());
+    let last = before.insert(key.to_owned(), (now, used));
+    Some(match last {
+        Some((at, then)) => processor_percent(used.saturating_sub(then), now.duration_since(at)),
+        None => {
+            let age = Timestamp::now().duration_since(started);
+            processor_percent(used, Duration::try_from(age).unwrap_or_default())
+        }
+    })
+}
+
+/// What a row is about.
+struct Shown<'a> {
+    pod: &'a PodSummary,
+    id: &'a str,
+    name: &'a str,
+}
+
+/// A row; what is not counted is `--`.
+fn row(shown: &Shown<'_>, sample: &Sample, host: u64, percent: Option<f64>) -> Row {
+    let short = |id: &str| id.chars().take(12).collect::<String>();
+    let missing = || "--".to_owned();
+    let pair = |pair: Option<(u64, u64)>, unit: fn(u64) -> String| {
+        let [one, other] = pair.map_or([missing(), missing()], |(one, other)| [unit(one), unit(other)]);
+        format!("{one} / {other}")
+    };
+    let memory = |usage: &Usage| (usage.memory, usage.memory_limit.unwrap_or(host).min(host));
+    let used = sample.usage.as_ref().map(memory);
+    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+    let share = used.filter(|(_, limit)| *limit > 0).map(|(used, limit)| used as f64 * 100.0 / limit as f64);
+    let percents = |value: Option<f64>| value.map_or_else(missing, |value| format!("{value:.2}%"));
+    let row = json!({
+        "Pod": short(&shown.pod.record.id),
+        "CID": short(shown.id),
+        "Name": shown.name,
+        "CPU": percents(percent),
+        "MemUsage": pair(used, size::human),
+        "MemUsageBytes": pair(used, size::binary),
+        "Mem": percents(share),
+        "NetIO": pair(sample.traffic.map(|traffic| (traffic.received, traffic.sent)), size::human),
+        "BlockIO": pair(sample.usage.map(|usage| (usage.read, usage.written)), size::human),
+        "PIDS": sample.usage.map_or_else(missing, |usage| usage.pids.to_string()),
+    });
+    match row {
+        Value::Object(row) => row,
+        _ => Map::new(),
+    }
+}
+
+fn text(rows: &[Row], format: &Format) -> Result<String, Failure> {
+    let labels = resource::Labels::new();
+    let labelled = || rows.iter().map(|row| (row.clone(), &labels)).collect::<Vec<_>>();
+    match format {
+        Format::Table => {
+            let header: Vec<&str> = COLUMNS.iter().map(|(_, title)| *title).collect();
+            let cells = |row: &Row| COLUMNS.iter().map(|(field, _)| template::plain(&row[*field])).collect();
+            Ok(table::table(&header, &rows.iter().map(cells).collect::<Vec<_>>()))
+        }
+        Format::Json => {
+            Ok(format!("{:#}\n", Value::Array(rows.iter().cloned().map(Value::Object).collect())))
+        }
+        Format::TableOf(template) => template::titled(template, &COLUMNS, true, &labelled()),
+        Format::Lines(template) => template::rows(template, false, &labelled()),
+    }
+}
+
+/// Bytes of memory that the machine has.
+fn host_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kibibytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resource::{Labels, PodName, PodRecord};
+
+    #[test]
+    fn what_is_not_counted_is_not_shown_as_nothing() {
+        let record = PodRecord {
+            id: "0123456789abcdef".to_owned(),
+            name: PodName("shop".to_owned()),
+            labels: Labels::new(),
+            created: Timestamp::UNIX_EPOCH,
+        };
+        let pod = PodSummary { record, containers: vec![] };
+        let shown = Shown { pod: &pod, id: "fedcba9876543210", name: "shop-web-1" };
+        let none = row(&shown, &Sample::default(), 1000, None);
+        let cell = |row: &Row, field: &str| row[field].as_str().unwrap().to_owned();
+        assert_eq!((cell(&none, "Pod"), cell(&none, "CID")), ("0123456789ab".into(), "fedcba987654".into()));
+        for (field, text) in [("CPU", "--"), ("MemUsage", "-- / --"), ("NetIO", "-- / --"), ("PIDS", "--")] {
+            assert_eq!(cell(&none, field), text);
+        }
+        let usage = Usage { memory: 250, memory_limit: Some(500), pids: 3, ..Usage::default() };
+        let some = row(&shown, &Sample { usage: Some(usage), traffic: None }, 1000, Some(12.345));
+        for (field, text) in
+            [("CPU", "12.35%"), ("MemUsage", "250B / 500B"), ("Mem", "50.00%"), ("PIDS", "3")]
+        {
+            assert_eq!(cell(&some, field), text);
+        }
+    }
+}
