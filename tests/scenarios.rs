@@ -11,6 +11,8 @@ mod input;
 mod life;
 #[path = "scenarios/network.rs"]
 mod network;
+#[path = "scenarios/pods.rs"]
+mod pods;
 #[path = "scenarios/storage.rs"]
 mod storage;
 #[path = "scenarios/words.rs"]
