@@ -190,6 +190,11 @@ impl Supervisor {
         self.containers.get_mut(&slot).ok_or_else(gone)?.has_cgroup = true;
         let container = self.containers.get(&slot).ok_or_else(gone)?;
         let record = &container.record;
+        if record.spec.pid != IdentityShare::Private {
+            // Its processes may have been killed through `cgroup.kill`. Linux 6.18 goes on killing what is
+            // cloned into such a cgroup, because it compares counts of two cgroups: it takes a new one.
+            drop(container.cgroup.remove());
+        }
         let warnings = container.cgroup.create(&record.spec.resources, &spec);
         for warning in warnings.map_err(|error| cannot("limit its resources", &error))? {
             eprintln!("{} {}: {}", Timestamp::now(), record.spec.name, warning.0);

@@ -1,0 +1,56 @@
+//! Scenarios about services that share namespaces (`x-pod`).
+
+use scenarios::{World, free_port, http, scenario, until};
+use std::fs;
+
+scenario! {
+    /// Services of a pod meet on localhost, have one name and one set of processes; the pod outlives
+    /// each of them, and a port added to one is published without a restart of another.
+    services_share_namespaces, |world| {
+        world.compose("up -d").ok();
+        let page = || http(&format!("127.0.0.1:{}", world.port()), "passwd");
+        until("the port of the pod answers", page);
+        let ask = "printf 'GET /passwd HTTP/1.0\\r\\n\\r\\n' | nc 127.0.0.1 80";
+        world.run(&["exec", "-T", "worker", "sh", "-c", ask], "").ok().says("root:");
+        assert_eq!(world.compose("exec -T web hostname").ok().stdout, "project\n");
+        world.compose("exec -T worker ps").ok().says("httpd");
+        let own = ["net", "ipc", "uts", "pid"].map(|kind| namespace(world, "web", kind));
+        assert_eq!(own, ["net", "ipc", "uts", "pid"].map(|kind| namespace(world, "worker", kind)));
+        assert_ne!(namespace(world, "web", "mnt"), namespace(world, "worker", "mnt"));
+        let port = world.compose("port web 80").ok();
+        assert_eq!(port.stdout, format!("127.0.0.1:{}\n", world.port()));
+        assert_eq!(world.rows().len(), 2, "the infra is not a service");
+
+        let (web, worker) = (world.processes(&world.id("web"))[0], world.processes(&world.id("worker"))[0]);
+        kill(worker);
+        let restarted = || Some(world.processes(&world.id("worker"))).filter(|all| !all.contains(&worker) && !all.is_empty());
+        until("the worker is back", restarted);
+        assert!(page().is_some());
+        assert_eq!(own, ["net", "ipc", "uts", "pid"].map(|kind| namespace(world, "worker", kind)));
+
+        let port = free_port();
+        world.edit("compose.yaml", "# EDIT", &format!("ports: [\"127.0.0.1:{port}:9000\"]"));
+        let output = world.compose("up -d").ok();
+        assert!(!output.stderr.contains("Recreate web") && !output.stderr.contains("web-1 Start"), "{output:?}");
+        assert_eq!(world.processes(&world.id("web"))[0], web);
+        assert!(page().is_some());
+        world.compose("up -d --dry-run").ok().says("nothing to do");
+        let rows = world.row("worker")["Publishers"].to_string();
+        assert!(rows.contains(&port.to_string()), "{rows}");
+
+        world.edit("compose.yaml", &format!(":{port}:9000"), &format!(":{port}:80"));
+        let refused = world.compose("up -d");
+        refused.exits(1).says("both listen on port 80/tcp").says("compose.yaml:15:13").says(" 8 |     ports:");
+    }
+}
+
+/// What the namespace of a service's first process is, as the kernel tells it.
+fn namespace(world: &World, service: &str, kind: &str) -> std::path::PathBuf {
+    let pid = world.processes(&world.id(service))[0];
+    fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap()
+}
+
+fn kill(pid: i32) {
+    let status = std::process::Command::new("/bin/kill").args(["-KILL", &pid.to_string()]).status();
+    assert!(status.unwrap().success());
+}
