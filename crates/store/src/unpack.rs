@@ -15,6 +15,7 @@ use crate::tree::{Existing, Place, Tree, parts};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::io::{self, BufRead};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -58,6 +59,8 @@ struct Unpacker<'a> {
     /// Folders whose times have to be set last, because writing into them changes them.
     folders: Vec<(Vec<u8>, (i64, u32))>,
     written: Written,
+    /// The names of what was left out, for its hard links.
+    omitted: HashSet<Vec<u8>>,
 }
 
 /// Writes all entries of `input` into the folder `target` and reads the stream to its end. Returns the
@@ -68,7 +71,8 @@ pub(crate) fn unpack<R: BufRead>(
     manner: &Manner,
 ) -> Result<(R, Written), UnpackError> {
     let tree = Tree::open(target, manner.user_attributes).map_err(|source| failed("open", b"/", source))?;
-    let mut unpacker = Unpacker { tree, manner, folders: vec![], written: Written::default() };
+    let mut unpacker =
+        Unpacker { tree, manner, folders: vec![], written: Written::default(), omitted: HashSet::new() };
     let mut archive = Archive::new(input);
     while let Some(entry) = archive.next()? {
         unpacker.entry(&entry, &mut archive)?;
@@ -217,9 +221,15 @@ impl Unpacker<'_> {
         if target.is_empty() {
             return Err(refused(&entry.path, "it is a link to the root folder"));
         }
+        let named = target.join(&b'/');
         let target = self.tree.place(&target).map_err(link)?;
         match target.existing().map_err(link)? {
             Existing::Other => {}
+            Existing::Nothing if self.omitted.contains(&named) => {
+                self.tree.clear(place).map_err(link)?;
+                self.leave_out(&parts(&entry.path));
+                return Ok(());
+            }
             Existing::Nothing | Existing::Whiteout => {
                 return Err(refused(&entry.path, "it is a hard link to a file that its layer does not have"));
             }
@@ -260,7 +270,7 @@ impl Unpacker<'_> {
         }
         match created {
             Err(Errno::PERM) if matches!(entry.kind, Kind::Character | Kind::Block) && self.is_user() => {
-                self.written.omitted.devices += 1;
+                self.leave_out(&parts(&entry.path));
                 return Ok(());
             }
             other => other.map_err(|error| make(error.into()))?,
@@ -268,6 +278,12 @@ impl Unpacker<'_> {
         let owner = self.owner(entry)?;
         special_attributes(entry, place, owner)
             .map_err(|error| failed("set the attributes of", &entry.path, error))
+    }
+
+    /// Notes that a device node, or a hard link to one, was not made.
+    fn leave_out(&mut self, parts: &[&[u8]]) {
+        self.written.omitted.devices += 1;
+        self.omitted.insert(parts.join(&b'/'));
     }
 
     /// Whether what is asked of the kernel is asked by an ordinary user.

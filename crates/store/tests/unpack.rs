@@ -261,6 +261,18 @@ fn an_owner_beyond_the_mapped_ids_is_named() {
     }
 }
 
+#[test]
+fn a_hard_link_to_a_device_shares_its_fate() {
+    let test = TestStore::new();
+    let device = Entry { device: (1, 3), ..Entry::new(b'3', "dev/null") };
+    let archive = Tar::default().entry(&device).hard_link("dev/nil", "./dev/null").file("after", "x").end();
+    let layer = test.layer(&archive).unwrap();
+    let tree = test.store.layer_path(&layer.diff_id);
+    let devices = if mapping().is_rootless() { 2 } else { 0 };
+    assert_eq!((layer.omitted.devices, tree.join("after").exists()), (devices, true));
+    assert_eq!(tree.join("dev/nil").exists(), devices == 0);
+}
+
 /// What a program may do by itself, in version 2 of the attribute: CAP_NET_BIND_SERVICE, effective.
 const CAPABILITY: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
