@@ -181,7 +181,7 @@ impl Layers {
 }
 
 /// What a layer lacks where the engine is an ordinary user's.
-fn without(omitted: engine::Omitted) -> String {
+pub(crate) fn without(omitted: engine::Omitted) -> String {
     let count = |number: u32, one: &str, many: &str| match number {
         0 => None,
         1 => Some(format!("1 {one}")),

@@ -2,8 +2,8 @@
 
 use super::change;
 use crate::exit::{Exit, Failure};
-use crate::output;
 use crate::session::Session;
+use crate::{output, perform};
 use resource::{ImageConfig, Reference};
 use std::path::PathBuf;
 
@@ -35,6 +35,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         .engine()?
         .import(&reference, &args.path, &config)
         .map_err(|error| Failure::because(format!("cannot import `{}`", args.path.display()), error))?;
+    let layers = image.layers.iter().filter_map(|layer| session.engine().ok()?.store().layer(layer));
+    for layer in layers.filter(|layer| !layer.omitted.is_nothing()) {
+        session.warn(&format!("`{}` was imported{}", args.reference, perform::without(layer.omitted)));
+    }
     output::line(image.id.as_str())?;
     Ok(Exit::Success)
 }
