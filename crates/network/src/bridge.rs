@@ -90,8 +90,7 @@ fn make(netlink: &Netlink, record: &NetworkRecord) -> Result<(), NetworkError> {
     };
     let with_ipv6 = record.subnets.iter().any(|(subnet, _)| subnet.address.is_ipv6());
     sysctl::bridge_ipv6(name, with_ipv6)?;
-    let ours = found.alias.is_empty() || found.alias.starts_with(PREFIX);
-    let alias = if ours { netlink.alias(&record.spec.name) } else { found.alias };
+    let alias = if is_ours(&found, record) { netlink.alias(&record.spec.name) } else { found.alias };
     let mut batch = Messages::default();
     link::configure_bridge(&mut batch, found.index, name, &alias, !record.spec.internal);
     link::set_mtu(&mut batch, found.index, name, record.mtu);
@@ -125,6 +124,13 @@ fn create(netlink: &Netlink, record: &NetworkRecord) -> Result<link::Link, Netwo
         }
         other => other,
     }
+}
+
+/// Whether we made this bridge: it has our alias or, when its maker was killed before it could give it
+/// one, the hardware address that it was made with.
+fn is_ours(found: &link::Link, record: &NetworkRecord) -> bool {
+    let unfinished = found.alias.is_empty() && found.mac == locally_administered(&record.id);
+    found.alias.starts_with(PREFIX) || unfinished
 }
 
 /// A hardware address made of the first digits of a network's id.
@@ -202,9 +208,8 @@ pub fn bridges_down(netlink: &Netlink, records: &[NetworkRecord]) -> Result<(), 
     table::remove(&*table::router()?, |chain| ours(&chain.name))?;
     let mut bridges = Vec::new();
     for record in records {
-        bridges.extend(
-            link::find(&netlink.channel, &record.bridge)?.filter(|found| found.alias.starts_with(PREFIX)),
-        );
+        bridges
+            .extend(link::find(&netlink.channel, &record.bridge)?.filter(|found| is_ours(found, record)));
     }
     remove_links(netlink, &bridges)
 }

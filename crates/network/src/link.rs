@@ -63,6 +63,8 @@ pub(crate) struct Link {
     pub(crate) name: String,
     pub(crate) kind: String,
     pub(crate) alias: String,
+    /// Hardware address; zeros when it has none of six bytes.
+    pub(crate) mac: [u8; 6],
     pub(crate) group: u32,
     /// Index of a veth's other end, in the other end's namespace.
     pub(crate) peer: u32,
@@ -75,6 +77,7 @@ impl Link {
             match kind {
                 LINK_NAME => link.name = wire::text(value),
                 LINK_ALIAS => link.alias = wire::text(value),
+                LINK_ADDRESS => link.mac = value.try_into().unwrap_or_default(),
                 LINK_GROUP => link.group = wire::u32_at(value, 0)?,
                 LINK_PEER_INDEX => link.peer = wire::u32_at(value, 0)?,
                 LINK_INFO => {

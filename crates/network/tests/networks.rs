@@ -162,6 +162,26 @@ fn interfaces_of_others_are_neither_used_nor_removed() {
         assert!(world.inside(&web.namespace, || run("ip -4 addr show eth0")).contains("10.32.0.2/16"));
         bridge_down(&world.netlink, &record(32)).unwrap();
         assert!(bridge_exists("t31") && bridge_exists("t32"));
+        // One that has no alias, nor had an address of ours, is somebody's, too.
+        run("ip link add t33 type bridge");
+        world.network(&record(33));
+        bridge_down(&world.netlink, &record(33)).unwrap();
+        assert!(bridge_exists("t33"));
+    });
+}
+
+#[test]
+fn a_bridge_whose_maker_was_killed_before_it_had_an_alias_is_ours() {
+    in_a_world(|world| {
+        // As it is between the two messages that make one.
+        run("ip link add t31 address 02:42:00:00:00:00 type bridge");
+        bridge_down(&world.netlink, &record(31)).unwrap();
+        assert!(!bridge_exists("t31"));
+        run("ip link add t31 address 02:42:00:00:00:00 type bridge");
+        world.network(&record(31));
+        assert!(run("ip link show t31").contains("alias compose:"));
+        bridge_down(&world.netlink, &record(31)).unwrap();
+        assert!(!bridge_exists("t31"));
     });
 }
 
