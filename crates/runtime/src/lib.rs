@@ -19,6 +19,7 @@ mod child;
 mod error;
 mod launch;
 mod prepare;
+pub mod processes;
 pub mod seccomp;
 pub mod spec;
 pub mod users;

@@ -2,7 +2,7 @@
 
 use crate::core::{Supervisor, complain};
 use crate::launcher::BUSY;
-use resource::{Mapping, PodName, Roots};
+use resource::{Mapping, PodName, Roots, Timestamp};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::ffi::OsString;
@@ -47,6 +47,9 @@ fn supervise(roots: Roots, pod: PodName) -> io::Result<bool> {
     sys::file::create_private_folder(&folder)?;
     let Some(_lock) = Lock::try_exclusive(&folder.join("supervisor.lock"))? else { return Ok(false) };
     let listener = listen(&folder)?;
+    for warning in runtime::cgroup::settle(&roots, &pod) {
+        eprintln!("{} {}", Timestamp::now(), warning.0);
+    }
     let mut supervisor = Supervisor::new(roots, pod, listener)?;
     supervisor.adopt();
     if let Some(first) = first {

@@ -66,7 +66,15 @@ pub(super) fn apply(
 fn put(folder: &Path, write: &Write, warnings: &mut Vec<Warning>) -> Result<(), CgroupError> {
     let file = write.files.iter().map(|file| folder.join(file)).find(|file| file.exists());
     let Some(file) = file else {
-        warnings.push(Warning(format!("{}: the kernel has no {}; not limited", write.what, write.files[0])));
+        // v2 lists what the folder above handed down; v1 has no such list.
+        let handed_down = fs::read_to_string(folder.join("cgroup.controllers"));
+        let lacking =
+            handed_down.is_ok_and(|list| !list.split_whitespace().any(|name| name == write.controller));
+        let why = match lacking {
+            true => format!("the {} controller is not delegated to this engine", write.controller),
+            false => format!("the kernel has no {}", write.files[0]),
+        };
+        warnings.push(Warning(format!("{}: {why}; not limited", write.what)));
         return Ok(());
     };
     match fs::write(&file, &write.value) {

@@ -4,14 +4,17 @@
 //! hierarchy, where the kernel does them whole. A process is born in the unified one and attaches
 //! itself to the others. Everything is found again by its name; nothing is held open.
 
+mod bus;
 mod devices;
 mod hierarchy;
 mod limits;
 mod placement;
+mod settle;
 mod tree;
 
 pub(crate) use hierarchy::Hierarchies;
 pub use placement::Placement;
+pub use settle::{settle, shortcoming};
 
 use crate::StartError;
 use oci_spec::runtime::Spec;
@@ -126,6 +129,11 @@ impl Cgroup {
     /// can be frozen, and its processes are not known by it.
     pub fn is_kept(&self) -> bool {
         self.path.is_some()
+    }
+
+    /// Where it is below the root of a hierarchy; `None` without cgroups.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Makes the cgroup and sets limits and device rules (those of `spec.linux.resources.devices`).
@@ -274,5 +282,24 @@ impl Cgroup {
         let opened = File::open(&folder);
         let step = StartError::step("open cgroup", folder.display().to_string());
         opened.map(|folder| Some(folder.into())).map_err(step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_cgroups_a_limit_is_warned_of_and_nothing_is_frozen_or_counted() {
+        let none = Placement::Nowhere.container(&"shop".into(), &ContainerId("7".repeat(64)));
+        let limited = Resources { memory: Some(1 << 20), ..Resources::default() };
+        let warnings = none.create(&limited, &Spec::default()).unwrap();
+        assert!(matches!(&warnings[..], [Warning(text)] if text.starts_with("limits are not enforced: ")));
+        let harmless = Resources { oom_score_adj: Some(5), ..Resources::default() };
+        assert_eq!(none.create(&harmless, &Spec::default()).unwrap(), []);
+        assert!(!none.is_kept());
+        assert_eq!(none.freeze().unwrap_err().source.kind(), io::ErrorKind::Unsupported);
+        assert_eq!((none.usage(), none.oom_kills(), none.processes()), (None, 0, vec![]));
+        none.thaw().and_then(|()| none.kill(9)).and_then(|()| none.remove()).unwrap();
     }
 }

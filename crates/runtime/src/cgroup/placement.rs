@@ -33,6 +33,12 @@ impl Placement {
         if path.as_os_str().is_empty() || !plain { Self::Nowhere } else { Self::Delegated(path.to_owned()) }
     }
 
+    /// Writes it down for a pod of an ordinary user.
+    pub(super) fn write(&self, roots: &Roots, pod: &PodName) -> std::io::Result<()> {
+        let text = self.base().map_or_else(String::new, |base| format!("{}\n", base.display()));
+        sys::file::replace(&roots.pod_cgroup(pod), text.as_bytes())
+    }
+
     /// The folder in which those of pods lie.
     fn base(&self) -> Option<&Path> {
         match self {

@@ -54,6 +54,10 @@ impl Bed {
         let mut roots = Roots::at(folder.path().join("data"), folder.path().join("run"), BASE.to_owned());
         roots.mapping = mapping();
         let pod = PodName(format!("{name}-{}", std::process::id()));
+        if let Ok(delegated) = std::env::var(DELEGATED) {
+            fs::create_dir_all(roots.pod_run(&pod)).unwrap();
+            fs::write(roots.pod_cgroup(&pod), delegated).unwrap();
+        }
         Self { folder, layers: vec![layer], pod, roots }
     }
 
@@ -223,6 +227,14 @@ impl Running {
         String::from_utf8(line).unwrap()
     }
 
+    /// Pids of its processes.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        match self.cgroup.is_kept() {
+            true => self.cgroup.processes(),
+            false => runtime::processes::beside(self.started.identity.pid),
+        }
+    }
+
     pub(crate) fn kill(self) -> (i32, String) {
         self.cgroup.kill(9).unwrap();
         if !self.cgroup.is_kept() {
@@ -277,6 +289,14 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 /// Names the word of the mapping for the process that runs the cases.
 pub(crate) const MAPPING: &str = "RUNTIME_TEST_MAPPING";
+
+/// Whether the engine of these cases is root's.
+pub(crate) fn as_root() -> bool {
+    mapping() == Mapping::Host
+}
+
+/// Names a folder of the unified hierarchy that was delegated to the user who runs the cases.
+pub(crate) const DELEGATED: &str = "RUNTIME_TEST_CGROUP";
 
 /// Where the ids of this process lie.
 pub(crate) fn mapping() -> Mapping {

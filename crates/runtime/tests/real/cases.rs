@@ -1,7 +1,7 @@
 //! The cases.
 
-use crate::bed::{BASE, Bed, chain, process};
-use resource::{Resources, Rlimit, SeccompChoice};
+use crate::bed::{BASE, Bed, as_root, chain, mapping, process};
+use resource::{Mapping, Resources, Rlimit, SeccompChoice};
 use runtime::{Share, StartError, Stdio};
 use rustix::process::Signal;
 use std::fs::{self, File};
@@ -46,6 +46,56 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("failures_leave_nothing", failures_leave_nothing),
     ("threads_are_refused", threads_are_refused),
 ];
+
+/// What an ordinary user's engine cannot do, or does differently: the case, for whom, and why. A case
+/// that is left out says so by [`Differs::LeftOut`]; the others expect something else in part.
+pub(crate) const DIFFERENT: &[(&str, &[Mapping], Differs, &str)] = {
+    use Differs::{InPart, LeftOut, WithoutCgroups};
+    use Mapping::{Single, Subordinate};
+    &[
+        (
+            "devices",
+            &[Subordinate, Single],
+            InPart,
+            "nobody makes nodes in a user namespace: the host's are bound",
+        ),
+        ("binds", &[Subordinate, Single], InPart, "the host's mounts are not the user's to add to"),
+        ("propagation", &[Subordinate, Single], LeftOut, "the host's mounts are not the user's to add to"),
+        ("sysctls", &[Subordinate, Single], InPart, "groups that may ping are those that have an id"),
+        ("users", &[Single], InPart, "there is nobody to be but user 0"),
+        ("terminal", &[Single], InPart, "there is nobody to be but user 0, nor a group `tty`"),
+        ("exec_in_a_running_container", &[Single], InPart, "there is nobody to be but user 0"),
+        (
+            "cgroup_limits",
+            &[Subordinate, Single],
+            WithoutCgroups,
+            "nothing is limited without a delegated cgroup",
+        ),
+        (
+            "out_of_memory",
+            &[Subordinate, Single],
+            WithoutCgroups,
+            "nothing is limited without a delegated cgroup",
+        ),
+        (
+            "freeze_and_kill",
+            &[Subordinate, Single],
+            WithoutCgroups,
+            "nothing is frozen without a delegated cgroup",
+        ),
+    ]
+};
+
+/// How a case differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Differs {
+    /// It expects something else in part.
+    InPart,
+    /// It is not run.
+    LeftOut,
+    /// It is not run unless a cgroup was delegated.
+    WithoutCgroups,
+}
 
 /// What could be left behind: mounts, children, descriptors, cgroups.
 pub(crate) fn world() -> (usize, usize, usize, Vec<String>) {
@@ -194,9 +244,9 @@ fn devices() {
     assert!(text.contains("/dev/null character special file 666 1:3"), "{text}");
     assert!(text.contains("/dev/tty character special file 666 5:0"), "{text}");
     assert!(text.contains("/proc/self/fd\n/proc/self/fd/0\npts/ptmx\n4\n"), "{text}");
-    // A node can be made but, without a rule, not opened.
+    // A node can be made but, without a rule, not opened; without privilege over the host, neither.
     let text = bed.shell("mknod /tmp/kmsg c 1 11 && echo made; cat /tmp/kmsg").run().unwrap().1;
-    assert!(text.contains("made") && text.contains("not permitted"), "{text}");
+    assert!(text.contains("made") == as_root() && text.contains("not permitted"), "{text}");
     let allowed = bed.shell("stat -c '%t:%T' /dev/own; head -c 1 /dev/own | wc -c").with(|record| {
         record.spec.security.devices = vec![("/dev/zero".into(), "/dev/own".to_owned(), "r".to_owned())];
     });
@@ -223,20 +273,26 @@ fn binds() {
     let (folder, file) = (bed.path("folder"), bed.path("file"));
     fs::create_dir_all(folder.join("below")).unwrap();
     fs::write(&file, "from the host\n").unwrap();
-    rustix::mount::mount(c"x", folder.join("below"), c"tmpfs", rustix::mount::MountFlags::empty(), None)
-        .unwrap();
-    let script = "cat /made/here/file; echo in > /made/folder/written; touch /ro/x 2>&1; touch /ro/below/x 2>&1; \
-                  cat /etc/hosts";
+    let none = rustix::mount::MountFlags::empty();
+    // What is mounted below: by us, or what every host has there.
+    let (tree, below) = if as_root() { (folder.as_path(), "below") } else { (Path::new("/dev"), "shm") };
+    if as_root() {
+        rustix::mount::mount(c"x", folder.join("below"), c"tmpfs", none, None).unwrap();
+    }
+    let script = "cat /made/here/file; echo in > /made/folder/written; touch /ro/x 2>&1; \
+                  touch /ro/BELOW/x 2>&1; cat /etc/hosts";
     let mut case = bed
-        .shell(script)
+        .shell(&script.replace("BELOW", below))
         .bind(&file, "/made/here/file", true)
         .bind(&folder, "/made/folder", false)
-        .bind(&folder, "/ro", true);
+        .bind(tree, "/ro", true);
     let hosts = bed.path("hosts");
     fs::write(&hosts, "127.0.0.1 localhost\n").unwrap();
     case.around.hosts = hosts;
     let result = case.run();
-    rustix::mount::unmount(folder.join("below"), rustix::mount::UnmountFlags::DETACH).unwrap();
+    if as_root() {
+        rustix::mount::unmount(folder.join("below"), rustix::mount::UnmountFlags::DETACH).unwrap();
+    }
     let (code, text) = result.unwrap();
     assert_eq!(code, 0, "{text}");
     assert!(text.starts_with("from the host\n") && text.ends_with("127.0.0.1 localhost\n"), "{text}");
@@ -358,6 +414,21 @@ fn volatile_restarts() {
 
 fn users() {
     let bed = Bed::new("users");
+    if mapping() == Mapping::Single {
+        let text = bed.shell("id -u; id -g; id -G; stat -c %u /proc/self/fd/1; stat -c '%u %a' /");
+        // Groups that an image gives its root cannot be had and are not missed.
+        let text = text.with(|record| record.process.groups = vec![0, 4, 5]).output();
+        assert!(text.starts_with("0\n0\n0") && text.ends_with("\n0\n0 755\n"), "{text}");
+        let error = bed.shell("true").with(|record| record.process.uid = 33).run().unwrap_err();
+        assert!(error.to_string().starts_with("user 33 has no id here: this account has no subordinate"));
+        let error = bed.shell("true").with(|record| record.process.gid = 34).run().unwrap_err();
+        assert!(error.to_string().starts_with("group 34 has no id here"), "{error}");
+        return;
+    }
+    if mapping() == Mapping::Subordinate {
+        let far = bed.shell("true").with(|record| record.process.uid = 70_000);
+        assert!(far.run().unwrap_err().to_string().contains("of this account reach to 65536"));
+    }
     let script = "id -u; id -g; id -G; stat -c %u /proc/self/fd/1; echo out > /dev/stdout; \
                   grep Cap /proc/self/status; stat -c '%u %a' /";
     let case = bed.shell(script).with(|record| {
@@ -409,7 +480,12 @@ fn sysctls() {
         record.spec.security.sysctls.insert("kernel.shmmax".to_owned(), "12345".to_owned());
         record.spec.security.sysctls.insert("net.ipv4.ip_forward".to_owned(), "1".to_owned());
     });
-    assert_eq!(case.output(), "0\n0\t2147483647\n12345\n1\n");
+    let last = match mapping() {
+        Mapping::Host => 2_147_483_647,
+        Mapping::Subordinate => 65_536,
+        Mapping::Single => 0,
+    };
+    assert_eq!(case.output(), format!("0\n0\t{last}\n12345\n1\n"));
     let case = bed.shell("true").with(|record| {
         record.spec.security.sysctls.insert("kernel.panic".to_owned(), "1".to_owned());
     });
@@ -428,11 +504,13 @@ fn read_terminal(master: impl AsFd) -> String {
 
 fn terminal() {
     let bed = Bed::new("terminal");
+    let user = if mapping() == Mapping::Single { 0 } else { 33 };
+    let owner = format!("{user} 620\r\nconsole\r\n");
     for init in [false, true] {
         let script = "tty; stty size; stat -c '%u %a' /dev/pts/0; test -c /dev/console && echo console; \
                       echo x > /dev/tty && read answer && echo got $answer; ls -l /proc/$$/fd | grep -c pts";
         let case = bed.shell(script).with(|record| {
-            (record.process.tty, record.process.uid, record.process.init) = (true, 33, init);
+            (record.process.tty, record.process.uid, record.process.init) = (true, user, init);
         });
         let (started, cgroup, _) = case.start_with(Stdio::Terminal { rows: 50, columns: 132 }).unwrap();
         let master = started.console.unwrap();
@@ -442,7 +520,7 @@ fn terminal() {
         let code = sys::process::wait(started.pidfd.as_fd()).unwrap();
         cgroup.remove().unwrap();
         assert_eq!(code, 0, "{text}");
-        for part in ["/dev/pts/0\r\n50 132\r\n", "33 620\r\nconsole\r\n", "got word\r\n3\r\n"] {
+        for part in ["/dev/pts/0\r\n50 132\r\n", &owner, "got word\r\n3\r\n"] {
             assert!(text.contains(part), "{part:?} in {text:?}");
         }
     }
@@ -464,13 +542,14 @@ fn exec_in_a_running_container() {
     assert_eq!(fs::read_link("/proc/self/ns/pid_for_children").unwrap(), own, "we are where we were");
     // As another user, elsewhere, under a filter.
     let mut other = process(&["/bin/sh", "-c", "id -u; pwd; grep Seccomp: /proc/self/status"]);
-    (other.uid, other.working_dir) = (33, "/data".to_owned());
+    let user = if mapping() == Mapping::Single { 0 } else { 33 };
+    (other.uid, other.working_dir) = (user, "/data".to_owned());
     let program = bed.shell("").program();
     let (_, text) = running.exec_process(&other, program.as_ref()).unwrap();
-    assert_eq!(text, "33\n/data\nSeccomp:\t2\n");
+    assert_eq!(text, format!("{user}\n/data\nSeccomp:\t2\n"));
     // A process that outlives its exec goes with the container.
     running.exec("sleep 1000 > /dev/null 2>&1 &").unwrap();
-    assert_eq!(running.cgroup.processes().len(), 2);
+    assert_eq!(running.processes().len(), 2);
     assert_eq!(running.kill().0, 137);
 }
 
@@ -484,7 +563,7 @@ fn exec_fails_and_leaves_nothing() {
     elsewhere.working_dir = "/no/such".to_owned();
     assert!(matches!(running.exec_process(&elsewhere, None).unwrap_err(), StartError::WorkingDir { .. }));
     assert_eq!(world(), before);
-    assert_eq!(running.cgroup.processes().len(), 1);
+    assert_eq!(running.processes().len(), 1);
     let own = fs::read_link("/proc/self/ns/pid").unwrap();
     assert_eq!(fs::read_link("/proc/self/ns/pid_for_children").unwrap(), own);
     running.kill();
