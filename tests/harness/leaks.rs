@@ -18,9 +18,8 @@ pub(crate) fn find(roots: &Roots, folder: &Path) -> Vec<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let path = folder.to_string_lossy();
     left.extend(mounts.lines().filter(|line| line.contains(&*path)).map(|line| format!("mount {line}")));
-    for bridge in bridges(roots) {
-        left.push(format!("network {bridge} of the world"));
-    }
+    left.extend(bridges(roots).into_iter().map(|bridge| format!("bridge {bridge}")));
+    left.extend(chains(roots).into_iter().map(|chain| format!("firewall chain {chain}")));
     for below in ["pods", "names"] {
         for root in [&roots.data, &roots.run] {
             let entries = std::fs::read_dir(root.join(below)).into_iter().flatten().flatten();
@@ -82,15 +81,52 @@ pub(crate) fn supervisors(folder: &Path) -> Vec<i32> {
     found
 }
 
-/// Bridges that the world's network documents name and the kernel has.
+/// Bridges of the kernel's that bear the world's mark in their alias, or that its network documents
+/// name.
 fn bridges(roots: &Roots) -> Vec<String> {
     let networks = std::fs::read_dir(roots.data.join("networks")).into_iter().flatten().flatten();
     let records = networks.filter_map(|network| std::fs::read(network.path().join("network.json")).ok());
-    records
+    let named: Vec<String> = records
         .filter_map(|bytes| resource::document::decode::<resource::NetworkRecord>(&bytes))
         .map(|record| record.bridge)
-        .filter(|bridge| Path::new("/sys/class/net").join(bridge).exists())
+        .collect();
+    let mark = format!("alias {}", mark(roots));
+    links()
+        .into_iter()
+        .filter(|(name, line)| line.contains(&mark) || named.contains(name))
+        .map(|(name, _)| name)
         .collect()
+}
+
+/// How the alias of a bridge and the comment of a chain begin that belong to the world.
+fn mark(roots: &Roots) -> String {
+    format!("compose:{}:", roots.cgroup)
+}
+
+/// Every link of the kernel: its name and all that `ip` says of it.
+fn links() -> Vec<(String, String)> {
+    let output = Command::new("/usr/sbin/ip").args(["-o", "link"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let name =
+        |line: &str| line.split(": ").nth(1).and_then(|name| name.split('@').next()).map(str::to_owned);
+    text.lines().filter_map(|line| Some((name(line)?, line.to_owned()))).collect()
+}
+
+/// Chains of the packet filter that bear the world's mark: of its networks by their comment, of its
+/// pods by their name.
+fn chains(roots: &Roots) -> Vec<String> {
+    let output = Command::new("/usr/sbin/nft").args(["list", "table", "inet", "compose"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (mark, pod) = (format!("comment \"{}", mark(roots)), format!("pod-{}-", roots.cgroup));
+    let mut found = vec![];
+    let mut chain = "";
+    for line in text.lines().map(str::trim) {
+        chain = line.strip_prefix("chain ").and_then(|rest| rest.split(' ').next()).unwrap_or(chain);
+        if (line.starts_with(&mark) || chain.starts_with(&pod)) && !found.iter().any(|known| known == chain) {
+            found.push(chain.to_owned());
+        }
+    }
+    found
 }
 
 fn cgroups(roots: &Roots) -> Vec<PathBuf> {
