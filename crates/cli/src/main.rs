@@ -71,7 +71,8 @@ fn dispatch(arguments: arguments::Arguments) -> Result<Exit, (Failure, bool)> {
     }
     let session = Session::open(arguments.globals).map_err(plain)?;
     session.timing("session open");
-    let outcome = commands::run(verb, &session);
+    let entered = verb.purpose(session.globals.dry_run).map_or(Ok(()), |purpose| session.enter(purpose));
+    let outcome = entered.and_then(|()| commands::run(verb, &session));
     session.timing("done");
     outcome.map_err(|failure| (failure, session.colour_errors))
 }

@@ -10,6 +10,7 @@ use crate::runtime::{self, Size};
 use crate::terminal;
 use crate::view::progress::{Mode, Progress};
 use compose_spec::{Input, Loaded, Options, Project};
+use engine::user::{self, Purpose, World};
 use engine::{Engine, Scope};
 use resource::{NetworkMode, Observed, PodName, Roots, Status, label};
 use std::cell::{OnceCell, RefCell};
@@ -32,6 +33,8 @@ pub(crate) struct Session {
     /// Colours on standard error.
     pub(crate) colour_errors: bool,
     engine: OnceCell<Engine>,
+    /// The world of an ordinary user, once it is entered.
+    world: OnceCell<World>,
     began: Instant,
 }
 
@@ -74,6 +77,7 @@ impl Session {
             colour,
             colour_errors,
             engine: OnceCell::new(),
+            world: OnceCell::new(),
             began,
         })
     }
@@ -129,22 +133,48 @@ impl Session {
             return Ok(engine);
         }
         let engine =
-            Engine::open(self.roots()?).map_err(|error| Failure::because("cannot open the engine", error))?;
+            Engine::open(self.roots()).map_err(|error| Failure::because("cannot open the engine", error))?;
         Ok(self.engine.get_or_init(|| engine))
     }
 
-    fn roots(&self) -> Result<Roots, Failure> {
+    /// Enters the world of an ordinary user; root is in its own already. While the process has one
+    /// thread.
+    ///
+    /// # Errors
+    /// What keeps this user from having containers.
+    pub(crate) fn enter(&self, purpose: Purpose) -> Result<(), Failure> {
+        if rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let variable = |name: &str| self.environment.borrow().of_process(name).map(Into::into);
+        let request = user::Request { root: self.root(), variable: &variable, purpose };
+        let world = user::enter(&request).map_err(|error| {
+            let help = error.help();
+            let failure = Failure::because("containers of this user cannot be managed", error);
+            match help {
+                Some(help) => failure.hint(help),
+                None => failure,
+            }
+        })?;
+        world.warnings.iter().for_each(|warning| self.warn(warning));
+        self.world.get_or_init(|| world);
+        self.timing("user's world entered");
+        Ok(())
+    }
+
+    /// The folder that was named for the engine.
+    fn root(&self) -> Option<PathBuf> {
         let variable = self.environment.borrow().of_process("COMPOSE_ENGINE_ROOT").map(PathBuf::from);
         let root = self.globals.root.clone().or(variable.filter(|path| !path.as_os_str().is_empty()));
-        if !rustix::process::geteuid().is_root() {
-            return Err(Failure::new("the engine needs root at present").hint(
-                "run this command as root, with `sudo` say; engines of ordinary users are not supported yet",
-            ));
+        root.map(|root| files::absolute(&root, &self.current))
+    }
+
+    fn roots(&self) -> Roots {
+        match (self.world.get(), self.root()) {
+            (Some(world), _) => world.roots.clone(),
+            (None, Some(root)) => Roots::below(&root),
+            (None, None) => Roots::system(),
         }
-        Ok(match root {
-            Some(root) => Roots::below(&files::absolute(&root, &self.current)),
-            None => Roots::system(),
-        })
     }
 
     /// How many pulls may go on at the same time.

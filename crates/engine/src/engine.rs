@@ -10,11 +10,16 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use store::{Collected, Store};
 
-/// Plays the supervisor when this process was started as one, and returns its exit code; `None` in
-/// every other process. To be called first in `main`, before any thread exists.
+/// Plays the supervisor, or the process that holds a user's namespaces, when this process was started
+/// as one, and returns its exit code; `None` in every other process. To be called first in `main`,
+/// before any thread exists.
 pub fn hidden_role() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
-    (arguments.next()? == supervisor::ROLE).then(|| supervisor::serve(arguments))
+    match arguments.next()?.to_str()? {
+        supervisor::ROLE => Some(supervisor::serve(arguments)),
+        crate::user::ROLE => Some(crate::user::serve(arguments)),
+        _ => None,
+    }
 }
 
 /// An open engine. Cloning is cheap; clones share what is open.

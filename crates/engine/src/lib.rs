@@ -33,6 +33,7 @@ mod sweep;
 #[cfg(test)]
 mod test_support;
 mod top;
+pub mod user;
 mod volumes;
 
 pub use engine::{Engine, hidden_role};

@@ -3,7 +3,10 @@
 use crate::names::Owner;
 use crate::{Engine, EngineError, addresses, disk};
 use resource::{ContainerRecord, NetworkName, NetworkRecord, NetworkSpec, PodName, Subnet};
+use rustix::thread::LinkNameSpaceType;
+use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use sys::file::Lock;
 
 /// Driver option with the name of the bridge.
@@ -21,6 +24,10 @@ impl Engine {
     pub fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkRecord, EngineError> {
         crate::names::check(&spec.name.0)?;
         let _lock = self.networks_lock(true)?;
+        self.in_router(|| self.make_network(spec))
+    }
+
+    fn make_network(&self, spec: &NetworkSpec) -> Result<NetworkRecord, EngineError> {
         if let Some(record) = self.network(&spec.name) {
             self.bring_up(&record)?;
             return Ok(record);
@@ -100,7 +107,7 @@ impl Engine {
                 return Ok(());
             }
         }
-        self.bring_down(name)
+        self.in_router(|| self.bring_down(name))
     }
 
     fn bring_down(&self, name: &NetworkName) -> Result<(), EngineError> {
@@ -124,7 +131,7 @@ impl Engine {
         if !containers.is_empty() {
             return Err(EngineError::NetworkInUse { network: name.clone(), containers });
         }
-        self.bring_down(name)?;
+        self.in_router(|| self.bring_down(name))?;
         disk::retire_folder(&folder, &self.roots().data.join("tmp"))
     }
 
@@ -161,6 +168,10 @@ impl Engine {
 
     /// Makes sure that a container's networks are up: after a reboot their bridges are gone.
     pub(crate) fn bring_up_networks(&self, record: &ContainerRecord) -> Result<(), EngineError> {
+        self.in_router(|| self.bring_up_missing(record))
+    }
+
+    fn bring_up_missing(&self, record: &ContainerRecord) -> Result<(), EngineError> {
         for endpoint in record.endpoints.iter().filter(|endpoint| !network::bridge_exists(&endpoint.bridge)) {
             let name = &endpoint.spec.network;
             let _lock = self.networks_lock(true)?;
@@ -176,6 +187,23 @@ impl Engine {
         let failed =
             |source| EngineError::Network { attempt: "set up", network: record.spec.name.clone(), source };
         network::bridge_up(self.netlink().map_err(failed)?, record).map_err(failed)
+    }
+
+    /// Works in the network namespace in which networks are made: on a thread that enters it, or right
+    /// here when the calling thread is in it anyway.
+    pub(crate) fn in_router<T: Send>(
+        &self,
+        work: impl FnOnce() -> Result<T, EngineError> + Send,
+    ) -> Result<T, EngineError> {
+        let Some(path) = &self.roots().router else { return work() };
+        let enter = || -> io::Result<()> {
+            let router = std::fs::File::open(path)?;
+            let kind = Some(LinkNameSpaceType::Network);
+            Ok(rustix::thread::move_into_link_name_space(router.as_fd(), kind)?)
+        };
+        let inside = || enter().map_err(EngineError::file("enter", path)).and_then(|()| work());
+        std::thread::scope(|scope| scope.spawn(inside).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
     /// Held alone while a network is made or removed, shared while addresses of one are leased.

@@ -98,11 +98,13 @@ impl Engine {
                 continue;
             }
             let used_by_others = self.claimants(&folder.join("leases"), Some(&scope.pod))?;
-            networks.push(ObservedNetwork {
-                up: network::bridge_exists(&record.bridge),
-                record,
-                used_by_others,
-            });
+            networks.push(ObservedNetwork { up: false, record, used_by_others });
+        }
+        if !networks.is_empty() {
+            self.in_router(|| {
+                networks.iter_mut().for_each(|one| one.up = network::bridge_exists(&one.record.bridge));
+                Ok(())
+            })?;
         }
         networks.sort_by(|one, other| one.record.spec.name.cmp(&other.record.spec.name));
         Ok(networks)

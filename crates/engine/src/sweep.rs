@@ -38,13 +38,13 @@ impl Engine {
         drop(runtime::cgroup::remove_base(self.roots()));
         let orphans: Vec<_> = networks.iter().filter(|name| self.network(name).is_none()).cloned().collect();
         let key = format!("{}-{pod}", self.roots().cgroup);
-        let swept = self.netlink().and_then(|netlink| network::sweep(netlink, &orphans, &[&key]));
         let named = |source| EngineError::Network {
             attempt: "remove what is left of",
             network: networks.first().cloned().unwrap_or_else(|| pod.0.as_str().into()),
             source,
         };
-        swept.map_err(named)?;
+        let swept = || self.netlink().and_then(|netlink| network::sweep(netlink, &orphans, &[&key]));
+        self.in_router(|| swept().map_err(named))?;
         self.clear_half_made(pod)?;
         self.release_stale(pod)?;
         self.store().sweep()?;

@@ -31,14 +31,21 @@ pub(crate) fn identity() -> Result<(u64, u64), NetworkError> {
 /// The step that the kernel refused.
 pub fn new_namespace() -> Result<OwnedFd, NetworkError> {
     let _home = Home::leave()?;
+    enter_new_namespace()?;
+    current()
+}
+
+/// Moves the calling thread, for good, into a new network namespace with its loopback up.
+///
+/// # Errors
+/// The step that the kernel refused.
+pub fn enter_new_namespace() -> Result<(), NetworkError> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNET)
         .map_err(|source| NetworkError::kernel("make a network namespace", source))?;
-    let namespace = current()?;
     let mut batch = Messages::default();
     link::set_up(&mut batch, 0, "lo");
     batch.acknowledged();
-    Channel::route()?.tell(&mut batch)?;
-    Ok(namespace)
+    Channel::route()?.tell(&mut batch)
 }
 
 /// Does some work with the calling thread inside a namespace.

@@ -11,6 +11,7 @@
 //!        pods/POD/{pod.json,logs/SERVICE-NUMBER.log,containers/ID/{container.json,upper/,work/}}
 //!        pods/POD/making/ID               a container before the rename that makes it exist
 //! RUN/   store.lock  networks.lock  volumes.lock  names.lock
+//!        infra.json  infra.lock  infra.use  pasta.json  pasta.log      an ordinary user's namespaces
 //!        pods/POD/{project.lock,supervisor.lock,supervisor.sock,cgroup,containers/ID/…}
 //! RUN/pods/POD/containers/ID/
 //!        state.json  hosts  hostname  resolv.conf  stdin stdout stderr (FIFOs)  content/N
@@ -82,6 +83,12 @@ impl Roots {
     /// Roots of an engine that runs as root in the network namespace it is in.
     pub fn at(data: PathBuf, run: PathBuf, cgroup: String) -> Self {
         Self { data, run, cgroup, mapping: Mapping::Host, router: None }
+    }
+
+    /// `RUN/infra.use`: locked, shared with others, by every process that uses an ordinary user's
+    /// namespaces, for as long as it lives.
+    pub fn infra_use(&self) -> PathBuf {
+        self.run.join("infra.use")
     }
 
     /// `DATA/pods/POD`

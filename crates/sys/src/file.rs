@@ -39,7 +39,7 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
 /// An advisory lock on a file, released when this value is dropped or its process dies.
 #[derive(Debug)]
 pub struct Lock {
-    _file: OwnedFd,
+    file: OwnedFd,
 }
 
 impl Lock {
@@ -70,11 +70,35 @@ impl Lock {
         }
     }
 
+    /// Whether the file that is locked is still the one at this path.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let (Ok(locked), Ok(there)) = (rustix::fs::fstat(&self.file), rustix::fs::stat(path)) else {
+            return false;
+        };
+        (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino)
+    }
+
+    /// Waits for the exclusive lock in place of the one that is held, which is given up meanwhile.
+    ///
+    /// # Errors
+    /// What flock(2) says.
+    pub fn become_exclusive(&self) -> io::Result<()> {
+        Ok(rustix::io::retry_on_intr(|| rustix::fs::flock(&self.file, FlockOperation::LockExclusive))?)
+    }
+
+    /// Shares the lock that was held alone.
+    ///
+    /// # Errors
+    /// What flock(2) says.
+    pub fn become_shared(&self) -> io::Result<()> {
+        Ok(rustix::io::retry_on_intr(|| rustix::fs::flock(&self.file, FlockOperation::LockShared))?)
+    }
+
     fn take(path: &Path, operation: FlockOperation) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?;
         rustix::io::retry_on_intr(|| rustix::fs::flock(&file, operation))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

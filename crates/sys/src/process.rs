@@ -306,6 +306,9 @@ pub fn limit(resource: u32) -> io::Result<(u64, u64)> {
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok((limit.rlim_cur, limit.rlim_max)) }
 }
 
+/// The flag for a new user namespace.
+pub const NEW_USER: i32 = libc::CLONE_NEWUSER;
+
 /// Moves the calling process into new namespaces; `CLONE_NEW…` flags only.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use clap::{Args as _, Subcommand};
+use engine::user::Purpose;
 
 pub(crate) mod attach;
 pub(crate) mod config;
@@ -156,6 +157,36 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 29] = [
     ("volumes", volumes::Args::augment_args),
     ("wait", wait::Args::augment_args),
 ];
+
+impl Verb {
+    /// What the verb wants of the engine; `None` when it does without. A dry run only looks.
+    pub(crate) fn purpose(&self, dry_run: bool) -> Option<Purpose> {
+        match self {
+            Self::Config(_)
+            | Self::Version(_)
+            | Self::Build(_)
+            | Self::Commit(_)
+            | Self::Cp(_)
+            | Self::Export(_)
+            | Self::Publish(_)
+            | Self::Push(_)
+            | Self::Watch(_)
+            | Self::Bridge(_) => None,
+            Self::Events(_)
+            | Self::Images(_)
+            | Self::Logs(_)
+            | Self::Ls(_)
+            | Self::Port(_)
+            | Self::Ps(_)
+            | Self::Stats(_)
+            | Self::Top(_)
+            | Self::Volumes(_)
+            | Self::Wait(_) => Some(Purpose::Look),
+            _ if dry_run => Some(Purpose::Look),
+            _ => Some(Purpose::Work),
+        }
+    }
+}
 
 /// Whatever is written after a verb that this program does not have yet.
 #[derive(Debug, clap::Args)]

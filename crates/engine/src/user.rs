@@ -1,0 +1,173 @@
+//! The world of an ordinary user: a user namespace in which the engine is root over the user's own ids,
+//! and a router, the network namespace in which it makes networks.
+//!
+//! ```text
+//! infra       holds both namespaces and does nothing else     RUN/infra.json  RUN/infra.lock
+//! pasta       joins the router with the outside               RUN/pasta.json  RUN/pasta.log
+//! users       commands and supervisors, while they live       RUN/infra.use, locked and shared
+//! ```
+//!
+//! [`enter`] is how a command gets in, early, with one thread; all code after it is the same for root
+//! and for others. Infra waits for the use lock to be free, ends pasta and then itself, unless a
+//! container lives whose supervisor was killed: it goes on until that one has ended. Any of the
+//! processes may be killed: the namespaces live on through the others, and the next command finds them
+//! through one of those and puts back what is missing.
+
+mod error;
+mod ids;
+mod infra;
+mod pasta;
+mod places;
+mod survivors;
+
+pub use error::UserError;
+pub(crate) use infra::{ROLE, serve};
+
+use infra::Infra;
+use resource::{Mapping, Roots};
+use rustix::fs::{Mode, OFlags};
+use rustix::thread::ThreadNameSpaceType;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use sys::file::Lock;
+
+/// What a command wants in the user's world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It only looks: it enters when somebody is there, and makes nothing.
+    Look,
+    /// It makes or changes something.
+    Work,
+}
+
+/// Who asks to enter, and from where.
+pub struct Request<'a> {
+    /// The folder below which the engine keeps everything, absolute; by default the user's own places.
+    pub root: Option<PathBuf>,
+    /// Looks a variable of the environment up.
+    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// The world of this user, as long as this value lives.
+#[derive(Debug)]
+pub struct World {
+    /// Where the engine keeps things, which ids it has, and its router.
+    pub roots: Roots,
+    /// What the user has to know, a sentence each.
+    pub warnings: Vec<String>,
+    /// Keeps infra from ending.
+    _use: Option<Lock>,
+    /// Keeps the router from ending, and is what its path in `roots` opens.
+    _router: Option<OwnedFd>,
+}
+
+/// Enters the user's world. To be called with one thread and before anything is opened: the user
+/// namespace is the process's from then on, the network namespace stays the host's.
+///
+/// # Errors
+/// [`UserError`].
+pub fn enter(request: &Request<'_>) -> Result<World, UserError> {
+    let roots = places::roots(request)?;
+    match request.purpose {
+        Purpose::Look => look(roots),
+        Purpose::Work => work(roots),
+    }
+}
+
+fn look(mut roots: Roots) -> Result<World, UserError> {
+    places::check_owner(&roots)?;
+    let entered = if roots.run.join(infra::DOCUMENT).exists() {
+        let lock = share(&roots)?;
+        let living = Infra::living(&roots).is_some() || survivors::find(&roots).is_some();
+        living.then(|| come_in(&roots, lock)).transpose()?
+    } else {
+        None
+    };
+    entered.map_or_else(
+        || {
+            roots.mapping = ids::Plan::read().mapping();
+            Ok(World { roots, warnings: vec![], _use: None, _router: None })
+        },
+        Ok,
+    )
+}
+
+fn work(roots: Roots) -> Result<World, UserError> {
+    places::prepare(&roots)?;
+    let lock = share(&roots)?;
+    come_in(&roots, lock)
+}
+
+/// Takes the use lock: waits while an infra is ending.
+fn share(roots: &Roots) -> Result<Lock, UserError> {
+    let path = roots.infra_use();
+    loop {
+        let lock = Lock::shared(&path).map_err(UserError::folder(&path))?;
+        // An infra that ended removed the file that somebody else waited for.
+        if lock.is_at(&path) {
+            return Ok(lock);
+        }
+    }
+}
+
+/// Joins the namespaces, which are found or made first.
+fn come_in(roots: &Roots, lock: Lock) -> Result<World, UserError> {
+    let mut warnings = vec![];
+    let infra = match Infra::living(roots) {
+        Some(infra) => infra,
+        None => infra_put_back(roots, &mut warnings)?,
+    };
+    pasta::keep(roots, &infra, &mut warnings)?;
+    join(roots, &infra, lock, warnings)
+}
+
+fn infra_put_back(roots: &Roots, warnings: &mut Vec<String>) -> Result<Infra, UserError> {
+    let _making = making(roots)?;
+    if let Some(infra) = Infra::living(roots) {
+        return Ok(infra);
+    }
+    let Some(survivors) = survivors::find(roots) else {
+        places::check_file_system(roots)?;
+        let plan = ids::Plan::read();
+        warnings.extend(plan.warning());
+        pasta::end(roots);
+        return infra::start(roots, &plan);
+    };
+    if survivors.router.is_none() {
+        // It serves a router that nobody else is in any more.
+        pasta::end(roots);
+    }
+    infra::start_again(roots, &survivors)
+}
+
+/// Held while processes of the user's world are made.
+fn making(roots: &Roots) -> Result<Lock, UserError> {
+    let path = roots.run.join("infra.lock");
+    Lock::exclusive(&path).map_err(UserError::folder(&path))
+}
+
+fn join(roots: &Roots, infra: &Infra, lock: Lock, warnings: Vec<String>) -> Result<World, UserError> {
+    let process = infra.open().ok_or(UserError::Ended)?;
+    rustix::thread::move_into_thread_name_spaces(process.as_fd(), ThreadNameSpaceType::USER)
+        .map_err(|error| UserError::Join(error.into()))?;
+    let router =
+        open_namespace(Path::new(&format!("/proc/{}/ns/net", infra.process.pid))).map_err(UserError::Join)?;
+    let path = format!("/proc/{}/fd/{}", std::process::id(), router.as_raw_fd());
+    let roots = Roots { mapping: infra.mapping(), router: Some(path.into()), ..roots.clone() };
+    Ok(World { roots, warnings, _use: Some(lock), _router: Some(router) })
+}
+
+/// Opens a namespace by its path.
+fn open_namespace(path: &Path) -> std::io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// The mapping of a process's user namespace, which is the user's.
+fn mapping_of(pid: i32) -> Option<Mapping> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/uid_map")).ok()?;
+    let ids: u64 = text.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok()).sum();
+    Some(if ids > 1 { Mapping::Subordinate } else { Mapping::Single })
+}

@@ -1,0 +1,233 @@
+//! Infra: the process that holds a user's namespaces and does nothing else.
+//!
+//! It is this program again under a hidden role. With whoever starts it, it speaks in lines over its
+//! standard input:
+//! ```text
+//! infra                                                maker
+//! made | refused ERRNO     its user namespace   →
+//!                                               ←      mapped MAPPING
+//! ready | failed TEXT      router, document     →
+//! ```
+
+use super::ids::Plan;
+use super::survivors::{self, Survivors};
+use super::{UserError, error, mapping_of, open_namespace, pasta};
+use crate::disk;
+use resource::{Mapping, ProcessIdentity, Roots};
+use rustix::thread::LinkNameSpaceType;
+use serde::{Deserialize, Serialize};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use sys::file::Lock;
+
+/// The hidden first argument. It is followed by the data root, the run root, and paths that open the
+/// user namespace and the router to join; an empty one is made.
+pub(crate) const ROLE: &str = "__infra";
+
+/// Name of its document in the run root.
+pub(super) const DOCUMENT: &str = "infra.json";
+
+/// What is written down of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Infra {
+    pub(super) process: ProcessIdentity,
+    /// The word for the mapping of its user namespace.
+    mapping: String,
+}
+
+impl Infra {
+    /// The one that lives.
+    pub(super) fn living(roots: &Roots) -> Option<Self> {
+        disk::read::<Self>(&roots.run.join(DOCUMENT)).filter(|infra| survivors::lives(infra.process))
+    }
+
+    pub(super) fn mapping(&self) -> Mapping {
+        Mapping::parse(&self.mapping).unwrap_or(Mapping::Single)
+    }
+
+    /// A descriptor of it; `None` when it has ended.
+    pub(super) fn open(&self) -> Option<OwnedFd> {
+        let descriptor = sys::pidfd::open(self.process.pid).ok()?;
+        survivors::lives(self.process).then_some(descriptor)
+    }
+}
+
+/// Starts one that makes both namespaces.
+pub(super) fn start(roots: &Roots, plan: &Plan) -> Result<Infra, UserError> {
+    let (mut infra, pid) = Conversation::begin(roots, Path::new(""), Path::new(""))?;
+    infra.hear("made")?;
+    plan.carry_out(pid)?;
+    infra.finish(roots, plan.mapping())
+}
+
+/// Starts one that joins what lives on.
+pub(super) fn start_again(roots: &Roots, survivors: &Survivors) -> Result<Infra, UserError> {
+    let path = |namespace: &OwnedFd| {
+        PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd()))
+    };
+    let router = survivors.router.as_ref().map(path).unwrap_or_default();
+    let (mut infra, pid) = Conversation::begin(roots, &path(&survivors.user), &router)?;
+    infra.hear("made")?;
+    let mapping = i32::try_from(pid).ok().and_then(mapping_of).ok_or(UserError::Ended)?;
+    infra.finish(roots, mapping)
+}
+
+/// The maker's end of the conversation.
+struct Conversation {
+    reader: BufReader<UnixStream>,
+}
+
+impl Conversation {
+    fn begin(roots: &Roots, user: &Path, router: &Path) -> Result<(Self, u32), UserError> {
+        let failed = |error: io::Error| UserError::Infra(error.to_string());
+        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let child = Command::new("/proc/self/exe")
+            .arg0("compose-infra")
+            .arg(ROLE)
+            .args([&roots.data, &roots.run].map(|path| path.as_os_str()))
+            .args([user, router].map(Path::as_os_str))
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        Ok((Self { reader: BufReader::new(ours) }, child.id()))
+    }
+
+    /// Waits for this word; a refusal is explained.
+    fn hear(&mut self, expected: &str) -> Result<(), UserError> {
+        let mut line = String::new();
+        let read = self.reader.read_line(&mut line);
+        read.map_err(|error| UserError::Infra(error.to_string()))?;
+        let (word, rest) = line.trim_end().split_once(' ').unwrap_or((line.trim_end(), ""));
+        match (word, rest.parse()) {
+            _ if word == expected => Ok(()),
+            ("refused", Ok(errno)) => {
+                Err(UserError::refused(io::Error::from_raw_os_error(errno), error::setting))
+            }
+            ("failed", _) => Err(UserError::Infra(rest.to_owned())),
+            _ => Err(UserError::Infra("it ended without a word".to_owned())),
+        }
+    }
+
+    fn finish(mut self, roots: &Roots, mapping: Mapping) -> Result<Infra, UserError> {
+        let told = writeln!(self.reader.get_mut(), "mapped {}", mapping.as_str());
+        told.map_err(|error| UserError::Infra(error.to_string()))?;
+        self.hear("ready")?;
+        Infra::living(roots).ok_or(UserError::Ended)
+    }
+}
+
+/// Plays the role; the program's `main` calls it first of all, with one thread.
+pub(crate) fn serve(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    sys::pidfd::close_inherited(3);
+    let _unnamed = rustix::thread::set_name(c"compose-infra");
+    // Fails for the leader of a process group, who has nobody to be left alone by.
+    let _leader = rustix::process::setsid();
+    let arguments: Vec<_> = arguments.collect();
+    let [data, run, user, router] = &arguments[..] else {
+        eprintln!("this role is played for a user's namespaces, not by hand");
+        return ExitCode::from(2);
+    };
+    let roots = Roots::at(data.into(), run.into(), String::new());
+    match stand_up(&roots, user, router) {
+        Ok(()) => rest(&roots),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Gets into the namespaces and writes the document.
+fn stand_up(roots: &Roots, user: &OsStr, router: &OsStr) -> io::Result<()> {
+    let input = rustix::stdio::stdin();
+    let mut maker = BufReader::new(UnixStream::from(rustix::io::fcntl_dupfd_cloexec(input, 3)?));
+    // Open now: the way to them is through a process of other ids than those one has in there.
+    let router = if router.is_empty() { None } else { Some(open_namespace(Path::new(router))?) };
+    let user = if user.is_empty() { None } else { Some(open_namespace(Path::new(user))?) };
+    let entered = match user {
+        None => sys::process::unshare_namespaces(sys::process::NEW_USER),
+        Some(user) => enter(&user, LinkNameSpaceType::User),
+    };
+    if let Err(error) = entered {
+        writeln!(maker.get_mut(), "refused {}", error.raw_os_error().unwrap_or(0))?;
+        return Err(error);
+    }
+    writeln!(maker.get_mut(), "made")?;
+    let mut line = String::new();
+    maker.read_line(&mut line)?;
+    let mapping = line.trim_end().strip_prefix("mapped ").and_then(Mapping::parse);
+    let mapping = mapping.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let ready = take_router(router).and_then(|()| write_document(roots, mapping));
+    match &ready {
+        Ok(()) => writeln!(maker.get_mut(), "ready")?,
+        Err(error) => match error.raw_os_error() {
+            Some(errno @ (1 | 13)) => writeln!(maker.get_mut(), "refused {errno}")?,
+            _ => writeln!(maker.get_mut(), "failed {error}")?,
+        },
+    }
+    let null = std::fs::File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    ready
+}
+
+/// Enters the router, made when there is none.
+fn take_router(router: Option<OwnedFd>) -> io::Result<()> {
+    match router {
+        Some(router) => enter(&router, LinkNameSpaceType::Network),
+        None => network::enter_new_namespace().map_err(|error| match error.raw_os_error() {
+            Some(errno) => io::Error::from_raw_os_error(errno),
+            None => io::Error::other(error.to_string()),
+        }),
+    }
+}
+
+fn enter(namespace: &OwnedFd, kind: LinkNameSpaceType) -> io::Result<()> {
+    Ok(rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(kind))?)
+}
+
+fn write_document(roots: &Roots, mapping: Mapping) -> io::Result<()> {
+    let process = survivors::identity(rustix::process::getpid().as_raw_nonzero().get());
+    let process = process.ok_or(io::ErrorKind::NotFound)?;
+    let infra = Infra { process, mapping: mapping.as_str().to_owned() };
+    disk::replace(&roots.run.join(DOCUMENT), &infra).map_err(io::Error::other)
+}
+
+/// Holds the namespaces until nobody uses them.
+fn rest(roots: &Roots) -> ExitCode {
+    let path = roots.infra_use();
+    loop {
+        sys::memory::give_back();
+        let Ok(lock) = Lock::exclusive(&path) else { return ExitCode::FAILURE };
+        if !lock.is_at(&path) {
+            // The folder was cleared away, and who came since has others.
+            return ExitCode::FAILURE;
+        }
+        // A container whose supervisor was killed has nobody who holds the lock.
+        match survivors::containers(roots).find_map(survivors::open) {
+            None => {
+                leave(roots);
+                return ExitCode::SUCCESS;
+            }
+            Some(container) => {
+                drop(lock);
+                survivors::wait(&container);
+            }
+        }
+    }
+}
+
+/// Ends pasta and removes what was written, with the use lock held.
+fn leave(roots: &Roots) {
+    pasta::end(roots);
+    for file in [DOCUMENT, "infra.lock"] {
+        drop(disk::remove_file(&roots.run.join(file)));
+    }
+    // Last: whoever waits for it looks whether it is still there.
+    drop(disk::remove_file(&roots.infra_use()));
+}

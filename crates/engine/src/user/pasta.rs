@@ -1,0 +1,103 @@
+//! pasta: the program of the passt package that joins the router with the outside, by the sockets of an
+//! ordinary process. Out alone: published ports are the supervisors' business.
+//!
+//! In the router its end has an address of its own, not the host's, so that the host's address stays one
+//! of the outside: what listens there is reached, what listens on the host's loopback is not.
+
+use super::infra::Infra;
+use super::survivors;
+use super::{UserError, making};
+use crate::disk;
+use resource::{ProcessIdentity, Roots};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+/// Its document in the run root.
+const DOCUMENT: &str = "pasta.json";
+
+/// Where its complaints go.
+const LOG: &str = "pasta.log";
+
+/// The device its packets come through.
+const DEVICE: &str = "/dev/net/tun";
+
+/// Outbound connections alone; its own end's address, prefix length and gateway, from a block kept for
+/// tests of networks (RFC 2544), which no network has.
+const ARGUMENTS: &str = "--foreground --quiet --config-net --no-map-gw -t none -u none -T none -U none \
+                         -a 198.18.0.2 -n 30 -g 198.18.0.1";
+
+/// Sees to it that one runs. Nobody waits for it to be ready: what is sent meanwhile is sent again.
+pub(super) fn keep(roots: &Roots, infra: &Infra, warnings: &mut Vec<String>) -> Result<(), UserError> {
+    if living(roots).is_some() {
+        return Ok(());
+    }
+    let _making = making(roots)?;
+    if living(roots).is_some() {
+        return Ok(());
+    }
+    warnings.extend(start(roots, infra).err());
+    Ok(())
+}
+
+fn living(roots: &Roots) -> Option<ProcessIdentity> {
+    disk::read(&roots.run.join(DOCUMENT)).filter(|process| survivors::lives(*process))
+}
+
+/// Starts it, or says why there is no way outside.
+fn start(roots: &Roots, infra: &Infra) -> Result<(), String> {
+    let before = complaint(roots);
+    let without = |why: String| format!("containers have no way to the outside: {why}");
+    let log = roots.run.join(LOG);
+    let log = File::options().write(true).truncate(true).create(true).mode(0o600).open(log);
+    let log = log.map_err(|error| without(error.to_string()))?;
+    if let Err(error) = File::options().read(true).write(true).open(DEVICE) {
+        return Err(without(format!(
+            "{DEVICE} cannot be used ({error}); as root: modprobe tun && chmod 0666 {DEVICE}"
+        )));
+    }
+    let of_infra = |kind: &str| format!("/proc/{}/ns/{kind}", infra.process.pid);
+    let child = Command::new("pasta")
+        .args(ARGUMENTS.split_ascii_whitespace())
+        .args(["--netns", &of_infra("net"), "--userns", &of_infra("user")])
+        .env_clear()
+        .current_dir("/")
+        // What is typed to end this command is not meant for it.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn();
+    let child = child.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            without("pasta is not installed; as root: apt-get install passt".to_owned())
+        }
+        _ => without(format!("pasta cannot be run: {error}")),
+    })?;
+    let process = i32::try_from(child.id()).ok().and_then(survivors::identity);
+    let written = process.map(|process| disk::replace(&roots.run.join(DOCUMENT), &process));
+    if let Some(Err(error)) = written {
+        return Err(without(error.to_string()));
+    }
+    before.map_or(Ok(()), |said| Err(without(format!("pasta has ended: {said}; it is started again"))))
+}
+
+/// What the last one said before it ended.
+fn complaint(roots: &Roots) -> Option<String> {
+    let text = std::fs::read_to_string(roots.run.join(LOG)).ok()?;
+    // It also complains that nobody keeps a system log.
+    let said = text.lines().rfind(|line| !line.is_empty() && !line.contains("syslog"))?;
+    Some(said.trim().to_owned())
+}
+
+/// Ends it, and removes what was written of it.
+pub(super) fn end(roots: &Roots) {
+    if let Some(process) = living(roots).and_then(survivors::open) {
+        survivors::kill(&process);
+    }
+    for file in [DOCUMENT, LOG] {
+        drop(disk::remove_file(&roots.run.join(file)));
+    }
+}

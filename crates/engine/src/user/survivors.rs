@@ -1,0 +1,85 @@
+//! Processes of a user's world that live on when infra was killed, and hold its namespaces.
+
+use super::open_namespace;
+use crate::disk;
+use resource::{ContainerId, ContainerState, PodName, ProcessIdentity, Roots};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Namespaces that were found again.
+#[derive(Debug)]
+pub(super) struct Survivors {
+    pub(super) user: OwnedFd,
+    /// `None` when no process is in it any more.
+    pub(super) router: Option<OwnedFd>,
+}
+
+/// Finds the namespaces through supervisors, which are in both, or else through containers, which have
+/// network namespaces of their own.
+pub(super) fn find(roots: &Roots) -> Option<Survivors> {
+    let supervisors = supervisors(roots).into_iter().filter_map(|process| {
+        let (user, router) = (namespace(process, "user")?, namespace(process, "net")?);
+        Some(Survivors { user, router: Some(router) })
+    });
+    let containers = containers(roots)
+        .filter_map(|process| Some(Survivors { user: namespace(process, "user")?, router: None }));
+    supervisors.chain(containers).next()
+}
+
+/// A namespace of a process that lives.
+fn namespace(process: ProcessIdentity, kind: &str) -> Option<OwnedFd> {
+    let namespace = open_namespace(Path::new(&format!("/proc/{}/ns/{kind}", process.pid))).ok()?;
+    lives(process).then_some(namespace)
+}
+
+/// Supervisors of the pods of these roots, found by their command line.
+fn supervisors(roots: &Roots) -> Vec<ProcessIdentity> {
+    let words =
+        [supervisor::ROLE.as_bytes(), roots.data.as_os_str().as_bytes(), roots.run.as_os_str().as_bytes()];
+    let ours = |pid: i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).skip(1).take(words.len()).eq(words)
+    };
+    let numbers = disk::entries(Path::new("/proc")).unwrap_or_default().into_iter();
+    numbers.filter_map(|name| name.parse().ok()).filter(|pid| ours(*pid)).filter_map(identity).collect()
+}
+
+/// First processes of containers that live.
+pub(super) fn containers(roots: &Roots) -> impl Iterator<Item = ProcessIdentity> + use<'_> {
+    let pods = disk::entries(&roots.run.join("pods")).unwrap_or_default().into_iter().map(PodName);
+    let states = pods.flat_map(move |pod| {
+        let ids = disk::entries(&roots.pod_run(&pod).join("containers")).unwrap_or_default();
+        ids.into_iter().map(move |id| roots.state(&pod, &ContainerId(id)))
+    });
+    states.filter_map(|path| disk::read::<ContainerState>(&path)?.process).filter(|process| lives(*process))
+}
+
+/// What tells a process from later ones with its number; `None` when it has ended.
+pub(super) fn identity(pid: i32) -> Option<ProcessIdentity> {
+    Some(ProcessIdentity { pid, start_time: sys::pidfd::start_time(pid)? })
+}
+
+pub(super) fn lives(process: ProcessIdentity) -> bool {
+    identity(process.pid) == Some(process)
+}
+
+/// A descriptor of a process, if it lives.
+pub(super) fn open(process: ProcessIdentity) -> Option<OwnedFd> {
+    let descriptor = sys::pidfd::open(process.pid).ok()?;
+    lives(process).then_some(descriptor)
+}
+
+/// Waits for the end of a process.
+pub(super) fn wait(process: &OwnedFd) {
+    let mut ended = [rustix::event::PollFd::new(process, rustix::event::PollFlags::IN)];
+    // What else could go wrong leaves the caller to look again.
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, None)).ok();
+}
+
+/// Ends a process for certain and waits for it.
+pub(super) fn kill(process: &OwnedFd) {
+    if sys::pidfd::send_signal(process.as_fd(), rustix::process::Signal::KILL.as_raw()).is_ok() {
+        wait(process);
+    }
+}
