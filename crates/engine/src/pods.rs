@@ -2,7 +2,7 @@
 
 use crate::{Engine, EngineError, disk};
 use resource::{IdentityShare, Labels, NetworkMode, ObservedContainer, PodName, PodRecord, PodStatus};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a supervisor that has nothing left to do may take to end; then it has other listeners,
@@ -141,9 +141,10 @@ impl Engine {
         disk::read(&self.roots().pod(name).join("pod.json"))
     }
 
-    /// Where the cgroup of a pod is in each hierarchy.
-    pub fn pod_cgroup(&self, name: &PodName) -> String {
-        format!("/{}/{name}", self.roots().cgroup)
+    /// The path of a pod's cgroup in each hierarchy; `None` without cgroups.
+    pub fn pod_cgroup(&self, name: &PodName) -> Option<PathBuf> {
+        let cgroup = runtime::cgroup::open_pod(self.roots(), name);
+        cgroup.path().map(|path| Path::new("/").join(path))
     }
 
     /// All pods, sorted by name.

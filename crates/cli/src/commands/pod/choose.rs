@@ -2,7 +2,7 @@
 
 use crate::exit::Failure;
 use crate::session::Session;
-use engine::PodSummary;
+use engine::{Engine, PodSummary};
 use std::collections::BTreeSet;
 
 /// The words and flags by which pods are named.
@@ -75,6 +75,11 @@ pub(super) fn one<'a>(pods: &'a [PodSummary], word: &str) -> Result<&'a PodSumma
 /// The id of the container that holds shared namespaces; empty where there is none.
 pub(super) fn infra_id(pod: &PodSummary) -> &str {
     pod.infra().map_or("", |infra| infra.record.id.as_str())
+}
+
+/// Where the cgroup of a pod is; empty without cgroups.
+pub(super) fn cgroup(engine: &Engine, pod: &PodSummary) -> String {
+    engine.pod_cgroup(&pod.record.name).map_or_else(String::new, |path| path.display().to_string())
 }
 
 /// The networks that containers of a pod are on.

@@ -60,7 +60,7 @@ fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
             "State": container.state.status.as_str(),
         })
     };
-    let infra = pod.infra();
+    let (infra, cgroup) = (pod.infra(), choose::cgroup(engine, pod));
     let usage = engine.pod_usage(&record.name).map(|usage| {
         json!({
             "CPU": usage.cpu,
@@ -77,9 +77,9 @@ fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
         "State": pod.status().as_str(),
         "Hostname": infra.and_then(|infra| infra.record.spec.hostname.clone()).unwrap_or_default(),
         "Labels": record.labels,
-        "CreateCgroup": true,
-        "CgroupParent": format!("/{}", engine.roots().cgroup),
-        "CgroupPath": engine.pod_cgroup(&record.name),
+        "CreateCgroup": !cgroup.is_empty(),
+        "CgroupParent": cgroup.rsplit_once('/').map_or("", |(parent, _)| parent),
+        "CgroupPath": cgroup,
         "CreateInfra": infra.is_some(),
         "InfraContainerID": choose::infra_id(pod),
         "SharedNamespaces": pod.shared_namespaces(),

@@ -159,7 +159,7 @@ fn fields(pod: &PodSummary, engine: &Engine, now: Timestamp, whole: bool) -> Map
         "ContainerIds": joined(&|container| short(container.record.id.as_str())),
         "ContainerNames": joined(&|container| container.record.spec.name.to_string()),
         "ContainerStatuses": joined(&|container| container.state.status.as_str().to_owned()),
-        "Cgroup": engine.pod_cgroup(&pod.record.name),
+        "Cgroup": choose::cgroup(engine, pod),
         "Namespace": pod.shared_namespaces().join(","),
         "Networks": choose::networks(pod).into_iter().collect::<Vec<_>>().join(","),
         "Labels": pod.record.labels,
@@ -182,7 +182,7 @@ fn object(pod: &PodSummary, engine: &Engine) -> Value {
         })
     };
     json!({
-        "Cgroup": engine.pod_cgroup(&pod.record.name),
+        "Cgroup": choose::cgroup(engine, pod),
         "Containers": pod.containers.iter().map(container).collect::<Vec<_>>(),
         "Created": pod.record.created.to_string(),
         "Id": pod.record.id,
