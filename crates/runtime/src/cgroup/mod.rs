@@ -136,6 +136,11 @@ impl Cgroup {
         self.path.as_deref()
     }
 
+    /// Whether it is there now, in any hierarchy.
+    pub fn exists(&self) -> bool {
+        self.folders().any(|folder| folder.exists())
+    }
+
     /// Makes the cgroup and sets limits and device rules (those of `spec.linux.resources.devices`).
     /// What this kernel cannot do comes back as warnings.
     ///

@@ -11,6 +11,7 @@ use std::io::{Read, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Applets the image has.
@@ -54,7 +55,7 @@ impl Bed {
         let mut roots = Roots::at(folder.path().join("data"), folder.path().join("run"), BASE.to_owned());
         roots.mapping = mapping();
         let pod = PodName(format!("{name}-{}", std::process::id()));
-        if let Ok(delegated) = std::env::var(DELEGATED) {
+        if let Some(delegated) = delegated() {
             fs::create_dir_all(roots.pod_run(&pod)).unwrap();
             fs::write(roots.pod_cgroup(&pod), delegated).unwrap();
         }
@@ -88,6 +89,9 @@ impl Bed {
             },
             network: Share::Private,
             pid: Share::Private,
+            ipc: Share::Private,
+            uts: Share::Private,
+            cgroup_namespace: true,
             volatile: false,
         }
     }
@@ -107,6 +111,9 @@ pub(crate) struct Case<'b> {
     pub(crate) around: Surroundings,
     pub(crate) network: Share<'b>,
     pub(crate) pid: Share<'b>,
+    pub(crate) ipc: Share<'b>,
+    pub(crate) uts: Share<'b>,
+    pub(crate) cgroup_namespace: bool,
     pub(crate) volatile: bool,
 }
 
@@ -162,9 +169,9 @@ impl Case<'_> {
             volatile: self.volatile,
             network: self.network,
             pid: self.pid,
-            ipc: Share::Private,
-            uts: Share::Private,
-            cgroup_namespace: true,
+            ipc: self.ipc,
+            uts: self.uts,
+            cgroup_namespace: self.cgroup_namespace,
             stdio,
             cgroup: &cgroup,
             seccomp: program.as_ref(),
@@ -295,8 +302,25 @@ pub(crate) fn as_root() -> bool {
     mapping() == Mapping::Host
 }
 
-/// Names a folder of the unified hierarchy that was delegated to the user who runs the cases.
-pub(crate) const DELEGATED: &str = "RUNTIME_TEST_CGROUP";
+/// The folder of the unified hierarchy that was delegated to the user who runs the cases, if any. The
+/// process moves there when it is asked for first.
+pub(crate) fn delegated() -> Option<&'static str> {
+    static FOUND: OnceLock<Option<String>> = OnceLock::new();
+    let settle = || {
+        let folder = tempfile::tempdir().unwrap();
+        let mut roots = Roots::at(folder.path().join("data"), folder.path().join("run"), String::new());
+        roots.mapping = mapping();
+        let pod = PodName("runtime-test".to_owned());
+        fs::create_dir_all(roots.pod_run(&pod)).unwrap();
+        let warnings = runtime::cgroup::settle(&roots, &pod);
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let text = fs::read_to_string(roots.pod_cgroup(&pod)).unwrap_or_default();
+        let known = runtime::cgroup::shortcoming(&roots).is_none();
+        assert!(as_root() || known != text.is_empty(), "what is foretold is what happens");
+        Some(text).filter(|text| !text.is_empty())
+    };
+    FOUND.get_or_init(settle).as_deref()
+}
 
 /// Where the ids of this process lie.
 pub(crate) fn mapping() -> Mapping {

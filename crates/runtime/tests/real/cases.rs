@@ -1,6 +1,6 @@
 //! The cases.
 
-use crate::bed::{BASE, Bed, as_root, chain, mapping, process};
+use crate::bed::{BASE, Bed, as_root, chain, delegated, mapping, process};
 use resource::{Mapping, Resources, Rlimit, SeccompChoice};
 use runtime::{Share, StartError, Stdio};
 use rustix::process::Signal;
@@ -41,6 +41,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("freeze_and_kill", freeze_and_kill),
     ("privileged", privileged),
     ("shared_namespaces", shared_namespaces),
+    ("namespaces_of_the_host", namespaces_of_the_host),
     ("no_descriptor_leaks", no_descriptor_leaks),
     ("own_program_is_read_only", own_program_is_read_only),
     ("failures_leave_nothing", failures_leave_nothing),
@@ -99,14 +100,19 @@ pub(crate) enum Differs {
 
 /// What could be left behind: mounts, children, descriptors, cgroups.
 pub(crate) fn world() -> (usize, usize, usize, Vec<String>) {
-    let count = |path: &str| fs::read_to_string(path).unwrap().lines().count();
-    let children = fs::read_to_string("/proc/thread-self/children").unwrap();
+    // The machine has others that come and go.
+    let folder = format!(" {}/", std::env::temp_dir().display());
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let mounts = mounts.lines().filter(|line| line.contains(&folder)).count();
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let children: String =
+        threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap()).collect();
     let descriptors = fs::read_dir("/proc/self/fd").unwrap().count();
     let mut left = vec![];
     let root = Path::new("/sys/fs/cgroup");
     let hierarchies = fs::read_dir(root).unwrap().flatten().map(|hierarchy| hierarchy.path());
-    for hierarchy in hierarchies.chain([root.to_owned()]) {
-        let base = hierarchy.join(BASE);
+    let bases = hierarchies.chain([root.to_owned()]).map(|hierarchy| hierarchy.join(BASE));
+    for base in bases.chain(delegated().map(|folder| root.join(folder.trim_end()))) {
         let pods = fs::read_dir(&base).into_iter().flatten().flatten();
         let ours = format!("-{}", std::process::id());
         left.extend(
@@ -115,7 +121,7 @@ pub(crate) fn world() -> (usize, usize, usize, Vec<String>) {
                 .map(|pod| pod.path().display().to_string()),
         );
     }
-    (count("/proc/self/mounts"), children.split_whitespace().count(), descriptors, left)
+    (mounts, children.split_whitespace().count(), descriptors, left)
 }
 
 fn exit_codes_and_output() {
@@ -508,7 +514,7 @@ fn terminal() {
     let owner = format!("{user} 620\r\nconsole\r\n");
     for init in [false, true] {
         let script = "tty; stty size; stat -c '%u %a' /dev/pts/0; test -c /dev/console && echo console; \
-                      echo x > /dev/tty && read answer && echo got $answer; ls -l /proc/$$/fd | grep -c pts";
+                      echo x > /dev/tty && read answer && echo got $answer; ls -l /proc/$$/fd 2> /dev/null | grep -c pts";
         let case = bed.shell(script).with(|record| {
             (record.process.tty, record.process.uid, record.process.init) = (true, user, init);
         });
@@ -756,6 +762,41 @@ fn shared_namespaces() {
     let own = fs::read_link("/proc/self/ns/pid").unwrap();
     assert_eq!(fs::read_link("/proc/self/ns/pid_for_children").unwrap(), own);
     first.kill();
+}
+
+/// In every namespace of the host but the mount namespace, started and executed in.
+fn namespaces_of_the_host() {
+    use resource::{IdentityShare, NetworkMode};
+    let bed = Bed::new("host");
+    let script = "for n in net pid ipc uts cgroup; do readlink /proc/self/ns/$n; done";
+    let mqueue = Path::new("/dev/mqueue").exists();
+    let mut case = bed
+        .shell(&format!("{script}; touch /sys/x; echo 1 > /proc/sys/kernel/panic; echo up; exec sleep 1000"));
+    case = case.with(|record| {
+        let spec = &mut record.spec;
+        (spec.network_mode, spec.pid) = (NetworkMode::Host, IdentityShare::Host);
+        (spec.uts, spec.cgroup) = (IdentityShare::Host, IdentityShare::Host);
+        if mqueue {
+            spec.ipc = IdentityShare::Host;
+        }
+    });
+    (case.network, case.pid, case.uts) = (Share::Host, Share::Host, Share::Host);
+    (case.ipc, case.cgroup_namespace) = (if mqueue { Share::Host } else { Share::Private }, false);
+    let mut running = case.start().unwrap();
+    let mut text = String::new();
+    while !text.ends_with("up\n") {
+        text = text + &running.line() + "\n";
+    }
+    let (code, executed) = running.exec(script).unwrap();
+    assert_eq!(code, 0, "{executed}");
+    for name in ["net", "pid", "uts", "cgroup"].into_iter().chain(mqueue.then_some("ipc")) {
+        let host = fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
+        let host = host.to_str().unwrap();
+        assert!(text.contains(host) && executed.contains(host), "{name} is not the host's: {text}{executed}");
+    }
+    assert_eq!(text.to_lowercase().matches("read-only file system").count(), 2, "{text}");
+    assert_eq!(running.processes(), [running.started.identity.pid]);
+    running.kill();
 }
 
 fn no_descriptor_leaks() {
