@@ -10,6 +10,7 @@ use crate::container::Container;
 use crate::exec::Running;
 use crate::forward::Forwarder;
 use crate::names::Foreign;
+use crate::outside::Outside;
 use crate::protocol::{Event, EventKind, Failure, FailureKind, Reply};
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::removed::Removed;
@@ -98,6 +99,7 @@ pub(crate) struct Supervisor {
     pub(crate) pod: PodName,
     pub(crate) reactor: Reactor<Timer>,
     pub(crate) sources: HashMap<Token, Source>,
+    pub(crate) outside: Outside,
     pub(crate) listener: OwnedFd,
     pub(crate) clients: BTreeMap<Token, Connection>,
     pub(crate) containers: BTreeMap<Slot, Container>,
@@ -121,12 +123,13 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(roots: Roots, pod: PodName, listener: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn new(roots: Roots, pod: PodName, listener: OwnedFd, outside: Outside) -> io::Result<Self> {
         let mut supervisor = Self {
             roots,
             pod,
             reactor: Reactor::new()?,
             sources: HashMap::new(),
+            outside,
             listener,
             clients: BTreeMap::new(),
             containers: BTreeMap::new(),

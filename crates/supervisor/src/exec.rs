@@ -98,7 +98,7 @@ impl Supervisor {
         };
         let security = &container.record.spec.security;
         let seccomp = self.seccomp.get(security).map_err(|error| cannot("filter its calls", &error))?;
-        let starting = runtime::exec(&ExecLaunch {
+        let launch = ExecLaunch {
             target: target.as_fd(),
             pid: identity.pid,
             spec: &spec,
@@ -108,7 +108,9 @@ impl Supervisor {
             cgroup: &container.cgroup,
             seccomp: seccomp.as_deref().filter(|_| !privileged),
             mapping: self.roots.mapping,
-        })?;
+        };
+        let starting =
+            self.outside.run(|| runtime::exec(&launch)).map_err(|error| cannot("run", &error))??;
         let run = container.run;
         self.next_exec += 1;
         let exec = self.next_exec;

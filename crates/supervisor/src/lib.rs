@@ -32,6 +32,7 @@ mod health;
 mod launcher;
 pub mod log;
 mod names;
+mod outside;
 mod packet;
 mod ports;
 mod protocol;

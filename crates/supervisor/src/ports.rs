@@ -36,7 +36,7 @@ impl Supervisor {
             return Ok(());
         }
         for wanted in container.record.spec.ports.clone() {
-            let bound = reserve(&wanted).map_err(|refused| self.explain(&wanted, &refused))?;
+            let bound = self.reserve(&wanted).map_err(|refused| self.explain(&wanted, &refused))?;
             self.hold(slot, bound).map_err(|error| cannot("listen on its ports", &error))?;
         }
         Ok(())
@@ -47,8 +47,9 @@ impl Supervisor {
         let Some(container) = self.containers.get(&slot) else { return Ok(()) };
         for binding in container.state.ports.clone() {
             // The rule is what matters; a port that cannot be held is published all the same.
-            let socket = bind(binding.host_ip, binding.host_port, binding.protocol).ok().flatten();
-            self.hold(slot, vec![(binding, socket.map(|(_, socket)| socket))])
+            let again = self.bind_outside(&binding);
+            let socket = again.ok().flatten();
+            self.hold(slot, vec![(binding, socket)])
                 .map_err(|error| cannot("listen on its ports", &error))?;
         }
         Ok(())
@@ -57,7 +58,9 @@ impl Supervisor {
     pub(crate) fn hold(&mut self, slot: Slot, bound: Bound) -> std::io::Result<()> {
         for (binding, socket) in bound {
             let index = self.containers.get(&slot).map_or(0, |container| container.ports.len());
-            let forwarded = binding.protocol == Protocol::Tcp || binding.host_ip.is_ipv6();
+            // No packet of the host's network comes into a router by itself.
+            let forwarded =
+                binding.protocol == Protocol::Tcp || binding.host_ip.is_ipv6() || self.outside.is_elsewhere();
             let token = match &socket {
                 Some(socket) if forwarded => {
                     Some(self.listen(socket, EventFlags::IN, Source::Port(slot, index))?)
@@ -83,6 +86,19 @@ impl Supervisor {
         }
     }
 
+    /// Binds the first free of the wanted ports in the host's network, in every family asked for.
+    pub(crate) fn reserve(&self, wanted: &PortSpec) -> Result<Bound, Refused> {
+        let gone = |_| Refused { address: wanted.host_ip, port: 0, why: Errno::PIPE };
+        self.outside.run(|| reserve(wanted)).map_err(gone)?
+    }
+
+    /// Binds a socket in the host's network to the port that was published before.
+    pub(crate) fn bind_outside(&self, binding: &PortBinding) -> rustix::io::Result<Option<OwnedFd>> {
+        let bound = || bind(binding.host_ip, binding.host_port, binding.protocol);
+        let bound = self.outside.run(bound).map_err(|_| Errno::PIPE)??;
+        Ok(bound.map(|(_, socket)| socket))
+    }
+
     /// Says which port could not be had and who has it.
     pub(crate) fn explain(&self, wanted: &PortSpec, refused: &Refused) -> Failure {
         let address = match refused.address {
@@ -93,6 +109,16 @@ impl Supervisor {
         let what = format!("{address}/{}", wanted.protocol.as_str());
         if refused.why != Errno::ADDRINUSE {
             let why = std::io::Error::from(refused.why);
+            let first = self.outside.run(first_open_port).ok().flatten();
+            if let Some(first) = first.filter(|first| refused.why == Errno::ACCESS && refused.port < *first) {
+                let setting = "net.ipv4.ip_unprivileged_port_start";
+                let text = format!(
+                    "cannot publish port {what}: ports below {first} are root's; as root: \
+                     sysctl -w {setting}={}",
+                    refused.port
+                );
+                return Failure::new(FailureKind::Other, text);
+            }
             return Failure::new(FailureKind::Other, format!("cannot publish port {what}: {why}"));
         }
         let ours = self.containers.values().find(|container| {
@@ -105,7 +131,10 @@ impl Supervisor {
         });
         let holder = match ours {
             Some(container) => Some(format!("container {}", container.record.spec.name)),
-            None => network::port_owner(wanted.protocol, refused.address, refused.port),
+            None => {
+                let owner = || network::port_owner(wanted.protocol, refused.address, refused.port);
+                self.outside.run(owner).ok().flatten()
+            }
         };
         let held = holder.map(|holder| format!(" (held by {holder})")).unwrap_or_default();
         let range = match wanted.published {
@@ -123,8 +152,14 @@ pub(crate) struct Refused {
     why: Errno,
 }
 
+/// The first port that an ordinary user may bind.
+fn first_open_port() -> Option<u16> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").ok()?;
+    text.trim().parse().ok()
+}
+
 /// Binds the first free of the wanted ports, in every family that is asked for.
-pub(crate) fn reserve(wanted: &PortSpec) -> Result<Bound, Refused> {
+fn reserve(wanted: &PortSpec) -> Result<Bound, Refused> {
     let (first, last) = wanted.published.unwrap_or((0, 0));
     let random = wanted.published.is_none();
     let mut refused = None;
@@ -166,11 +201,7 @@ fn reserve_one(wanted: &PortSpec, port: u16) -> Result<Bound, Refused> {
 }
 
 /// Binds a socket to an address; port 0 is any free one. Nothing is bound for SCTP.
-pub(crate) fn bind(
-    address: IpAddr,
-    port: u16,
-    protocol: Protocol,
-) -> rustix::io::Result<Option<(u16, OwnedFd)>> {
+fn bind(address: IpAddr, port: u16, protocol: Protocol) -> rustix::io::Result<Option<(u16, OwnedFd)>> {
     let kind = match protocol {
         Protocol::Tcp => SocketType::STREAM,
         Protocol::Udp => SocketType::DGRAM,

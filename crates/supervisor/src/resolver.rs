@@ -99,7 +99,8 @@ impl Supervisor {
         };
         while !servers.is_empty() && self.upstreams.len() < UNDER_WAY {
             let server = SocketAddr::new(servers.remove(0), 53);
-            let Ok(socket) = ask(server, &query) else { continue };
+            let asked = self.outside.run(|| ask(server, &query));
+            let Ok(Ok(socket)) = asked else { continue };
             let Ok(token) = self.listen(&socket, EventFlags::IN, Source::Upstream) else { continue };
             self.upstreams.insert(token, Upstream { slot, client, query, socket, others: servers });
             return self.reactor.after(PATIENCE, Timer::Upstream(token));

@@ -2,6 +2,7 @@
 
 use crate::core::{Supervisor, complain};
 use crate::launcher::BUSY;
+use crate::outside::Outside;
 use resource::{Mapping, PodName, Roots, Timestamp};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -43,6 +44,7 @@ pub fn serve(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 /// False when another supervisor is at work.
 fn supervise(roots: Roots, pod: PodName) -> io::Result<bool> {
     let first = detach()?;
+    let outside = Outside::leave(&roots)?;
     let folder = roots.pod_run(&pod);
     sys::file::create_private_folder(&folder)?;
     let Some(_lock) = Lock::try_exclusive(&folder.join("supervisor.lock"))? else { return Ok(false) };
@@ -50,7 +52,7 @@ fn supervise(roots: Roots, pod: PodName) -> io::Result<bool> {
     for warning in runtime::cgroup::settle(&roots, &pod) {
         eprintln!("{} {}", Timestamp::now(), warning.0);
     }
-    let mut supervisor = Supervisor::new(roots, pod, listener)?;
+    let mut supervisor = Supervisor::new(roots, pod, listener, outside)?;
     supervisor.adopt();
     if let Some(first) = first {
         supervisor.add_client(first)?;

@@ -224,7 +224,9 @@ impl Supervisor {
             init: record.process.init,
             mapping: self.roots.mapping,
         };
-        let starting = runtime::spawn(&launch)?;
+        // A container with the host's network has that of the thread that makes it.
+        let starting =
+            self.outside.run(|| runtime::spawn(&launch)).map_err(|error| cannot("start", &error))??;
         let token = self.reactor.token();
         self.reactor
             .add(starting.report(), token, EventFlags::IN)

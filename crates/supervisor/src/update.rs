@@ -2,7 +2,7 @@
 
 use crate::container::read_record;
 use crate::core::Supervisor;
-use crate::ports::{Bound, bind, reserve};
+use crate::ports::Bound;
 use crate::protocol::{Failure, FailureKind};
 use crate::start::cannot;
 use resource::{ContainerId, PortBinding};
@@ -40,12 +40,12 @@ impl Supervisor {
             .filter(|spec| !ports.iter().any(|(binding, _)| spec.is_served_by(binding)))
             .collect::<Vec<_>>()
         {
-            match reserve(spec) {
+            match self.reserve(spec) {
                 Ok(bound) => ports.extend(bound),
                 Err(refused) => {
                     outcome = Err(self.explain(spec, &refused));
                     ports.truncate(kept);
-                    ports.extend(gone.iter().cloned().map(again));
+                    ports.extend(gone.iter().cloned().map(|binding| self.again(binding)));
                     break;
                 }
             }
@@ -62,11 +62,11 @@ impl Supervisor {
         self.changed(slot);
         outcome
     }
-}
 
-/// A port that was given up a moment ago. The rule is what matters; one that somebody else took
-/// meanwhile is published all the same.
-fn again(binding: PortBinding) -> (PortBinding, Option<std::os::fd::OwnedFd>) {
-    let bound = bind(binding.host_ip, binding.host_port, binding.protocol).ok().flatten();
-    (binding, bound.map(|(_, socket)| socket))
+    /// A port that was given up a moment ago. The rule is what matters; one that somebody else took
+    /// meanwhile is published all the same.
+    fn again(&self, binding: PortBinding) -> (PortBinding, Option<std::os::fd::OwnedFd>) {
+        let socket = self.bind_outside(&binding).ok().flatten();
+        (binding, socket)
+    }
 }

@@ -1,0 +1,51 @@
+//! The host's network, when the supervisor's own is an ordinary user's router: a companion thread stays
+//! behind in it, because nobody comes back to it, and makes there what has to be the host's.
+
+use resource::Roots;
+use rustix::thread::LinkNameSpaceType;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use sys::companion::Companion;
+use sys::file::Lock;
+
+/// The way to the host's network.
+#[derive(Debug, Default)]
+pub(crate) struct Outside {
+    /// `None` when the supervisor is in it itself.
+    companion: Option<Companion>,
+    /// Keeps the user's namespaces for as long as this process lives.
+    _use: Option<Lock>,
+}
+
+impl Outside {
+    /// Enters the router of these roots, if they have one, and leaves a thread behind. To be called
+    /// before anything of the network is opened.
+    ///
+    /// # Errors
+    /// What the kernel says of the lock, the thread or the router.
+    pub(crate) fn leave(roots: &Roots) -> io::Result<Self> {
+        let Some(path) = &roots.router else { return Ok(Self::default()) };
+        let lock = Lock::shared(&roots.infra_use())?;
+        let router = File::open(path)?;
+        let companion = Companion::start()?;
+        rustix::thread::move_into_link_name_space(router.as_fd(), Some(LinkNameSpaceType::Network))?;
+        Ok(Self { companion: Some(companion), _use: Some(lock) })
+    }
+
+    /// Whether the host's network is another than the supervisor's own.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.companion.is_some()
+    }
+
+    /// Does some work in the host's network, and waits for it.
+    ///
+    /// # Errors
+    /// `BrokenPipe` when the thread there is gone, which no work can bring about.
+    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        match &self.companion {
+            Some(companion) => companion.run(work),
+            None => Ok(work()),
+        }
+    }
+}
