@@ -70,19 +70,14 @@ pub(crate) fn decode<R: BufRead + Send, T>(
         });
         let archive =
             Uncompressed { taken, used, chunk: vec![], position: 0, ended: false, hasher: Hasher::default() };
-        let consumed = consume(archive).inspect_err(|error| {
-            let own = matches!(
-                error,
-                UnpackError::Write { .. } | UnpackError::Refused { .. } | UnpackError::NoId { .. }
-            );
-            given_up.store(own, Ordering::Relaxed);
-        });
+        let consumed =
+            consume(archive).inspect_err(|error| given_up.store(error.is_of_entry(), Ordering::Relaxed));
         let (pumped, cut, found, length) = match decoder.join() {
             Ok(decoded) => decoded,
             Err(panic) => std::panic::resume_unwind(panic),
         };
         match (pumped, consumed) {
-            (_, Err(error @ (UnpackError::Write { .. } | UnpackError::Refused { .. }))) => Err(error),
+            (_, Err(error)) if error.is_of_entry() => Err(error),
             (Err(error), _) if cut => Err(UnpackError::Read(error)),
             (pumped, consumed) => {
                 verify(promised, found, length)?;

@@ -199,3 +199,11 @@ pub enum UnpackError {
         found: u64,
     },
 }
+
+impl UnpackError {
+    /// Whether it says what stands in the way of an entry here: it counts, whatever the rest of the bytes
+    /// would have been.
+    pub(crate) fn is_of_entry(&self) -> bool {
+        matches!(self, Self::Write { .. } | Self::Refused { .. } | Self::NoId { .. })
+    }
+}

@@ -57,7 +57,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store. Writes nothing: a store that is not there yet is an empty one.
+    /// Opens the store. Writes nothing: a store that is not there yet is an empty one. Only when its
+    /// account has more ids than when it was filled, and no container is left, its images are forgotten.
     ///
     /// # Errors
     /// [`StoreError::Newer`] when a newer program has written it, [`StoreError::Foreign`] when its files
@@ -72,8 +73,12 @@ impl Store {
                 if let Some(version) = format.version.filter(|version| *version > FORMAT) {
                     return Err(StoreError::Newer { path, version });
                 }
-                if !format.fits(roots.mapping, || is_empty(&roots.data.join("layers"))) {
-                    return Err(foreign(Some(format.mapping)));
+                let blank = |folders: &[&str]| folders.iter().all(|name| is_empty(&roots.data.join(name)));
+                match format.meets(roots.mapping) {
+                    Meeting::Same => {}
+                    Meeting::MoreIds if blank(&["pods"]) => begin_again(roots)?,
+                    Meeting::FewerIds if blank(&["pods", "layers", "volumes"]) => {}
+                    _ => return Err(foreign(Some(format.mapping))),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -144,11 +149,53 @@ impl Format {
         }
     }
 
-    /// Whether an engine with this mapping can work on the store. One without layers has nothing yet that
-    /// depends on how many ids its user had.
-    fn fits(self, opened: Mapping, is_empty: impl FnOnce() -> bool) -> bool {
-        self.mapping == opened || (self.mapping.is_rootless() && opened.is_rootless() && is_empty())
+    /// What the ids of an engine are beside those that the files have.
+    fn meets(self, opened: Mapping) -> Meeting {
+        match (self.mapping, opened) {
+            (one, other) if one == other => Meeting::Same,
+            (Mapping::Single, Mapping::Subordinate) => Meeting::MoreIds,
+            (Mapping::Subordinate, Mapping::Single) => Meeting::FewerIds,
+            _ => Meeting::Others,
+        }
     }
+}
+
+/// How the ids of a store and of who opens it meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meeting {
+    Same,
+    /// The account was given subordinate ids since: what is here can be read and removed, but layers lack
+    /// their owners.
+    MoreIds,
+    /// The account has lost them: what is here may be out of reach.
+    FewerIds,
+    /// Root's and an ordinary user's.
+    Others,
+}
+
+/// Forgets all images of a store whose layers lack their owners, so that they are pulled again; volumes
+/// stay. No container needs them.
+fn begin_again(roots: &Roots) -> Result<(), StoreError> {
+    let store = Store { roots: roots.clone(), prepared: Arc::default() };
+    make(&roots.run)?;
+    make(&roots.data.join("tmp"))?;
+    let path = roots.run.join("store.lock");
+    let lock = sys::file::Lock::exclusive(&path).map_err(|source| StoreError::io("lock", &path, source))?;
+    let written = std::fs::read_to_string(roots.data.join("format")).unwrap_or_default();
+    if Format::parse(&written).meets(roots.mapping) == Meeting::Same {
+        return Ok(()); // somebody else was quicker
+    }
+    for folder in ["images", "blobs", "layers"] {
+        let (folder, dead) = (roots.data.join(folder), store.temporary("dead"));
+        match std::fs::rename(&folder, &dead) {
+            Ok(()) => layers::discard(&dead)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(StoreError::io("delete", &folder, source)),
+        }
+    }
+    let done = store.prepare();
+    drop(lock);
+    done
 }
 
 /// Whether there is nothing in a folder, or no folder.
@@ -169,11 +216,13 @@ mod tests {
         for mapping in [Mapping::Host, Mapping::Subordinate, Mapping::Single] {
             let format = Format { version: Some(1), mapping };
             assert_eq!(Format::parse(&format.text()), format);
-            assert!(format.fits(mapping, || false));
+            assert_eq!(format.meets(mapping), Meeting::Same);
         }
         assert_eq!(Format::parse("1\n").text(), "1\n");
-        let single = Format { version: Some(1), mapping: Mapping::Single };
-        assert!(single.fits(Mapping::Subordinate, || true) && !single.fits(Mapping::Subordinate, || false));
-        assert!(!single.fits(Mapping::Host, || true));
+        let meets = |mapping, opened| Format { version: Some(1), mapping }.meets(opened);
+        assert_eq!(meets(Mapping::Single, Mapping::Subordinate), Meeting::MoreIds);
+        assert_eq!(meets(Mapping::Subordinate, Mapping::Single), Meeting::FewerIds);
+        assert_eq!(meets(Mapping::Single, Mapping::Host), Meeting::Others);
+        assert_eq!(meets(Mapping::Host, Mapping::Subordinate), Meeting::Others);
     }
 }

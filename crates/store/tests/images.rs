@@ -29,21 +29,44 @@ fn the_same_in_a_user_namespace_with_a_single_id() {
     support::user::run_again(Mapping::Single);
 }
 
+/// Opens a store as an engine with this mapping does.
+fn open(test: &TestStore, mapping: Mapping) -> Result<Store, StoreError> {
+    Store::open(&Roots { mapping, ..test.store.roots().clone() })
+}
+
 #[test]
-fn a_store_of_other_ids_is_refused_once_it_has_layers() {
+fn a_store_of_other_ids_is_refused() {
     let test = TestStore::new();
-    test.store.prepare().unwrap();
-    let all = [Mapping::Host, Mapping::Subordinate, Mapping::Single];
-    let open = |mapping| Store::open(&Roots { mapping, ..test.store.roots().clone() });
-    let opens = || all.map(|mapping| open(mapping).is_ok());
-    let of_users = [false, true, true];
-    assert_eq!(opens(), if mapping().is_rootless() { of_users } else { of_users.map(|user| !user) });
     test.layer(&Tar::default().file("a", "b").end()).unwrap();
-    assert_eq!(opens(), all.map(|one| one == mapping()));
-    for other in all.into_iter().filter(|one| *one != mapping()) {
-        let Err(StoreError::Foreign { written, opened, .. }) = open(other) else { panic!("{other:?}") };
-        assert_eq!((written, opened), (Some(mapping()), other));
+    std::fs::create_dir_all(test.store.roots().data.join("pods/shop")).unwrap();
+    for other in [Mapping::Host, Mapping::Subordinate, Mapping::Single] {
+        match open(&test, other) {
+            Ok(_) => assert_eq!(other, mapping()),
+            Err(StoreError::Foreign { written, opened, .. }) => {
+                assert_ne!(other, mapping());
+                assert_eq!((written, opened), (Some(mapping()), other));
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
+}
+
+#[test]
+fn with_subordinate_ids_a_store_without_containers_begins_again() {
+    let test = TestStore::new();
+    let archive = Tar::default().entry(&Entry { uid: 7, ..Entry::new(b'0', "a") }).end();
+    test.image("app:1", &[&archive]);
+    test.store.create_volume(&volume("kept"), false).unwrap();
+    let data = &test.store.roots().data;
+    std::fs::write(data.join("format"), "1 single\n").unwrap();
+    let store = open(&test, Mapping::Subordinate).unwrap();
+    assert_eq!((store.images().len(), store.volumes().len()), (0, 1));
+    assert!(!store.has_layer(&digest_of(&archive)) && test.leftovers().is_empty());
+    assert_eq!(std::fs::read_to_string(data.join("format")).unwrap(), "1 subordinate\n");
+    // Without them again it would be out of reach: there is a volume.
+    assert!(matches!(open(&test, Mapping::Single), Err(StoreError::Foreign { .. })));
+    assert!(store.remove_volume(&VolumeName("kept".to_owned())).unwrap());
+    assert!(open(&test, Mapping::Single).is_ok());
 }
 
 #[test]

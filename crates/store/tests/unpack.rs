@@ -254,6 +254,16 @@ fn an_owner_beyond_the_mapped_ids_is_named() {
             "`shared` belongs to the group id 3000000, and this account has 65537 group ids: \
              it needs a longer range in /etc/subgid"
         );
+        // Of a blob the rest is not even read.
+        let archive = Tar::default().pax(&[("gid", b"3000000")]).file("shared", "");
+        let blob = archive.file("more", &"x".repeat(1 << 23)).end();
+        let promise = Some((digest_of(&blob), blob.len() as u64));
+        let Ok(LayerSlot::Missing(writer)) = test.store.begin_layer(&digest_of(&blob)) else {
+            panic!("it cannot be there")
+        };
+        let outcome = writer.unpack(Source { bytes: blob.as_slice(), blob: promise });
+        let Err(StoreError::Unpack { source, .. }) = outcome else { panic!("{outcome:?}") };
+        assert!(matches!(*source, UnpackError::NoId { id: 3_000_000, .. }), "{source:?}");
         assert!(test.leftovers().is_empty());
     } else {
         let file = test.store.layer_path(&outcome.unwrap().diff_id).join("shared");
