@@ -4,7 +4,7 @@ use crate::converge::stop_step;
 use crate::start::{Group, Member, start, why_start};
 use crate::world::{World, active};
 use crate::{Failure, Orphans, Plan, Policy, Reason, Step, StepId, Warning};
-use resource::{ContainerId, DesiredService, ObservedContainer, Status};
+use resource::{ContainerId, Dependency, DesiredService, INFRA, ObservedContainer, Status};
 use std::collections::HashMap;
 
 /// Starts what exists of every wanted service, dependencies first.
@@ -83,7 +83,8 @@ pub(crate) fn stopping(world: &World<'_>, policy: &Policy) -> Plan {
     plan
 }
 
-/// Stops and starts the selected services and, unless told otherwise, all that restart with them.
+/// Stops and starts the selected services and, unless told otherwise, all that restart with them. An
+/// infra is not stopped: who shares its namespaces goes on in them; but one that has ended is started.
 pub(crate) fn restarting(world: &World<'_>, policy: &Policy, no_deps: bool) -> Plan {
     let mut plan = Plan::default();
     let services = &world.desired.services;
@@ -96,6 +97,7 @@ pub(crate) fn restarting(world: &World<'_>, policy: &Policy, no_deps: bool) -> P
                 && on.is_some_and(|on| reasons.get(*on).is_some_and(Option::is_some))
         });
         reasons.push(match cause {
+            _ if service.name == INFRA => None,
             _ if service.selected => Some(Reason::Asked),
             Some(cause) => Some(Reason::RestartsWith {
                 dependent: service.name.clone(),
@@ -110,7 +112,7 @@ pub(crate) fn restarting(world: &World<'_>, policy: &Policy, no_deps: bool) -> P
         reason(service).filter(|_| !done(container))
     });
     let raised = raise(&mut plan, world);
-    let chosen = services.iter().filter(|service| reason(service).is_some());
+    let chosen = services.iter().filter(|service| service.name == INFRA || reason(service).is_some());
     let groups: Vec<_> = chosen
         .map(|service| {
             let containers = world.of(&service.name).iter().copied();
@@ -120,8 +122,8 @@ pub(crate) fn restarting(world: &World<'_>, policy: &Policy, no_deps: bool) -> P
                 member(container, stopped, wanted)
             });
             let members = members.collect();
-            let dependencies =
-                service.depends_on.iter().filter(|dependency| dependency.restart && !no_deps).collect();
+            let awaited = |on: &&Dependency| on.service == INFRA || (on.restart && !no_deps);
+            let dependencies = service.depends_on.iter().filter(awaited).collect();
             Group { service, members, dependencies }
         })
         .collect();

@@ -4,7 +4,7 @@ mod model;
 
 use model::{World, up, wish};
 use plan::{Orphans, Policy, RemoveImages, Verb};
-use resource::{Condition, Dependency, ExitStatus, Status};
+use resource::{Condition, Dependency, ExitStatus, INFRA, Status};
 
 fn failures(plan: &plan::Plan) -> Vec<String> {
     plan.failures.iter().map(ToString::to_string).collect()
@@ -165,6 +165,30 @@ fn stopping_skips_what_is_not_selected_but_keeps_the_order() {
 fn start_needs_something_to_start() {
     let plan = World::default().plan(&wish(&["db"]), &Policy::new(Verb::Start, model::at(0)));
     assert_eq!(failures(&plan), ["service \"db\" has no container to start"]);
+}
+
+#[test]
+fn restart_leaves_an_infra_that_runs_and_starts_one_that_has_ended_first() {
+    let (started, required) = (Condition::Started, true);
+    let on_infra = Dependency { service: INFRA.to_owned(), condition: started, restart: false, required };
+    let wish = wish(&[INFRA, "web"]).depends_as("web", on_infra).with(INFRA, |infra| {
+        infra.container.name = "shop-infra".into();
+        infra.fixed_name = true;
+    });
+    let mut world = World::default();
+    world.converge(&wish, Verb::Up);
+    assert_eq!(
+        text(&world, &wish, Verb::Restart { no_deps: false }),
+        "1 stop shop-web-1 because it was asked for\n\
+         2 start shop-web-1 [after 1] because it was asked for\n"
+    );
+    world.converge(&wish, Verb::Stop);
+    let plan = text(&world, &wish, Verb::Restart { no_deps: true });
+    assert_eq!(
+        plan,
+        "1 start shop-infra because it is exited\n\
+         2 start shop-web-1 [after 1] because it is exited\n"
+    );
 }
 
 #[test]

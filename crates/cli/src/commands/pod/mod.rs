@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         Verb::Logs(args) => logs::run(args, session),
         Verb::Pause(args) => act::plain(args, session, "pause", Planned::Pause),
         Verb::Ps(args) => ps::run(args, session),
-        Verb::Restart(args) => act::plain(args, session, "restart", Planned::Restart { no_deps: true }),
+        Verb::Restart(args) => act::plain(args, session, "restart", Planned::Restart { no_deps: false }),
         Verb::Start(args) => act::plain(args, session, "start", Planned::Start),
         Verb::Stats(args) => stats::run(args, session),
         Verb::Stop(args) => act::stop(args, session),
