@@ -30,7 +30,7 @@ impl Engine {
 
     fn sweep_blocking(&self, pod: &PodName, networks: &[NetworkName]) -> Result<(), EngineError> {
         let failed = |source| EngineError::Cgroup { pod: pod.clone(), source };
-        if self.has_cgroup(pod) {
+        if runtime::cgroup::open_pod(self.roots(), pod).exists() {
             // First who would start things again, then the things.
             self.end_supervisors(pod);
             runtime::cgroup::remove_pod(self.roots(), pod).map_err(failed)?;
@@ -52,14 +52,6 @@ impl Engine {
             self.clear_run_folder(pod)?;
         }
         Ok(())
-    }
-
-    /// Whether any cgroup hierarchy has a folder of this pod.
-    fn has_cgroup(&self, pod: &PodName) -> bool {
-        let root = Path::new("/sys/fs/cgroup");
-        let ours = Path::new(&self.roots().cgroup).join(&pod.0);
-        let hierarchies = disk::entries(root).unwrap_or_default();
-        root.join(&ours).exists() || hierarchies.iter().any(|name| root.join(name).join(&ours).exists())
     }
 
     /// Ends the supervisors of this pod and waits for their end. Nothing they care for is stopped by

@@ -1,7 +1,8 @@
-//! The processes of a container, as the host sees them: out of /proc, by the cgroup's list.
+//! The processes of a container, as the host sees them: out of /proc, by the cgroup's list
+//! or, without cgroups, by the mount namespace.
 
-use crate::{Engine, EngineError};
-use resource::{ContainerId, ContainerName, PodName, Timestamp};
+use crate::{Engine, EngineError, disk};
+use resource::{ContainerId, ContainerName, ContainerState, PodName, Timestamp};
 use runtime::cgroup::Usage;
 use std::time::Duration;
 
@@ -47,12 +48,22 @@ impl Engine {
     /// [`EngineError::NoSuchId`].
     pub fn top(&self, pod: &PodName, id: &ContainerId) -> Result<ContainerProcesses, EngineError> {
         let record = self.record(pod, id).ok_or_else(|| EngineError::NoSuchId(id.clone()))?;
-        let mut pids = runtime::cgroup::open(self.roots(), pod, id).processes();
+        let cgroup = runtime::cgroup::open(self.roots(), pod, id);
+        let mut pids = match cgroup.is_kept() {
+            true => cgroup.processes(),
+            false => self.first_process(pod, id).map(runtime::processes::beside).unwrap_or_default(),
+        };
         pids.sort_unstable();
         let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         let boot = boot_time();
         let processes = pids.into_iter().filter_map(|pid| row(pid, &passwd, boot)).collect();
         Ok(ContainerProcesses { container: record.spec.name, processes })
+    }
+
+    /// The first process of a container that runs.
+    fn first_process(&self, pod: &PodName, id: &ContainerId) -> Option<i32> {
+        let process = disk::read::<ContainerState>(&self.roots().state(pod, id))?.process?;
+        (sys::pidfd::start_time(process.pid) == Some(process.start_time)).then_some(process.pid)
     }
 
     /// What a container uses now; zero of one that does not run, `None` where the engine has no cgroups.

@@ -7,6 +7,7 @@
 //! see [`crate::process::clone_child`]: at any moment all its threads but one wait, and hold nothing.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -26,11 +27,12 @@ pub(crate) fn waiting() -> u64 {
 /// What it is asked to do.
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A thread that waits for work. It ends with the process.
+/// A thread that waits for work. It ends with the process, also when this is dropped: nobody could say
+/// when a thread that is to end is gone, and so whether a child may be made.
 #[derive(Debug)]
 pub struct Companion {
     /// Whoever asks holds the lock until the work is done.
-    door: Mutex<(SyncSender<Work>, Receiver<()>)>,
+    door: ManuallyDrop<Mutex<(SyncSender<Work>, Receiver<()>)>>,
 }
 
 impl Companion {
@@ -52,7 +54,7 @@ impl Companion {
         };
         std::thread::Builder::new().stack_size(STACK).spawn(serve)?;
         WAITING.fetch_add(1, Ordering::SeqCst);
-        Ok(Self { door: Mutex::new((ask, told)) })
+        Ok(Self { door: ManuallyDrop::new(Mutex::new((ask, told))) })
     }
 
     /// Has work done by it and waits for the result. The caller waits in its stead, so that still one

@@ -63,14 +63,19 @@ impl Secrets {
     }
 
     /// Replaces them by zeros. Nothing that was allocated may be used afterwards.
-    fn forget(&self) {
+    pub(crate) fn release(&self) {
         for (start, end) in &self.stretches[..self.count] {
             let start = std::ptr::without_provenance_mut::<libc::c_void>(*start);
-            // SAFETY: only `serve` calls this. It runs in a process of its own, holds nothing but
-            // numbers on its stack, and neither allocates nor returns, so that no live value is in
-            // memory of the heap. An unmapped stretch is an error that changes nothing.
+            // SAFETY: the callers, `serve` and `sleep`, run in processes of their own, hold nothing but
+            // numbers and bytes on their stacks, and neither allocate nor return, so that no live value
+            // is in memory of the heap. An unmapped stretch is an error that changes nothing.
             unsafe { libc::madvise(start, end - start.addr(), libc::MADV_DONTNEED) };
         }
+    }
+
+    /// The same, and the command line with them.
+    fn forget(&self) {
+        self.release();
         let (start, end) = self.arguments;
         if end - start <= NAME.len() {
             return;
@@ -106,9 +111,9 @@ fn arguments() -> io::Result<(usize, usize)> {
     }
 }
 
-/// The pages of the calling thread's own memory: from the lowest thread-local variable of any module
-/// to the end of what the C library keeps behind the highest, and the stack where it is not the main
-/// thread's, which the C library puts below.
+/// The pages of the calling thread's own memory. Of the main thread: from the lowest thread-local
+/// variable of any module to the end of what the C library keeps behind the highest. Another thread
+/// has those at the end of its stack.
 fn thread_pages() -> io::Result<(usize, usize)> {
     extern "C" fn widen(
         module: *mut libc::dl_phdr_info,
@@ -128,16 +133,17 @@ fn thread_pages() -> io::Result<(usize, usize)> {
         }
         0
     }
+    let page = page_size();
+    if rustix::thread::gettid() != rustix::process::getpid() {
+        // All of it in one mapping, and what comes behind that may be anybody's.
+        let stack = stack()?;
+        return Ok((stack.0 / page * page, stack.1.next_multiple_of(page)));
+    }
     thread_local! { static HERE: std::cell::Cell<u8> = const { std::cell::Cell::new(0) }; }
     let here = HERE.with(|here| std::ptr::from_ref(here).addr());
     let mut bounds = (here, here + 1);
     // SAFETY: `widen` is of the type that is asked for and uses the pointer only during the call.
     unsafe { libc::dl_iterate_phdr(Some(widen), (&raw mut bounds).cast()) };
-    if rustix::thread::gettid() != rustix::process::getpid() {
-        let stack = stack()?;
-        bounds = (bounds.0.min(stack.0), bounds.1.max(stack.1));
-    }
-    let page = page_size();
     Ok((bounds.0 / page * page, (bounds.1 + THREAD).next_multiple_of(page)))
 }
 

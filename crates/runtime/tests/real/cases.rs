@@ -653,6 +653,14 @@ fn init_forgets_what_the_supervisor_knows() {
     let large = secret.repeat(20_000);
     assert!(remembers(std::process::id() as i32, &secret));
     let case = bed.shell("echo up; exec sleep 1000").with(|record| record.process.init = true);
+    // From a thread whose stack is memory like the rest: that one it needs.
+    let companion = sys::companion::Companion::start().unwrap();
+    let mut elsewhere = companion.run(|| case.start()).unwrap().unwrap();
+    assert_eq!(elsewhere.line(), "up");
+    assert!(!remembers(elsewhere.started.identity.pid, &secret));
+    rustix::process::pidfd_send_signal(&elsewhere.started.pidfd, Signal::TERM).unwrap();
+    assert_eq!(elsewhere.end().0, 143);
+    let case = bed.shell("echo up; exec sleep 1000").with(|record| record.process.init = true);
     let mut running = case.start().unwrap();
     assert_eq!(running.line(), "up");
     assert!(!remembers(running.started.identity.pid, &secret));
@@ -756,6 +764,7 @@ fn shared_namespaces() {
     let mut second =
         bed.shell("readlink /proc/self/ns/net; test $$ -ne 1; readlink /proc/1/exe; ps | grep -c sleep");
     (second.pid, second.network) = (Share::Join(pid.as_fd()), Share::Join(network.as_fd()));
+    second.record.process.init = true;
     let text = second.output();
     let name = fs::read_link(format!("/proc/{}/ns/net", first.started.identity.pid)).unwrap();
     assert!(text.starts_with(name.to_str().unwrap()) && text.contains("busybox"), "{text}");
