@@ -72,8 +72,8 @@ fn every_scenario_has_its_folder_and_every_folder_its_scenario() {
     let mut named = BTreeSet::new();
     for file in files(&tests.join("scenarios")) {
         let text = std::fs::read_to_string(&file).unwrap();
-        let names = text.lines().filter_map(|line| line.trim().strip_suffix(", |world| {"));
-        named.extend(names.map(|name| name.replace('_', "-")));
+        let heads = text.lines().filter_map(|line| line.trim().strip_suffix(", |world| {"));
+        named.extend(heads.filter_map(|head| Some(head.split(',').next()?.replace('_', "-"))));
     }
     let folders: BTreeSet<String> = std::fs::read_dir(tests.join("cases"))
         .unwrap()

@@ -13,6 +13,8 @@ mod life;
 mod network;
 #[path = "scenarios/pods.rs"]
 mod pods;
+#[path = "scenarios/refusals.rs"]
+mod refusals;
 #[path = "scenarios/sharing.rs"]
 mod sharing;
 #[path = "scenarios/storage.rs"]

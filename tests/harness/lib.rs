@@ -7,21 +7,46 @@
 mod images;
 mod leaks;
 mod registry;
+mod who;
 mod world;
 
 pub use images::big as big_image;
-pub use registry::serve_image;
+pub use registry::{Fault, faulty_registry, serve_image};
+pub use who::Who;
 pub use world::{Background, Output, World, free_port, http, until};
 
-/// Defines a scenario: a test that owns the folder `cases/NAME` (with `-` for `_`).
+/// Defines a scenario, two tests that own the folder `cases/NAME` (with `-` for `_`):
+/// `NAME::as_root` and `NAME::as_user`. One that is for root alone says why.
 #[macro_export]
 macro_rules! scenario {
+    ($(#[doc = $obligation:literal])+ $name:ident, root_only = $why:literal, $run:expr) => {
+        $crate::scenario!(@play [$($obligation)+ "" "For root alone:" $why] $name, $run);
+        mod $name {
+            #[test]
+            fn as_root() {
+                super::$name(&$crate::World::new(stringify!($name), $crate::Who::Root));
+            }
+        }
+    };
     ($(#[doc = $obligation:literal])+ $name:ident, $run:expr) => {
-        $(#[doc = $obligation])+
-        #[test]
-        fn $name() {
+        $crate::scenario!(@play [$($obligation)+] $name, $run);
+        mod $name {
+            #[test]
+            fn as_root() {
+                super::$name(&$crate::World::new(stringify!($name), $crate::Who::Root));
+            }
+
+            #[test]
+            fn as_user() {
+                super::$name(&$crate::World::new(stringify!($name), $crate::Who::User));
+            }
+        }
+    };
+    (@play [$($line:literal)+] $name:ident, $run:expr) => {
+        $(#[doc = $line])+
+        fn $name(world: &$crate::World) {
             let run: fn(&$crate::World) = $run;
-            run(&$crate::World::new(stringify!($name)));
+            run(world);
         }
     };
 }

@@ -4,6 +4,7 @@ use crate::images::{self, Image};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The port of the registry, started with the first scenario that asks.
 pub(crate) fn port() -> u16 {
@@ -14,6 +15,76 @@ pub(crate) fn port() -> u16 {
 /// Serves one image on a port of its own until the process ends; returns the port.
 pub fn serve_image(image: Image) -> u16 {
     start(vec![image])
+}
+
+/// How a registry misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It answers every question about an image with this status.
+    Status(&'static str),
+    /// It sends other manifests than those whose digest was asked for.
+    WrongManifest,
+    /// It sends other layers than those whose digest was asked for.
+    WrongLayer,
+    /// It hangs up in the middle of the first layer that is asked for, once.
+    CutOnce,
+}
+
+/// Serves busybox on a port of its own, with a fault, until the process ends; returns the port.
+pub fn faulty_registry(fault: Fault) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (images, cut) = (images::all(), AtomicBool::new(false));
+        for stream in listener.incoming().flatten() {
+            misbehave(stream, fault, &images[0], &cut);
+        }
+    });
+    port
+}
+
+/// Answers one request, badly, and hangs up.
+fn misbehave(stream: TcpStream, fault: Fault, image: &Image, cut: &AtomicBool) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    let mut request = String::new();
+    // The first words of TLS are no text: on loopback the client then asks without.
+    if reader.read_line(&mut request).is_err() {
+        return;
+    }
+    let mut from = 0;
+    let mut line = String::new();
+    while reader.read_line(&mut line).unwrap_or(0) > 2 {
+        if let Some(range) = line.to_ascii_lowercase().strip_prefix("range: bytes=") {
+            from = range.trim().trim_end_matches('-').parse().unwrap();
+        }
+        line.clear();
+    }
+    let path = request.split(' ').nth(1).unwrap_or("");
+    let answer = answer(path, std::slice::from_ref(image));
+    let (manifest, layer) = (path.contains("/manifests/"), path.ends_with(&image.blobs[0].0));
+    let (mut status, mut body) = (answer.status, answer.body.to_vec());
+    match fault {
+        Fault::Status(wanted) if manifest => {
+            let code = wanted.split(' ').next().unwrap();
+            (status, body) = (wanted, format!(r#"{{"errors":[{{"code":"{code}","message":"no"}}]}}"#).into());
+        }
+        Fault::WrongManifest if manifest => body.push(b' '),
+        Fault::WrongLayer if layer => *body.last_mut().unwrap() ^= 1,
+        _ => {}
+    }
+    let length = body.len() - from;
+    let status = if from > 0 { "206 Partial Content" } else { status };
+    let range = format!("Content-Range: bytes {from}-{}/{}\r\n", body.len().saturating_sub(1), body.len());
+    let range = if from > 0 { range.as_str() } else { "" };
+    let kind = answer.kind;
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{range}Connection: close\r\n\r\n"
+    );
+    let hangs_up = fault == Fault::CutOnce && layer && !cut.swap(true, Ordering::Relaxed);
+    let end = if hangs_up { body.len() / 2 } else { body.len() };
+    // A client that has seen enough may be gone.
+    drop(stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[from..end])));
 }
 
 fn start(images: Vec<Image>) -> u16 {

@@ -1,17 +1,27 @@
 //! A scenario's world: its own store, run-time folder, cgroup and copy of the project folder.
 
+use crate::who::{self, Who, account};
 use crate::{leaks, registry};
 use resource::Roots;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
-/// How long something that must happen may take on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long something that must happen may take on a machine that is busy with other tests: half a
+/// minute, `COMPOSE_TEST_SLOWNESS` times that on a machine that is emulated.
+fn patience() -> Duration {
+    static PATIENCE: OnceLock<Duration> = OnceLock::new();
+    *PATIENCE.get_or_init(|| {
+        let slowness = std::env::var("COMPOSE_TEST_SLOWNESS");
+        Duration::from_secs(30) * slowness.map_or(1, |text| text.parse().expect("COMPOSE_TEST_SLOWNESS"))
+    })
+}
 
 /// A world. Dropping it takes everything down and fails the scenario when something is left.
 #[derive(Debug)]
@@ -19,6 +29,9 @@ pub struct World {
     folder: tempfile::TempDir,
     roots: Roots,
     port: u16,
+    who: Who,
+    /// The user namespaces this world has had.
+    namespaces: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// What a finished command said.
@@ -35,30 +48,47 @@ pub struct Output {
 
 impl World {
     /// A fresh world with a copy of `cases/NAME` as its project folder.
-    pub fn new(scenario: &str) -> Self {
-        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(scenario.replace('_', "-"));
+    pub fn new(scenario: &str, who: Who) -> Self {
+        let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+        let cases = std::env::var_os("COMPOSE_TEST_CASES").map_or_else(beside, PathBuf::from);
         let folder = tempfile::Builder::new().prefix("compose-scenario-").tempdir().unwrap();
-        copy(&case, &folder.path().join("project"));
-        Self::around(folder)
+        copy(&cases.join(scenario.replace('_', "-")), &folder.path().join("project"));
+        Self::around(folder, who)
+    }
+
+    /// A fresh world of root in memory whose project folder holds these files; for measurements.
+    pub fn with_files(files: &[(&str, &str)]) -> Self {
+        Self::of(Who::Root, files)
     }
 
     /// A fresh world in memory whose project folder holds these files; for measurements.
-    pub fn with_files(files: &[(&str, &str)]) -> Self {
+    pub fn of(who: Who, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("compose-bench-").tempdir_in("/dev/shm").unwrap();
-        std::fs::create_dir(folder.path().join("project")).unwrap();
-        let world = Self::around(folder);
-        files.iter().for_each(|(path, content)| world.write(path, content));
-        world
+        let project = folder.path().join("project");
+        std::fs::create_dir(&project).unwrap();
+        files.iter().for_each(|(path, content)| std::fs::write(project.join(path), content).unwrap());
+        Self::around(folder, who)
     }
 
-    fn around(folder: tempfile::TempDir) -> Self {
+    fn around(folder: tempfile::TempDir, who: Who) -> Self {
         let mirror = format!(
             "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"127.0.0.1:{}\"\ninsecure = true\n",
             registry::port()
         );
         std::fs::write(folder.path().join("registries.conf"), mirror).unwrap();
+        if who == Who::User {
+            let session = folder.path().join("session");
+            std::fs::create_dir(&session).unwrap();
+            std::fs::set_permissions(&session, std::fs::Permissions::from_mode(0o700)).unwrap();
+            account().own(folder.path());
+        }
         let roots = Roots::below(&folder.path().join("engine"));
-        Self { folder, roots, port: free_port() }
+        Self { folder, roots, port: free_port(), who, namespaces: Mutex::default() }
+    }
+
+    /// Who runs the program here.
+    pub fn who(&self) -> Who {
+        self.who
     }
 
     /// The project folder.
@@ -78,7 +108,11 @@ impl World {
 
     /// Writes a file of the project folder.
     pub fn write(&self, path: &str, content: &str) {
-        std::fs::write(self.project().join(path), content).unwrap();
+        let path = self.project().join(path);
+        std::fs::write(&path, content).unwrap();
+        if self.who == Who::User {
+            account().own(&path);
+        }
     }
 
     /// Replaces a text in a file of the project folder; it must be there.
@@ -91,7 +125,15 @@ impl World {
     /// The program with this world's settings, to be given arguments.
     pub fn program(&self) -> Command {
         let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/compose");
-        let mut command = Command::new(std::env::var_os("COMPOSE_TEST_PROGRAM").unwrap_or(built.into()));
+        let program = std::env::var_os("COMPOSE_TEST_PROGRAM").unwrap_or(built.into());
+        let mut command = match self.who {
+            Who::Root => Command::new(program),
+            Who::User => {
+                let mut command = Command::new(who::launcher());
+                command.arg(&account().name).arg(program);
+                command
+            }
+        };
         command
             .current_dir(self.project())
             .env_clear()
@@ -100,6 +142,10 @@ impl World {
             .env("COMPOSE_ENGINE_ROOT", self.folder.path().join("engine"))
             .env("CONTAINERS_REGISTRIES_CONF", self.folder.path().join("registries.conf"))
             .env("PORT", self.port.to_string());
+        if self.who == Who::User {
+            command.env("XDG_RUNTIME_DIR", self.folder.path().join("session"));
+            command.envs(account().bus().map(|bus| ("DBUS_SESSION_BUS_ADDRESS", bus)));
+        }
         command
     }
 
@@ -125,6 +171,7 @@ impl World {
         let stdout = read(out);
         let stderr = err.join().unwrap();
         let code = exit_code(child.wait().unwrap());
+        self.note_namespace();
         Output { code, stdout, stderr, line: arguments.join(" ") }
     }
 
@@ -168,9 +215,45 @@ impl World {
         self.row(service)["ID"].as_str().unwrap().to_owned()
     }
 
-    /// Host process ids of all processes in a container, from its cgroup.
+    /// Host process ids of all processes in a container, its first process before the others: from its
+    /// cgroup, and where an ordinary user may have none, from its mount namespace.
     pub fn processes(&self, id: &str) -> Vec<i32> {
-        leaks::processes_of(&self.roots, id)
+        match self.who {
+            Who::Root => leaks::processes_of(&self.roots, id),
+            Who::User => self.first_process(id).map(who::beside).unwrap_or_default(),
+        }
+    }
+
+    /// The first process of a container, from its state document.
+    fn first_process(&self, id: &str) -> Option<i32> {
+        let pods = std::fs::read_dir(self.roots.run.join("pods")).ok()?.flatten();
+        let documents = pods.map(|pod| pod.path().join("containers").join(id).join("state.json"));
+        let bytes = documents.filter_map(|document| std::fs::read(document).ok()).next()?;
+        Some(resource::document::decode::<resource::ContainerState>(&bytes)?.process?.pid)
+    }
+
+    /// Remembers the user namespace that the world has now, to look for what stays in it.
+    fn note_namespace(&self) {
+        if self.who == Who::User {
+            self.namespaces.lock().unwrap().extend(who::namespace(&self.roots));
+        }
+    }
+
+    /// Waits for the end of the user's own processes, which end by themselves after the last command
+    /// and supervisor; returns those that do not.
+    fn stragglers(&self) -> Vec<i32> {
+        if self.who == Who::Root {
+            return vec![];
+        }
+        let namespaces = self.namespaces.lock().unwrap();
+        let end = Instant::now() + patience();
+        loop {
+            let left = who::processes(&self.roots, self.folder.path(), &namespaces);
+            if left.is_empty() || Instant::now() > end {
+                return left;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Process id of the supervisor.
@@ -181,6 +264,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        self.note_namespace();
         let pods = std::fs::read_dir(self.roots.data.join("pods")).into_iter().flatten().flatten();
         for pod in pods.map(|pod| pod.file_name().to_string_lossy().into_owned()) {
             let output = self.run(&["-p", &pod, "down", "-v", "--remove-orphans", "-t", "0"], "");
@@ -188,7 +272,13 @@ impl Drop for World {
                 panic!("the final `down` failed: {output:?}");
             }
         }
-        let left = leaks::find(&self.roots, self.folder.path());
+        let stragglers = self.stragglers();
+        let mut left = leaks::find(&self.roots, self.folder.path());
+        for pid in stragglers {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            left.push(format!("process {pid} of the user: {}", name.trim()));
+            drop(Command::new("/bin/kill").args(["-KILL", &pid.to_string()]).status());
+        }
         leaks::remove(&self.roots, self.folder.path());
         if !left.is_empty() && !std::thread::panicking() {
             panic!("left behind:\n  {}", left.join("\n  "));
@@ -239,7 +329,7 @@ pub struct Background {
 impl Background {
     /// Waits for a line of its output that contains the text, and returns it.
     pub fn line(&mut self, text: &str) -> String {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + patience();
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
@@ -300,12 +390,12 @@ pub(crate) fn kill(pid: i32, signal: &str) {
 
 /// Asks until there is an answer; for what gives no event to a test, such as a port of a container.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience();
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < end, "not within {:?}: {what}", patience());
         std::thread::sleep(Duration::from_millis(10));
     }
 }

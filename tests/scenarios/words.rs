@@ -19,7 +19,9 @@ scenario! {
         world.compose("exec -T web sh -c exec_missing").exits(127);
         let mut script = Command::new("script");
         let program = world.program();
-        script.args(["-qec", &format!("{} exec web sh -c 'tty; exit 9'", program.get_program().to_string_lossy()), "/dev/null"]);
+        let words = std::iter::once(program.get_program()).chain(program.get_args());
+        let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+        script.args(["-qec", &format!("{} exec web sh -c 'tty; exit 9'", words.join(" ")), "/dev/null"]);
         script.current_dir(world.project()).stdin(std::process::Stdio::null());
         script.envs(program.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
         let output = script.output().unwrap();

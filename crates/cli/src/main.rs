@@ -13,6 +13,7 @@ mod files;
 mod output;
 mod pattern;
 mod perform;
+mod privilege;
 mod prompt;
 mod runtime;
 mod select;

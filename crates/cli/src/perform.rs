@@ -401,8 +401,23 @@ fn hint_for(error: &ActError) -> Option<String> {
         EngineError::VolumeInUse { .. } | EngineError::NetworkInUse { .. } => {
             Some("stop and remove those containers first".to_owned())
         }
+        error if denied(error) => crate::privilege::hint(),
         _ => None,
     }
+}
+
+/// Whether the kernel denied something for want of privilege: `EPERM`.
+fn denied(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut error = Some(error);
+    while let Some(cause) = error {
+        let system = cause.downcast_ref::<std::io::Error>();
+        if system.is_some_and(|system| system.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()))
+        {
+            return true;
+        }
+        error = cause.source();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub struct Surroundings {
     pub hostname: String,
     /// Host devices the container gets, see [`devices`].
     pub devices: Vec<HostDevice>,
+    /// The host has its message queues mounted at /dev/mqueue.
+    pub host_queues: bool,
     /// Where the engine's ids lie.
     pub mapping: Mapping,
 }
@@ -216,7 +218,9 @@ fn mounts(record: &ContainerRecord, around: &Surroundings) -> Vec<Mount> {
         }
     }
     if record.spec.ipc == IdentityShare::Host {
-        mounts.push(mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "rprivate"]));
+        if around.host_queues {
+            mounts.push(mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "rprivate"]));
+        }
         mounts.push(mount("/dev/shm", "bind", "/dev/shm", &["rbind", "rprivate"]));
     } else {
         mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]));

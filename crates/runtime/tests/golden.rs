@@ -16,6 +16,7 @@ fn around() -> Surroundings {
         hostname_file: "/run/c/hostname".into(),
         resolv_conf: "/run/c/resolv.conf".into(),
         hostname: "web".to_owned(),
+        host_queues: true,
         devices: vec![],
         mapping: resource::Mapping::Host,
     }

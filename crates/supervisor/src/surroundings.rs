@@ -1,7 +1,7 @@
 //! What a container needs around it besides its network: the files written for it, its specification,
 //! and the namespaces of others that it shares.
 
-use crate::container::Container;
+use crate::container::{Container, read_record};
 use crate::core::{Slot, Supervisor};
 use crate::files;
 use crate::protocol::{Failure, FailureKind};
@@ -46,9 +46,17 @@ impl Supervisor {
     /// What the container is called: in the host's UTS namespace, like the host.
     fn hostname(&self, container: &Container) -> String {
         let own = container.record.spec.uts == IdentityShare::Private;
-        let network = container.record.spec.network_mode == NetworkMode::Host;
+        let mode = &container.record.spec.network_mode;
+        let network = *mode == NetworkMode::Host;
         if container.record.spec.hostname.is_none() && (!own || network) {
             return rustix::system::uname().nodename().to_string_lossy().into_owned();
+        }
+        // In the network of another it is called as that one is: /etc/hosts says so already.
+        if let (None, NetworkMode::Container(name)) = (&container.record.spec.hostname, mode)
+            && let Some((pod, id)) = crate::names::find(&self.roots, name)
+            && let Some(other) = read_record(&self.roots, &pod, &id)
+        {
+            return files::hostname(&other).to_owned();
         }
         files::hostname(&container.record).to_owned()
     }
@@ -67,6 +75,7 @@ impl Supervisor {
             resolv_conf: folder.join("resolv.conf"),
             hostname,
             devices,
+            host_queues: std::path::Path::new("/dev/mqueue").is_dir(),
             mapping: self.roots.mapping,
         };
         Ok(runtime::spec::generate(record, &surroundings))

@@ -84,6 +84,7 @@ impl Bed {
             record: record(&id, self.pod.as_str(), argv),
             around: Surroundings {
                 hostname: "bed".to_owned(),
+                host_queues: std::path::Path::new("/dev/mqueue").is_dir(),
                 mapping: self.roots.mapping,
                 ..Surroundings::default()
             },

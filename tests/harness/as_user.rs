@@ -1,0 +1,70 @@
+//! `as-user USER PROGRAM ARGUMENT…`: becomes the program, run by an ordinary user of this machine.
+//!
+//! What a login would have given is there: the user's ids and no others, and a /dev/net/tun that
+//! everybody may open, as udev leaves it. Where it is root's alone, the program gets a /dev/net of its
+//! own in a private mount namespace; the machine's is left as it is.
+
+use rustix::fs::{FileType, Mode};
+use rustix::mount::{MountFlags, MountPropagationFlags};
+use std::ffi::OsString;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+/// The folder of the device that pasta needs.
+const FOLDER: &str = "/dev/net";
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let [user, program, arguments @ ..] = &arguments[..] else {
+        eprintln!("usage: as-user USER PROGRAM [ARGUMENT]…");
+        return ExitCode::from(2);
+    };
+    let failed = match become_program(&user.to_string_lossy(), program, arguments) {
+        Ok(never) => match never {},
+        Err(failed) => failed,
+    };
+    eprintln!("as-user: {failed}");
+    ExitCode::from(125)
+}
+
+fn become_program(
+    user: &str,
+    program: &OsString,
+    arguments: &[OsString],
+) -> Result<std::convert::Infallible, String> {
+    let (uid, gid) = ids(user).ok_or_else(|| format!("there is no user `{user}`"))?;
+    open_tun_to_all().map_err(|error| format!("{FOLDER}: {error}"))?;
+    // Setting the user id drops the supplementary groups as well.
+    let error = Command::new(program).args(arguments).uid(uid).gid(gid).exec();
+    Err(format!("{}: {error}", program.to_string_lossy()))
+}
+
+/// User and group id of a user, by name.
+fn ids(user: &str) -> Option<(u32, u32)> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let found = fields.filter(|fields| fields.len() > 3).find(|fields| fields[0] == user)?;
+    Some((found[2].parse().ok()?, found[3].parse().ok()?))
+}
+
+fn open_tun_to_all() -> std::io::Result<()> {
+    let path = format!("{FOLDER}/tun");
+    let device = std::fs::metadata(&path)?;
+    if device.permissions().mode() & 0o006 == 0o006 {
+        return Ok(());
+    }
+    sys::process::unshare_namespaces(libc::CLONE_NEWNS)?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", private)?;
+    rustix::mount::mount("tmpfs", FOLDER, "tmpfs", MountFlags::NOSUID, c"mode=755,size=4k")?;
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &path,
+        FileType::CharacterDevice,
+        Mode::from_raw_mode(0o666),
+        device.rdev(),
+    )?;
+    // Whatever the umask.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))
+}

@@ -1,0 +1,169 @@
+//! Scenarios in which something outside of the program says no: a registry, the disk, the kernel.
+
+use scenarios::{Fault, faulty_registry, free_port, scenario, until};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+scenario! {
+    /// A registry that is not there, has no such image, refuses, is broken or sends other bytes than were
+    /// asked for is named with the service and the line; nothing half-made stays in the store.
+    a_registry_that_refuses_is_named, |world| {
+        let wrong = format!("@sha256:{:064}", 0);
+        let cases = [
+            (None, "", "Connection refused"),
+            (Some(Fault::Status("404 Not Found")), "", "no such image"),
+            (Some(Fault::Status("401 Unauthorized")), "", "login"),
+            (Some(Fault::Status("403 Forbidden")), "", "login"),
+            (Some(Fault::Status("500 Internal Server Error")), "", "500"),
+            (Some(Fault::Status("429 Too Many Requests")), "", "no more pulls"),
+            (Some(Fault::WrongLayer), "", "sha256:"),
+            (Some(Fault::WrongManifest), wrong.as_str(), "sha256:"),
+        ];
+        for (fault, digest, cause) in cases {
+            let port = fault.map_or_else(free_port, faulty_registry);
+            world.write(".env", &format!("REGISTRY={port}\nDIGEST={digest}\n"));
+            let output = world.compose("up -d").exits(1);
+            for text in ["`web`", "compose.yaml:3:12", &format!("127.0.0.1:{port}"), cause] {
+                assert!(output.stderr.contains(text), "{fault:?}: no {text:?} in\n{}", output.stderr);
+            }
+            assert!(output.stderr.matches("error: ").count() == 1, "{}", output.stderr);
+            for folder in ["images", "layers", "tmp", "pods"] {
+                assert_eq!(entries(&world.roots().data.join(folder)), 0, "{fault:?} left something in {folder}");
+            }
+        }
+    }
+}
+
+scenario! {
+    /// A download that is cut goes on where it was cut.
+    a_cut_download_goes_on, |world| {
+        let port = faulty_registry(Fault::CutOnce);
+        world.write(".env", &format!("REGISTRY={port}\n"));
+        world.compose("up -d").ok();
+        until("its output", || world.compose("logs").ok().stdout.contains("arrived").then_some(()));
+    }
+}
+
+scenario! {
+    /// A full disk is said with the service and the line, and once there is room the same command works.
+    /// A container that logs to a full disk waits, others do not, and no line is lost.
+    a_full_disk_is_said_and_survived, |world| {
+        let data = &world.roots().data;
+        let owner = std::fs::metadata(world.project()).unwrap().uid();
+        std::fs::create_dir_all(data).unwrap();
+        for folder in [data.as_path(), data.parent().unwrap()] {
+            std::os::unix::fs::chown(folder, Some(owner), Some(owner)).unwrap();
+        }
+        let disk = Disk::mount(data, "1m", owner);
+        let output = world.compose("up -d").exits(1).says("No space left on device").says("compose.yaml:");
+        assert!(output.stderr.contains("service `"), "{}", output.stderr);
+        disk.resize("32m");
+        world.compose("up -d").ok();
+        until("the log", || world.compose("logs talker").ok().stdout.contains("line 10\n").then_some(()));
+        let filler = data.join("filler");
+        let mut file = std::fs::File::create(&filler).unwrap();
+        let chunk = vec![0u8; 64 << 10];
+        while std::io::Write::write_all(&mut file, &chunk).is_ok() {}
+        drop(file);
+        world.compose("exec -T other true").ok();
+        assert_eq!((world.state("talker"), world.state("other")), ("running".to_owned(), "running".to_owned()));
+        world.compose("exec -T talker touch /tmp/enough").ok();
+        std::fs::remove_file(&filler).unwrap();
+        disk.resize("256m");
+        let log = until("the last line", || {
+            let log = world.compose("logs --no-log-prefix talker").ok().stdout;
+            log.ends_with("finished\n").then_some(log)
+        });
+        for (number, line) in log.lines().take_while(|line| *line != "finished").enumerate() {
+            assert_eq!(line, format!("line {number}"));
+        }
+        world.compose("down -v -t 0").ok();
+    }
+}
+
+scenario! {
+    /// Root without the capability that an act needs is told which one, and nothing stays half-made.
+    a_missing_privilege_is_named, root_only = "an ordinary user needs no privilege", |world| {
+        world.compose("pull").ok();
+        for capability in ["net_admin", "sys_admin"] {
+            let program = world.program();
+            let mut command = Command::new("/usr/bin/setpriv");
+            command.args(["--bounding-set", &format!("-{capability}")]).arg(program.get_program());
+            command.args(["up", "-d"]).current_dir(world.project()).env_clear();
+            command.envs(program.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+            let output = command.output().unwrap();
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{error}");
+            assert!(error.contains(&format!("CAP_{}", capability.to_uppercase())), "{error}");
+            world.compose("up -d").ok();
+            world.compose("down").ok();
+        }
+    }
+}
+
+scenario! {
+    /// Network, pid, IPC and host name namespaces are those of the host, of nobody, or of the container
+    /// that is named; `volumes_from` mounts its volumes.
+    namespaces_are_joined_as_asked, |world| {
+        world.compose("up -d").ok();
+        let of = |service: &str, kind: &str| {
+            let pid = *world.processes(&world.id(service)).last().unwrap();
+            std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap()
+        };
+        for kind in ["net", "pid", "ipc", "uts"] {
+            let own = std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
+            assert_eq!(of("host", kind), own);
+            assert_ne!(of("none", kind), own);
+        }
+        assert_eq!(of("joined", "net"), of("base", "net"));
+        assert_eq!(of("joined", "pid"), of("base", "pid"));
+        assert_eq!(of("outer", "net"), of("base", "net"));
+        assert_ne!(of("outer", "pid"), of("base", "pid"));
+        let inside = |service: &str, script: &str| world.run(&["exec", "-T", service, "sh", "-c", script], "");
+        assert_eq!(inside("joined", "cat /data/x; hostname").ok().stdout, "data\nbasehost\n");
+        inside("joined", "touch /data/y").exits(1).says("Read-only");
+        let fetch = "printf 'GET /x HTTP/1.0\\r\\n\\r\\n' | nc 127.0.0.1 80";
+        inside("outer", fetch).ok().says("data");
+        assert_eq!(inside("none", "ip -o link | wc -l").ok().stdout.trim(), "1");
+    }
+}
+
+scenario! {
+    /// A container that the kernel killed for want of memory has exited with 137.
+    a_container_out_of_memory_is_told, root_only = "limits of ordinary users take cgroups of theirs", |world| {
+        world.compose("up -d").ok();
+        until("its end", || (world.state("eater") == "exited").then_some(()));
+        assert_eq!(world.row("eater")["ExitCode"], 137);
+    }
+}
+
+fn entries(folder: &Path) -> usize {
+    std::fs::read_dir(folder).into_iter().flatten().count()
+}
+
+/// A disk of a size, mounted at a folder until it is dropped.
+struct Disk<'a>(&'a Path);
+
+impl<'a> Disk<'a> {
+    fn mount(folder: &'a Path, size: &str, owner: u32) -> Self {
+        let options = format!("size={size},mode=700,uid={owner},gid={owner}");
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder));
+        Self(folder)
+    }
+
+    fn resize(&self, size: &str) {
+        run(Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(self.0));
+    }
+}
+
+impl Drop for Disk<'_> {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(self.0).status());
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
