@@ -52,7 +52,7 @@ scenario! {
 
 scenario! {
     /// A pod's numbers are those of its cgroup, and freezing and killing it reach every process.
-    a_pod_is_counted_and_frozen_whole, |world| {
+    a_pod_is_counted_and_frozen_whole, root_only = "what ordinary users run is counted in cgroups of theirs", |world| {
         world.compose("up -d").ok();
         world.compose("run -d --name extra web").ok();
         let ids: Vec<String> = world.rows().iter().map(|row| row["ID"].as_str().unwrap().to_owned()).collect();
