@@ -15,3 +15,4 @@ pub mod overlay;
 pub mod pidfd;
 pub mod process;
 pub mod seccomp;
+pub mod sleep;

@@ -13,6 +13,46 @@ pub fn give_back() {
     unsafe { libc::dl_iterate_phdr(Some(unmap_clean), std::ptr::null_mut()) };
 }
 
+/// Memory of the running program that a process can do without which does nothing but system calls:
+/// its code and constants, which are in its file, and the constants that hold addresses, which were
+/// written once as it was loaded. The addresses by which functions of libraries are called (the `.got`)
+/// come after `.dynamic` in the same segment and are not among them. Empty stretches fill the rest.
+pub(crate) fn dispensable() -> [(usize, usize); DISPENSABLE] {
+    extern "C" fn first(
+        module: *mut libc::dl_phdr_info,
+        _size: libc::size_t,
+        found: *mut libc::c_void,
+    ) -> libc::c_int {
+        // SAFETY: dl_iterate_phdr passes a module that is valid during the call, and the pointer that
+        // it was given, which is to the array below that nothing else uses meanwhile.
+        let (module, found) = unsafe { (&*module, &mut *found.cast::<[(usize, usize); DISPENSABLE]>()) };
+        // SAFETY: a module's program headers are mapped as long as the module is.
+        let headers = unsafe { std::slice::from_raw_parts(module.dlpi_phdr, module.dlpi_phnum.into()) };
+        let place = |address: u64| (module.dlpi_addr + address) as usize;
+        let page = page_size();
+        let written = |header: &&libc::Elf64_Phdr| header.p_flags & libc::PF_W != 0;
+        let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD && !written(header));
+        let clean = loaded.map(|header| {
+            let end = place(header.p_vaddr + header.p_memsz).next_multiple_of(page);
+            (place(header.p_vaddr) / page * page, end)
+        });
+        let start = |kind| Some(place(headers.iter().find(|header| header.p_type == kind)?.p_vaddr));
+        let constants = start(libc::PT_GNU_RELRO).zip(start(libc::PT_DYNAMIC));
+        let constants = constants.map(|(start, end)| (start.next_multiple_of(page), end / page * page));
+        let stretches = clean.chain(constants).filter(|(start, end)| start < end);
+        found.iter_mut().zip(stretches).for_each(|(slot, stretch)| *slot = stretch);
+        // The first module is the program; more are not wanted.
+        1
+    }
+    let mut found = [(0, 0); DISPENSABLE];
+    // SAFETY: `first` is of the type that is asked for and uses the pointer only during the call.
+    unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut found).cast()) };
+    found
+}
+
+/// Stretches at most: a program has three segments that are not written to, and those constants.
+pub(crate) const DISPENSABLE: usize = 6;
+
 /// Bytes in a page.
 pub(crate) fn page_size() -> usize {
     let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);

@@ -16,7 +16,8 @@ use crate::disk;
 use resource::{Mapping, ProcessIdentity, Roots};
 use rustix::thread::LinkNameSpaceType;
 use serde::{Deserialize, Serialize};
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -24,10 +25,17 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use sys::file::Lock;
+use sys::sleep::Until;
 
 /// The hidden first argument. It is followed by the data root, the run root, and paths that open the
-/// user namespace and the router to join; an empty one is made.
+/// user namespace and the router to join; an empty one is made, and `-` is where it is already.
 pub(crate) const ROLE: &str = "__infra";
+
+/// Its name among processes.
+const NAME: &str = "compose-infra";
+
+/// Stands for a namespace that the process is in already.
+const INSIDE: &str = "-";
 
 /// Name of its document in the run root.
 pub(super) const DOCUMENT: &str = "infra.json";
@@ -87,7 +95,7 @@ impl Conversation {
         let failed = |error: io::Error| UserError::Infra(error.to_string());
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let child = Command::new("/proc/self/exe")
-            .arg0("compose-infra")
+            .arg0(NAME)
             .arg(ROLE)
             .args([&roots.data, &roots.run].map(|path| path.as_os_str()))
             .args([user, router].map(Path::as_os_str))
@@ -137,10 +145,12 @@ pub(crate) fn serve(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         return ExitCode::from(2);
     };
     let roots = Roots::at(data.into(), run.into(), String::new());
-    match stand_up(&roots, user, router) {
-        Ok(()) => rest(&roots),
-        Err(_) => ExitCode::FAILURE,
+    let inside = user == INSIDE && router == INSIDE;
+    if inside || stand_up(&roots, user, router).is_ok() {
+        // Returns only when that fails; then the namespaces are the users' alone.
+        drop(rest(&roots));
     }
+    ExitCode::FAILURE
 }
 
 /// Gets into the namespaces and writes the document.
@@ -198,28 +208,36 @@ fn write_document(roots: &Roots, mapping: Mapping) -> io::Result<()> {
     disk::replace(&roots.run.join(DOCUMENT), &infra).map_err(io::Error::other)
 }
 
-/// Holds the namespaces until nobody uses them.
-fn rest(roots: &Roots) -> ExitCode {
+/// Holds the namespaces until nobody uses them. Whenever that may be it starts afresh, so that it has no
+/// memory to speak of while it waits.
+fn rest(roots: &Roots) -> io::Error {
     let path = roots.infra_use();
-    loop {
-        sys::memory::give_back();
-        let Ok(lock) = Lock::exclusive(&path) else { return ExitCode::FAILURE };
-        if !lock.is_at(&path) {
+    let wait = || -> io::Result<io::Error> {
+        let words = [roots.data.as_os_str(), roots.run.as_os_str(), OsStr::new(INSIDE), OsStr::new(INSIDE)];
+        let text = |word: &OsStr| CString::new(word.as_encoded_bytes()).map_err(io::Error::from);
+        let mut again = vec![text(OsStr::new(NAME))?, text(OsStr::new(ROLE))?];
+        for word in words {
+            again.push(text(word)?);
+        }
+        let again: Vec<_> = again.iter().map(CString::as_c_str).collect();
+        let Some(lock) = Lock::try_exclusive(&path)? else {
+            return Ok(sys::sleep::sleep(Until::Unlocked(File::open(&path)?.as_fd()), &again));
+        };
+        let own =
+            Infra::living(roots).is_some_and(|infra| infra.process.pid.cast_unsigned() == std::process::id());
+        if !own {
             // The folder was cleared away, and who came since has others.
-            return ExitCode::FAILURE;
+            return Err(io::ErrorKind::NotFound.into());
         }
         // A container whose supervisor was killed has nobody who holds the lock.
-        match survivors::containers(roots).find_map(survivors::open) {
-            None => {
-                leave(roots);
-                return ExitCode::SUCCESS;
-            }
-            Some(container) => {
-                drop(lock);
-                survivors::wait(&container);
-            }
-        }
-    }
+        let Some(container) = survivors::containers(roots).find_map(survivors::open) else {
+            leave(roots);
+            std::process::exit(0);
+        };
+        drop(lock);
+        Ok(sys::sleep::sleep(Until::Ended(container.as_fd()), &again))
+    };
+    wait().unwrap_or_else(|error| error)
 }
 
 /// Ends pasta and removes what was written, with the use lock held.
