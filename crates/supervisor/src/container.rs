@@ -5,9 +5,11 @@ use crate::ports::Reservation;
 use crate::reactor::Token;
 use network::PortRule;
 use resource::{
-    ContainerId, ContainerRecord, ContainerState, ExitStatus, NetworkMode, PodName, Roots, Status, document,
+    ContainerId, ContainerRecord, ContainerState, ExitStatus, IdentityShare, NetworkMode, PodName, Roots,
+    Status, document,
 };
 use runtime::Cgroup;
+use runtime::processes::MountNamespace;
 use std::io;
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -24,6 +26,8 @@ pub(crate) struct Container {
     pub(crate) cgroup: Cgroup,
     /// Its cgroup may be there.
     pub(crate) has_cgroup: bool,
+    /// What its processes are found by when neither a cgroup nor a pid namespace of its own does it.
+    pub(crate) mounts: Option<MountNamespace>,
     /// Counts starts; a timer of an earlier run means nothing.
     pub(crate) run: u64,
     /// A start under way.
@@ -95,6 +99,7 @@ impl Container {
             state: state.unwrap_or_default(),
             cgroup,
             has_cgroup: true,
+            mounts: None,
             run: 0,
             starting: None,
             pidfd: None,
@@ -120,6 +125,16 @@ impl Container {
                 sys::file::replace(&path, &bytes)
             }
             other => other,
+        }
+    }
+
+    /// Kills every process of it that does not end with its first one.
+    pub(crate) fn kill_others(&self) {
+        if self.record.spec.pid != IdentityShare::Private {
+            drop(self.cgroup.kill(9));
+        }
+        if let Some(mounts) = &self.mounts {
+            mounts.kill();
         }
     }
 

@@ -6,7 +6,7 @@ use crate::log::Stream;
 use crate::log::pump::Moved;
 use crate::protocol::{EventKind, Reply};
 use crate::reactor::{EventFlags, Token};
-use resource::{ExitStatus, IdentityShare, Mount, Status, Timestamp, restart};
+use resource::{ExitStatus, Mount, Status, Timestamp, restart};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -14,8 +14,6 @@ use std::time::Duration;
 const LOG_PAUSE: Duration = Duration::from_secs(1);
 /// How long a cgroup that is busy is left alone.
 const CGROUP_PAUSE: Duration = Duration::from_millis(50);
-
-const SIGKILL: i32 = 9;
 
 impl Supervisor {
     /// A container's first process has ended.
@@ -33,10 +31,8 @@ impl Supervisor {
     pub(crate) fn over(&mut self, slot: Slot, exit: ExitStatus) {
         self.finish_output(slot);
         let Some(container) = self.containers.get_mut(&slot) else { return };
-        if container.record.spec.pid != IdentityShare::Private {
-            // Nothing died with the first process.
-            drop(container.cgroup.kill(SIGKILL));
-        }
+        container.kill_others();
+        container.mounts = None;
         let oom = container.cgroup.oom_kills() > container.oom_kills;
         let ran = container.since.take().map(|since| since.elapsed()).unwrap_or_default();
         let (policy, state) = (container.record.spec.restart, &mut container.state);

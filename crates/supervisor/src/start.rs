@@ -11,6 +11,7 @@ use crate::reactor::EventFlags;
 use crate::surroundings::gone;
 use network::Netlink;
 use resource::{ContainerState, ExitStatus, IdentityShare, Status, Timestamp};
+use runtime::processes::MountNamespace;
 use runtime::{Launch, StartError};
 use rustix::fs::{Mode, OFlags};
 use std::io;
@@ -302,6 +303,9 @@ impl Supervisor {
         }
         if let Some(container) = self.containers.get_mut(&slot) {
             container.pidfd = Some(pidfd);
+            let alone = container.cgroup.is_kept() || container.record.spec.pid == IdentityShare::Private;
+            let process = container.state.process.filter(|_| !alone);
+            container.mounts = process.and_then(|process| MountNamespace::of(process.pid).ok());
         }
     }
 

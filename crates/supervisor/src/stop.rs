@@ -4,7 +4,7 @@ use crate::container::{Caller, read_record};
 use crate::core::{Slot, Supervisor, Timer, chain, complain};
 use crate::protocol::{EventKind, Failure, FailureKind, Reply};
 use crate::start::cannot;
-use resource::{ContainerId, IdentityShare, Status};
+use resource::{ContainerId, Status};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -81,8 +81,8 @@ impl Supervisor {
         let Some(pidfd) = &container.pidfd else { return };
         // Its end is an event of its own; a signal that comes too late is no error.
         drop(sys::pidfd::send_signal(pidfd.as_fd(), signal));
-        if signal == SIGKILL && container.record.spec.pid != IdentityShare::Private {
-            drop(container.cgroup.kill(SIGKILL));
+        if signal == SIGKILL {
+            container.kill_others();
         }
         let frozen = container.state.status == Status::Paused;
         if frozen && let Err(error) = container.cgroup.thaw() {

@@ -805,7 +805,18 @@ fn namespaces_of_the_host() {
     }
     assert_eq!(text.to_lowercase().matches("read-only file system").count(), 2, "{text}");
     assert_eq!(running.processes(), [running.started.identity.pid]);
-    running.kill();
+    // Without a pid namespace of its own nothing ends with the first process.
+    running.exec("sleep 1000 > /dev/null 2>&1 &").unwrap();
+    let first = running.started.identity.pid;
+    let mounts = runtime::processes::MountNamespace::of(first).unwrap();
+    let others: Vec<_> = mounts.processes().into_iter().filter(|pid| *pid != first).collect();
+    let [other] = others[..] else { panic!("{others:?}") };
+    let other = sys::pidfd::open(other).unwrap();
+    mounts.kill();
+    let mut ended = [rustix::event::PollFd::new(&other, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut ended, None).unwrap();
+    assert_eq!(running.end().0, 137);
+    assert!(mounts.processes().is_empty());
 }
 
 fn no_descriptor_leaks() {
