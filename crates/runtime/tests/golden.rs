@@ -6,7 +6,7 @@
 #[expect(dead_code, reason = "only records are made here")]
 mod bed;
 
-use resource::{IdentityShare, Mount, NetworkMode, Propagation, Rlimit};
+use resource::{IdentityShare, Mapping, Mount, NetworkMode, Propagation, Rlimit};
 use runtime::spec::{Surroundings, generate};
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ fn around() -> Surroundings {
         hostname: "web".to_owned(),
         host_queues: true,
         devices: vec![],
-        mapping: resource::Mapping::Host,
+        mapping: Mapping::Host,
     }
 }
 
@@ -89,4 +89,34 @@ fn a_privileged_container() {
         mount["options"].as_array().unwrap().contains(&"rw".into())
     };
     assert!(writable("/sys") && writable("/sys/fs/cgroup"));
+}
+
+/// What an ordinary user's container has besides: the host's devices bound, what only the owner of a
+/// namespace can mount bound as well, and no device rules.
+#[test]
+fn a_container_of_an_ordinary_user() {
+    let mut record = bed::record(&"d".repeat(64), "shop", &["app"]);
+    record.spec.network_mode = NetworkMode::Host;
+    record.spec.pid = IdentityShare::Host;
+    let mounts = |mapping| {
+        let spec = generate(&record, &Surroundings { mapping, ..around() });
+        let linux = spec.linux().as_ref().unwrap();
+        assert_eq!(linux.devices().as_deref(), Some(&[][..]));
+        assert_eq!(linux.resources().as_ref().unwrap().devices(), &None);
+        let text = |mount: &oci_spec::runtime::Mount| {
+            let source = mount.source().as_ref().unwrap().display().to_string();
+            let options = mount.options().as_ref().unwrap().join(",");
+            format!("{} on {} ({options})", source, mount.destination().display())
+        };
+        spec.mounts().iter().flatten().map(text).collect::<Vec<_>>()
+    };
+    let subordinate = mounts(Mapping::Subordinate);
+    insta::assert_snapshot!(subordinate.join("\n"));
+    let single = mounts(Mapping::Single);
+    let different: Vec<_> = single.iter().filter(|line| !subordinate.contains(line)).collect();
+    assert_eq!(
+        different,
+        ["devpts on /dev/pts (nosuid,noexec,newinstance,ptmxmode=0666,mode=0620)"],
+        "there is no group `tty`"
+    );
 }
