@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
-use scenarios::World;
+use scenarios::{World, until};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -72,29 +72,43 @@ impl Bench {
     }
 
     fn run(&self, world: &World, arguments: &[&str]) -> f64 {
+        self.run_traced(world, arguments).0
+    }
+
+    /// Runs a command; how long it took, and what it said on standard error.
+    fn run_traced(&self, world: &World, arguments: &[&str]) -> (f64, String) {
         let mut command = world.program();
         let mut command = with_program(&mut command, &self.program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let start = Instant::now();
         let output = command.output().unwrap();
         let elapsed = start.elapsed().as_secs_f64() * 1000.0;
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        elapsed
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        (elapsed, said)
     }
 
     fn up_and_down(&self) {
         println!("| services | floor up | up -d | ratio | floor down | down -t 0 | ratio |");
         println!("|---:|---:|---:|---:|---:|---:|---:|");
-        for services in [1, 10, 50] {
+        let mut breakdowns = [Breakdown::default(), Breakdown::default()];
+        for (column, services) in [1, 10, 50].into_iter().enumerate() {
             let world = self.world(services);
             let mut times: [Times; 4] = [const { Times(vec![]) }; 4];
             // One after the other in each run, so that noise of the machine meets both.
             for _ in 0..self.runs {
-                let (up, down) = floor(services);
-                times[0].0.push(up);
-                times[1].0.push(self.run(&world, &["up", "-d"]));
+                let (floor_up, down) = floor(services);
+                times[0].0.push(floor_up);
+                let verbs: [&[&str]; 2] = [&["up", "-d"], &["down", "-t", "0"]];
+                let [up, down_of_ours] = [0, 1].map(|verb| {
+                    let traced = [&["--trace-timing"], verbs[verb]].concat();
+                    let (elapsed, said) = self.run_traced(&world, &traced);
+                    breakdowns[verb].note(column, elapsed, &said);
+                    elapsed
+                });
+                times[1].0.push(up);
                 times[2].0.push(down);
-                times[3].0.push(self.run(&world, &["down", "-t", "0"]));
+                times[3].0.push(down_of_ours);
             }
             let [floor_up, up, floor_down, down] = &times;
             println!(
@@ -108,6 +122,9 @@ impl Bench {
             );
         }
         println!();
+        for (verb, breakdown) in ["up -d", "down -t 0"].into_iter().zip(breakdowns) {
+            breakdown.print(verb);
+        }
     }
 
     fn quiet_commands(&self) {
@@ -130,15 +147,18 @@ impl Bench {
         for services in [10, 50] {
             let world = self.world(services);
             self.run(&world, &["up", "-d"]);
-            // It gives back a second after its work what it needs for work only.
-            std::thread::sleep(std::time::Duration::from_secs(2));
             let supervisor = world.supervisor().unwrap();
-            let text = std::fs::read_to_string(format!("/proc/{supervisor}/smaps_rollup")).unwrap();
-            let field = |name: &str| -> u64 {
-                let line = text.lines().find(|line| line.starts_with(name)).unwrap();
-                line.split_whitespace().nth(1).unwrap().parse().unwrap()
+            let read = || {
+                let text = std::fs::read_to_string(format!("/proc/{supervisor}/smaps_rollup")).unwrap();
+                ["Pss:", "Private_Dirty:"].map(|name| -> u64 {
+                    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+                    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+                })
             };
-            let (pss, private) = (field("Pss:"), field("Private_Dirty:"));
+            let [at_work, _] = read();
+            // It gives back a while after its work what it needs for work only, most of it.
+            let [pss, private] =
+                until("the supervisor rests", || Some(read()).filter(|[pss, _]| *pss < at_work / 2));
             println!("| {services} | {pss} | {private} | {} |", pss / services as u64);
         }
         println!();
@@ -174,6 +194,49 @@ impl Bench {
         );
         println!("| curl, tar xz, one after the other | {} | 1 |", theirs.shown());
         println!("| compose pull | {} | {:.2} |\n", ours.shown(), theirs.median() / ours.median());
+    }
+}
+
+/// What a command did when, by its own account: milliseconds that each stage took, of every run, for
+/// three numbers of services.
+#[derive(Default)]
+struct Breakdown(Vec<(String, [Vec<f64>; 3])>);
+
+impl Breakdown {
+    /// Notes one run: how long the process took, and what `--trace-timing` printed.
+    fn note(&mut self, column: usize, elapsed: f64, said: &str) {
+        let mut before = 0.0;
+        for line in said.lines().filter_map(|line| line.strip_prefix("timing:")) {
+            let (at, stage) = line.trim().split_once(" ms ").unwrap();
+            let at: f64 = at.trim().parse().unwrap();
+            // What is told behind others may have ended before them.
+            self.add(stage, column, (at - before).max(0.0));
+            before = at.max(before);
+        }
+        self.add("process start and end", column, elapsed - before);
+    }
+
+    fn add(&mut self, stage: &str, column: usize, time: f64) {
+        match self.0.iter_mut().find(|(known, _)| known == stage) {
+            Some((_, columns)) => columns[column].push(time),
+            None => {
+                let mut columns: [Vec<f64>; 3] = Default::default();
+                columns[column].push(time);
+                self.0.push((stage.to_owned(), columns));
+            }
+        }
+    }
+
+    fn print(self, verb: &str) {
+        println!("| {verb}: until | 1 | 10 | 50 |\n|---|---:|---:|---:|");
+        for (stage, columns) in self.0 {
+            let shown = columns.map(|times| match times.is_empty() {
+                true => "–".to_owned(),
+                false => format!("{:.1}", Times(times).median()),
+            });
+            println!("| {stage} | {} |", shown.join(" | "));
+        }
+        println!();
     }
 }
 

@@ -17,6 +17,7 @@ use plan::{Await, Plan, Policy, Question, Verb, Warning};
 use resource::{Condition, Desired, Observed, PodName, Timestamp};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A container without a health check that has run so long is taken to run, with `--wait`.
@@ -239,13 +240,17 @@ impl Job<'_> {
             // It comes up while networks and containers are made.
             self.engine()?.prepare(&self.desired.pod);
         }
+        let stages = Stages::default();
         let tell = |event: apply::Event| {
-            if let Some(line) = perform::line(plan.get(event.step), &event.kind) {
+            let planned = plan.get(event.step);
+            stages.note(&planned.step, &event.kind);
+            if let Some(line) = perform::line(planned, &event.kind) {
                 self.progress.tell(&line);
             }
         };
         let width = NonZeroUsize::new(64).expect("64 is not 0");
         let outcome = apply::apply(plan, &performer, width, tell).await;
+        stages.tell(self.session);
         outcome.map_err(|failed| perform::failure(failed, &self.desired))
     }
 
@@ -375,6 +380,42 @@ impl Patience {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         self.last = Some((awaits.to_vec(), Instant::now()));
+    }
+}
+
+/// When the last step of each kind was done, for `--trace-timing`.
+#[derive(Default)]
+struct Stages(Mutex<Vec<(&'static str, Instant)>>);
+
+impl Stages {
+    fn note(&self, step: &plan::Step, kind: &apply::EventKind) {
+        use plan::Step;
+        let stage = match (step, kind) {
+            (Step::StartContainer { .. }, apply::EventKind::Begun) => "first start begun",
+            (_, apply::EventKind::Begun | apply::EventKind::Progress(_) | apply::EventKind::Failed) => return,
+            (Step::CreateNetwork(_) | Step::RaiseNetwork(_), _) => "networks made",
+            (Step::CreateVolume(_), _) => "volumes made",
+            (Step::CreateContainer { .. }, _) => "containers made",
+            (Step::StartContainer { .. }, _) => "containers started",
+            (Step::StopContainer { .. }, _) => "containers stopped",
+            (Step::RemoveContainer { .. }, _) => "containers removed",
+            (Step::LowerNetwork { .. }, _) => "bridges gone",
+            (Step::RemoveNetwork { .. }, _) => "networks removed",
+            _ => return,
+        };
+        let mut stages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match stages.iter_mut().find(|(known, _)| *known == stage) {
+            // The first start counts, of everything else the last.
+            Some(_) if stage == "first start begun" => {}
+            Some((_, ended)) => *ended = Instant::now(),
+            None => stages.push((stage, Instant::now())),
+        }
+    }
+
+    fn tell(self, session: &Session) {
+        let mut stages = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        stages.sort_by_key(|(_, ended)| *ended);
+        stages.into_iter().for_each(|(stage, ended)| session.timing_at(stage, ended));
     }
 }
 

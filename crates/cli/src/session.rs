@@ -105,11 +105,14 @@ impl Session {
 
     /// Notes how long the program has run, with `--trace-timing`.
     pub(crate) fn timing(&self, stage: &str) {
+        self.timing_at(stage, Instant::now());
+    }
+
+    /// The same for a stage that ended a while ago.
+    pub(crate) fn timing_at(&self, stage: &str, ended: Instant) {
         if self.globals.trace_timing || self.globals.verbose {
-            output::message(&format!(
-                "timing: {:8.3} ms {stage}\n",
-                self.began.elapsed().as_secs_f64() * 1e3
-            ));
+            let elapsed = ended.saturating_duration_since(self.began).as_secs_f64() * 1e3;
+            output::message(&format!("timing: {elapsed:8.3} ms {stage}\n"));
         }
     }
 
