@@ -99,6 +99,9 @@ impl Job<'_> {
                 continue;
             }
             unchanged &= plan.is_empty();
+            if self.wants_images() && !plan.is_empty() {
+                self.warn_of_limits(&mut warned)?;
+            }
             let nothing = plan.warnings.contains(&Warning::NothingToDo);
             let outcome = self.apply(&plan, &observed).await?;
             self.session.timing("applied");
@@ -197,6 +200,16 @@ impl Job<'_> {
                 self.progress.warning(&text);
             }
         }
+    }
+
+    /// Says once that limits cannot be enforced here, if any are asked for.
+    fn warn_of_limits(&self, warned: &mut BTreeSet<String>) -> Result<(), Failure> {
+        let limited = self.desired.services.iter().any(|it| it.container.resources.asks_for_limits());
+        let shortcoming = if limited { self.engine()?.limits_not_enforced() } else { None };
+        if let Some(text) = shortcoming.filter(|text| warned.insert(text.clone())) {
+            self.progress.warning(&text);
+        }
+        Ok(())
     }
 
     fn failed(&self, failure: &plan::Failure) -> Failure {

@@ -76,6 +76,11 @@ impl Engine {
         &self.inner.store
     }
 
+    /// What to say of limits where this engine cannot enforce them; `None` where it can.
+    pub fn limits_not_enforced(&self) -> Option<String> {
+        runtime::cgroup::shortcoming(self.roots()).map(|warning| warning.0)
+    }
+
     /// Begins to bring the pod's supervisor up, and returns at once: a start that follows finds it
     /// there sooner. Must be called on a tokio runtime. A failure is the start's to tell.
     pub fn prepare(&self, pod: &PodName) {

@@ -209,6 +209,13 @@ pub struct Resources {
     pub write_iops: Vec<(PathBuf, u64)>,
 }
 
+impl Resources {
+    /// Whether anything of it takes a cgroup; the score for the out-of-memory killer does not.
+    pub fn asks_for_limits(&self) -> bool {
+        *self != Self { oom_score_adj: self.oom_score_adj, ..Self::default() }
+    }
+}
+
 /// Where a container's output goes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogConfig {

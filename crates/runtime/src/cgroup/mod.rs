@@ -150,8 +150,7 @@ impl Cgroup {
         let hierarchies = Hierarchies::get();
         let mut warnings = vec![];
         let Some(path) = &self.path else {
-            let score = wanted.oom_score_adj;
-            if *wanted != (Resources { oom_score_adj: score, ..Resources::default() }) {
+            if wanted.asks_for_limits() {
                 warnings.push(Warning(format!("limits are not enforced: {NOWHERE}")));
             }
             return Ok(warnings);
