@@ -24,10 +24,25 @@ impl Engine {
     pub fn create_network(&self, spec: &NetworkSpec) -> Result<NetworkRecord, EngineError> {
         crate::names::check(&spec.name.0)?;
         let _lock = self.networks_lock(true)?;
-        self.in_router(|| self.make_network(spec))
+        let outside = self.outside_blocks(spec)?;
+        self.in_router(|| self.make_network(spec, outside))
     }
 
-    fn make_network(&self, spec: &NetworkSpec) -> Result<NetworkRecord, EngineError> {
+    /// Blocks that the host has routes to, where networks are made in another namespace: one of ours
+    /// over there would hide them from containers.
+    fn outside_blocks(&self, spec: &NetworkSpec) -> Result<Vec<Subnet>, EngineError> {
+        if self.roots().router.is_none() {
+            return Ok(vec![]);
+        }
+        let blocks = network::Netlink::open().and_then(|host| network::route_destinations(&host));
+        blocks.map_err(|source| EngineError::Network {
+            attempt: "find addresses for",
+            network: spec.name.clone(),
+            source,
+        })
+    }
+
+    fn make_network(&self, spec: &NetworkSpec, outside: Vec<Subnet>) -> Result<NetworkRecord, EngineError> {
         if let Some(record) = self.network(&spec.name) {
             self.bring_up(&record)?;
             return Ok(record);
@@ -39,7 +54,7 @@ impl Engine {
         let failed = |source| EngineError::Network { attempt: "set up", network: spec.name.clone(), source };
         let folder = self.roots().network(&spec.name);
         let pools = network::lock().map_err(EngineError::file("lock the address pools for", &folder))?;
-        let record = self.decide(spec)?;
+        let record = self.decide(spec, outside)?;
         disk::make_folder(&folder.join("leases"))?;
         let made = disk::replace(&folder.join("network.json"), &record)
             .and_then(|()| network::bridge_up(self.netlink().map_err(failed)?, &record).map_err(failed));
@@ -53,7 +68,7 @@ impl Engine {
         Ok(record)
     }
 
-    fn decide(&self, spec: &NetworkSpec) -> Result<NetworkRecord, EngineError> {
+    fn decide(&self, spec: &NetworkSpec, outside: Vec<Subnet>) -> Result<NetworkRecord, EngineError> {
         let failed = |source| EngineError::Network {
             attempt: "find addresses for",
             network: spec.name.clone(),
@@ -69,8 +84,8 @@ impl Engine {
             }
         }
         let id = disk::random_id()?;
-        let taken: Vec<Subnet> =
-            others.iter().flat_map(|other| &other.subnets).map(|(subnet, _)| *subnet).collect();
+        let mut taken = outside;
+        taken.extend(others.iter().flat_map(|other| &other.subnets).map(|(subnet, _)| *subnet));
         let gateway = |subnet: Subnet, gateway: Option<IpAddr>| {
             (subnet, gateway.unwrap_or_else(|| addresses::default_gateway(&subnet)))
         };

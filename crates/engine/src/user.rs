@@ -105,10 +105,12 @@ fn work(roots: Roots) -> Result<World, UserError> {
 fn share(roots: &Roots) -> Result<Lock, UserError> {
     let path = roots.infra_use();
     loop {
-        let lock = Lock::shared(&path).map_err(UserError::folder(&path))?;
-        // An infra that ended removed the file that somebody else waited for.
-        if lock.is_at(&path) {
-            return Ok(lock);
+        // An infra that ended removed the file that somebody else waited for, and maybe the folder.
+        match Lock::shared(&path) {
+            Ok(lock) if lock.is_at(&path) => return Ok(lock),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => places::prepare(roots)?,
+            Err(error) => return Err(UserError::folder(&path)(error)),
         }
     }
 }

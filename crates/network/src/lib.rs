@@ -34,6 +34,7 @@ pub use bridge::{
     gateway_for_host, sweep,
 };
 pub use error::NetworkError;
+pub use link::route_destinations;
 pub use namespace::{NamespaceLock, enter_new_namespace, lock, new_namespace};
 pub use owner::port_owner;
 pub use pool::{choose_subnet, choose_subnet_v6};

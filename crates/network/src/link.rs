@@ -134,7 +134,7 @@ pub(crate) fn all(netlink: &Netlink) -> Result<Vec<Link>, NetworkError> {
 }
 
 /// Destinations of every route of the namespace, default routes excepted.
-pub(crate) fn route_destinations(netlink: &Netlink) -> Result<Vec<Subnet>, NetworkError> {
+pub fn route_destinations(netlink: &Netlink) -> Result<Vec<Subnet>, NetworkError> {
     let mut batch = Messages::default();
     batch.add((GET_ROUTE, DUMP), "list the routes", &[0; 12], |_| {});
     let mut destinations = Vec::new();

@@ -5,6 +5,7 @@ use resource::Roots;
 use rustix::thread::LinkNameSpaceType;
 use std::fs::File;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
 use sys::companion::Companion;
 use sys::file::Lock;
@@ -36,6 +37,19 @@ impl Outside {
     /// Whether the host's network is another than the supervisor's own.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.companion.is_some()
+    }
+
+    /// The host's address towards the outside, by which containers reach the host when its network is
+    /// elsewhere: their gateway is the router then. `None` without a way outside, too.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.companion.as_ref()?;
+        let address = || -> io::Result<IpAddr> {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            // Nothing is sent. The address, from a block for documentation, is nobody's.
+            socket.connect((Ipv4Addr::new(203, 0, 113, 1), 9))?;
+            Ok(socket.local_addr()?.ip())
+        };
+        self.run(address).ok()?.ok()
     }
 
     /// Does some work in the host's network, and waits for it.

@@ -25,7 +25,7 @@ impl Supervisor {
         let folder = self.roots.container_run(&self.pod, &record.id);
         let host = files::Host::parse(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
         let hostname = self.hostname(container);
-        let gateway = files::gateway(record);
+        let gateway = self.outside.address().or_else(|| files::gateway(record));
         let mut hosts = files::hosts(record, &hostname, gateway);
         if record.spec.network_mode == NetworkMode::Host {
             let own = std::fs::read_to_string("/etc/hosts").unwrap_or_default();

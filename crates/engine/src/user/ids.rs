@@ -178,7 +178,8 @@ fn user_name(uid: u32) -> Option<String> {
     local.or_else(|| std::env::var("USER").ok().filter(|name| !name.is_empty()))
 }
 
-fn find_program(name: &str) -> Option<PathBuf> {
+/// Where a program is, also for a user whose PATH has no folders of administrators' programs.
+pub(super) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/local/sbin", "/usr/bin", "/usr/sbin", "/bin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(usual).map(|folder| folder.join(name)).find(|path| path.is_file())

@@ -243,9 +243,16 @@ fn rest(roots: &Roots) -> io::Error {
 /// Ends pasta and removes what was written, with the use lock held.
 fn leave(roots: &Roots) {
     pasta::end(roots);
-    for file in [DOCUMENT, "infra.lock"] {
-        drop(disk::remove_file(&roots.run.join(file)));
+    // Nobody else is here who could hold one of the locks.
+    let names = disk::entries(&roots.run).unwrap_or_default();
+    for name in names.iter().filter(|name| *name == DOCUMENT || name.ends_with(".lock")) {
+        drop(disk::remove_file(&roots.run.join(name)));
+    }
+    for name in names {
+        // What is kept of containers that rest stays.
+        drop(std::fs::remove_dir(roots.run.join(name)));
     }
     // Last: whoever waits for it looks whether it is still there.
     drop(disk::remove_file(&roots.infra_use()));
+    drop(std::fs::remove_dir(&roots.run));
 }

@@ -4,13 +4,13 @@
 //! In the router its end has an address of its own, not the host's, so that the host's address stays one
 //! of the outside: what listens there is reached, what listens on the host's loopback is not.
 
+use super::ids::find_program;
 use super::infra::Infra;
 use super::survivors;
 use super::{UserError, making};
 use crate::disk;
 use resource::{ProcessIdentity, Roots};
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -59,7 +59,10 @@ fn start(roots: &Roots, infra: &Infra) -> Result<(), String> {
         )));
     }
     let of_infra = |kind: &str| format!("/proc/{}/ns/{kind}", infra.process.pid);
-    let child = Command::new("pasta")
+    let Some(program) = find_program("pasta") else {
+        return Err(without("pasta is not installed; as root: apt-get install passt".to_owned()));
+    };
+    let child = Command::new(program)
         .args(ARGUMENTS.split_ascii_whitespace())
         .args(["--netns", &of_infra("net"), "--userns", &of_infra("user")])
         .env_clear()
@@ -70,12 +73,7 @@ fn start(roots: &Roots, infra: &Infra) -> Result<(), String> {
         .stdout(Stdio::null())
         .stderr(log)
         .spawn();
-    let child = child.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            without("pasta is not installed; as root: apt-get install passt".to_owned())
-        }
-        _ => without(format!("pasta cannot be run: {error}")),
-    })?;
+    let child = child.map_err(|error| without(format!("pasta cannot be run: {error}")))?;
     let process = i32::try_from(child.id()).ok().and_then(survivors::identity);
     let written = process.map(|process| disk::replace(&roots.run.join(DOCUMENT), &process));
     if let Some(Err(error)) = written {
