@@ -216,6 +216,12 @@ fn mounts(record: &ContainerRecord, around: &Surroundings) -> Vec<Mount> {
         for mount in &mut mounts {
             bind_of_host(mount, record);
         }
+        let hierarchy = mounts.iter().position(|mount| mount.typ().as_deref() == Some("cgroup"));
+        if let Some(hierarchy) = hierarchy.filter(|_| record.spec.network_mode == NetworkMode::Host) {
+            // The host's comes with its /sys, and the kernel mounts no other view of the same on it.
+            let empty = mount("/sys/fs/cgroup", "tmpfs", "tmpfs", &["nosuid", "noexec", "nodev", "mode=755"]);
+            mounts.insert(hierarchy, empty);
+        }
     }
     if record.spec.ipc == IdentityShare::Host {
         if around.host_queues {

@@ -213,7 +213,9 @@ impl Cgroup {
     /// [`CgroupError`]; `TimedOut` when they do not stand after 10 s, `Unsupported` without cgroups.
     pub fn freeze(&self) -> Result<(), CgroupError> {
         let missing = io::Error::new(io::ErrorKind::Unsupported, NOWHERE);
-        let Some(path) = &self.path else { return Err(CgroupError::new("freeze", Path::new("-"))(missing)) };
+        let Some(path) = &self.path else {
+            return Err(CgroupError::new("freeze", Path::new("of the container"))(missing));
+        };
         tree::set_frozen(Hierarchies::get(), path, true)
     }
 

@@ -777,6 +777,12 @@ fn shared_namespaces() {
 fn namespaces_of_the_host() {
     use resource::{IdentityShare, NetworkMode};
     let bed = Bed::new("host");
+    // The host's network alone, with a cgroup namespace of its own.
+    let mut alone = bed.shell("readlink /proc/self/ns/net; ls /sys/fs/cgroup | wc -l");
+    alone = alone.with(|record| record.spec.network_mode = NetworkMode::Host);
+    alone.network = Share::Host;
+    let (text, host) = (alone.output(), fs::read_link("/proc/self/ns/net").unwrap());
+    assert!(text.starts_with(host.to_str().unwrap()) && !text.ends_with("\n0\n"), "{text}");
     let script = "for n in net pid ipc uts cgroup; do readlink /proc/self/ns/$n; done";
     let mqueue = Path::new("/dev/mqueue").exists();
     let mut case = bed
