@@ -83,6 +83,26 @@ fn every_scenario_has_its_folder_and_every_folder_its_scenario() {
 }
 
 #[test]
+fn the_table_names_every_scenario_that_differs_for_a_user() {
+    let tests = root().join("tests");
+    let mut differing = BTreeSet::new();
+    for file in files(&tests.join("scenarios")) {
+        let mut name = String::new();
+        for line in std::fs::read_to_string(file).unwrap().lines() {
+            let head = line.trim().strip_suffix(", |world| {");
+            name = head.and_then(|head| head.split(',').next()).map_or(name, str::to_owned);
+            let marks = ["root_only = ", "user_only = ", "world.who() ==", "world.has_limits()"];
+            if marks.iter().any(|mark| line.contains(mark)) {
+                differing.insert(name.clone());
+            }
+        }
+    }
+    let page = std::fs::read_to_string(tests.join("README.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(rows.map(str::to_owned).collect::<BTreeSet<_>>(), differing);
+}
+
+#[test]
 fn the_top_level_is_the_agreed_one() {
     const AGREED: [&str; 12] = [
         "ARCHITECTURE.md",

@@ -1,4 +1,5 @@
 //! `as-user USER PROGRAM ARGUMENT…`: becomes the program, run by an ordinary user of this machine.
+//! Without arguments it makes the ordinary user of the tests when missing, and prints the name.
 //!
 //! What a login would have given is there: the user's ids and no others, and a /dev/net/tun that
 //! everybody may open, as udev leaves it. Where it is root's alone, the program gets a /dev/net of its
@@ -16,6 +17,10 @@ const FOLDER: &str = "/dev/net";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if arguments.is_empty() {
+        println!("{}", scenarios::ordinary_user());
+        return ExitCode::SUCCESS;
+    }
     let [user, program, arguments @ ..] = &arguments[..] else {
         eprintln!("usage: as-user USER PROGRAM [ARGUMENT]…");
         return ExitCode::from(2);

@@ -12,11 +12,11 @@ mod world;
 
 pub use images::big as big_image;
 pub use registry::{Fault, faulty_registry, serve_image};
-pub use who::Who;
+pub use who::{Who, ordinary_user};
 pub use world::{Background, Output, World, free_port, http, until};
 
 /// Defines a scenario, two tests that own the folder `cases/NAME` (with `-` for `_`):
-/// `NAME::as_root` and `NAME::as_user`. One that is for root alone says why.
+/// `NAME::as_root` and `NAME::as_user`. One that is for root alone, or for an ordinary user, says why.
 #[macro_export]
 macro_rules! scenario {
     ($(#[doc = $obligation:literal])+ $name:ident, root_only = $why:literal, $run:expr) => {
@@ -25,6 +25,15 @@ macro_rules! scenario {
             #[test]
             fn as_root() {
                 super::$name(&$crate::World::new(stringify!($name), $crate::Who::Root));
+            }
+        }
+    };
+    ($(#[doc = $obligation:literal])+ $name:ident, user_only = $why:literal, $run:expr) => {
+        $crate::scenario!(@play [$($obligation)+ "" "For an ordinary user alone:" $why] $name, $run);
+        mod $name {
+            #[test]
+            fn as_user() {
+                super::$name(&$crate::World::new(stringify!($name), $crate::Who::User));
             }
         }
     };

@@ -44,6 +44,11 @@ pub(crate) fn account() -> &'static Account {
     })
 }
 
+/// The name of the ordinary user of the tests, who is made when missing.
+pub fn ordinary_user() -> &'static str {
+    &account().name
+}
+
 fn find(name: &str) -> Option<Account> {
     let users = std::fs::read_to_string("/etc/passwd").unwrap();
     let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|f| f[0] == name)?;

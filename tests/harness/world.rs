@@ -106,6 +106,13 @@ impl World {
         self.port
     }
 
+    /// Whether the kernel lets limits be set here: by root, and by an ordinary user who has a session
+    /// on a machine with cgroup v2 alone.
+    pub fn has_limits(&self) -> bool {
+        let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        self.who == Who::Root || unified && account().bus().is_some()
+    }
+
     /// Writes a file of the project folder.
     pub fn write(&self, path: &str, content: &str) {
         let path = self.project().join(path);

@@ -3,7 +3,8 @@
 //! The folder holds `make-images DIR`, `serve-registry DIR --daemon`, `stop-registry DIR` and
 //! `stacks/NAME/check COMMAND…`. The images are kept in the user's cache between runs.
 
-use crate::{Failure, packages, root, run};
+use crate::test::Who;
+use crate::{Failure, cargo, packages, root, run};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -14,20 +15,24 @@ const STACKS: [&str; 6] = ["redis", "nginx-static", "postgres-python", "services
 /// Why a stack is not among [`STACKS`].
 const LEFT_OUT: [(&str, &str); 1] = [("flask-redis-build", "building images is not supported yet")];
 
-/// Makes the images, serves them, and runs every stack's check with the release program.
-pub(crate) fn check_stacks(folder: &Path) -> Result<(), Failure> {
+/// Makes the images, serves them, and runs every stack's check with the release program, as root and as
+/// an ordinary user or as one of them.
+pub(crate) fn check_stacks(folder: &Path, only: Option<Who>) -> Result<(), Failure> {
     packages::require(&[
         packages::CURL,
         packages::REGISTRY,
         packages::MMDEBSTRAP,
         packages::ZSTD,
         packages::OPENSSL,
+        packages::UIDMAP,
+        packages::PASST,
     ])?;
     every_stack_is_listed(folder)?;
     let images = cache();
     run(Command::new(folder.join("make-images")).arg(&images))?;
     run(Command::new(folder.join("serve-registry")).arg(&images).args([PORT, "--daemon"]))?;
-    let outcome = STACKS.iter().try_for_each(|stack| check(folder, stack));
+    let wanted = [Who::Root, Who::User].into_iter().filter(|who| only.is_none_or(|only| only == *who));
+    let outcome = wanted.map(|who| check_all(folder, who)).find(Result::is_err).unwrap_or(Ok(()));
     let stopped = run(Command::new(folder.join("stop-registry")).arg(&images).arg(PORT));
     outcome.and(stopped)
 }
@@ -35,21 +40,70 @@ pub(crate) fn check_stacks(folder: &Path) -> Result<(), Failure> {
 /// Not the port a person's own registry would be on.
 const PORT: &str = "5557";
 
-fn check(folder: &Path, stack: &str) -> Result<(), Failure> {
-    let scratch = root().join("target/stacks");
-    std::fs::create_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
-    let mirror = scratch.join("registries.conf");
-    let text = format!(
+fn check_all(folder: &Path, who: Who) -> Result<(), Failure> {
+    let place = match who {
+        Who::Root => Place { command: vec![], folder: root().join("target/stacks") },
+        Who::User => ordinary()?,
+    };
+    let mirror = format!(
         "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"127.0.0.1:{PORT}\"\ninsecure = true\n"
     );
-    std::fs::write(&mirror, text).map_err(|error| format!("{}: {error}", mirror.display()))?;
+    place.write("registries.conf", mirror.as_bytes())?;
+    STACKS.iter().try_for_each(|stack| check(folder, stack, &place))
+}
+
+/// Who runs the checks, and where.
+struct Place {
+    /// What comes before every command: nothing, or the launcher and the user.
+    command: Vec<PathBuf>,
+    /// For the engine and everything else.
+    folder: PathBuf,
+}
+
+impl Place {
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
+        let path = self.folder.join(name);
+        let write = || std::fs::create_dir_all(&self.folder).and_then(|()| std::fs::write(&path, content));
+        write().map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+/// The ordinary user of the scenarios, with a fresh folder that is a home and a session at once. The
+/// checkout and the stacks have to be where others may look.
+fn ordinary() -> Result<Place, Failure> {
+    cargo(&["build", "--quiet", "--package", "scenarios", "--bin", "as-user"])?;
+    let launcher = root().join("target/debug/as-user");
+    let made =
+        Command::new(&launcher).output().map_err(|error| format!("{}: {error}", launcher.display()))?;
+    let user = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+    if !made.status.success() || user.is_empty() {
+        return Err(format!("no user for the tests: {}", String::from_utf8_lossy(&made.stderr)));
+    }
+    let folder = Path::new("/var/tmp").join(&user);
+    drop(std::fs::remove_dir_all(&folder));
+    let place = Place { command: vec![launcher, PathBuf::from(&user)], folder };
+    place.write(".profile", b"")?;
+    run(Command::new("chmod").arg("0700").arg(&place.folder))?;
+    run(Command::new("chown").arg(&user).arg(&place.folder))?;
+    Ok(place)
+}
+
+fn check(folder: &Path, stack: &str, place: &Place) -> Result<(), Failure> {
     let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
-    run(Command::new(folder.join("stacks").join(stack).join("check"))
+    let mut words = place.command.clone();
+    words.push(folder.join("stacks").join(stack).join("check"));
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
         .arg(this)
         .arg("through")
         .arg(root().join("target/release/compose"))
-        .env("CONTAINERS_REGISTRIES_CONF", &mirror)
-        .env("COMPOSE_ENGINE_ROOT", scratch.join("engine")))
+        .env("CONTAINERS_REGISTRIES_CONF", place.folder.join("registries.conf"))
+        .env("COMPOSE_ENGINE_ROOT", place.folder.join("engine"));
+    if !place.command.is_empty() {
+        command.env("HOME", &place.folder).env("XDG_RUNTIME_DIR", &place.folder).env_remove("XDG_DATA_HOME");
+    }
+    run(&mut command)
 }
 
 /// Runs `compose` for a check and ends as it ends, but for one command: the check of `unpack` runs an

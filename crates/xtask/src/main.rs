@@ -1,9 +1,10 @@
-//! The project's chores: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`.
+//! The project's chores: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask vm`.
 
 mod demo;
 mod fixtures;
 mod packages;
 mod test;
+mod vm;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test", ref only @ ..] => test::run(only),
         ["bench", ref options @ ..] => bench(options),
+        ["vm", machine, ref only @ ..] => vm::run_scenarios(machine, only),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {
@@ -39,7 +41,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo           build compose and bring up a first stack that needs no registry
   test [PART…]   install or name what is missing and run every test
                  (parts: format lint docs deny unit scenarios demo stacks; all of them by default)
-  bench [NAME…]  measure against the bare kernel work, as ratios";
+  bench [NAME…]  measure against the bare kernel work, as ratios
+  vm DIR [NAME…] run the scenarios in the virtual machine DIR (COMPOSE_TEST_VM names its tools)";
 
 /// Builds the release program and measures it.
 fn bench(options: &[&str]) -> Result<(), Failure> {

@@ -21,6 +21,10 @@ pub(crate) const IP: Program = Program { path: &["/usr/sbin/ip", "/usr/bin/ip"],
 pub(crate) const CURL: Program = Program { path: &["/usr/bin/curl"], package: "curl" };
 /// Types into a terminal and reads its screen.
 pub(crate) const TMUX: Program = Program { path: &["/usr/bin/tmux"], package: "tmux" };
+/// Maps the subordinate ids of an ordinary user.
+pub(crate) const UIDMAP: Program = Program { path: &["/usr/bin/newuidmap"], package: "uidmap" };
+/// Joins an ordinary user's networks with the outside.
+pub(crate) const PASST: Program = Program { path: &["/usr/bin/pasta"], package: "passt" };
 /// Serves the images of the complete stacks.
 pub(crate) const REGISTRY: Program =
     Program { path: &["/usr/bin/docker-registry"], package: "docker-registry" };

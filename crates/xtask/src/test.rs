@@ -72,8 +72,14 @@ fn unit() -> Result<(), Failure> {
 fn scenarios() -> Result<(), Failure> {
     require_root("the scenarios")?;
     packages::require(&[packages::BUSYBOX, packages::NFT, packages::IP, packages::CURL, packages::TMUX])?;
+    packages::require(&[packages::UIDMAP, packages::PASST])?;
     cargo(&["build", "--quiet", "--package", "cli"])?;
-    cargo(&["test", "--quiet", "--package", "scenarios"])
+    let other = match only()? {
+        None => return cargo(&["test", "--quiet", "--package", "scenarios"]),
+        Some(Who::Root) => "::as_user",
+        Some(Who::User) => "::as_root",
+    };
+    cargo(&["test", "--quiet", "--package", "scenarios", "--", "--skip", other])
 }
 
 /// What the README promises of the first minute.
@@ -90,7 +96,24 @@ fn stacks() -> Result<(), Failure> {
     };
     require_root("the stacks")?;
     cargo(&["build", "--quiet", "--release", "--package", "cli"])?;
-    fixtures::check_stacks(folder.as_ref())
+    fixtures::check_stacks(folder.as_ref(), only()?)
+}
+
+/// Who runs the program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    Root,
+    User,
+}
+
+/// Whom `COMPOSE_TEST_ONLY` restricts scenarios and stacks to: `root` or `user`; by default it is both.
+fn only() -> Result<Option<Who>, Failure> {
+    match std::env::var("COMPOSE_TEST_ONLY").as_deref() {
+        Err(_) => Ok(None),
+        Ok("root") => Ok(Some(Who::Root)),
+        Ok("user") => Ok(Some(Who::User)),
+        Ok(other) => Err(format!("COMPOSE_TEST_ONLY is `{other}`, neither `root` nor `user`")),
+    }
 }
 
 fn require_root(what: &str) -> Result<(), Failure> {

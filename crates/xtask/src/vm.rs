@@ -1,0 +1,87 @@
+//! `cargo xtask vm DIR [FILTER…]`: the scenarios in a virtual machine with systemd and cgroup v2, as root
+//! and as the machine's own user, who has a session there.
+//!
+//! DIR is a machine that `make-vm DIR` has made; `COMPOSE_TEST_VM` names the folder of `make-vm` and
+//! `run-in-vm`. What runs is built here and shared with the machine, which needs no network.
+
+use crate::{Failure, cargo, root, run};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The machine is emulated: whatever is waited for may take this many times as long.
+const SLOWNESS: &str = "10";
+/// Seconds for everything.
+const TIMEOUT: &str = "5400";
+/// The user of the machine who has a session.
+const USER: &str = "dev";
+
+/// Builds the program and the scenarios, and runs those whose names contain one of the words.
+pub(crate) fn run_scenarios(machine: &str, only: &[&str]) -> Result<(), Failure> {
+    let tools = std::env::var_os("COMPOSE_TEST_VM").map(PathBuf::from);
+    let tools = tools.ok_or("COMPOSE_TEST_VM has to name the folder that holds `run-in-vm`")?;
+    let share = stage()?;
+    let mut command = Command::new(tools.join("run-in-vm"));
+    command.arg(machine).args(["--user", "root", "--timeout", TIMEOUT]);
+    command.arg("--share").arg(share);
+    for (name, value) in [
+        ("COMPOSE_TEST_PROGRAM", "/root/tests/compose"),
+        ("COMPOSE_TEST_LAUNCHER", "/root/tests/as-user"),
+        ("COMPOSE_TEST_CASES", "/root/tests/cases"),
+        ("COMPOSE_TEST_USER", USER),
+        ("COMPOSE_TEST_SLOWNESS", SLOWNESS),
+    ] {
+        command.args(["--env", &format!("{name}={value}")]);
+    }
+    // From the machine's own disk: a program that is mapped from the share is slow. In a folder that
+    // the user may look into.
+    let copy = "chmod 711 /root && cp -r /share /root/tests && exec /root/tests/scenarios \"$@\"";
+    run(command.args(["--", "sh", "-c", copy, "scenarios"]).args(only))
+}
+
+/// A folder with all that the machine needs.
+fn stage() -> Result<PathBuf, Failure> {
+    cargo(&["build", "--quiet", "--package", "cli"])?;
+    cargo(&["build", "--quiet", "--package", "scenarios", "--bins"])?;
+    let folder = root().join("target/vm");
+    let debug = root().join("target/debug");
+    let copy = || -> std::io::Result<()> {
+        drop(std::fs::remove_dir_all(&folder));
+        std::fs::create_dir_all(&folder)?;
+        std::fs::copy(debug.join("compose"), folder.join("compose"))?;
+        std::fs::copy(debug.join("as-user"), folder.join("as-user"))?;
+        copy_folder(&root().join("tests/cases"), &folder.join("cases"))
+    };
+    copy().map_err(|error| format!("{}: {error}", folder.display()))?;
+    let tests = scenarios()?;
+    std::fs::copy(&tests, folder.join("scenarios"))
+        .map_err(|error| format!("{}: {error}", tests.display()))?;
+    Ok(folder)
+}
+
+/// The test program of the scenarios, as cargo names it once it is built.
+fn scenarios() -> Result<PathBuf, Failure> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(program)
+        .args(["test", "--package", "scenarios", "--test", "scenarios", "--no-run"])
+        .current_dir(root())
+        .output()
+        .map_err(|error| format!("cargo test --no-run: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let named = said.lines().find_map(|line| line.trim().strip_prefix("Executable "));
+    let path = named.and_then(|line| line.split_once('(')?.1.strip_suffix(')'));
+    path.map(|path| root().join(path)).ok_or_else(|| format!("the scenarios were not built:\n{said}"))
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
