@@ -15,6 +15,8 @@ mod network;
 mod pods;
 #[path = "scenarios/refusals.rs"]
 mod refusals;
+#[path = "scenarios/rootless.rs"]
+mod rootless;
 #[path = "scenarios/sharing.rs"]
 mod sharing;
 #[path = "scenarios/storage.rs"]

@@ -392,18 +392,29 @@ impl Session {
     /// Whoever looks at a pod where something runs brings back a supervisor that died; when it lives
     /// that costs a greeting.
     pub(crate) fn supervise(&self, pod: &PodName, observed: &Observed) {
-        let rests = |status| matches!(status, Status::Created | Status::Exited);
-        if self.globals.dry_run || observed.containers.iter().all(|container| rests(container.state.status)) {
-            return;
-        }
         let adopted = runtime::run(Size::One, async {
-            let adopted = self.engine()?.adopt(pod).await;
-            adopted.map_err(|error| Failure::because(format!("project `{pod}` is not supervised"), error))
+            self.adopt(pod, observed).await;
+            Ok(())
         });
         if let Err(failure) = adopted {
             self.warn(&failure.line());
         }
         self.timing("supervised");
+    }
+
+    /// The same on the runtime of a command.
+    pub(crate) async fn adopt(&self, pod: &PodName, observed: &Observed) {
+        let rests = |status| matches!(status, Status::Created | Status::Exited);
+        if self.globals.dry_run || observed.containers.iter().all(|container| rests(container.state.status)) {
+            return;
+        }
+        let adopt = async || {
+            let adopted = self.engine()?.adopt(pod).await;
+            adopted.map_err(|error| Failure::because(format!("project `{pod}` is not supervised"), error))
+        };
+        if let Err(failure) = adopt().await {
+            self.warn(&failure.line());
+        }
     }
 
     /// What there is of a pod: its containers, and its networks and volumes by label.

@@ -1,0 +1,151 @@
+//! Scenarios about what only an ordinary user has: namespaces, who keeps them, and what may be missing
+//! on a machine.
+
+use crate::life::signal;
+use scenarios::{World, http, scenario, until};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output};
+
+scenario! {
+    /// Infra, pasta or the supervisor may be killed: containers, names and ports go on, and the next
+    /// command puts back what is missing, in the same namespaces.
+    killed_processes_of_a_user_are_put_back, user_only = "root has no such processes", |world| {
+        world.compose("up -d").ok();
+        let address = format!("127.0.0.1:{}", world.port());
+        let serves = || until("the port answers", || http(&address, "passwd"));
+        serves();
+        let resolves = || {
+            until("names resolve", || {
+                (world.compose("exec -T client ping -c 1 -w 1 web").code == 0).then_some(())
+            });
+        };
+        let namespaces = |pid: i32| {
+            ["user", "net"].map(|kind| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap())
+        };
+        let infra = recorded(world, "infra.json").unwrap();
+        let before = namespaces(infra);
+        kill(infra);
+        serves();
+        resolves();
+        let infra = recorded(world, "infra.json").filter(|pid| lives(*pid)).expect("infra was put back");
+        assert_eq!(namespaces(infra), before);
+        let pasta = recorded(world, "pasta.json").unwrap();
+        kill(pasta);
+        serves();
+        world.compose("ps").ok();
+        let another = recorded(world, "pasta.json").filter(|pid| lives(*pid)).expect("pasta was put back");
+        assert_ne!(another, pasta);
+        kill(world.supervisor().unwrap());
+        world.compose("up -d").ok();
+        serves();
+        resolves();
+        assert_eq!(recorded(world, "infra.json"), Some(infra));
+        assert_eq!(namespaces(world.supervisor().unwrap()), before);
+        world.compose("down -t 0").ok();
+    }
+}
+
+scenario! {
+    /// The namespaces live as long as a container does, with no supervisor as well, and end with it by
+    /// themselves; what is written of them goes with them.
+    a_users_namespaces_end_with_the_last_use, user_only = "root's are the machine's own", |world| {
+        world.compose("up -d").ok();
+        let (infra, pasta) = (recorded(world, "infra.json").unwrap(), recorded(world, "pasta.json").unwrap());
+        let processes = world.processes(&world.id("web"));
+        kill(world.supervisor().unwrap());
+        // It looks at the container, which is only seen from what it waits for: its end.
+        assert!(lives(infra) && lives(pasta));
+        signal(processes[0], "KILL");
+        until("infra and pasta are gone", || (!lives(infra) && !lives(pasta)).then_some(()));
+        let left = || std::fs::read_dir(&world.roots().run).into_iter().flatten().flatten();
+        let names: Vec<_> = left().map(|entry| entry.file_name().into_string().unwrap()).collect();
+        assert_eq!(names, ["pods"], "the state of what rests");
+        let mode = world.roots().run.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o700);
+        assert_eq!(world.state("web"), "exited");
+        assert!(recorded(world, "infra.json").is_none(), "looking makes nothing");
+        world.compose("down").ok();
+        until("no run-time folder", || (!world.roots().run.exists()).then_some(()));
+    }
+}
+
+scenario! {
+    /// What a machine or an account lacks is said in one sentence, with what to do about it; what can run
+    /// without it does.
+    what_a_user_lacks_is_named, user_only = "root needs none of it", |world| {
+        let up = ["up", "-d"];
+        let refused = |setup: &str, sentences: [&str; 2]| {
+            let output = on_a_machine(world, setup, &up);
+            assert_eq!(output.status.code(), Some(1), "{setup}: {output:?}");
+            said(&output, &sentences);
+        };
+        let folder = world.roots().data.parent().unwrap().to_string_lossy().into_owned();
+        std::fs::create_dir_all(&world.roots().data).unwrap();
+        refused(":", ["belongs to root, not to this user", "removed or given to this user"]);
+        std::fs::remove_dir_all(&folder).unwrap();
+        refused(
+            "cp --no-preserve=mode /usr/bin/newuidmap /dev/shm/plain$$ && chmod 755 /dev/shm/plain$$ \
+             && mount --bind /dev/shm/plain$$ /usr/bin/newuidmap && rm /dev/shm/plain$$",
+            ["newuidmap cannot give this user its subordinate ids", "has to be setuid root"],
+        );
+        refused(
+            &format!("mkdir -p {folder} && mount -t ramfs ramfs {folder} && chmod 777 {folder}"),
+            ["keeps no extended attributes", "name a folder on ext4"],
+        );
+        let alone = on_a_machine(world, "mount --bind /dev/null /usr/bin/passt", &up);
+        said(&alone, &["containers have no way to the outside: pasta is not installed", "apt-get install passt"]);
+        assert_eq!(world.state("web"), "running");
+        world.compose("down -t 0").ok();
+        until("no run-time folder", || (!world.roots().run.exists()).then_some(()));
+        // A store with owners that the one id cannot have would be refused.
+        std::fs::remove_dir_all(&folder).unwrap();
+        let single = on_a_machine(world, "mount --bind /dev/null /etc/subuid", &up);
+        said(&single, &["/etc/subuid has no line for", "usermod --add-subuids"]);
+        assert_eq!(world.state("web"), "running");
+        let again = on_a_machine(world, "mount --bind /dev/null /etc/subuid", &up);
+        assert!(!String::from_utf8_lossy(&again.stderr).contains("subuid"), "said once: {again:?}");
+        world.compose("down -t 0").ok();
+    }
+}
+
+/// The process that a document of the world names.
+fn recorded(world: &World, document: &str) -> Option<i32> {
+    let bytes = std::fs::read(world.roots().run.join(document)).ok()?;
+    let content: serde_json::Value = resource::document::decode(&bytes)?;
+    let process = content.get("process").unwrap_or(&content);
+    i32::try_from(process["pid"].as_i64()?).ok()
+}
+
+fn lives(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+fn kill(pid: i32) {
+    signal(pid, "KILL");
+    until("it is gone", || (!lives(pid)).then_some(()));
+}
+
+/// Runs `compose` on a machine that is otherwise set up: `setup` is a line for sh, run by root in a
+/// mount namespace of its own before the program becomes the user's.
+fn on_a_machine(world: &World, setup: &str, arguments: &[&str]) -> Output {
+    let program = world.program();
+    let script = format!("mount --make-rprivate / && {setup} && exec \"$@\"");
+    Command::new("/usr/bin/unshare")
+        .args(["--mount", "sh", "-c", &script, "sh"])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .args(arguments)
+        .current_dir(program.get_current_dir().unwrap())
+        .env_clear()
+        .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output, sentences: &[&str]) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    for sentence in sentences {
+        assert!(text.contains(sentence), "{sentence:?} is not said in:\n{text}");
+    }
+}
