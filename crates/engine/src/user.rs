@@ -32,6 +32,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use sys::file::Lock;
 
+/// The file in the data root that says where the run root is.
+const RUN: &str = "run";
+
 /// What a command wants in the user's world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -70,11 +73,21 @@ pub struct World {
 /// # Errors
 /// [`UserError`].
 pub fn enter(request: &Request<'_>) -> Result<World, UserError> {
-    let roots = places::roots(request)?;
+    let mut roots = places::roots(request)?;
+    roots.run = run_in_use(&roots).unwrap_or(roots.run);
     match request.purpose {
         Purpose::Look => look(roots),
         Purpose::Work => work(roots),
     }
+}
+
+/// The run root in which this store's world lives, if it does and is another than the one that the
+/// environment gives: a login's variables are not those of `su`, and one store has one world.
+fn run_in_use(roots: &Roots) -> Option<PathBuf> {
+    let run = PathBuf::from(std::fs::read_to_string(roots.data.join(RUN)).ok()?);
+    let known = Roots { run, ..roots.clone() };
+    let lives = || Infra::living(&known).is_some() || survivors::find(&known).is_some();
+    (known.run != roots.run && places::check_owner(&known).is_ok() && lives()).then_some(known.run)
 }
 
 fn look(mut roots: Roots) -> Result<World, UserError> {
@@ -133,6 +146,9 @@ fn infra_put_back(roots: &Roots, warnings: &mut Vec<String>) -> Result<Infra, Us
     }
     let Some(survivors) = survivors::find(roots) else {
         places::check_file_system(roots)?;
+        let run = roots.data.join(RUN);
+        sys::file::replace(&run, roots.run.as_os_str().as_encoded_bytes())
+            .map_err(UserError::folder(&run))?;
         let plan = ids::Plan::read();
         warnings.extend(plan.warning());
         pasta::end(roots);

@@ -1,7 +1,7 @@
 //! Where everything lies on disk. Pure: it makes paths and touches none.
 //!
 //! ```text
-//! DATA/  format  tmp/
+//! DATA/  format  tmp/  run                an ordinary user's: where RUN was last
 //!        blobs/sha256/HEX                 manifests and configurations, as they came
 //!        layers/HEX/{layer.json,tree/}    unpacked layers by diff id
 //!        images/HEX.json                  Image documents by digest of reference and platform
