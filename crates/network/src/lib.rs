@@ -11,11 +11,13 @@
 //! table             inet compose, removed with its last chain
 //! chains, network   BRIDGE-nat, BRIDGE-filter, BRIDGE-guard; comment = the bridge's alias
 //! chains, pod       pod-KEY-in, pod-KEY-out
+//! chain, clients    clients, in a router of its own only
 //! ```
 
 mod attach;
 mod bridge;
 mod channel;
+mod client;
 mod error;
 mod link;
 mod namespace;
@@ -33,6 +35,7 @@ pub use bridge::{
     bridge_down, bridge_exists, bridge_name, bridge_up, bridges_down, bridges_up, default_gateway,
     gateway_for_host, sweep,
 };
+pub use client::{keep_clients, speak_as};
 pub use error::NetworkError;
 pub use link::route_destinations;
 pub use namespace::{NamespaceLock, enter_new_namespace, lock, new_namespace};

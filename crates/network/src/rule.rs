@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 const FIRST: u32 = 1;
 const SECOND: u32 = 2;
+const META_MARK: u32 = 3;
 const META_INCOMING: u32 = 6;
 const META_OUTGOING: u32 = 7;
 const META_FAMILY: u32 = 15;
@@ -202,6 +203,21 @@ impl Rule {
             data.network_number(2, key).network_number(1, FIRST);
         })
         .mask(&mask.to_ne_bytes())
+    }
+
+    /// It belongs to a socket that was given an address of somebody else's.
+    pub(crate) fn of_transparent_socket(self) -> Self {
+        self.expression("socket", |data| {
+            data.network_number(1, 0).network_number(2, FIRST);
+        })
+        .compare(EQUAL, &[1])
+    }
+
+    /// It gets a mark, which routing rules can ask for.
+    pub(crate) fn mark(self, mark: u32) -> Self {
+        self.immediate(FIRST, &mark.to_ne_bytes()).expression("meta", |data| {
+            data.network_number(2, META_MARK).network_number(3, FIRST);
+        })
     }
 
     /// It goes no further.

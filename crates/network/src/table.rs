@@ -65,6 +65,8 @@ impl Hook {
     pub(crate) const PASSING: Self = Self { kind: "filter", place: 2, priority: 0, needs: FILTER };
     /// Where what arrives is seen first.
     pub(crate) const FIRST: Self = Self { kind: "filter", place: 0, priority: -300, needs: FILTER };
+    /// What arrives, before it is decided where it goes.
+    pub(crate) const BEFORE_ROUTING: Self = Self { kind: "filter", place: 0, priority: -150, needs: FILTER };
     /// What this host sends, before connections are tracked.
     pub(crate) const SENT_BEFORE_TRACKING: Self =
         Self { kind: "filter", place: 3, priority: -300, needs: FILTER };
@@ -162,7 +164,7 @@ fn add_chain(batch: &mut Messages, here: &[u8; 4], chain: &Chain) {
                 comment(attributes, 7, text);
             }
         });
-        batch.needs("an expression of nf_tables (CONFIG_NFT_NAT, NFT_MASQ, NFT_CT, NFT_FIB_INET)");
+        batch.needs("an expression of nf_tables (CONFIG_NFT_NAT, NFT_MASQ, NFT_CT, NFT_FIB_INET, NFT_SOCKET)");
     }
 }
 

@@ -7,6 +7,7 @@ use resource::Protocol;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 use std::collections::HashMap;
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -76,20 +77,16 @@ impl Supervisor {
             return self.datagrams(slot, index, target);
         }
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        if let Ok(client) = rustix::net::accept_with(socket, flags) {
-            self.forward(client, target, vec![]);
+        let Ok((client, from)) = rustix::net::acceptfrom_with(socket, flags) else { return };
+        let from = from.and_then(|from| SocketAddr::try_from(from).ok());
+        let known_as = self.outside.known_as(from, target);
+        if let Ok(socket) = connect_as(known_as, target, SocketType::STREAM) {
+            self.forward(client, socket, vec![]);
         }
     }
 
-    /// Connects a client to a target, which first gets these bytes.
-    pub(crate) fn forward(&mut self, client: OwnedFd, target: SocketAddr, first: Vec<u8>) {
-        let family = if target.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let Ok(socket) = rustix::net::socket_with(family, SocketType::STREAM, flags, None) else { return };
-        match rustix::net::connect(&socket, &target) {
-            Ok(()) | Err(Errno::INPROGRESS) => {}
-            Err(_) => return,
-        }
+    /// Joins a client to a connection that has been begun, on which first these bytes are sent.
+    pub(crate) fn forward(&mut self, client: OwnedFd, socket: OwnedFd, first: Vec<u8>) {
         self.forwarder.next += 1;
         let number = self.forwarder.next;
         let [client, server] = [(client, vec![]), (socket, first)].map(|(socket, outbox)| {
@@ -161,10 +158,8 @@ impl Supervisor {
         if self.forwarder.sessions.len() >= SESSIONS {
             return None;
         }
-        let any = if target.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
-        let socket = UdpSocket::bind(any).ok()?;
-        socket.set_nonblocking(true).ok()?;
-        socket.connect(target).ok()?;
+        let known_as = self.outside.known_as(Some(client), target);
+        let socket = UdpSocket::from(connect_as(known_as, target, SocketType::DGRAM).ok()?);
         let token = self.listen(&socket, EventFlags::IN, Source::Session).ok()?;
         if self.forwarder.sessions.is_empty() {
             self.reactor.after(IDLE, Timer::Sessions);
@@ -202,6 +197,33 @@ impl Supervisor {
         if !self.forwarder.sessions.is_empty() {
             self.reactor.after(IDLE, Timer::Sessions);
         }
+    }
+}
+
+/// Begins a connection under a client's address; under one of this namespace's own where that is not
+/// asked for or not to be had.
+fn connect_as(client: Option<SocketAddr>, target: SocketAddr, kind: SocketType) -> io::Result<OwnedFd> {
+    if let Some(client) = client
+        && let Ok(socket) = connect(target, kind, |socket| network::speak_as(socket, client))
+    {
+        return Ok(socket);
+    }
+    connect(target, kind, |_| Ok(()))
+}
+
+/// Begins a connection from a socket prepared so, without waiting for it.
+pub(crate) fn connect(
+    target: SocketAddr,
+    kind: SocketType,
+    prepare: impl FnOnce(&OwnedFd) -> io::Result<()>,
+) -> io::Result<OwnedFd> {
+    let family = if target.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, kind, flags, None)?;
+    prepare(&socket)?;
+    match rustix::net::connect(&socket, &target) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! The host's network, when the supervisor's own is an ordinary user's router: a companion thread stays
 //! behind in it, because nobody comes back to it, and makes there what has to be the host's.
 
+use crate::core::complain;
 use resource::Roots;
 use rustix::thread::LinkNameSpaceType;
 use std::fs::File;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use sys::companion::Companion;
 use sys::file::Lock;
@@ -15,6 +16,8 @@ use sys::file::Lock;
 pub(crate) struct Outside {
     /// `None` when the supervisor is in it itself.
     companion: Option<Companion>,
+    /// Connections to containers can be made under a client's own address.
+    keeps_clients: bool,
     /// Keeps the user's namespaces for as long as this process lives.
     _use: Option<Lock>,
 }
@@ -31,12 +34,27 @@ impl Outside {
         let router = File::open(path)?;
         let companion = Companion::start()?;
         rustix::thread::move_into_link_name_space(router.as_fd(), Some(LinkNameSpaceType::Network))?;
-        Ok(Self { companion: Some(companion), _use: Some(lock) })
+        let kept = network::Netlink::open().and_then(|netlink| network::keep_clients(&netlink));
+        // Without, containers see the gateway's address.
+        let keeps_clients = kept.inspect_err(|error| complain(error)).is_ok();
+        Ok(Self { companion: Some(companion), keeps_clients, _use: Some(lock) })
     }
 
     /// Whether the host's network is another than the supervisor's own.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.companion.is_some()
+    }
+
+    /// The address under which a client's connection goes on to a container: its own one, or `None` for
+    /// that of the gateway, when the client is this host's loopback or of another family.
+    pub(crate) fn known_as(&self, client: Option<SocketAddr>, target: SocketAddr) -> Option<SocketAddr> {
+        let link_local = |ip| matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        client.filter(|client| {
+            let ip = client.ip();
+            self.keeps_clients
+                && ip.is_ipv4() == target.is_ipv4()
+                && !(ip.is_loopback() || ip.is_unspecified() || link_local(ip))
+        })
     }
 
     /// The host's address towards the outside, by which containers reach the host when its network is

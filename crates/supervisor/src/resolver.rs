@@ -3,9 +3,11 @@
 
 use crate::core::{Slot, Source, Supervisor, Timer};
 use crate::files;
+use crate::forward::connect;
 use crate::names::Sight;
 use crate::reactor::{EventFlags, Token};
 use dns::Verdict;
+use rustix::net::SocketType;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -179,9 +181,12 @@ impl Supervisor {
                     let Some(query) = self.queries.remove(&token) else { return };
                     self.ignore(token);
                     self.reactor.remove(&query.stream);
-                    if let Some(server) = servers.first() {
+                    let server = servers.first().map(|server| SocketAddr::new(*server, 53));
+                    let begin = |server| connect(server, SocketType::STREAM, |_| Ok(()));
+                    let begun = server.map(|server| self.outside.run(|| begin(server)));
+                    if let Some(Ok(Ok(socket))) = begun {
                         // From here on the connection is the server's.
-                        self.forward(OwnedFd::from(query.stream), SocketAddr::new(*server, 53), query.bytes);
+                        self.forward(OwnedFd::from(query.stream), socket, query.bytes);
                     }
                     return;
                 }
