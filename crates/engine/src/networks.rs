@@ -60,9 +60,11 @@ impl Engine {
             .and_then(|()| network::bridge_up(self.netlink().map_err(failed)?, &record).map_err(failed));
         drop(pools);
         if let Err(error) = made {
-            // What was made in part is found by the document, so that goes last.
-            drop(self.netlink().and_then(|netlink| network::bridge_down(netlink, &record)));
-            drop(disk::retire_folder(&folder, &self.roots().data.join("tmp")));
+            // What was made in part is found by the document, so that goes last, and not before the rest.
+            let down = self.netlink().and_then(|netlink| network::bridge_down(netlink, &record));
+            if down.is_ok() || !network::bridge_exists(&record.bridge) {
+                drop(disk::retire_folder(&folder, &self.roots().data.join("tmp")));
+            }
             return Err(error);
         }
         Ok(record)
