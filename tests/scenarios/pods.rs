@@ -40,7 +40,7 @@ scenario! {
         assert_eq!(volumes(), 2);
         let inspected = json(&pod(world, "inspect project").ok());
         assert_eq!((&inspected[0]["Id"], &inspected[0]["NumContainers"]), (&id.into(), &2.into()));
-        assert_eq!(inspected[0]["CgroupPath"], created["Cgroup"]);
+        assert_eq!(inspected[0]["CgroupPath"], one(world)["Cgroup"]);
         pod(world, "rm -f -t 0 project").ok().says(id);
         pod(world, "exists project").exits(1);
         // What has a name stays.

@@ -44,7 +44,7 @@ scenario! {
         let inside = |script: &str| world.run(&["exec", "-T", "web", "sh", "-c", script], "").ok().stdout;
         assert_eq!(inside("ulimit -Sn; ulimit -Hn"), "1000\n2000\n");
         assert_eq!(inside("hostname"), "boxed\n");
-        assert_eq!(inside("cat /proc/sys/net/core/somaxconn"), "777\n");
+        assert_eq!(inside("cat /proc/sys/net/ipv4/tcp_fin_timeout"), "77\n");
         assert_eq!(inside("df -k /dev/shm | tail -n 1 | awk '{print $2}'"), "8192\n");
         assert!(inside("cat /etc/hosts").contains("10.9.8.7\telsewhere"));
         let status = inside("cat /proc/1/status");

@@ -42,14 +42,16 @@ const PORT: &str = "5557";
 
 fn check_all(folder: &Path, who: Who) -> Result<(), Failure> {
     let place = match who {
-        Who::Root => Place { command: vec![], folder: root().join("target/stacks") },
-        Who::User => ordinary()?,
+        Who::Root => {
+            Place { command: vec![], folder: root().join("target/stacks"), stacks: folder.join("stacks") }
+        }
+        Who::User => ordinary(folder)?,
     };
     let mirror = format!(
         "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"127.0.0.1:{PORT}\"\ninsecure = true\n"
     );
     place.write("registries.conf", mirror.as_bytes())?;
-    STACKS.iter().try_for_each(|stack| check(folder, stack, &place))
+    STACKS.iter().try_for_each(|stack| check(stack, &place))
 }
 
 /// Who runs the checks, and where.
@@ -58,6 +60,8 @@ struct Place {
     command: Vec<PathBuf>,
     /// For the engine and everything else.
     folder: PathBuf,
+    /// The checks; they write beside themselves.
+    stacks: PathBuf,
 }
 
 impl Place {
@@ -68,9 +72,9 @@ impl Place {
     }
 }
 
-/// The ordinary user of the scenarios, with a fresh folder that is a home and a session at once. The
-/// checkout and the stacks have to be where others may look.
-fn ordinary() -> Result<Place, Failure> {
+/// The ordinary user of the scenarios, with a fresh folder that is a home and a session at once and
+/// has a copy of the stacks. The checkout has to be where others may look.
+fn ordinary(fixtures: &Path) -> Result<Place, Failure> {
     cargo(&["build", "--quiet", "--package", "scenarios", "--bin", "as-user"])?;
     let launcher = root().join("target/debug/as-user");
     let made =
@@ -81,17 +85,19 @@ fn ordinary() -> Result<Place, Failure> {
     }
     let folder = Path::new("/var/tmp").join(&user);
     drop(std::fs::remove_dir_all(&folder));
-    let place = Place { command: vec![launcher, PathBuf::from(&user)], folder };
-    place.write(".profile", b"")?;
-    run(Command::new("chmod").arg("0700").arg(&place.folder))?;
-    run(Command::new("chown").arg(&user).arg(&place.folder))?;
-    Ok(place)
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let stacks = folder.join("stacks");
+    run(Command::new("cp").arg("-r").arg(fixtures.join("stacks")).arg(&stacks))?;
+    run(Command::new("chmod").args(["-R", "u+w,go-w"]).arg(&stacks))?;
+    run(Command::new("chown").args(["-R", &user]).arg(&folder))?;
+    run(Command::new("chmod").arg("0700").arg(&folder))?;
+    Ok(Place { command: vec![launcher, PathBuf::from(&user)], folder, stacks })
 }
 
-fn check(folder: &Path, stack: &str, place: &Place) -> Result<(), Failure> {
+fn check(stack: &str, place: &Place) -> Result<(), Failure> {
     let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut words = place.command.clone();
-    words.push(folder.join("stacks").join(stack).join("check"));
+    words.push(place.stacks.join(stack).join("check"));
     let mut command = Command::new(&words[0]);
     command
         .args(&words[1..])
