@@ -5,8 +5,8 @@
 //!           decoding thread                      bounded    calling thread
 //! ```
 
+use crate::beside::StreamHasher;
 use crate::error::UnpackError;
-use crate::hash::Hasher;
 use resource::Digest;
 use std::io::{self, BufRead, Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,14 +62,20 @@ pub(crate) fn decode<R: BufRead + Send, T>(
         let given_up = &given_up;
         let decoder = scope.spawn(move || {
             let mut blob =
-                Digesting { inner: blob, hasher: Hasher::default(), length: 0, limit, failed: false };
+                Digesting { inner: blob, hasher: StreamHasher::default(), length: 0, limit, failed: false };
             let pumped = pump(&mut blob, chunks, &spare);
             // What does not decompress or parse was most likely damaged on its way: its digest tells.
             let drained = if blob.failed { Ok(()) } else { drain(&mut blob, given_up) };
             (pumped.and(drained), blob.failed, blob.hasher.finish(), blob.length)
         });
-        let archive =
-            Uncompressed { taken, used, chunk: vec![], position: 0, ended: false, hasher: Hasher::default() };
+        let archive = Uncompressed {
+            taken,
+            used,
+            chunk: vec![],
+            position: 0,
+            ended: false,
+            hasher: StreamHasher::default(),
+        };
         let consumed =
             consume(archive).inspect_err(|error| given_up.store(error.is_of_entry(), Ordering::Relaxed));
         let (pumped, cut, found, length) = match decoder.join() {
@@ -169,7 +175,7 @@ fn feed(from: &mut impl Read, chunks: &SyncSender<Chunk>, spare: &Receiver<Vec<u
 /// A blob that is digested as it is read.
 struct Digesting<R> {
     inner: R,
-    hasher: Hasher,
+    hasher: StreamHasher,
     length: u64,
     limit: Option<u64>,
     /// The error came from below, not from what reads this.
@@ -212,7 +218,7 @@ pub(crate) struct Uncompressed {
     chunk: Vec<u8>,
     position: usize,
     ended: bool,
-    hasher: Hasher,
+    hasher: StreamHasher,
 }
 
 impl BufRead for Uncompressed {

@@ -16,6 +16,7 @@
 //! ```
 
 mod archive;
+mod beside;
 mod config;
 mod copy;
 mod decode;

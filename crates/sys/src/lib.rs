@@ -15,4 +15,5 @@ pub mod overlay;
 pub mod pidfd;
 pub mod process;
 pub mod seccomp;
+pub mod sha256;
 pub mod sleep;
