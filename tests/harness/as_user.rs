@@ -8,6 +8,7 @@
 use rustix::fs::{FileType, Mode};
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use std::ffi::OsString;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -40,8 +41,14 @@ fn become_program(
 ) -> Result<std::convert::Infallible, String> {
     let (uid, gid) = ids(user).ok_or_else(|| format!("there is no user `{user}`"))?;
     open_tun_to_all().map_err(|error| format!("{FOLDER}: {error}"))?;
+    let held = std::fs::File::open(program);
     // Setting the user id drops the supplementary groups as well.
-    let error = Command::new(program).args(arguments).uid(uid).gid(gid).exec();
+    let mut error = Command::new(program).args(arguments).uid(uid).gid(gid).exec();
+    // The checkout may be where the user may not look, below root's home say.
+    if let (std::io::ErrorKind::PermissionDenied, Ok(held)) = (error.kind(), held) {
+        let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+        error = Command::new(path).arg0(program).args(arguments).exec();
+    }
     Err(format!("{}: {error}", program.to_string_lossy()))
 }
 

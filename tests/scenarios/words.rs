@@ -1,6 +1,7 @@
 //! Scenarios about the words of the command line: exec, run, logs, and the small commands.
 
 use scenarios::{scenario, until};
+use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 scenario! {
@@ -71,6 +72,15 @@ scenario! {
         assert_eq!(world.run(&colour, "").ok().stdout, "red\n");
         assert_eq!(world.state("db"), "running");
         world.run(&["run", "--rm", "-T", "tool", "sh", "-c", "exit 5"], "").exits(5);
+        let path = world.project().join("output");
+        let mut command = world.program();
+        command.args(["run", "--rm", "-T", "--no-deps", "-u", "33", "tool", "id", "-u"]);
+        let owner = std::fs::metadata(world.project()).unwrap().uid();
+        let file = std::fs::File::create(&path).unwrap();
+        std::os::unix::fs::fchown(&file, Some(owner), None).unwrap();
+        assert!(command.stdout(file).status().unwrap().success());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "33\n");
+        assert_eq!(std::fs::metadata(&path).unwrap().uid(), owner, "a file stays its owner's");
         assert_eq!(world.run(&["run", "--rm", "-T", "--no-deps", "tool", "cat"], "in\n").ok().stdout, "in\n");
         assert_eq!(world.rows().len(), 1);
         world.compose("run -T --name kept tool true").ok();

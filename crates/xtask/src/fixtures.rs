@@ -43,7 +43,8 @@ const PORT: &str = "5557";
 fn check_all(folder: &Path, who: Who) -> Result<(), Failure> {
     let place = match who {
         Who::Root => {
-            Place { command: vec![], folder: root().join("target/stacks"), stacks: folder.join("stacks") }
+            let (folder, stacks) = (root().join("target/stacks"), folder.join("stacks"));
+            Place { command: vec![], folder, stacks, programs: programs()? }
         }
         Who::User => ordinary(folder)?,
     };
@@ -62,6 +63,8 @@ struct Place {
     folder: PathBuf,
     /// The checks; they write beside themselves.
     stacks: PathBuf,
+    /// This program and `compose`.
+    programs: [PathBuf; 2],
 }
 
 impl Place {
@@ -73,7 +76,7 @@ impl Place {
 }
 
 /// The ordinary user of the scenarios, with a fresh folder that is a home and a session at once and
-/// has a copy of the stacks. The checkout has to be where others may look.
+/// has a copy of the stacks.
 fn ordinary(fixtures: &Path) -> Result<Place, Failure> {
     cargo(&["build", "--quiet", "--package", "scenarios", "--bin", "as-user"])?;
     let launcher = root().join("target/debug/as-user");
@@ -89,21 +92,32 @@ fn ordinary(fixtures: &Path) -> Result<Place, Failure> {
     let stacks = folder.join("stacks");
     run(Command::new("cp").arg("-r").arg(fixtures.join("stacks")).arg(&stacks))?;
     run(Command::new("chmod").args(["-R", "u+w,go-w"]).arg(&stacks))?;
+    // The checkout may be where the user may not look.
+    let mut programs = programs()?;
+    for program in &mut programs {
+        run(Command::new("cp").arg(&*program).arg(&folder))?;
+        *program = folder.join(program.file_name().unwrap_or_default());
+    }
     run(Command::new("chown").args(["-R", &user]).arg(&folder))?;
     run(Command::new("chmod").arg("0700").arg(&folder))?;
-    Ok(Place { command: vec![launcher, PathBuf::from(&user)], folder, stacks })
+    Ok(Place { command: vec![launcher, PathBuf::from(&user)], folder, stacks, programs })
+}
+
+/// This program and `compose`, where cargo built them.
+fn programs() -> Result<[PathBuf; 2], Failure> {
+    let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    Ok([this, root().join("target/release/compose")])
 }
 
 fn check(stack: &str, place: &Place) -> Result<(), Failure> {
-    let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut words = place.command.clone();
     words.push(place.stacks.join(stack).join("check"));
     let mut command = Command::new(&words[0]);
     command
         .args(&words[1..])
-        .arg(this)
+        .arg(&place.programs[0])
         .arg("through")
-        .arg(root().join("target/release/compose"))
+        .arg(&place.programs[1])
         .env("CONTAINERS_REGISTRIES_CONF", place.folder.join("registries.conf"))
         .env("COMPOSE_ENGINE_ROOT", place.folder.join("engine"));
     if !place.command.is_empty() {

@@ -40,14 +40,14 @@ pub(crate) fn stdio<'p>(prepared: &'p Prepared<'_>, proof: &InChild) -> Done<'p>
     Ok(())
 }
 
-/// Gives a descriptor to the program's user, so that /dev/stdout can be opened again. Devices of the
-/// host (/dev/null, a terminal that was passed through) keep their owner, and so does what cannot
-/// change it.
+/// Gives a descriptor to the program's user, so that /dev/stdout can be opened again: a FIFO or a
+/// terminal. A file that output was sent to stays its owner's, devices of the host (/dev/null) too, and
+/// so does what cannot change it.
 fn give(descriptor: BorrowedFd<'_>, program: &Program) {
     let Ok(stat) = rustix::fs::fstat(descriptor) else { return };
     let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
-    let of_the_host = kind == rustix::fs::FileType::CharacterDevice && !is_pts(stat.st_rdev);
-    if stat.st_uid != program.uid.as_raw() && !of_the_host {
+    let terminal = kind == rustix::fs::FileType::CharacterDevice && is_pts(stat.st_rdev);
+    if stat.st_uid != program.uid.as_raw() && (terminal || kind == rustix::fs::FileType::Fifo) {
         let _kept = rustix::fs::fchown(descriptor, Some(program.uid), None);
     }
 }
