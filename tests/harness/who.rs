@@ -55,7 +55,11 @@ fn find(name: &str) -> Option<Account> {
     Some(Account { name: name.to_owned(), uid: fields[2].parse().unwrap(), gid: fields[3].parse().unwrap() })
 }
 
-/// Makes the user, and gives it subordinate ids where useradd(8) did not.
+/// Subordinate ids of the user: more than an account usually has, because one of the images of the
+/// stacks has a file of the user 3 000 000.
+const IDS: u64 = 4_000_000;
+
+/// Makes the user, and gives it subordinate ids where useradd(8) gave fewer.
 fn make() {
     let run = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output();
@@ -68,9 +72,11 @@ fn make() {
     }
     for (file, option) in [("/etc/subuid", "--add-subuids"), ("/etc/subgid", "--add-subgids")] {
         let text = std::fs::read_to_string(file).unwrap_or_default();
-        if !text.lines().any(|line| line.starts_with(&format!("{NAME}:"))) {
+        let own = text.lines().filter(|line| line.starts_with(&format!("{NAME}:")));
+        let count = |line: &str| line.rsplit(':').next()?.trim().parse::<u64>().ok();
+        if own.filter_map(count).sum::<u64>() < IDS {
             let first = text.lines().filter_map(end).max().unwrap_or(0).max(100_000);
-            run("/usr/sbin/usermod", &[option, &format!("{first}-{}", first + 65_535), NAME]);
+            run("/usr/sbin/usermod", &[option, &format!("{first}-{}", first + IDS - 1), NAME]);
         }
     }
 }
