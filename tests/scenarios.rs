@@ -3,6 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a scenario that cannot go on has failed")]
 
+#[path = "scenarios/addresses.rs"]
+mod addresses;
+#[path = "scenarios/borders.rs"]
+mod borders;
 #[path = "scenarios/faults.rs"]
 mod faults;
 #[path = "scenarios/input.rs"]

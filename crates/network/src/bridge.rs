@@ -208,8 +208,7 @@ pub fn bridges_down(netlink: &Netlink, records: &[NetworkRecord]) -> Result<(), 
     table::remove(&*table::router()?, |chain| ours(&chain.name))?;
     let mut bridges = Vec::new();
     for record in records {
-        bridges
-            .extend(link::find(&netlink.channel, &record.bridge)?.filter(|found| is_ours(found, record)));
+        bridges.extend(link::find(&netlink.channel, &record.bridge)?.filter(|found| is_ours(found, record)));
     }
     remove_links(netlink, &bridges)
 }

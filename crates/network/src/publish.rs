@@ -5,7 +5,7 @@ use crate::NetworkError;
 use crate::rule::{End, Rule};
 use crate::table::{self, Chain, Family, Hook};
 use resource::Protocol;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// How the name of every pod's chain begins.
 pub(crate) const PREFIX: &str = "pod-";
@@ -57,12 +57,19 @@ pub fn publish(pod_key: &str, rules: &[PortRule]) -> Result<(), NetworkError> {
     table::replace(&channel, Family::Inet, &chains)
 }
 
-/// The rule for one port; `None` where host and target are of two families, which no redirection joins.
+/// The rule for one port; `None` where host and target are of two families, which no redirection joins,
+/// and for ::1.
 fn redirection(port: &PortRule) -> Option<Rule> {
     let rule = Rule::default().family_of(port.target_ip);
     let rule = match port.host_ip.filter(|ip| !ip.is_unspecified()) {
         Some(ip) if ip.is_ipv4() != port.target_ip.is_ipv4() => return None,
+        // No packet leaves for a container from ::1, and so no answer comes back to it: the socket that
+        // holds the port gets these.
+        Some(IpAddr::V6(Ipv6Addr::LOCALHOST)) => return None,
         Some(ip) => rule.address(End::Destination, ip),
+        None if port.target_ip.is_ipv6() => {
+            rule.for_this_host().not_address(End::Destination, IpAddr::V6(Ipv6Addr::LOCALHOST))
+        }
         None => rule.for_this_host(),
     };
     let rule = rule.port(port.protocol, End::Destination, port.host_port);

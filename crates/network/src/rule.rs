@@ -150,6 +150,11 @@ impl Rule {
         self.load_address(end, address).compare(EQUAL, &octets(address))
     }
 
+    /// That end is another address. The family is to be asked before, in a table of both.
+    pub(crate) fn not_address(self, end: End, address: IpAddr) -> Self {
+        self.load_address(end, address).compare(UNEQUAL, &octets(address))
+    }
+
     /// That end lies in this block. The family is to be asked before, in a table of both.
     pub(crate) fn subnet(self, end: End, subnet: &Subnet) -> Self {
         let address = octets(subnet.address);

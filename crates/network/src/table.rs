@@ -164,7 +164,8 @@ fn add_chain(batch: &mut Messages, here: &[u8; 4], chain: &Chain) {
                 comment(attributes, 7, text);
             }
         });
-        batch.needs("an expression of nf_tables (CONFIG_NFT_NAT, NFT_MASQ, NFT_CT, NFT_FIB_INET, NFT_SOCKET)");
+        batch
+            .needs("an expression of nf_tables (CONFIG_NFT_NAT, NFT_MASQ, NFT_CT, NFT_FIB_INET, NFT_SOCKET)");
     }
 }
 

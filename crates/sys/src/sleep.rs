@@ -5,6 +5,7 @@ use crate::init::Secrets;
 use crate::memory::{DISPENSABLE, dispensable, give_back};
 use std::ffi::CStr;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Arguments at most, and bytes of them with their NULs.
@@ -34,8 +35,8 @@ pub fn sleep(until: Until<'_>, again: &[&CStr]) -> io::Error {
         Ok(secrets) => secrets,
         Err(error) => return error,
     };
-    // On the stack, because the originals are in what is given up.
-    let mut texts = [0_u8; BYTES];
+    // On the stack, because the originals are in what is given up; a page that nobody writes to is none.
+    let mut texts = [const { MaybeUninit::<u8>::uninit() }; BYTES];
     let mut places = [0_usize; ARGUMENTS];
     let mut end = 0;
     for (index, text) in again.iter().enumerate() {
@@ -43,7 +44,9 @@ pub fn sleep(until: Until<'_>, again: &[&CStr]) -> io::Error {
         let (Some(place), Some(room)) = (places.get_mut(index), texts.get_mut(end..end + bytes.len())) else {
             return io::ErrorKind::ArgumentListTooLong.into();
         };
-        room.copy_from_slice(bytes);
+        for (byte, room) in bytes.iter().zip(room) {
+            room.write(*byte);
+        }
         (*place, end) = (end, end + bytes.len());
     }
     let mut pointers = [std::ptr::null::<libc::c_char>(); ARGUMENTS + 1];
