@@ -1,11 +1,14 @@
 //! `cargo xtask bench`: whole commands against the bare kernel work for the same containers, both
 //! measured in this run. Prints medians and ratios; asserts nothing about time.
 //!
-//! The options: `--runs N` (default 11), and names of parts: `up`, `quiet`, `pull`, `memory`.
+//! The options: `--runs N` (default 11), and names of parts: `up`, `quiet`, `user`, `memory`, `pull`.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
-use scenarios::{World, until};
+use scenarios::{Who, World, until};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -30,6 +33,9 @@ fn main() {
     }
     if wanted("quiet") {
         bench.quiet_commands();
+    }
+    if wanted("user") {
+        bench.user();
     }
     if wanted("memory") {
         bench.memory();
@@ -66,7 +72,11 @@ impl Times {
 impl Bench {
     /// A world whose project has this many services, each with a published port.
     fn world(&self, services: usize) -> World {
-        let world = World::with_files(&[("compose.yaml", &stack(services))]);
+        self.world_of(Who::Root, services)
+    }
+
+    fn world_of(&self, who: Who, services: usize) -> World {
+        let world = World::of(who, &[("compose.yaml", &stack(services))]);
         self.run(&world, &["pull", "--quiet"]);
         world
     }
@@ -77,8 +87,7 @@ impl Bench {
 
     /// Runs a command; how long it took, and what it said on standard error.
     fn run_traced(&self, world: &World, arguments: &[&str]) -> (f64, String) {
-        let mut command = world.program();
-        let mut command = with_program(&mut command, &self.program);
+        let mut command = with_program(world, &self.program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let start = Instant::now();
         let output = command.output().unwrap();
@@ -140,6 +149,57 @@ impl Bench {
         println!();
     }
 
+    /// Root and an ordinary user side by side. The user's program is started by a launcher, whose own
+    /// time is measured with a program that does nothing, and taken off.
+    fn user(&self) {
+        let (root, user) = (self.world_of(Who::Root, 10), self.world_of(Who::User, 10));
+        let mut times: [Times; 4] = [const { Times(vec![]) }; 4];
+        for _ in 0..self.runs {
+            times[0].0.push(self.run(&root, &["up", "-d"]));
+            self.run(&root, &["down", "-t", "0"]);
+            let launch = time(&mut with_program(&user, "/bin/true")) - time(&mut Command::new("/bin/true"));
+            times[1].0.push(self.run(&user, &["up", "-d"]) - launch);
+            // The namespaces are there as long as something runs.
+            self.run(&user, &["down", "-t", "0", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10"]);
+            times[2].0.push(self.run(&user, &["up", "-d"]) - launch);
+            self.run(&user, &["down", "-t", "0"]);
+            times[3].0.push(launch);
+        }
+        let [of_root, cold, warm, launch] = &times;
+        println!("| up -d of 10 services | time | ratio |\n|---|---:|---:|");
+        println!("| root | {} | 1 |", of_root.shown());
+        println!("| user, namespaces made | {} | {:.2} |", cold.shown(), cold.median() / of_root.median());
+        println!(
+            "| user, nine more beside one | {} | {:.2} |",
+            warm.shown(),
+            warm.median() / of_root.median()
+        );
+        println!("\n(launching the user's program took {} more and is not in these)\n", launch.shown());
+        println!("| a published port on loopback | MB/s | connect, send, answer: µs |\n|---|---:|---:|");
+        let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = plain.local_addr().unwrap().port();
+        let show = |name: &str, (throughput, latency): (f64, f64)| {
+            println!("| {name} | {throughput:.0} | {latency:.0} |")
+        };
+        show("no container", exchange(plain, port));
+        for (name, world) in [("root", &root), ("user", &user)] {
+            // The same ports are one's after the other's.
+            self.run(world, &["up", "-d"]);
+            let namespace = format!("/proc/{}/ns/net", world.processes(&world.id("s1"))[0]);
+            let server = within(&namespace, || TcpListener::bind("0.0.0.0:80").unwrap());
+            show(name, exchange(server, 20_001));
+            if name == "root" {
+                self.run(world, &["down", "-t", "0"]);
+            }
+        }
+        println!("\n| helper of the user | PSS, kB | private, kB |\n|---|---:|---:|");
+        for (name, pid) in helpers(&user) {
+            let [pss, private] = memory_of(pid);
+            println!("| {name} | {pss} | {private} |");
+        }
+        println!();
+    }
+
     fn memory(&self) {
         println!(
             "| services | supervisor PSS, kB | private, kB | per container, kB |\n|---:|---:|---:|---:|"
@@ -148,13 +208,7 @@ impl Bench {
             let world = self.world(services);
             self.run(&world, &["up", "-d"]);
             let supervisor = world.supervisor().unwrap();
-            let read = || {
-                let text = std::fs::read_to_string(format!("/proc/{supervisor}/smaps_rollup")).unwrap();
-                ["Pss:", "Private_Dirty:"].map(|name| -> u64 {
-                    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
-                    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-                })
-            };
+            let read = || memory_of(supervisor);
             let [at_work, _] = read();
             // It gives back a while after its work what it needs for work only, most of it.
             let [pss, private] =
@@ -195,6 +249,80 @@ impl Bench {
         println!("| curl, tar xz, one after the other | {} | 1 |", theirs.shown());
         println!("| compose pull | {} | {:.2} |\n", ours.shown(), theirs.median() / ours.median());
     }
+}
+
+/// Proportional and private memory of a process, kB.
+fn memory_of(pid: i32) -> [u64; 2] {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    ["Pss:", "Private_Dirty:"].map(|name| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    })
+}
+
+/// The processes that serve a user's containers.
+fn helpers(world: &World) -> Vec<(&'static str, i32)> {
+    let infra = world.recorded("infra.json").map(|pid| ("infra", pid));
+    let pasta = world.recorded("pasta.json").map(|pid| ("pasta", pid));
+    let supervisor = world.supervisor().map(|pid| ("supervisor of 10", pid));
+    infra.into_iter().chain(pasta).chain(supervisor).collect()
+}
+
+/// Milliseconds that a command takes.
+fn time(command: &mut Command) -> f64 {
+    let start = Instant::now();
+    assert!(command.status().unwrap().success());
+    start.elapsed().as_secs_f64() * 1000.0
+}
+
+/// Does something in a network namespace.
+fn within<T: Send>(namespace: &str, act: impl FnOnce() -> T + Send) -> T {
+    let file = std::fs::File::open(namespace).unwrap();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let kind = Some(rustix::thread::LinkNameSpaceType::Network);
+            rustix::thread::move_into_link_name_space(file.as_fd(), kind).unwrap();
+            act()
+        });
+        thread.join().unwrap()
+    })
+}
+
+/// Sends 1 GiB to a server by a port of loopback's, then asks it a thousand times for a byte, each time
+/// on a connection of its own: MB/s, and the median in µs.
+fn exchange(server: TcpListener, port: u16) -> (f64, f64) {
+    const BYTES: usize = 1 << 30;
+    const ASKED: usize = 1000;
+    let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, _) = server.accept().unwrap();
+            let (mut buffer, mut left) = (vec![0; 1 << 18], BYTES);
+            while left > 0 {
+                left -= stream.read(&mut buffer).unwrap();
+            }
+            stream.write_all(b"!").unwrap();
+            for _ in 0..ASKED {
+                let (mut stream, _) = server.accept().unwrap();
+                stream.read_exact(&mut [0]).unwrap();
+                stream.write_all(b"!").unwrap();
+            }
+        });
+        let mut stream = connect();
+        let chunk = vec![0; 1 << 18];
+        let start = Instant::now();
+        (0..BYTES / chunk.len()).for_each(|_| stream.write_all(&chunk).unwrap());
+        stream.read_exact(&mut [0]).unwrap();
+        let throughput = BYTES as f64 / 1e6 / start.elapsed().as_secs_f64();
+        let asked = (0..ASKED).map(|_| {
+            let start = Instant::now();
+            let mut stream = connect();
+            stream.write_all(b"?").unwrap();
+            stream.read_exact(&mut [0]).unwrap();
+            start.elapsed().as_secs_f64() * 1e6
+        });
+        (throughput, Times(asked.collect()).median())
+    })
 }
 
 /// What a command did when, by its own account: milliseconds that each stage took, of every run, for
@@ -250,12 +378,22 @@ fn floor(containers: usize) -> (f64, f64) {
     (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
-fn with_program(command: &mut Command, program: &str) -> Command {
-    let mut other = Command::new(program);
-    other.env_clear();
-    other.envs(command.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
-    other.current_dir(command.get_current_dir().unwrap());
-    other
+/// A world's program, with this one in its place.
+fn with_program(world: &World, program: &str) -> Command {
+    let of_world = world.program();
+    let mut command = match world.who() {
+        Who::Root => Command::new(program),
+        // The launcher and the user's name come before the program.
+        Who::User => {
+            let mut command = Command::new(of_world.get_program());
+            command.arg(of_world.get_args().next().unwrap()).arg(program);
+            command
+        }
+    };
+    command.env_clear();
+    command.envs(of_world.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+    command.current_dir(of_world.get_current_dir().unwrap());
+    command
 }
 
 fn stack(services: usize) -> String {

@@ -143,7 +143,7 @@ pub(crate) fn beside(pid: i32) -> Vec<i32> {
 }
 
 /// The process that a document of the world names.
-fn recorded(roots: &Roots, document: &str) -> Option<i32> {
+pub(crate) fn recorded(roots: &Roots, document: &str) -> Option<i32> {
     let bytes = std::fs::read(roots.run.join(document)).ok()?;
     let content: serde_json::Value = resource::document::decode(&bytes)?;
     let process = content.get("process").unwrap_or(&content);

@@ -263,6 +263,12 @@ impl World {
         }
     }
 
+    /// Process id of a process of the user's that is recorded in this document of the run-time folder:
+    /// `infra.json`, `pasta.json`.
+    pub fn recorded(&self, document: &str) -> Option<i32> {
+        who::recorded(&self.roots, document)
+    }
+
     /// Process id of the supervisor.
     pub fn supervisor(&self) -> Option<i32> {
         leaks::supervisors(self.folder.path()).first().copied()

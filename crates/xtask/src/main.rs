@@ -47,7 +47,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 /// Builds the release program and measures it.
 fn bench(options: &[&str]) -> Result<(), Failure> {
     packages::require(&[packages::BUSYBOX, packages::CURL])?;
+    packages::require(&[packages::UIDMAP, packages::PASST])?;
     cargo(&["build", "--release", "--package", "cli"])?;
+    cargo(&["build", "--quiet", "--package", "scenarios", "--bin", "as-user"])?;
     cargo(&[&["bench", "--quiet", "--package", "scenarios", "--bench", "whole", "--"], options].concat())
 }
 
