@@ -44,7 +44,10 @@ pub fn open(namespace: BorrowedFd<'_>) -> Result<Sockets, NetworkError> {
         let refused = |source| NetworkError::kernel("open the resolver's sockets on 127.0.0.11", source);
         let sockets = bind((0, 0)).map_err(refused)?;
         let ports = (port_of(&sockets.udp).map_err(refused)?, port_of(&sockets.tcp).map_err(refused)?);
-        table::replace(&filter, Family::Ipv4, &chains(ports))?;
+        // The comments tell the ports to whoever opens them next, so old ones must not stay. Nothing is
+        // removed the first time: the kernel takes milliseconds to forget.
+        let make = if before.is_empty() { table::replace } else { table::renew };
+        make(&filter, Family::Ipv4, &chains(ports))?;
         Ok(sockets)
     })
 }

@@ -125,14 +125,45 @@ fn comment(attributes: &mut Attributes, kind: u16, text: &str) {
 }
 
 /// Makes the chains, or empties those that exist, and fills them: all in one step or not at all.
+/// A chain that exists keeps the comment it was made with.
 pub(crate) fn replace(channel: &Channel, family: Family, chains: &[Chain]) -> Result<(), NetworkError> {
-    let here = header(family as u8, 0);
     let mut batch = begin(None);
+    make_table(&mut batch, family);
+    fill(channel, batch, family, chains)
+}
+
+/// Makes the table anew with these chains and no others, comments and all: in one step or not at all.
+pub(crate) fn renew(channel: &Channel, family: Family, chains: &[Chain]) -> Result<(), NetworkError> {
+    let mut batch = begin(None);
+    // What is not there could not be removed.
+    make_table(&mut batch, family);
+    remove_table(&mut batch, family);
+    make_table(&mut batch, family);
+    fill(channel, batch, family, chains)
+}
+
+fn make_table(batch: &mut Messages, family: Family) {
     let what = format!("make the table {TABLE}");
-    batch.add((NEW_TABLE, CREATE), what, &here, |attributes| {
+    batch.add((NEW_TABLE, CREATE), what, &header(family as u8, 0), |attributes| {
         attributes.text(1, TABLE);
     });
     batch.needs(FILTER);
+}
+
+fn remove_table(batch: &mut Messages, family: Family) {
+    let what = format!("remove the table {TABLE}");
+    batch.add((DELETE_TABLE, 0), what, &header(family as u8, 0), |attributes| {
+        attributes.text(1, TABLE);
+    });
+}
+
+fn fill(
+    channel: &Channel,
+    mut batch: Messages,
+    family: Family,
+    chains: &[Chain],
+) -> Result<(), NetworkError> {
+    let here = header(family as u8, 0);
     for chain in chains {
         add_chain(&mut batch, &here, chain);
     }
@@ -206,9 +237,7 @@ pub(crate) fn remove(
             });
         }
         if kept.is_empty() {
-            batch.add((DELETE_TABLE, 0), format!("remove the table {TABLE}"), &here, |attributes| {
-                attributes.text(1, TABLE);
-            });
+            remove_table(&mut batch, Family::Inet);
         }
         batch.acknowledged();
         end(&mut batch);

@@ -8,7 +8,7 @@ use network::resolver::{self, Sockets};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
-use world::{asks, datagrams, in_a_world, listen, reaches, record, ruleset, run};
+use world::{asks, datagrams, in_a_world, listen, reaches, record, ruleset, run, unshared};
 
 const RESOLVER: IpAddr = IpAddr::V4(resolver::ADDRESS);
 const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -75,13 +75,17 @@ fn opened_again_after_a_crash_it_has_the_ports_it_had() {
         let first = resolver::open(web.namespace.as_fd()).unwrap();
         let rules = world.inside(&web.namespace, ruleset);
         assert!(rules.contains("dport 53"));
-        drop(first);
+        unshared(|| drop(first));
         let (udp, tcp) = std_sockets(resolver::open(web.namespace.as_fd()).unwrap());
         assert_eq!(world.inside(&web.namespace, ruleset), rules);
         // While these live, a third pair needs ports of its own, and takes over.
-        let (newer, _) = std_sockets(resolver::open(web.namespace.as_fd()).unwrap());
-        asks(&world.inside(&web.namespace, || datagrams(ANY, 0)), RESOLVER, 53, &newer);
-        drop((udp, tcp));
+        let newer = std_sockets(resolver::open(web.namespace.as_fd()).unwrap());
+        let client = world.inside(&web.namespace, || datagrams(ANY, 0));
+        asks(&client, RESOLVER, 53, &newer.0);
+        // Whoever comes after all of them finds the ports that were taken last.
+        unshared(|| drop((udp, tcp, newer)));
+        let (last, _tcp) = std_sockets(resolver::open(web.namespace.as_fd()).unwrap());
+        asks(&client, RESOLVER, 53, &last);
     });
 }
 

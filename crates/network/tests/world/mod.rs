@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 pub(crate) const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -103,10 +104,21 @@ pub(crate) struct Container {
     pub(crate) endpoint: Endpoint,
 }
 
+/// Does something while no child of another test is on its way to its program: until it has got there,
+/// it keeps everything open that this process had open.
+pub(crate) fn unshared<T>(act: impl FnOnce() -> T) -> T {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    act()
+}
+
 /// Runs a command in the thread's namespace and gives what it printed.
 pub(crate) fn run(command: &str) -> String {
     let mut words = command.split(' ');
-    let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
+    let mut command_line = Command::new(words.next().unwrap());
+    command_line.args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = unshared(|| command_line.spawn()).unwrap();
+    let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
