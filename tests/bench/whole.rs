@@ -5,10 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
-use scenarios::{Who, World, until};
+use scenarios::{Who, World, until, within};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -273,19 +272,6 @@ fn time(command: &mut Command) -> f64 {
     let start = Instant::now();
     assert!(command.status().unwrap().success());
     start.elapsed().as_secs_f64() * 1000.0
-}
-
-/// Does something in a network namespace.
-fn within<T: Send>(namespace: &str, act: impl FnOnce() -> T + Send) -> T {
-    let file = std::fs::File::open(namespace).unwrap();
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let kind = Some(rustix::thread::LinkNameSpaceType::Network);
-            rustix::thread::move_into_link_name_space(file.as_fd(), kind).unwrap();
-            act()
-        });
-        thread.join().unwrap()
-    })
 }
 
 /// Sends 1 GiB to a server by a port of loopback's, then asks it a thousand times for a byte, each time

@@ -13,7 +13,7 @@ mod world;
 pub use images::big as big_image;
 pub use registry::{Fault, faulty_registry, serve_image};
 pub use who::{Who, ordinary_user};
-pub use world::{Background, Output, World, free_port, http, until};
+pub use world::{Background, Output, World, free_port, http, until, within};
 
 /// Defines a scenario, two tests that own the folder `cases/NAME` (with `-` for `_`):
 /// `NAME::as_root` and `NAME::as_user`. One that is for root alone, or for an ordinary user, says why.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -411,6 +412,19 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < end, "not within {:?}: {what}", patience());
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Does something in a network namespace, on a thread of its own.
+pub fn within<T: Send>(namespace: &str, act: impl FnOnce() -> T + Send) -> T {
+    let file = std::fs::File::open(namespace).unwrap();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let kind = Some(rustix::thread::LinkNameSpaceType::Network);
+            rustix::thread::move_into_link_name_space(file.as_fd(), kind).unwrap();
+            act()
+        });
+        thread.join().unwrap()
+    })
 }
 
 /// A TCP port that was free a moment ago.

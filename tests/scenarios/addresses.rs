@@ -1,10 +1,9 @@
 //! Scenarios about the address by which a container knows the client of a published port.
 
-use scenarios::{Who, scenario, until};
+use scenarios::{Who, scenario, until, within};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
 use std::process::Command;
 use std::time::Duration;
 
@@ -110,17 +109,4 @@ impl Drop for Machine {
         drop(Command::new("ip").args(["link", "del", &format!("caller{}", self.net)]).status());
         drop(Command::new("ip").args(["netns", "del", &self.name]).status());
     }
-}
-
-/// Does something in a network namespace, on a thread of its own.
-fn within<T: Send>(namespace: &str, act: impl FnOnce() -> T + Send) -> T {
-    let file = std::fs::File::open(namespace).unwrap();
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let kind = Some(rustix::thread::LinkNameSpaceType::Network);
-            rustix::thread::move_into_link_name_space(file.as_fd(), kind).unwrap();
-            act()
-        });
-        thread.join().unwrap()
-    })
 }

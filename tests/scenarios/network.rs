@@ -1,10 +1,9 @@
 //! Scenarios about networks, names and published ports.
 
-use scenarios::{Who, World, free_port, http, scenario, until};
+use scenarios::{Who, World, free_port, http, scenario, until, within};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, UdpSocket};
-use std::os::fd::AsFd;
 use std::process::Command;
 use std::time::Duration;
 
@@ -72,7 +71,7 @@ scenario! {
         let range = range["PublishedPort"].as_u64().unwrap();
         assert!((u64::from(first)..=u64::from(first) + 5).contains(&range), "{range} from {first}");
         let pid = world.processes(&world.id("udp"))[0];
-        let server = inside(&format!("/proc/{pid}/ns/net"), || UdpSocket::bind("0.0.0.0:9000").unwrap());
+        let server = within(&format!("/proc/{pid}/ns/net"), || UdpSocket::bind("0.0.0.0:9000").unwrap());
         std::thread::spawn(move || {
             let mut bytes = [0; 16];
             while let Ok((length, from)) = server.recv_from(&mut bytes) {
@@ -152,7 +151,7 @@ impl Outside {
         );
         assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
         let listener =
-            inside(&format!("/run/netns/{namespace}"), || TcpListener::bind("0.0.0.0:80").unwrap());
+            within(&format!("/run/netns/{namespace}"), || TcpListener::bind("0.0.0.0:80").unwrap());
         std::thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
                 let client = stream.peer_addr().unwrap().ip();
@@ -171,19 +170,6 @@ impl Drop for Outside {
         drop(Command::new("ip").args(["netns", "del", &self.namespace]).status());
         drop(Command::new("ip").args(["link", "del", &self.link]).status());
     }
-}
-
-/// Does something in the network namespace that the file names, on a thread of its own.
-fn inside<T: Send>(namespace: &str, act: impl FnOnce() -> T + Send) -> T {
-    let file = std::fs::File::open(namespace).unwrap();
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let kind = Some(rustix::thread::LinkNameSpaceType::Network);
-            rustix::thread::move_into_link_name_space(file.as_fd(), kind).unwrap();
-            act()
-        });
-        thread.join().unwrap()
-    })
 }
 
 /// The IPv4 addresses that a name has inside a container of a service.
