@@ -2,7 +2,9 @@
 //! user's namespaces.
 
 use resource::Roots;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +18,9 @@ pub enum Who {
     /// The user that `COMPOSE_TEST_USER` names, or else one made for the tests.
     User,
 }
+
+/// User namespaces by what the kernel calls them, held open.
+pub(crate) type Namespaces = BTreeMap<PathBuf, File>;
 
 /// A user of this machine.
 #[derive(Debug)]
@@ -110,19 +115,25 @@ pub(crate) fn launcher() -> PathBuf {
 }
 
 /// The user namespace of the world's infra while that lives, as the kernel names it.
-pub(crate) fn namespace(roots: &Roots) -> Option<PathBuf> {
-    std::fs::read_link(format!("/proc/{}/ns/user", recorded(roots, "infra.json")?)).ok()
+///
+/// As long as it is held open, the kernel gives its name to no other.
+pub(crate) fn namespace(roots: &Roots) -> Option<(PathBuf, File)> {
+    let held = File::open(format!("/proc/{}/ns/user", recorded(roots, "infra.json")?)).ok()?;
+    let name = std::fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd())).ok()?;
+    // A number that has passed on to another process may lead to the machine's own.
+    let own = std::fs::read_link("/proc/self/ns/user").unwrap();
+    (name != own).then_some((name, held))
 }
 
 /// Processes of the user that are in one of these namespaces, that one of the world's documents
 /// names, or whose command line names the world's folder.
-pub(crate) fn processes(roots: &Roots, folder: &Path, namespaces: &BTreeSet<PathBuf>) -> Vec<i32> {
+pub(crate) fn processes(roots: &Roots, folder: &Path, namespaces: &Namespaces) -> Vec<i32> {
     let needle = folder.as_os_str().as_encoded_bytes();
     let recorded = ["infra.json", "pasta.json"].map(|document| recorded(roots, document));
     let uid = account().uid;
     let of_the_world = |pid: &i32| {
         let process = PathBuf::from(format!("/proc/{pid}"));
-        if std::fs::read_link(process.join("ns/user")).is_ok_and(|own| namespaces.contains(&own)) {
+        if std::fs::read_link(process.join("ns/user")).is_ok_and(|own| namespaces.contains_key(&own)) {
             return true;
         }
         let line = std::fs::read(process.join("cmdline")).unwrap_or_default();

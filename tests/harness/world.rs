@@ -1,10 +1,9 @@
 //! A scenario's world: its own store, run-time folder, cgroup and copy of the project folder.
 
-use crate::who::{self, Who, account};
+use crate::who::{self, Namespaces, Who, account};
 use crate::{leaks, registry};
 use resource::Roots;
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -32,7 +31,7 @@ pub struct World {
     port: u16,
     who: Who,
     /// The user namespaces this world has had.
-    namespaces: Mutex<BTreeSet<PathBuf>>,
+    namespaces: Mutex<Namespaces>,
 }
 
 /// What a finished command said.
