@@ -197,9 +197,8 @@ impl Engine {
         if !self.roots().pod_run(pod).exists() {
             return Ok(());
         }
-        // One that holds its lock lives; greeting it would cost more than all that `ps` does.
-        let lock = self.roots().pod_run(pod).join("supervisor.lock");
-        if self.is_busy(pod)? && crate::pods::try_lock(&lock)? {
+        // Only its answer tells that it lives: one that is being killed still holds its lock.
+        if self.is_busy(pod)? {
             let failed = |source| EngineError::Supervisor {
                 attempt: "adopt containers".to_owned(),
                 pod: pod.clone(),

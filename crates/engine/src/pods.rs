@@ -165,7 +165,7 @@ impl Engine {
 }
 
 /// Whether nobody holds the lock; a file that is not there is nobody's, and is not made.
-pub(crate) fn try_lock(path: &Path) -> Result<bool, EngineError> {
+fn try_lock(path: &Path) -> Result<bool, EngineError> {
     if !path.exists() {
         return Ok(true);
     }
