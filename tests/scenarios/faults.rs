@@ -77,6 +77,38 @@ scenario! {
     }
 }
 
+scenario! {
+    /// A port whose supervisor was killed can be had by another project, which then is the one that
+    /// answers: the other one's redirection, left in the kernel, gives way, and does not come back with
+    /// the next supervisor, whose container lives on without the port.
+    a_killed_projects_port_can_be_had, |world| {
+        let answering = |project: &str| {
+            let address = format!("127.0.0.1:{}", world.port());
+            let greeting = format!("served by {project}");
+            let write = format!("echo {greeting} > /etc/greeting");
+            world.run(&["-p", project, "exec", "-T", "web", "sh", "-c", &write], "").ok();
+            let answer = until("the port answers", || http(&address, "greeting"));
+            assert!(answer.contains(&greeting), "{answer}");
+        };
+        world.compose("-p one up -d").ok();
+        answering("one");
+        kill_supervisor(world);
+        world.compose("-p two up -d").ok();
+        answering("two");
+        world.compose("-p one ps").ok();
+        until("a supervisor of the first again", || {
+            (world.compose("-p one exec -T web true").code == 0).then_some(())
+        });
+        answering("two");
+        assert_eq!(world.compose("-p one port web 80").code, 1);
+        assert!(world.compose("-p two port web 80").ok().stdout.contains(&world.port().to_string()));
+        world.compose("-p two down").ok();
+        world.compose("-p one up -d").ok();
+        answering("one");
+        world.compose("-p one down").ok();
+    }
+}
+
 fn kill_supervisor(world: &World) {
     let pid = world.supervisor().expect("a supervisor runs");
     signal(pid, "KILL");

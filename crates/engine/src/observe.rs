@@ -197,6 +197,7 @@ fn orphaned(state: ContainerState, record: &ContainerRecord) -> ContainerState {
         exit: Some(ExitStatus::Unknown),
         health: None,
         ports: vec![],
+        lost_ports: vec![],
         ..state
     }
 }

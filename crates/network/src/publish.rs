@@ -5,7 +5,8 @@ use crate::NetworkError;
 use crate::rule::{End, Rule};
 use crate::table::{self, Chain, Family, Hook};
 use resource::Protocol;
-use std::net::{IpAddr, Ipv6Addr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How the name of every pod's chain begins.
 pub(crate) const PREFIX: &str = "pod-";
@@ -36,6 +37,10 @@ pub(crate) fn chain_names(pod_key: &str) -> [String; 2] {
 /// removes its chains. The key names the pod on this machine: put the engine's tag in it
 /// (`{Roots::cgroup}-{pod}`), so that two engines do not meet.
 ///
+/// The caller holds the ports by sockets of its own. So what another pod's rules say of them was left by
+/// one that was killed, and is removed: such a rule would go on sending packets to a container that is
+/// no more.
+///
 /// # Errors
 /// The step that the kernel refused; the rules from before hold then.
 pub fn publish(pod_key: &str, rules: &[PortRule]) -> Result<(), NetworkError> {
@@ -44,7 +49,7 @@ pub fn publish(pod_key: &str, rules: &[PortRule]) -> Result<(), NetworkError> {
     if rules.is_empty() {
         return table::remove(&channel, |chain| names.contains(&chain.name)).map(drop);
     }
-    let [arriving, sent] = names;
+    let [arriving, sent] = names.clone();
     let chain =
         |name, hook, rules| Chain { name, hook, comment: format!("published ports of {pod_key}"), rules };
     // What is addressed to a loopback address comes from this host. A neighbour who sends such a thing
@@ -54,7 +59,56 @@ pub fn publish(pod_key: &str, rules: &[PortRule]) -> Result<(), NetworkError> {
         chain(arriving, Hook::ARRIVING, outside.filter_map(redirection).collect()),
         chain(sent, Hook::SENT, rules.iter().filter_map(redirection).collect()),
     ];
-    table::replace(&channel, Family::Inet, &chains)
+    table::replace(&channel, Family::Inet, &chains)?;
+    let claims: Vec<_> = rules.iter().map(Claim::of).collect();
+    let abandoned = |comment: &str| {
+        Claim::read(comment).is_some_and(|theirs| claims.iter().any(|ours| ours.meets(&theirs)))
+    };
+    table::remove_rules(&channel, |chain| chain.starts_with(PREFIX) && !names.contains(chain), abandoned)
+}
+
+/// What a rule redirects, told by its comment.
+#[derive(Debug, PartialEq, Eq)]
+struct Claim {
+    protocol: Protocol,
+    /// The unspecified address is every one of its family.
+    ip: IpAddr,
+    port: u16,
+}
+
+impl Claim {
+    fn of(port: &PortRule) -> Self {
+        let every = match port.target_ip {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Self { protocol: port.protocol, ip: port.host_ip.unwrap_or(every), port: port.host_port }
+    }
+
+    /// Reads the end of a comment: `BRIDGE PROTOCOL ADDRESS PORT`.
+    fn read(comment: &str) -> Option<Self> {
+        let mut words = comment.rsplit(' ');
+        let port = words.next()?.parse().ok()?;
+        let ip = words.next()?.parse().ok()?;
+        let protocol = words.next()?;
+        let protocol = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
+            .into_iter()
+            .find(|known| known.as_str() == protocol)?;
+        Some(Self { protocol, ip, port })
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        let same_family = self.ip.is_ipv4() == other.ip.is_ipv4();
+        let every = self.ip.is_unspecified() || other.ip.is_unspecified();
+        (self.protocol, self.port) == (other.protocol, other.port)
+            && (self.ip == other.ip || (every && same_family))
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {} {}", self.protocol.as_str(), self.ip, self.port)
+    }
 }
 
 /// The rule for one port; `None` where host and target are of two families, which no redirection joins,
@@ -73,5 +127,37 @@ fn redirection(port: &PortRule) -> Option<Rule> {
         None => rule.for_this_host(),
     };
     let rule = rule.port(port.protocol, End::Destination, port.host_port);
-    Some(rule.redirect(port.target_ip, port.target_port).commented(&port.bridge))
+    let comment = format!("{} {}", port.bridge, Claim::of(port));
+    Some(rule.redirect(port.target_ip, port.target_port).commented(&comment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(protocol: Protocol, ip: &str, port: u16) -> Claim {
+        Claim { protocol, ip: ip.parse().unwrap(), port }
+    }
+
+    #[test]
+    fn a_claim_is_read_back() {
+        for ip in ["0.0.0.0", "127.0.0.1", "::", "fd00::1"] {
+            let claim = claim(Protocol::Udp, ip, 53);
+            assert_eq!(Claim::read(&format!("cb-0123456789ab {claim}")), Some(claim));
+        }
+        for comment in ["", "cb-0123456789ab", "cb-0123456789ab tcp 0.0.0.0 high", "x icmp 0.0.0.0 1"] {
+            assert_eq!(Claim::read(comment), None, "{comment}");
+        }
+    }
+
+    #[test]
+    fn claims_meet_where_one_packet_would_match_both() {
+        let web = claim(Protocol::Tcp, "0.0.0.0", 80);
+        assert!(web.meets(&claim(Protocol::Tcp, "0.0.0.0", 80)));
+        assert!(web.meets(&claim(Protocol::Tcp, "10.0.0.1", 80)));
+        assert!(!web.meets(&claim(Protocol::Tcp, "::", 80)));
+        assert!(!web.meets(&claim(Protocol::Udp, "0.0.0.0", 80)));
+        assert!(!web.meets(&claim(Protocol::Tcp, "0.0.0.0", 81)));
+        assert!(!claim(Protocol::Tcp, "10.0.0.2", 80).meets(&claim(Protocol::Tcp, "10.0.0.1", 80)));
+    }
 }

@@ -16,6 +16,7 @@ const NEW_CHAIN: u16 = NEW_TABLE | 3;
 const GET_CHAIN: u16 = NEW_TABLE | 4;
 const DELETE_CHAIN: u16 = NEW_TABLE | 5;
 const NEW_RULE: u16 = NEW_TABLE | 6;
+const GET_RULE: u16 = NEW_TABLE | 7;
 const DELETE_RULE: u16 = NEW_TABLE | 8;
 const GET_GENERATION: u16 = NEW_TABLE | 16;
 const BATCH_BEGIN: u16 = 16;
@@ -26,6 +27,10 @@ const GENERATION: u16 = 1;
 const CHAIN_TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 const CHAIN_USER_DATA: u16 = 12;
+const RULE_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
+const RULE_HANDLE: u16 = 3;
+const RULE_USER_DATA: u16 = 7;
 const ACCEPT: u32 = 1;
 /// Tries before a ruleset that others keep changing is given up on.
 const PATIENCE: usize = 100;
@@ -183,16 +188,16 @@ fn add_chain(batch: &mut Messages, here: &[u8; 4], chain: &Chain) {
     });
     batch.needs(chain.hook.needs);
     batch.add((DELETE_RULE, 0), format!("empty the chain {name}"), here, |attributes| {
-        attributes.text(1, TABLE).text(2, name);
+        attributes.text(RULE_TABLE, TABLE).text(RULE_CHAIN, name);
     });
     for rule in &chain.rules {
         let what = format!("add a rule to the chain {name}");
         batch.add((NEW_RULE, CREATE | APPEND), what, here, |attributes| {
-            attributes.text(1, TABLE).text(2, name).nest(4, |list| {
+            attributes.text(RULE_TABLE, TABLE).text(RULE_CHAIN, name).nest(4, |list| {
                 list.append(rule.expressions());
             });
             if let Some(text) = &rule.comment {
-                comment(attributes, 7, text);
+                comment(attributes, RULE_USER_DATA, text);
             }
         });
         batch
@@ -283,4 +288,68 @@ pub(crate) fn list(channel: &Channel, family: Family) -> Result<Option<Vec<Found
         }
     })?;
     Ok(whole.then_some(chains))
+}
+
+/// Removes the rules whose comments `wanted` says, from the chains whose names `among` says.
+pub(crate) fn remove_rules(
+    channel: &Channel,
+    among: impl Fn(&String) -> bool,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(), NetworkError> {
+    for _ in 0..PATIENCE {
+        let Some(chains) = list(channel, Family::Inet)? else { continue };
+        let mut batch = begin(None);
+        let none = batch.len();
+        for chain in chains.iter().map(|chain| &chain.name).filter(|name| among(name)) {
+            for handle in handles(channel, chain, &wanted)? {
+                let what = format!("remove an abandoned rule of the chain {chain}");
+                batch.add((DELETE_RULE, 0), what, &header(Family::Inet as u8, 0), |attributes| {
+                    attributes.text(RULE_TABLE, TABLE).text(RULE_CHAIN, chain).bytes(RULE_HANDLE, &handle);
+                });
+            }
+        }
+        if batch.len() == none {
+            return Ok(());
+        }
+        batch.acknowledged();
+        end(&mut batch);
+        match channel.attempt(&mut batch)? {
+            Ok(()) => return Ok(()),
+            Err(refusal) if is_stale(refusal.errno) => {}
+            Err(refusal) => return Err(refusal.explain(&batch)),
+        }
+    }
+    Err(NetworkError::kernel("remove rules while others keep changing the packet filter", Errno::AGAIN))
+}
+
+/// The kernel's handles of the rules of a chain whose comments are wanted. A handle is never given to
+/// another rule.
+fn handles(
+    channel: &Channel,
+    chain: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Vec<u8>>, NetworkError> {
+    let mut batch = Messages::default();
+    let what = format!("list the rules of the chain {chain}");
+    batch.add((GET_RULE, DUMP), what, &header(Family::Inet as u8, 0), |attributes| {
+        attributes.text(RULE_TABLE, TABLE).text(RULE_CHAIN, chain);
+    });
+    let mut handles = Vec::new();
+    let listed = channel.ask(&mut batch, |message| {
+        let run = message.payload.get(4..).unwrap_or(&[]);
+        // Kernels that do not know the restriction tell every rule.
+        let ours = wire::attribute(run, RULE_CHAIN).is_some_and(|name| wire::text(name) == chain);
+        let comment = wire::attribute(run, RULE_USER_DATA).and_then(|data| data.get(2..)).map(wire::text);
+        if let Some(handle) = wire::attribute(run, RULE_HANDLE)
+            && ours
+            && comment.is_some_and(|comment| wanted(&comment))
+        {
+            handles.push(handle.to_vec());
+        }
+    });
+    match listed {
+        // Gone meanwhile, and its rules with it.
+        Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => Ok(Vec::new()),
+        listed => listed.map(|()| handles),
+    }
 }

@@ -113,6 +113,20 @@ fn publishing_replaces_what_the_pod_published_and_nothing_else() {
 }
 
 #[test]
+fn a_rule_that_a_killed_pod_left_gives_way_to_who_holds_the_port_now() {
+    in_a_world(|world| {
+        let web = world.network(&record(31));
+        let listener = world.inside(&web.namespace, || listen(ANY, 80));
+        let nobody: IpAddr = [10, 31, 0, 77].into();
+        publish("killed", &[port(8080, nobody, 80), port(9090, web.address, 80)]).unwrap();
+        publish("shop", &[port(8080, web.address, 80)]).unwrap();
+        assert!(reaches(LOOPBACK, 8080, &listener).is_some());
+        assert!(reaches(LOOPBACK, 9090, &listener).is_some(), "only the port in question changes hands");
+        assert!(!ruleset().contains(&format!("dnat ip to {nobody}")));
+    });
+}
+
+#[test]
 fn a_thousand_ports_go_in_one_batch() {
     in_a_world(|world| {
         let web = world.network(&record(31));

@@ -328,22 +328,30 @@ impl<'a> Converge<'a, '_> {
     }
 
     /// An infra gets the ports and names that its pod's services want by now: it is not made anew for
-    /// them, because everything that shares its namespaces would have to be, too.
+    /// them, because everything that shares its namespaces would have to be, too. Any container gets back
+    /// the ports it lost.
     fn updated(&mut self, service: &DesiredService, container: &ObservedContainer) -> Option<StepId> {
         let (old, new) = (&container.record.spec, &service.container);
         let names = |spec: &ContainerSpec| -> Vec<Vec<String>> {
             spec.endpoints.iter().map(|endpoint| endpoint.aliases.clone()).collect()
         };
-        if !old.is_infra() || (old.ports == new.ports && names(old) == names(new)) {
+        let lost: Vec<_> = container.state.lost_ports.iter().map(|port| port.host().to_string()).collect();
+        let reason = if old.is_infra() && (old.ports != new.ports || names(old) != names(new)) {
+            Reason::Changed { service: service.name.clone(), changes: difference::containers(old, new) }
+        } else if lost.is_empty() {
             return None;
-        }
-        let changes = difference::containers(old, new);
+        } else {
+            Reason::Detached {
+                service: service.name.clone(),
+                lacks: format!("not on port {}", lost.join(", ")),
+            }
+        };
         let step = Step::UpdateContainer {
             container: old.name.clone(),
             id: container.record.id.clone(),
-            spec: Box::new(new.clone()),
+            spec: Box::new(if old.is_infra() { new.clone() } else { old.clone() }),
         };
-        Some(self.plan.add(step, Reason::Changed { service: service.name.clone(), changes }, None))
+        Some(self.plan.add(step, reason, None))
     }
 
     fn replace(

@@ -1,7 +1,7 @@
 //! Published ports.
 
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Transport protocol of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,4 +60,11 @@ pub struct PortBinding {
     pub target: u16,
     /// Protocol on both sides.
     pub protocol: Protocol,
+}
+
+impl PortBinding {
+    /// Address and port on the host.
+    pub fn host(&self) -> SocketAddr {
+        SocketAddr::new(self.host_ip, self.host_port)
+    }
 }

@@ -90,6 +90,9 @@ pub struct ContainerState {
     pub health: Option<HealthReport>,
     /// Ports published now.
     pub ports: Vec<PortBinding>,
+    /// Ports that somebody else took while no supervisor held them; `up` gets them back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_ports: Vec<PortBinding>,
     /// Why the last attempt to start it failed.
     pub error: Option<String>,
 }
@@ -107,6 +110,7 @@ impl Default for ContainerState {
             stopped_by_hand: false,
             health: None,
             ports: vec![],
+            lost_ports: vec![],
             error: None,
         }
     }

@@ -4,7 +4,7 @@
 //! Packets normally never reach these sockets: a rule of the kernel's sends them on to the container.
 //! What does reach them, on the way to `::` and `::1` above all, is copied by [`crate::forward`].
 
-use crate::core::{Slot, Source, Supervisor};
+use crate::core::{Slot, Source, Supervisor, complain};
 use crate::protocol::{Failure, FailureKind};
 use crate::reactor::{EventFlags, Token};
 use crate::start::cannot;
@@ -39,6 +39,9 @@ impl Supervisor {
             let bound = self.reserve(&wanted).map_err(|refused| self.explain(&wanted, &refused))?;
             self.hold(slot, bound).map_err(|error| cannot("listen on its ports", &error))?;
         }
+        if let Some(container) = self.containers.get_mut(&slot) {
+            container.state.lost_ports.clear();
+        }
         Ok(())
     }
 
@@ -46,13 +49,33 @@ impl Supervisor {
     pub(crate) fn reserve_again(&mut self, slot: Slot) -> Result<(), Failure> {
         let Some(container) = self.containers.get(&slot) else { return Ok(()) };
         for binding in container.state.ports.clone() {
-            // The rule is what matters; a port that cannot be held is published all the same.
-            let again = self.bind_outside(&binding);
-            let socket = again.ok().flatten();
+            let socket = match self.bind_outside(&binding) {
+                Ok(socket) => socket,
+                // Somebody took it while nobody held it for the container.
+                Err(Errno::ADDRINUSE) => {
+                    self.lose(slot, &binding);
+                    continue;
+                }
+                // The rule is what matters; a port that cannot be held is published all the same.
+                Err(_) => None,
+            };
             self.hold(slot, vec![(binding, socket)])
                 .map_err(|error| cannot("listen on its ports", &error))?;
         }
         Ok(())
+    }
+
+    /// A container's port is somebody else's now.
+    fn lose(&mut self, slot: Slot, binding: &PortBinding) {
+        let Some(container) = self.containers.get_mut(&slot) else { return };
+        container.state.ports.retain(|kept| kept != binding);
+        container.state.lost_ports.push(binding.clone());
+        let PortBinding { host_ip, host_port, target, protocol } = *binding;
+        let wanted =
+            PortSpec { host_ip: Some(host_ip), published: Some((host_port, host_port)), target, protocol };
+        let refused = Refused { address: Some(host_ip), port: host_port, why: Errno::ADDRINUSE };
+        complain(&self.explain(&wanted, &refused));
+        self.changed(slot);
     }
 
     pub(crate) fn hold(&mut self, slot: Slot, bound: Bound) -> std::io::Result<()> {
@@ -78,6 +101,7 @@ impl Supervisor {
     pub(crate) fn release_ports(&mut self, slot: Slot) {
         let Some(container) = self.containers.get_mut(&slot) else { return };
         container.state.ports.clear();
+        container.state.lost_ports.clear();
         for reservation in std::mem::take(&mut container.ports) {
             self.rules_changed = true;
             if let Some(token) = reservation.token {

@@ -275,6 +275,7 @@ impl Supervisor {
             stopped_by_hand: false,
             health: health::fresh(check),
             ports: container.ports.iter().map(|reservation| reservation.binding.clone()).collect(),
+            lost_ports: old.lost_ports.clone(),
             error: None,
         };
         container.since = Some(Instant::now());

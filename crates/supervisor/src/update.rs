@@ -5,7 +5,7 @@ use crate::core::Supervisor;
 use crate::ports::Bound;
 use crate::protocol::{Failure, FailureKind};
 use crate::start::cannot;
-use resource::{ContainerId, PortBinding};
+use resource::{ContainerId, PortBinding, PortSpec};
 
 impl Supervisor {
     /// Reads a container's record again and publishes the ports it has by now. A port that it had
@@ -20,7 +20,7 @@ impl Supervisor {
         if !container.is_live() || !container.has_network() {
             return Ok(());
         }
-        let had = std::mem::take(&mut container.ports);
+        let (had, lost) = (std::mem::take(&mut container.ports), container.state.lost_ports.clone());
         for port in &had {
             if let (Some(token), Some(socket)) = (port.token, &port.socket) {
                 self.reactor.remove(socket);
@@ -34,12 +34,15 @@ impl Supervisor {
             had.partition(|(binding, _)| wanted.iter().any(|wanted| wanted.is_served_by(binding)));
         let gone: Vec<_> = gone.into_iter().map(|(binding, _)| binding).collect();
         let kept = ports.len();
-        let missing = wanted.iter().filter(|spec| !old.spec.ports.contains(spec));
+        let lost = |spec: &PortSpec| lost.iter().any(|port| spec.is_served_by(port));
+        let missing: Vec<_> =
+            wanted.iter().filter(|spec| !old.spec.ports.contains(spec) || lost(spec)).collect();
         let mut outcome = Ok(());
-        for spec in missing
-            .filter(|spec| !ports.iter().any(|(binding, _)| spec.is_served_by(binding)))
-            .collect::<Vec<_>>()
-        {
+        for spec in missing {
+            // In one family it may have been kept.
+            if ports.iter().any(|(binding, _)| spec.is_served_by(binding)) {
+                continue;
+            }
             match self.reserve(spec) {
                 Ok(bound) => ports.extend(bound),
                 Err(refused) => {
@@ -57,6 +60,9 @@ impl Supervisor {
             }
             let bindings = container.ports.iter().map(|reservation| reservation.binding.clone());
             container.state.ports = bindings.collect();
+            if outcome.is_ok() {
+                container.state.lost_ports.clear();
+            }
         }
         self.publish().map_err(|error| cannot("publish ports", &error))?;
         self.changed(slot);

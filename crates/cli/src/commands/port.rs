@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let ports = &container.state.ports;
     let protocol = args.protocol.to_ascii_lowercase();
     match first(&container.record.spec.ports, ports, args.private, &protocol) {
-        Some(binding) => output::line(&format!("{}:{}", binding.host_ip, binding.host_port))?,
+        Some(binding) => output::line(&binding.host().to_string())?,
         None => {
             let known: Vec<String> = ports
                 .iter()
