@@ -16,6 +16,7 @@
 mod error;
 mod ids;
 mod infra;
+mod launch;
 mod pasta;
 mod places;
 mod survivors;
@@ -26,7 +27,7 @@ pub(crate) use infra::{ROLE, serve};
 use infra::Infra;
 use resource::{Mapping, Roots};
 use rustix::fs::{Mode, OFlags};
-use rustix::thread::ThreadNameSpaceType;
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -181,6 +182,11 @@ fn join(roots: &Roots, infra: &Infra, lock: Lock, warnings: Vec<String>) -> Resu
 /// Opens a namespace by its path.
 fn open_namespace(path: &Path) -> std::io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Moves this process, which has one thread, into a namespace.
+fn move_into(namespace: &OwnedFd, kind: LinkNameSpaceType) -> std::io::Result<()> {
+    Ok(rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(kind))?)
 }
 
 /// The mapping of a process's user namespace, which is the user's.

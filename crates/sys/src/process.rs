@@ -308,6 +308,8 @@ pub fn limit(resource: u32) -> io::Result<(u64, u64)> {
 
 /// The flag for a new user namespace.
 pub const NEW_USER: i32 = libc::CLONE_NEWUSER;
+/// The flag for a new mount namespace.
+pub const NEW_MOUNT: i32 = libc::CLONE_NEWNS;
 
 /// Moves the calling process into new namespaces; `CLONE_NEW…` flags only.
 ///

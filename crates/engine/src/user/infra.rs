@@ -11,7 +11,7 @@
 
 use super::ids::Plan;
 use super::survivors::{self, Survivors};
-use super::{UserError, error, mapping_of, open_namespace, pasta};
+use super::{UserError, error, mapping_of, move_into, open_namespace, pasta};
 use crate::disk;
 use resource::{Mapping, ProcessIdentity, Roots};
 use rustix::thread::LinkNameSpaceType;
@@ -162,7 +162,7 @@ fn stand_up(roots: &Roots, user: &OsStr, router: &OsStr) -> io::Result<()> {
     let user = if user.is_empty() { None } else { Some(open_namespace(Path::new(user))?) };
     let entered = match user {
         None => sys::process::unshare_namespaces(sys::process::NEW_USER),
-        Some(user) => enter(&user, LinkNameSpaceType::User),
+        Some(user) => move_into(&user, LinkNameSpaceType::User),
     };
     if let Err(error) = entered {
         writeln!(maker.get_mut(), "refused {}", error.raw_os_error().unwrap_or(0))?;
@@ -189,16 +189,12 @@ fn stand_up(roots: &Roots, user: &OsStr, router: &OsStr) -> io::Result<()> {
 /// Enters the router, made when there is none.
 fn take_router(router: Option<OwnedFd>) -> io::Result<()> {
     match router {
-        Some(router) => enter(&router, LinkNameSpaceType::Network),
+        Some(router) => move_into(&router, LinkNameSpaceType::Network),
         None => network::enter_new_namespace().map_err(|error| match error.raw_os_error() {
             Some(errno) => io::Error::from_raw_os_error(errno),
             None => io::Error::other(error.to_string()),
         }),
     }
-}
-
-fn enter(namespace: &OwnedFd, kind: LinkNameSpaceType) -> io::Result<()> {
-    Ok(rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(kind))?)
 }
 
 fn write_document(roots: &Roots, mapping: Mapping) -> io::Result<()> {

@@ -6,14 +6,13 @@
 
 use super::ids::find_program;
 use super::infra::Infra;
+use super::launch::Launch;
 use super::survivors;
 use super::{UserError, making};
 use crate::disk;
 use resource::{ProcessIdentity, Roots};
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
 
 /// Its document in the run root.
 const DOCUMENT: &str = "pasta.json";
@@ -25,9 +24,10 @@ const LOG: &str = "pasta.log";
 const DEVICE: &str = "/dev/net/tun";
 
 /// Outbound connections alone; its own end's address, prefix length and gateway, from a block kept for
-/// tests of networks (RFC 2544), which no network has.
+/// tests of networks (RFC 2544), which no network has. Infra ends it: nobody else sees the path that it
+/// would watch, which follows the last word.
 const ARGUMENTS: &str = "--foreground --quiet --config-net --no-map-gw -t none -u none -T none -U none \
-                         -a 198.18.0.2 -n 30 -g 198.18.0.1";
+                         -a 198.18.0.2 -n 30 -g 198.18.0.1 --no-netns-quit --netns";
 
 /// Sees to it that one runs. Nobody waits for it to be ready: what is sent meanwhile is sent again.
 pub(super) fn keep(roots: &Roots, infra: &Infra, warnings: &mut Vec<String>) -> Result<(), UserError> {
@@ -58,27 +58,13 @@ fn start(roots: &Roots, infra: &Infra) -> Result<(), String> {
             "{DEVICE} cannot be used ({error}); as root: modprobe tun && chmod 0666 {DEVICE}"
         )));
     }
-    let of_infra = |kind: &str| format!("/proc/{}/ns/{kind}", infra.process.pid);
     let Some(program) = find_program("pasta") else {
         return Err(without("pasta is not installed; as root: apt-get install passt".to_owned()));
     };
-    let child = Command::new(program)
-        .args(ARGUMENTS.split_ascii_whitespace())
-        .args(["--netns", &of_infra("net"), "--userns", &of_infra("user")])
-        .env_clear()
-        .current_dir("/")
-        // What is typed to end this command is not meant for it.
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn();
-    let child = child.map_err(|error| without(format!("pasta cannot be run: {error}")))?;
-    let process = i32::try_from(child.id()).ok().and_then(survivors::identity);
-    let written = process.map(|process| disk::replace(&roots.run.join(DOCUMENT), &process));
-    if let Some(Err(error)) = written {
-        return Err(without(error.to_string()));
-    }
+    let arguments: Vec<_> = ARGUMENTS.split_ascii_whitespace().collect();
+    let (infra, run, document) = (infra.process.pid, &roots.run, &roots.run.join(DOCUMENT));
+    let launch = Launch { program: &program, arguments: &arguments, infra, run, document, log: &log };
+    launch.start().map_err(|error| without(format!("pasta cannot be started: {error}")))?;
     before.map_or(Ok(()), |said| Err(without(format!("pasta has ended: {said}; it is started again"))))
 }
 
