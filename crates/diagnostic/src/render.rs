@@ -1,4 +1,6 @@
-//! Draws diagnostics for a person, in the manner of rustc.
+//! Draws diagnostics for a person, in the manner of rustc. What a terminal would act on is never drawn raw.
+
+use std::borrow::Cow;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
@@ -18,7 +20,21 @@ pub fn render(sources: &Sources, diagnostics: &[Diagnostic], color: bool) -> Str
         text.push_str(&renderer.render(&[group(sources, diagnostic)]));
         text.push('\n');
     }
-    text
+    // The renderer lets these through; with 8-bit controls some terminals take them for escapes.
+    text.replace(|c| matches!(c, '\u{7f}'..='\u{9f}'), "\u{fffd}")
+}
+
+/// A text whose control characters are shown as pictures: `␛` for an escape. Lines stay lines.
+fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c: char| c.is_ascii_control() && c != '\n') {
+        return Cow::Borrowed(text);
+    }
+    let picture = |c: char| match c {
+        '\n' => c,
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(c),
+        other => other,
+    };
+    Cow::Owned(text.chars().map(picture).collect())
 }
 
 fn group<'a>(sources: &'a Sources, diagnostic: &'a Diagnostic) -> Group<'a> {
@@ -35,8 +51,8 @@ fn group<'a>(sources: &'a Sources, diagnostic: &'a Diagnostic) -> Group<'a> {
         drawn.push(label);
         group = group.element(snippet(sources, diagnostic, label));
     }
-    let notes = diagnostic.notes.iter().map(|text| Level::NOTE.message(&**text));
-    let help = diagnostic.help.iter().map(|text| Level::HELP.message(&**text));
+    let notes = diagnostic.notes.iter().map(|text| Level::NOTE.message(visible(text)));
+    let help = diagnostic.help.iter().map(|text| Level::HELP.message(visible(text)));
     group.elements(notes.chain(help))
 }
 
@@ -48,12 +64,12 @@ fn snippet<'a>(
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let file = first.span.file;
     let text = sources.text(file);
-    let mut snippet = Snippet::source(text).path(sources.name(file)).fold(true);
+    let mut snippet = Snippet::source(text).path(visible(sources.name(file))).fold(true);
     for (index, label) in diagnostic.labels.iter().enumerate() {
         if label.span.file == file {
             let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
             let (start, end) = one_line(text, label.span.start as usize, label.span.end as usize);
-            let shown = (!label.text.is_empty()).then_some(&*label.text);
+            let shown = (!label.text.is_empty()).then(|| visible(&label.text));
             snippet = snippet.annotation(kind.span(start..end).label(shown));
         }
     }
@@ -152,5 +168,17 @@ warning[example]: two places
         let file = sources.add("a.yaml", "a: [b\n");
         let text = render(&sources, &[Diagnostic::error("yaml", "bad").at(Span::new(file, 6, 6), "")], false);
         assert!(text.contains("a.yaml:1:6"), "{text}");
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_acts_on_is_drawn() {
+        let mut sources = Sources::new();
+        let file = sources.add("a\u{1b}[31m.yaml", "a: \u{1b}]0;t\u{7} \u{9b}31m\n");
+        let diagnostic = Diagnostic::error("example", "bad `\u{1b}[2J` and `\u{9b}2J`")
+            .at(Span::new(file, 0, 1), "not `\u{1b}c`")
+            .help("no \u{8}");
+        let text = render(&sources, &[diagnostic], false);
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+        assert!(text.contains("not `␛c`"), "{text}");
     }
 }
