@@ -1,4 +1,5 @@
-//! No text makes the loader panic: every case's file, cut short and with parts taken out or swapped.
+//! No text makes the loader panic: every case's file, cut short and with parts taken out or swapped, and
+//! every seed of the fuzz targets.
 
 #![expect(clippy::disallowed_methods, reason = "the texts are those of the case folders")]
 
@@ -7,6 +8,10 @@ use std::path::Path;
 
 use compose_spec::{Files, Input, load, render_json, render_yaml};
 use diagnostic::{has_errors, render};
+
+#[path = "../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "a crate elsewhere")]
+mod targets;
 
 struct Text(String);
 
@@ -65,4 +70,24 @@ fn depth_is_limited() {
     check(format!("x-a: {}{}", "[".repeat(100_000), "]".repeat(100_000)));
     check((0..5_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect());
     check(format!("x-a: \"{}\"", "${A:-".repeat(50_000)));
+}
+
+#[test]
+fn the_seeds_of_the_fuzz_targets_hold() {
+    let targets: [(&str, fn(&[u8])); 5] = [
+        ("yaml", targets::yaml),
+        ("interpolation", targets::interpolation),
+        ("dotenv", targets::dotenv),
+        ("short_forms", targets::short_forms),
+        ("loader", targets::loader),
+    ];
+    for (name, target) in targets {
+        let seeds = std::fs::read_dir(Path::new("fuzz/seeds").join(name)).unwrap();
+        let paths: Vec<_> = seeds.map(|seed| seed.unwrap().path()).collect();
+        assert!(!paths.is_empty());
+        for path in paths {
+            eprintln!("{}", path.display());
+            target(&std::fs::read(path).unwrap());
+        }
+    }
 }

@@ -1,0 +1,4 @@
+//! Hands libFuzzer's bytes to [`compose_spec_fuzz::dotenv`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| compose_spec_fuzz::dotenv(bytes));
