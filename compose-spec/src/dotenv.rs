@@ -76,13 +76,18 @@ struct Reader<'a> {
 struct Names<'a> {
     outer: &'a dyn Fn(&str) -> Option<String>,
     values: &'a BTreeMap<String, String>,
+    unset: Vec<String>,
 }
 
 impl Lookup for Names<'_> {
     fn get(&self, name: &str) -> Option<String> {
         (self.outer)(name).or_else(|| self.values.get(name).cloned())
     }
-    fn unset(&mut self, _: &str) {}
+    fn unset(&mut self, name: &str) {
+        if !self.unset.iter().any(|known| known == name) {
+            self.unset.push(name.to_owned());
+        }
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -213,8 +218,12 @@ impl<'a> Reader<'a> {
             self.values.insert(key.to_owned(), value.to_owned());
             return;
         }
-        let mut names = Names { outer: self.outer, values: self.values };
-        match interpolate::text(value, &mut names) {
+        let mut names = Names { outer: self.outer, values: self.values, unset: Vec::new() };
+        let interpolated = interpolate::text(value, &mut names);
+        for name in names.unset {
+            self.diagnostics.push(interpolate::tell_unset(&name, span, self.sources));
+        }
+        match interpolated {
             Ok(value) => {
                 self.values.insert(key.to_owned(), value);
             }

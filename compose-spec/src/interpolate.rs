@@ -204,15 +204,7 @@ pub(crate) fn tree(
             }
             for name in lookup.unset {
                 if !warned.contains(&name) {
-                    let place = place_of(&name, node.span, sources);
-                    diagnostics.push(
-                        Diagnostic::warning(
-                            "unset-variable",
-                            format!("the variable `{name}` is not set; it becomes an empty string"),
-                        )
-                        .at(place, "")
-                        .help(format!("set it in `.env` or write a default: `${{{name}:-…}}`; for a plain `$` write `$$`")),
-                    );
+                    diagnostics.push(tell_unset(&name, node.span, sources));
                     warned.push(name);
                 }
             }
@@ -227,6 +219,14 @@ pub(crate) fn tree(
         }
         _ => {}
     }
+}
+
+/// The warning about a variable of the text at `span` that became empty for want of a value.
+pub(crate) fn tell_unset(name: &str, span: Span, sources: &Sources) -> Diagnostic {
+    let message = format!("the variable `{name}` is not set; it becomes an empty string");
+    Diagnostic::warning("unset-variable", message)
+        .at(place_of(name, span, sources), "")
+        .help(format!("set it in `.env` or write a default: `${{{name}:-…}}`; for a plain `$` write `$$`"))
 }
 
 fn place_of(name: &str, span: Span, sources: &Sources) -> Span {

@@ -2,7 +2,7 @@
 //!
 //! `expect.yaml` is the project as `config` prints it; `expect.txt` are the diagnostics as they are drawn. An
 //! absent file expects none. `request` holds flags (`--profile x`), names of services and `NAME=value` of
-//! the process, one per line. `BLESS=1` rewrites the expectations; read that diff as code.
+//! the process, one per line; `--current x` goes to a folder of the case. The file `stdin` is what `-` reads. `BLESS=1` rewrites the expectations; read that diff as code.
 //!
 //! The case folder appears as `/project` to the loader. Whatever loads must load again from its own YAML and
 //! give the same YAML.
@@ -22,7 +22,9 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn real(&self, path: &Path) -> Option<PathBuf> {
-        Some(self.0.join(path.strip_prefix(PROJECT).ok()?))
+        let inside =
+            if path == Path::new("-") { Path::new("stdin") } else { path.strip_prefix(PROJECT).ok()? };
+        Some(self.0.join(inside))
     }
 }
 
@@ -61,6 +63,7 @@ fn request(folder: &Folder) -> Request {
         let (flag, value) = line.split_once(' ').unwrap_or((line, ""));
         match flag {
             "--file" => request.files.push(value.to_owned()),
+            "--current" => request.current = Path::new(PROJECT).join(value),
             "--profile" => request.profiles.push(value.to_owned()),
             "--env-file" => request.env_files.push(value.to_owned()),
             "--project-name" => request.project_name = Some(value.to_owned()),
