@@ -10,8 +10,8 @@ use crate::merge::{self, Marks};
 use crate::paths::{self, Base};
 use crate::schema::{SERVICE, TOP};
 use crate::scope::Scope;
-use crate::tree::{Map, Node, Value};
-use crate::{Files, Input, check, complete, dotenv, interpolate, parse, relations};
+use crate::tree::{Entry, Map, Node, Value};
+use crate::{Files, Input, check, complete, dotenv, interpolate, normalize, parse, relations};
 
 /// Files that include each other, or services that extend each other, in a row.
 const LONGEST_CHAIN: usize = 50;
@@ -45,6 +45,18 @@ pub(crate) struct Assembler<'a> {
     bases: HashMap<PathBuf, Option<Rc<Map>>>,
     /// What is wrong with each of them; told when it is extended.
     faults: HashMap<(PathBuf, String), Vec<Diagnostic>>,
+    /// Contents of included secrets and configs that only the include's own variables give.
+    pub(crate) contents: Vec<Content>,
+}
+
+/// What a variable of an include gives a secret or config.
+pub(crate) struct Content {
+    /// `secrets` or `configs`.
+    pub(crate) section: &'static str,
+    pub(crate) key: String,
+    /// The variable that `environment` names.
+    pub(crate) variable: String,
+    pub(crate) value: String,
 }
 
 /// A service under resolution: its file (`None`: the document at hand), its name, the place that asked.
@@ -61,6 +73,7 @@ impl<'a> Assembler<'a> {
             incomplete: false,
             bases: HashMap::new(),
             faults: HashMap::new(),
+            contents: Vec::new(),
         }
     }
 
@@ -203,20 +216,14 @@ impl<'a> Assembler<'a> {
             Some(list) => list.as_list().unwrap_or(&[]),
             None => &single,
         };
+        self.lacks(entry, "an entry of `include`", "path");
         let mut files = Vec::new();
         let mut chain = around.chain.clone();
         let mut folder = None;
         for node in paths {
             let text = node.as_str()?;
             if paths::is_remote(text) {
-                self.incomplete = true;
-                self.diagnostics.push(
-                    Diagnostic::error(
-                        "remote-include",
-                        format!("`{text}` cannot be included: remote files are not supported yet"),
-                    )
-                    .at(node.span, ""),
-                );
+                self.remote("remote-include", format!("`{text}` cannot be included"), node.span);
                 return None;
             }
             let path = self.base(around).absolute(text);
@@ -237,7 +244,47 @@ impl<'a> Assembler<'a> {
             None => folder?,
         };
         let environment = self.include_environment(entry, &directory, around);
-        Some(self.model(files, &Surroundings { directory, environment, chain }))
+        let around = Surroundings { directory, environment, chain };
+        let mut model = self.model(files, &around);
+        if self.input.options.resolve_environment {
+            self.resolve_included(&mut model, &around.environment);
+        }
+        Some(model)
+    }
+
+    /// Takes what has no value of its own from the variables of the include, which nobody else sees.
+    fn resolve_included(&mut self, model: &mut Node, values: &BTreeMap<String, String>) {
+        let services = model.get_mut("services").and_then(Node::as_map_mut);
+        for entry in services.into_iter().flat_map(|services| services.values_mut()) {
+            if let Some(map) = entry.node.get_mut("environment").and_then(Node::as_map_mut) {
+                normalize::resolve(map, values);
+            }
+        }
+        for section in ["secrets", "configs"] {
+            for (key, entry) in model.get(section).and_then(Node::as_map).into_iter().flatten() {
+                let Some(variable) = entry.node.str("environment") else { continue };
+                let Some(value) = values.get(variable).cloned() else { continue };
+                let (key, variable) = (key.clone(), variable.to_owned());
+                self.contents.push(Content { section, key, variable, value });
+            }
+        }
+    }
+
+    /// Tells that a mapping has no `key`. What is consumed before merging is not looked through afterwards.
+    fn lacks(&mut self, node: &Node, what: &str, key: &str) {
+        if node.as_map().is_some_and(|map| !map.contains_key(key)) {
+            self.incomplete = true;
+            self.diagnostics.push(
+                Diagnostic::error("missing-key", format!("{what} has no `{key}`"))
+                    .at(node.span, format!("`{key}` is missing")),
+            );
+        }
+    }
+
+    fn remote(&mut self, code: &'static str, what: String, span: Span) {
+        self.incomplete = true;
+        let message = format!("{what}: remote files are not supported yet");
+        self.diagnostics.push(Diagnostic::error(code, message).at(span, ""));
     }
 
     fn too_long(&mut self, what: &str, span: Span) {
@@ -279,7 +326,9 @@ impl<'a> Assembler<'a> {
             }
             None => {
                 let default = directory.join(".env");
-                if directory != around.directory && self.files.is_file(&default) {
+                // Beside the project's own files it has been read already, unless `--env-file` took its place.
+                let is_read = directory == around.directory && self.input.environment_files.is_empty();
+                if !is_read && self.files.is_file(&default) {
                     files.push((default, Span::NOWHERE));
                 }
             }
@@ -303,7 +352,7 @@ impl<'a> Assembler<'a> {
     fn extend(&mut self, document: &mut Node, around: &Surroundings) {
         let Some(services) = document.get_mut("services").and_then(Node::as_map_mut) else { return };
         let extending = |map: &Map| -> Vec<String> {
-            let has = |entry: &&crate::tree::Entry| entry.node.get("extends").is_some();
+            let has = |entry: &&Entry| entry.node.get("extends").is_some();
             map.iter().filter(|(_, entry)| has(entry)).map(|(name, _)| name.clone()).collect()
         };
         let names = extending(services);
@@ -334,7 +383,10 @@ impl<'a> Assembler<'a> {
     ) -> Node {
         let mut child = node.clone();
         let Some(extends) = child.as_map_mut().and_then(|map| map.remove("extends")) else { return child };
-        let Some(wanted) = extends.node.str("service").map(str::to_owned) else { return child };
+        let Some(wanted) = extends.node.str("service").map(str::to_owned) else {
+            self.lacks(&extends.node, "`extends`", "service");
+            return child;
+        };
         let span = extends.node.get("service").map_or(extends.node.span, |node| node.span);
         let other = match extends.node.get("file") {
             Some(node) => match self.extended_file(node, file, around) {
@@ -398,6 +450,10 @@ impl<'a> Assembler<'a> {
         around: &Surroundings,
     ) -> Option<(PathBuf, Rc<Map>)> {
         let text = node.as_str()?;
+        if paths::is_remote(text) {
+            self.remote("remote-extends", format!("`{text}` cannot be extended from"), node.span);
+            return None;
+        }
         let home = around.environment.get("HOME").map(String::as_str);
         let directory = from.and_then(Path::parent).unwrap_or(&around.directory);
         let path = Base { directory, home }.absolute(text);
@@ -420,8 +476,15 @@ impl<'a> Assembler<'a> {
                 let told = self.diagnostics.len();
                 check::service(&mut entry.node, &name, &mut self.scope());
                 let faults = self.diagnostics.split_off(told);
-                self.faults.insert((path.to_owned(), name.clone()), faults);
-                services.insert(name, entry);
+                self.faults.entry((path.to_owned(), name.clone())).or_default().extend(faults);
+                match services.get_mut(&name) {
+                    Some(Entry { node, .. }) => {
+                        merge::objects(node, entry.node, &SERVICE, Marks::Apply, &mut self.scope());
+                    }
+                    None => {
+                        services.insert(name, entry);
+                    }
+                }
             }
         }
         if services.is_empty() {
@@ -453,6 +516,7 @@ impl<'a> Assembler<'a> {
 
     fn extends_cycle(&mut self, chain: &[Link], last: &Link) {
         let start = chain.iter().position(|link| link.0 == last.0 && link.1 == last.1).unwrap_or(0);
+        self.incomplete = true;
         let names: Vec<_> = chain[start..].iter().chain([last]).map(|link| format!("`{}`", link.1)).collect();
         let circle = names.join(" -> ");
         if self.diagnostics.iter().any(|known| known.code == "extends-cycle") {

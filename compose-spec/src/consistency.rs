@@ -90,6 +90,18 @@ impl Checker<'_> {
         if let Some(build) = service.tree.get("build") {
             exclusive(build, "dockerfile", "dockerfile_inline");
         }
+        if let (true, Some(build), Some(platform)) = (self.references, &service.build, &service.platform)
+            && !build.platforms.is_empty()
+            && !build.platforms.contains(platform)
+        {
+            let message = format!("`build.platforms` of service `{}` lacks its `platform`", service.name);
+            told.push(
+                Diagnostic::error("platform-not-built", message)
+                    .at(service.place("platform"), "the platform it runs on")
+                    .at(service.place("build.platforms"), "the platforms it is built for")
+                    .help(format!("add `{platform}` to `build.platforms`")),
+            );
+        }
     }
 
     fn dependencies(&self, service: &Service, told: &mut Vec<Diagnostic>) {

@@ -12,7 +12,7 @@ use diagnostic::{Diagnostic, Span};
 use crate::scope::Scope;
 use crate::tree::{Entry, Map, Node, Value};
 
-pub(crate) use mounts::{clean, devices, file_mode, file_mounts, mounts};
+pub(crate) use mounts::{clean, devices, file_mode, file_mounts, mounts, tmpfs_mode};
 pub(crate) use ports::{by_port, expose, ports};
 pub(crate) use texts::{address, container_name, env_format, ipc, pull_policy, restart};
 pub(crate) use texts::{parse_pull_policy, parse_restart};
@@ -80,6 +80,22 @@ pub(crate) fn list(node: &mut Node, _: &mut Scope<'_>) {
     if node.as_list().is_none() {
         let item = Node::new(std::mem::replace(&mut node.value, Value::Null), node.span);
         node.value = Value::List(vec![item]);
+    }
+}
+
+/// A name server or a list of them → a list; empty ones, of variables without a value, are left out.
+pub(crate) fn dns(node: &mut Node, scope: &mut Scope<'_>) {
+    list(node, scope);
+    if let Value::List(items) = &mut node.value {
+        items.retain(|item| item.as_str() != Some(""));
+    }
+}
+
+/// A share of the processors, in percent.
+pub(crate) fn percent(node: &mut Node, scope: &mut Scope<'_>) {
+    if node.as_number().is_some_and(|value| !(0.0..=100.0).contains(&value)) {
+        let message = "`cpu_percent` is from 0 to 100".to_owned();
+        bad(node, scope, message, "outside");
     }
 }
 

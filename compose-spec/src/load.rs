@@ -81,6 +81,15 @@ fn finish(
     resolve_environment(model, values, &profiles, &needed, assembler);
 
     let mut project = decode::project(model, name, input, values);
+    for crate::assemble::Content { section, key, variable, value } in std::mem::take(&mut assembler.contents)
+    {
+        let objects = if section == "secrets" { &mut project.secrets } else { &mut project.configs };
+        if let Some(object) = objects.get_mut(&key)
+            && object.environment.as_ref() == Some(&variable)
+        {
+            object.content.get_or_insert(value);
+        }
+    }
     project.profiles = profiles.clone();
     let services = std::mem::take(&mut project.services);
     for (key, service) in services {

@@ -32,7 +32,7 @@ pub(crate) fn model(model: &mut Node, project: &str, environment: &BTreeMap<Stri
                 *node = Node::map(*key_span);
             }
             let is_external = node.get("external").and_then(Node::as_bool) == Some(true);
-            if node.get("name").is_none() {
+            if section != "models" && node.get("name").is_none() {
                 let name = if is_external { key.clone() } else { format!("{project}_{key}") };
                 node.set("name", Node::string(name, *key_span));
             }

@@ -195,9 +195,14 @@ impl<'t> Reader<'t, '_> {
                 self.count(size, span)?;
                 Ok(node)
             }
-            _ => {
+            Some(None) => {
                 let message = "an alias stands inside the value it names: cycle detected";
                 Err(Box::new(Diagnostic::error("alias-cycle", message).at(span, "this would have no end")))
+            }
+            None => {
+                let message = "an alias names an anchor of another document";
+                let diagnostic = Diagnostic::error("unknown-anchor", message);
+                Err(Box::new(diagnostic.at(span, "no anchor of this document has this name")))
             }
         }
     }

@@ -196,7 +196,7 @@ pub(crate) static SERVICE: Object = Object {
         field("configs", FILE_MOUNTS).merge(Merge::Unique(forms::by_config_target)).form(forms::file_mounts),
         field("container_name", Kind::Checked(forms::container_name)),
         count("cpu_count"),
-        field("cpu_percent", Kind::Number),
+        field("cpu_percent", Kind::Number).form(forms::percent),
         int("cpu_period"),
         int("cpu_quota"),
         int("cpu_rt_period"),
@@ -216,7 +216,7 @@ pub(crate) static SERVICE: Object = Object {
         field("devices", Kind::List(&Kind::Shapes(&Kind::Text, &Kind::Never, &Kind::Object(&DEVICE))))
             .merge(Merge::Unique(forms::by_target))
             .form(forms::devices),
-        one_or_more("dns").merge(Merge::Unique(forms::by_text)),
+        one_or_more("dns").merge(Merge::Unique(forms::by_text)).form(forms::dns),
         set("dns_opt").merge(Merge::Unique(forms::by_key)),
         one_or_more("dns_search").merge(Merge::Unique(forms::by_text)),
         text("domainname"),
@@ -496,7 +496,11 @@ static BIND: Object = Object {
 
 static IMAGE_MOUNT: Object = Object { name: "`image`", required: &[], fields: &[text("subpath")] };
 
-static TMPFS: Object = Object { name: "`tmpfs`", required: &[], fields: &[int("mode"), bytes("size")] };
+static TMPFS: Object = Object {
+    name: "`tmpfs`",
+    required: &[],
+    fields: &[field("mode", Kind::TextOrNumber).form(forms::tmpfs_mode), bytes("size")],
+};
 
 static VOLUME_MOUNT: Object =
     Object { name: "`volume`", required: &[], fields: &[labels("labels"), flag("nocopy"), text("subpath")] };
@@ -605,9 +609,19 @@ static RESERVATIONS: Object = Object {
     fields: &[
         field("cpus", Kind::Number),
         field("devices", Kind::List(&Kind::Object(&DEVICE_REQUEST))),
-        field("generic_resources", Kind::Any),
+        field("generic_resources", Kind::List(&Kind::Object(&GENERIC_RESOURCE))),
         bytes("memory"),
     ],
+};
+static GENERIC_RESOURCE: Object = Object {
+    name: "a generic resource",
+    required: &[],
+    fields: &[field("discrete_resource_spec", Kind::Object(&DISCRETE_RESOURCE))],
+};
+static DISCRETE_RESOURCE: Object = Object {
+    name: "`discrete_resource_spec`",
+    required: &[],
+    fields: &[text("kind"), field("value", Kind::Number)],
 };
 static RESTART_POLICY: Object = Object {
     name: "`restart_policy`",

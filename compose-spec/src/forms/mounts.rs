@@ -189,6 +189,14 @@ pub(crate) fn file_mode(node: &mut Node, scope: &mut Scope<'_>) {
     }
 }
 
+/// The same for `tmpfs`, where the normal form is a number.
+pub(crate) fn tmpfs_mode(node: &mut Node, scope: &mut Scope<'_>) {
+    file_mode(node, scope);
+    if let Some(mode) = node.as_str().and_then(|text| i64::from_str_radix(text, 8).ok()) {
+        node.value = Value::Int(mode);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
