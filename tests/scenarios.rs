@@ -15,6 +15,8 @@ mod input;
 mod life;
 #[path = "scenarios/network.rs"]
 mod network;
+#[path = "scenarios/outside.rs"]
+mod outside;
 #[path = "scenarios/pods.rs"]
 mod pods;
 #[path = "scenarios/refusals.rs"]

@@ -1,10 +1,9 @@
 //! Scenarios about networks, names and published ports.
 
+use crate::outside::Outside;
 use scenarios::{Who, World, free_port, http, scenario, until, within};
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, UdpSocket};
-use std::process::Command;
+use std::net::UdpSocket;
 use std::time::Duration;
 
 scenario! {
@@ -115,60 +114,12 @@ scenario! {
 scenario! {
     /// Connections to the outside leave through NAT: the other side sees the host's address.
     the_outside_is_reached_through_nat, |world| {
-        let outside = Outside::new(world.who());
+        let outside = Outside::new(if world.who() == Who::Root { 100 } else { 101 });
         world.compose("up -d").ok();
-        // The pipe stays open: after half an end, Debian 12's pasta repeats the answer for ever.
-        let ask = format!(
-            "rm -f /tmp/ask; mkfifo /tmp/ask; exec 3<>/tmp/ask; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; \
-             nc -w 2 {} 80 <&3",
-            outside.address
-        );
         until("the outside answers with the host's address", || {
-            let output = world.run(&["exec", "-T", "web", "sh", "-c", &ask], "");
+            let output = world.run(&["exec", "-T", "web", "sh", "-c", &outside.question()], "");
             (output.stdout.lines().last() == Some(&*outside.host)).then_some(())
         });
-    }
-}
-
-/// A machine outside: a namespace behind a veth pair whose server answers with the client's address.
-struct Outside {
-    namespace: String,
-    link: String,
-    address: String,
-    host: String,
-}
-
-impl Outside {
-    fn new(who: Who) -> Self {
-        let net = if who == Who::Root { 100 } else { 101 };
-        let namespace = format!("outside{}-{net}", std::process::id());
-        let link = format!("outside{net}");
-        let (host, address) = (format!("198.51.{net}.1"), format!("198.51.{net}.2"));
-        let script = format!(
-            "ip netns add {namespace} && ip link add {link} type veth peer name eth0 netns {namespace} \
-             && ip addr add {host}/24 dev {link} && ip link set {link} up \
-             && ip -n {namespace} addr add {address}/24 dev eth0 && ip -n {namespace} link set eth0 up"
-        );
-        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
-        let listener =
-            within(&format!("/run/netns/{namespace}"), || TcpListener::bind("0.0.0.0:80").unwrap());
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                let client = stream.peer_addr().unwrap().ip();
-                // All of it: what is left unread makes a reset of the end.
-                let lines = BufReader::new(&stream).lines().map_while(Result::ok);
-                lines.take_while(|line| !line.is_empty()).for_each(drop);
-                drop(write!(stream, "HTTP/1.0 200 OK\r\n\r\n{client}\n"));
-            }
-        });
-        Self { namespace, link, address, host }
-    }
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        drop(Command::new("ip").args(["netns", "del", &self.namespace]).status());
-        drop(Command::new("ip").args(["link", "del", &self.link]).status());
     }
 }
 

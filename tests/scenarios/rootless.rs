@@ -2,6 +2,7 @@
 //! on a machine.
 
 use crate::life::signal;
+use crate::outside::Outside;
 use scenarios::{World, http, scenario, until};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
@@ -41,6 +42,48 @@ scenario! {
         resolves();
         assert_eq!(recorded(world, "infra.json"), Some(infra));
         assert_eq!(namespaces(world.supervisor().unwrap()), before);
+        world.compose("down -t 0").ok();
+    }
+}
+
+scenario! {
+    /// When infra, pasta and the supervisor are killed at once, the router goes and containers live on;
+    /// the next command gives the same containers their networks, names and ports again.
+    a_lost_router_is_replaced, user_only = "root's bridges are in the machine's own namespace", |world| {
+        let outside = Outside::new(102);
+        world.compose("up -d").ok();
+        let serves = || {
+            let address = format!("127.0.0.1:{}", world.port());
+            until("the port answers", || http(&address, "passwd"));
+            for (service, name) in [("client", "web"), ("web", "client"), ("client", "web.project_back")] {
+                until("names resolve and lead there", || {
+                    let ping = format!("exec -T {service} ping -c 1 -w 1 {name}");
+                    (world.compose(&ping).code == 0).then_some(())
+                });
+            }
+            until("the outside answers", || {
+                let output = world.run(&["exec", "-T", "web", "sh", "-c", &outside.question()], "");
+                (output.stdout.lines().last() == Some(&*outside.host)).then_some(())
+            });
+        };
+        serves();
+        let first = |service: &str| world.processes(&world.id(service))[0];
+        let before = (first("web"), first("client"));
+        let look = |command: &str| world.run(&["exec", "-T", "web", "sh", "-c", command], "").ok().stdout;
+        let (interfaces, routes) = ("ip -o addr | sed 's/^[0-9]*://; s/@if[0-9]*//'", "ip route | sort");
+        let (wires, ways) = (look(interfaces), look(routes));
+        for next in ["ps", "up -d"] {
+            let supervisor = world.supervisor().unwrap();
+            // It could put something back before it is its turn.
+            signal(supervisor, "STOP");
+            for process in [recorded(world, "infra.json"), recorded(world, "pasta.json"), Some(supervisor)] {
+                kill(process.unwrap());
+            }
+            world.compose(next).ok();
+            serves();
+            assert_eq!((look(interfaces), look(routes)), (wires.clone(), ways.clone()));
+        }
+        assert_eq!((first("web"), first("client")), before, "nothing was started again");
         world.compose("down -t 0").ok();
     }
 }

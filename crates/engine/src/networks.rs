@@ -7,6 +7,7 @@ use rustix::thread::LinkNameSpaceType;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
+use std::path::Path;
 use sys::file::Lock;
 
 /// Driver option with the name of the bridge.
@@ -225,13 +226,12 @@ impl Engine {
 
     /// Held alone while a network is made or removed, shared while addresses of one are leased.
     pub(crate) fn networks_lock(&self, alone: bool) -> Result<Lock, EngineError> {
-        self.run_lock("networks.lock", alone)
+        self.run_lock(&self.roots().networks_lock(), alone)
     }
 
-    pub(crate) fn run_lock(&self, name: &str, alone: bool) -> Result<Lock, EngineError> {
+    pub(crate) fn run_lock(&self, path: &Path, alone: bool) -> Result<Lock, EngineError> {
         disk::make_folder(&self.roots().run)?;
-        let path = self.roots().run.join(name);
-        let lock = if alone { Lock::exclusive(&path) } else { Lock::shared(&path) };
-        lock.map_err(EngineError::file("lock", &path))
+        let lock = if alone { Lock::exclusive(path) } else { Lock::shared(path) };
+        lock.map_err(EngineError::file("lock", path))
     }
 }

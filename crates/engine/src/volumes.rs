@@ -56,6 +56,6 @@ impl Engine {
 
     /// Held alone while a volume is removed, shared while one is made or claimed.
     pub(crate) fn volumes_lock(&self, alone: bool) -> Result<Lock, EngineError> {
-        self.run_lock("volumes.lock", alone)
+        self.run_lock(&self.roots().run.join("volumes.lock"), alone)
     }
 }

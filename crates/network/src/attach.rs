@@ -1,11 +1,13 @@
 //! Puts a container's namespace on a bridge.
 
+use crate::bridge::remove_links;
 use crate::channel::Channel;
 use crate::link::{self, Link, Veth};
 use crate::wire::Messages;
 use crate::{Netlink, NetworkError, namespace, sysctl};
 use resource::{ContainerId, Endpoint, PodName};
 use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -38,7 +40,7 @@ pub fn attach(
         bridge: endpoint.bridge.clone(),
         container: container.short().to_owned(),
     })?;
-    let alias = format!("compose:{}:{}:{}", pod.0, container.short(), endpoint.interface);
+    let alias = alias(pod, container, endpoint);
     let host = create(netlink, &bridge, namespace, container, index, endpoint, &alias)?;
     configure(netlink, namespace, &host, endpoint).inspect_err(|_| {
         let mut batch = Messages::default();
@@ -46,6 +48,51 @@ pub fn attach(
         // The first error is the one that counts; the pair dies with the namespace anyway.
         drop(netlink.channel.tell(&mut batch));
     })
+}
+
+/// What the host's end of a container's interface is marked with.
+fn alias(pod: &PodName, container: &ContainerId, endpoint: &Endpoint) -> String {
+    format!("compose:{}:{}:{}", pod.0, container.short(), endpoint.interface)
+}
+
+/// Host's ends of containers' interfaces in the calling thread's namespace, as they were a moment ago.
+#[derive(Debug)]
+pub struct Wires(BTreeSet<String>);
+
+impl Wires {
+    /// Lists them.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn list(netlink: &Netlink) -> Result<Self, NetworkError> {
+        Ok(Self(link::all(netlink)?.into_iter().map(|link| link.alias).collect()))
+    }
+
+    /// Whether this interface of a container has its other end here.
+    pub fn lead_to(&self, pod: &PodName, container: &ContainerId, endpoint: &Endpoint) -> bool {
+        self.0.contains(&alias(pod, container, endpoint))
+    }
+}
+
+/// [`attach`] for a container whose interface has lost its other end. What is left of it goes first: the
+/// kernel removes it with the namespace of that end, but some time later.
+///
+/// # Errors
+/// As [`attach`].
+pub fn attach_again(
+    netlink: &Netlink,
+    namespace: BorrowedFd<'_>,
+    pod: &PodName,
+    container: &ContainerId,
+    index: usize,
+    endpoint: &Endpoint,
+) -> Result<(), NetworkError> {
+    namespace::within(namespace, || {
+        let inside = Netlink::open()?;
+        let left = link::find(&inside.channel, &endpoint.interface)?;
+        remove_links(&inside, left.as_slice())
+    })?;
+    attach(netlink, namespace, pod, container, index, endpoint)
 }
 
 fn create(

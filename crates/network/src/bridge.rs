@@ -215,7 +215,7 @@ pub fn bridges_down(netlink: &Netlink, records: &[NetworkRecord]) -> Result<(), 
 
 /// Removes links. The kernel waits for all its processors several times over for each removal, so
 /// several go as one group.
-fn remove_links(netlink: &Netlink, links: &[link::Link]) -> Result<(), NetworkError> {
+pub(crate) fn remove_links(netlink: &Netlink, links: &[link::Link]) -> Result<(), NetworkError> {
     let mut batch = Messages::default();
     match links {
         [] => return Ok(()),

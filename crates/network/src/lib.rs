@@ -30,7 +30,7 @@ mod sysctl;
 mod table;
 mod wire;
 
-pub use attach::{attach, hardware_address};
+pub use attach::{Wires, attach, attach_again, hardware_address};
 pub use bridge::{
     bridge_down, bridge_exists, bridge_name, bridge_up, bridges_down, bridges_up, default_gateway,
     gateway_for_host, sweep,

@@ -91,6 +91,12 @@ impl Roots {
         self.run.join("infra.use")
     }
 
+    /// `RUN/networks.lock`: held alone while a network is made or removed, shared while addresses of
+    /// one are leased.
+    pub fn networks_lock(&self) -> PathBuf {
+        self.run.join("networks.lock")
+    }
+
     /// `DATA/pods/POD`
     pub fn pod(&self, pod: &PodName) -> PathBuf {
         self.data.join("pods").join(&pod.0)

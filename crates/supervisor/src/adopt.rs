@@ -30,6 +30,7 @@ impl Supervisor {
                 (Status::Created | Status::Exited, _) => self.clear_half_started(slot),
             }
         }
+        self.rewire();
         for (slot, exit) in dead {
             self.adopt_dead(slot, exit);
         }

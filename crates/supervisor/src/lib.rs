@@ -39,6 +39,7 @@ mod protocol;
 mod reactor;
 mod removed;
 mod resolver;
+mod rewire;
 mod serve;
 mod start;
 mod stop;

@@ -9,7 +9,6 @@ use crate::log::pump::{Pump, open_fifo};
 use crate::protocol::{EventKind, Failure, FailureKind, Reply, Streams};
 use crate::reactor::EventFlags;
 use crate::surroundings::gone;
-use network::Netlink;
 use resource::{ContainerState, ExitStatus, IdentityShare, Status, Timestamp};
 use runtime::processes::MountNamespace;
 use runtime::{Launch, StartError};
@@ -120,9 +119,7 @@ impl Supervisor {
     /// Makes the network namespace and its interfaces and opens the resolver's sockets in it.
     fn connect(&mut self, slot: Slot) -> Result<(), Failure> {
         let failed = |error: network::NetworkError| Failure::new(FailureKind::Network, chain(&error));
-        if self.netlink.is_none() {
-            self.netlink = Some(Netlink::open().map_err(failed)?.owned_by(&self.roots.cgroup));
-        }
+        self.open_netlink().map_err(failed)?;
         let (Some(netlink), Some(container)) = (&self.netlink, self.containers.get_mut(&slot)) else {
             return Err(gone());
         };

@@ -80,13 +80,12 @@ impl Made {
     /// Makes it so, and says when nothing had to change.
     pub(crate) async fn converge(self, session: &Session, progress: &Progress) -> Result<(), Failure> {
         let tuning = Tuning { tell_running: true, ..self.tuning };
-        let pod = self.desired.pod.clone();
+        // A supervisor that was killed may have left more to make right than a plan could see.
+        session.adopt(&self.desired.pod, &session.containers(&self.desired.pod)?).await;
         let job = Job { session, progress, desired: self.desired, policy: self.policy, tuning };
         let done = job.run().await?;
         progress.finish();
         if done.unchanged && !session.globals.dry_run {
-            // Where nothing was started nobody asked for the supervisor; it may have been killed.
-            session.adopt(&pod, &session.containers(&pod)?).await;
             progress.note("nothing to do: everything is as the Compose file wants it");
         }
         Ok(())
