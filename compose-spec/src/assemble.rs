@@ -120,6 +120,10 @@ impl<'a> Assembler<'a> {
 
     /// Reads and parses a Compose file.
     pub(crate) fn parsed(&mut self, path: &Path, asked: Span) -> Option<Parsed> {
+        if let Some(text) = path.to_str().filter(|text| paths::is_remote(text)) {
+            self.remote("remote-file", format!("`{text}` cannot be read"), asked);
+            return None;
+        }
         let file = self.text(path, "Compose file", asked);
         let documents = file.and_then(|file| {
             let documents = parse::documents(&self.sources, file, &mut self.diagnostics)?;

@@ -135,11 +135,11 @@ fn unknown_key(key: &str, span: Span, is_mapping: bool, object: &Object, path: &
     if is_top && SERVICE.field(key).is_some() {
         return diagnostic.help(format!("`{key}` is a key of a service: indent it under one"));
     }
-    if matches!(path, Path::Item(..)) && matches!(object.name, "a mount" | "a port") && !is_mapping {
-        return diagnostic.help(format!("in a short entry no blank follows the colon: `{key}:…`"));
-    }
     if let Some(near) = nearest(key, object.fields.iter().map(|field| field.name)) {
         return diagnostic.help(format!("a key with a similar name exists: `{near}`"));
+    }
+    if matches!(path, Path::Item(..)) && matches!(object.name, "a mount" | "a port") && !is_mapping {
+        return diagnostic.help(format!("in a short entry no blank follows the colon: `{key}:…`"));
     }
     if is_top && is_mapping {
         return diagnostic.help("services stand under `services:`; keys of your own start with `x-`");

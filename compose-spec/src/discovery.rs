@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use diagnostic::{Diagnostic, Sources};
 
 use crate::forms::clean;
+use crate::paths::is_remote;
 use crate::{Files, Input, Options, dotenv};
 
 /// Names of a Compose file, the first that exists is taken.
@@ -63,6 +64,11 @@ pub fn normalized_name(name: &str) -> String {
     kept.trim_start_matches(['_', '-']).to_owned()
 }
 
+/// Whether a name is that of a file here: neither standard input nor something to fetch.
+fn is_local(file: &str) -> bool {
+    file != "-" && !is_remote(file)
+}
+
 /// Finds files, environment, profiles and project directory.
 pub fn find(request: &Request, files: &dyn Files) -> Found {
     let mut finder = Finder { request, files, sources: Sources::new(), diagnostics: Vec::new() };
@@ -93,7 +99,7 @@ impl Finder<'_> {
         let directory = request.project_directory.as_ref().map(|path| self.absolute(path));
         let mut environment = request.environment.clone();
         // The first look: beside the first `-f`, in the given directory, or here.
-        let first = request.files.iter().find(|file| *file != "-").map(|file| self.absolute(file));
+        let first = request.files.iter().find(|file| is_local(file)).map(|file| self.absolute(file));
         let beside = first.as_deref().and_then(Path::parent).map(Path::to_owned);
         let start = directory.clone().or(beside).unwrap_or_else(|| request.current.clone());
         let named = self.named_env_files();
@@ -112,7 +118,7 @@ impl Finder<'_> {
         } else {
             listed
         };
-        let of_files = files.iter().find(|path| *path != Path::new("-")).and_then(|path| path.parent());
+        let of_files = files.iter().find(|path| path.is_absolute()).and_then(|path| path.parent());
         let project_directory =
             directory.or(of_files.map(Path::to_owned)).unwrap_or_else(|| request.current.clone());
         // The second look: where the file was found.
@@ -197,7 +203,7 @@ impl Finder<'_> {
 
     /// The files of `--file`, else of `COMPOSE_FILE`.
     fn listed_files(&self, environment: &BTreeMap<String, String>) -> Vec<PathBuf> {
-        let place = |file: &str| if file == "-" { PathBuf::from("-") } else { self.absolute(file) };
+        let place = |file: &str| if is_local(file) { self.absolute(file) } else { PathBuf::from(file) };
         if !self.request.files.is_empty() {
             return self.request.files.iter().map(|file| place(file)).collect();
         }

@@ -57,7 +57,7 @@ pub trait Files {
 /// What is to be loaded, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Input {
-    /// Compose files, absolute, merged in order; `-` is standard input.
+    /// Compose files, absolute, merged in order; `-` is standard input. What is to be fetched is refused.
     pub files: Vec<PathBuf>,
     /// Base of relative paths, absolute.
     pub project_directory: PathBuf,
