@@ -280,6 +280,16 @@ fn amounts(service: &Service, told: &mut Vec<Diagnostic>) {
         let cpus = matches!((service.cpus, deploy.limit_cpus), (Some(own), Some(other)) if own != other);
         distinct("cpus", "deploy.resources.limits.cpus", cpus);
     }
+    // The network of the highest priority, of equal ones the first by name, gets the service's address.
+    let by_priority = |a: &&String, b: &&String| {
+        let priority = |name: &String| service.networks[name].priority;
+        priority(a).total_cmp(&priority(b)).then(b.cmp(a))
+    };
+    if let Some(name) = service.networks.keys().max_by(by_priority) {
+        let own = &service.networks[name].mac_address;
+        let differ = matches!((&service.mac_address, own), (Some(one), Some(other)) if !one.eq_ignore_ascii_case(other));
+        distinct("mac_address", &format!("networks.{name}.mac_address"), differ);
+    }
     if service.container_name.is_some() && service.replicas() > 1 {
         told.push(
             Diagnostic::error(

@@ -7,6 +7,8 @@ mod ports;
 mod texts;
 mod words;
 
+use std::time::Duration;
+
 use diagnostic::{Diagnostic, Span};
 
 use crate::scope::Scope;
@@ -14,7 +16,7 @@ use crate::tree::{Entry, Map, Node, Value};
 
 pub(crate) use mounts::{clean, devices, file_mode, file_mounts, mounts, tmpfs_mode};
 pub(crate) use ports::{by_port, expose, ports};
-pub(crate) use texts::{address, container_name, env_format, ipc, pull_policy, restart};
+pub(crate) use texts::{address, container_name, env_format, ipc, not_blank, pull_policy, restart};
 pub(crate) use texts::{parse_pull_policy, parse_restart};
 pub(crate) use words::command;
 
@@ -96,6 +98,15 @@ pub(crate) fn percent(node: &mut Node, scope: &mut Scope<'_>) {
     if node.as_number().is_some_and(|value| !(0.0..=100.0).contains(&value)) {
         let message = "`cpu_percent` is from 0 to 100".to_owned();
         bad(node, scope, message, "outside");
+    }
+}
+
+/// A time of a health check: none, or at least a millisecond. (Engine API, HealthConfig.)
+pub(crate) fn probe_time(node: &mut Node, scope: &mut Scope<'_>) {
+    let span = node.as_str().and_then(|text| crate::units::duration(text).ok());
+    if span.is_some_and(|span| !span.is_zero() && span < Duration::from_millis(1)) {
+        let text = by_text(node);
+        bad(node, scope, format!("`{text}` is too short for a health check"), "at least `1ms`");
     }
 }
 

@@ -382,12 +382,12 @@ static HEALTHCHECK: Object = Object {
     required: &[],
     fields: &[
         flag("disable"),
-        duration("interval"),
+        duration("interval").form(forms::probe_time),
         count("retries"),
-        duration("start_interval"),
-        duration("start_period"),
+        duration("start_interval").form(forms::probe_time),
+        duration("start_period").form(forms::probe_time),
         field("test", COMMAND).merge(Merge::Replace).form(forms::health_test),
-        duration("timeout"),
+        duration("timeout").form(forms::probe_time),
     ],
 };
 
@@ -657,7 +657,7 @@ static WATCH: Object = Object {
         one_or_more("ignore"),
         one_or_more("include"),
         flag("initial_sync"),
-        text("path"),
+        field("path", Kind::Checked(forms::not_blank)),
         text("target"),
     ],
 };

@@ -17,6 +17,11 @@ pub(crate) fn container_name(text: &str) -> Result<(), String> {
     }
 }
 
+/// A text that must hold something.
+pub(crate) fn not_blank(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() { Err("it is blank".to_owned()) } else { Ok(()) }
+}
+
 /// `env_file[].format`.
 pub(crate) fn env_format(text: &str) -> Result<(), String> {
     match text {
