@@ -70,7 +70,7 @@ scenario! {
         let first = |service: &str| world.processes(&world.id(service))[0];
         let before = (first("web"), first("client"));
         let look = |command: &str| world.run(&["exec", "-T", "web", "sh", "-c", command], "").ok().stdout;
-        let (interfaces, routes) = ("ip -o addr | sed 's/^[0-9]*://; s/@if[0-9]*//'", "ip route | sort");
+        let (interfaces, routes) = ("ip -o addr | grep -v fe80 | sed 's/^[0-9]*://; s/@if[0-9]*//'", "ip route | sort");
         let (wires, ways) = (look(interfaces), look(routes));
         for next in ["ps", "up -d"] {
             let supervisor = world.supervisor().unwrap();
@@ -109,6 +109,36 @@ scenario! {
         assert!(recorded(world, "infra.json").is_none(), "looking makes nothing");
         world.compose("down").ok();
         until("no run-time folder", || (!world.roots().run.exists()).then_some(()));
+    }
+}
+
+scenario! {
+    /// When infra was killed and then the last container ends by itself, nothing of the user's stays,
+    /// although no command comes.
+    nothing_stays_of_a_user_whose_infra_was_killed, user_only = "root has no such processes", |world| {
+        world.compose("-p other up -d").ok();
+        let orphaned = world.supervisor().unwrap();
+        world.compose("up -d").ok();
+        let (infra, pasta) = (recorded(world, "infra.json").unwrap(), recorded(world, "pasta.json").unwrap());
+        let first = |project: &str| {
+            let rows = world.run(&["-p", project, "ps", "--no-trunc", "-q"], "").ok().stdout;
+            world.processes(rows.trim())[0]
+        };
+        let (own, others) = (first("project"), first("other"));
+        kill(infra);
+        kill(orphaned);
+        signal(own, "KILL");
+        let another = || recorded(world, "infra.json").filter(|pid| *pid != infra && lives(*pid));
+        until("the last supervisor has become infra", another);
+        assert!(lives(pasta), "the other container may want to go outside");
+        signal(others, "KILL");
+        until("pasta is gone", || (!lives(pasta)).then_some(()));
+        until("no process is recorded", || {
+            let names = std::fs::read_dir(&world.roots().run).unwrap().flatten();
+            names.map(|entry| entry.file_name()).eq(["pods"]).then_some(())
+        });
+        world.compose("-p other down").ok();
+        world.compose("down").ok();
     }
 }
 

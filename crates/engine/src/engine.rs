@@ -16,7 +16,7 @@ use store::{Collected, Store};
 pub fn hidden_role() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next()?.to_str()? {
-        supervisor::ROLE => Some(supervisor::serve(arguments)),
+        supervisor::ROLE => Some(supervisor::serve(arguments, crate::user::succeed)),
         crate::user::ROLE => Some(crate::user::serve(arguments)),
         _ => None,
     }

@@ -22,7 +22,7 @@ mod places;
 mod survivors;
 
 pub use error::UserError;
-pub(crate) use infra::{ROLE, serve};
+pub(crate) use infra::{ROLE, serve, succeed};
 
 use infra::Infra;
 use resource::{Mapping, Roots};

@@ -15,8 +15,9 @@ use sys::file::Lock;
 
 /// Plays the supervisor role; the program's `main` calls it first of all, with one thread.
 /// `arguments` are those after the role's name ([`crate::ROLE`]). Standard input is the first client's
-/// connection, if it is a socket.
-pub fn serve(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+/// connection, if it is a socket. `last` is done at the very end by a supervisor that was in a router,
+/// when it holds nothing of it any more but is in it still.
+pub fn serve(arguments: impl Iterator<Item = OsString>, last: impl FnOnce(&Roots)) -> ExitCode {
     sys::pidfd::close_inherited(3);
     // It was executed by the number of a descriptor, which would be its name in ps and in what is said
     // of a port's owner.
@@ -31,8 +32,13 @@ pub fn serve(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let router = (!router.is_empty()).then(|| router.into());
     let roots = Roots { data: data.into(), run: run.into(), cgroup: text(cgroup), mapping, router };
     let pod = PodName(text(pod));
-    match supervise(roots, pod) {
-        Ok(true) => ExitCode::SUCCESS,
+    match supervise(roots.clone(), pod) {
+        Ok(true) => {
+            if roots.router.is_some() {
+                last(&roots);
+            }
+            ExitCode::SUCCESS
+        }
         Ok(false) => ExitCode::from(BUSY),
         Err(error) => {
             complain(&error);

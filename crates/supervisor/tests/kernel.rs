@@ -17,7 +17,7 @@ use world::World;
 fn main() -> std::process::ExitCode {
     let mut arguments = std::env::args_os();
     if arguments.nth(1).is_some_and(|first| first == supervisor::ROLE) {
-        return supervisor::serve(arguments);
+        return supervisor::serve(arguments, |_| {});
     }
     let tests: &[(&str, fn())] = &[
         ("runs, logs, and goes away", runs_logs_and_goes_away),

@@ -11,7 +11,7 @@
 
 use super::ids::Plan;
 use super::survivors::{self, Survivors};
-use super::{UserError, error, mapping_of, move_into, open_namespace, pasta};
+use super::{UserError, error, making, mapping_of, move_into, open_namespace, pasta};
 use crate::disk;
 use resource::{Mapping, ProcessIdentity, Roots};
 use rustix::thread::LinkNameSpaceType;
@@ -146,11 +146,49 @@ pub(crate) fn serve(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let roots = Roots::at(data.into(), run.into(), String::new());
     let inside = user == INSIDE && router == INSIDE;
-    if inside || stand_up(&roots, user, router).is_ok() {
+    let stands = if inside { take_over(&roots) } else { stand_up(&roots, user, router).map(|()| true) };
+    if let Ok(false) = stands {
+        return ExitCode::SUCCESS;
+    }
+    if stands.is_ok() {
         // Returns only when that fails; then the namespaces are the users' alone.
         drop(rest(&roots));
     }
     ExitCode::FAILURE
+}
+
+/// What a supervisor does last of all: when infra was killed and nobody uses the namespaces any more, it
+/// becomes infra itself, which ends pasta or waits for containers of other pods. Others who use them will
+/// see to it when they go.
+pub(crate) fn succeed(roots: &Roots) {
+    let path = roots.infra_use();
+    if Infra::living(roots).is_some() || !matches!(Lock::try_exclusive(&path), Ok(Some(_))) {
+        return;
+    }
+    // Returns only when that fails; then the next command finds what is left.
+    let _failed = Command::new("/proc/self/exe")
+        .arg0(NAME)
+        .arg(ROLE)
+        .args([&roots.data, &roots.run])
+        .args([INSIDE, INSIDE])
+        .env_clear()
+        .stderr(Stdio::null())
+        .exec();
+}
+
+/// Makes this process, which is in both namespaces, the infra; false when there is another.
+fn take_over(roots: &Roots) -> io::Result<bool> {
+    let own = std::process::id().cast_signed();
+    let is_own = |infra: Infra| infra.process.pid == own;
+    if Infra::living(roots).is_some_and(is_own) {
+        return Ok(true);
+    }
+    let _making = making(roots).map_err(io::Error::other)?;
+    if Infra::living(roots).is_some() {
+        return Ok(false);
+    }
+    let mapping = mapping_of(own).ok_or(io::ErrorKind::NotFound)?;
+    write_document(roots, mapping).map(|()| true)
 }
 
 /// Gets into the namespaces and writes the document.
