@@ -687,8 +687,6 @@ pub struct Deploy {
     pub restart_policy: Option<Restart>,
     /// `labels`: of the service, not of its containers.
     pub labels: BTreeMap<String, String>,
-    /// `update_config.order` is `start-first`.
-    pub start_first: bool,
 }
 
 /// A network of the top level.

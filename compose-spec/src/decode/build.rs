@@ -40,7 +40,6 @@ pub(super) fn deploy(node: &Node) -> Deploy {
     let limits = resources.and_then(|resources| resources.get("limits"));
     let reservations = resources.and_then(|resources| resources.get("reservations"));
     let devices = reservations.map(|held| items(held, "devices")).unwrap_or(&[]);
-    let order = node.get("update_config").and_then(|update| update.str("order"));
     Deploy {
         replicas: int(node, "replicas").and_then(|replicas| u32::try_from(replicas).ok()),
         limit_cpus: limits.and_then(|limits| number(limits, "cpus")),
@@ -50,7 +49,6 @@ pub(super) fn deploy(node: &Node) -> Deploy {
         devices: devices.iter().map(device_request).collect(),
         restart_policy: node.get("restart_policy").map(restart_policy),
         labels: text_map(node, "labels"),
-        start_first: order == Some("start-first"),
     }
 }
 

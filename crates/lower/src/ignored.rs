@@ -2,6 +2,36 @@
 
 use crate::lowering::Lowering;
 use compose_spec::Service;
+use compose_spec::tree::Node;
+
+/// What never does anything here, wherever it is given.
+const NEVER: [(&str, &str); 20] = [
+    ("cpu_count", "it is for Windows"),
+    ("cpu_percent", "it is for Windows"),
+    ("credential_spec", "it is for Windows"),
+    ("isolation", "it is for Windows"),
+    ("develop.watch", "there is no `watch` yet"),
+    ("pull_refresh_after", "no command acts on it"),
+    ("deploy.endpoint_mode", "there is one machine, and no virtual address"),
+    ("deploy.labels", "they are for a swarm's service; a container has `labels`"),
+    ("deploy.placement", "there is one machine"),
+    ("deploy.resources.reservations.cpus", "only memory is reserved"),
+    ("deploy.resources.reservations.generic_resources", "only memory is reserved"),
+    ("deploy.restart_policy.delay", "the time between restarts grows by itself"),
+    ("deploy.restart_policy.window", "the engine decides when a start counts as good"),
+    ("deploy.rollback_config", "nothing is rolled back"),
+    ("deploy.update_config.delay", "containers are replaced without pause"),
+    ("deploy.update_config.failure_action", "after a failure nothing more is replaced"),
+    ("deploy.update_config.max_failure_ratio", "after a failure nothing more is replaced"),
+    ("deploy.update_config.monitor", "a start is not watched afterwards"),
+    ("deploy.update_config.order", "containers are replaced stop-first"),
+    ("deploy.update_config.parallelism", "containers are replaced as the dependencies allow"),
+];
+
+/// Values that ask for nothing else than what is done.
+fn is_what_is_done(path: &str, node: &Node) -> bool {
+    path == "deploy.update_config.order" && node.as_str() == Some("stop-first")
+}
 
 impl Lowering<'_> {
     /// Warns of the attributes of a service that have no effect.
@@ -19,11 +49,6 @@ impl Lowering<'_> {
                 deploy.is_some_and(|deploy| !deploy.devices.is_empty()),
                 "requests for devices are not supported",
             ),
-            (
-                "deploy.update_config.order",
-                deploy.is_some_and(|deploy| deploy.start_first),
-                "containers are replaced stop-first",
-            ),
             ("models", !service.models.is_empty(), "there is no model runner"),
             ("runtime", runtime, "containers are run by the engine itself"),
             ("storage_opt", !service.storage_opt.is_empty(), "root file systems have no options"),
@@ -36,6 +61,26 @@ impl Lowering<'_> {
         for (path, present, why) in table {
             if present {
                 self.ignored(service, path, why);
+            }
+        }
+        for (path, why) in NEVER {
+            let node = path.split('.').try_fold(&service.tree, |node, key| node.get(key));
+            if node.is_some_and(|node| !node.is_null() && !is_what_is_done(path, node)) {
+                self.ignored(service, path, why);
+            }
+        }
+        let mode = service.tree.get("deploy").and_then(|deploy| deploy.str("mode"));
+        if let Some(mode) = mode.filter(|mode| !matches!(*mode, "" | "replicated")) {
+            self.ignored(service, "deploy.mode", &format!("`{mode}` is treated as `replicated`"));
+        }
+        let mounts = service.tree.get("volumes").and_then(Node::as_list).unwrap_or(&[]);
+        for (index, mount) in mounts.iter().enumerate() {
+            if mount.get("consistency").is_some() {
+                self.ignored(service, &format!("volumes.{index}.consistency"), "it is for macOS and Windows");
+            }
+            if mount.get("bind").and_then(|bind| bind.get("selinux")).is_some() {
+                let why = "SELinux labels are not supported";
+                self.ignored(service, &format!("volumes.{index}.bind.selinux"), why);
             }
         }
     }

@@ -108,6 +108,10 @@ impl Lowering<'_> {
             let which = if object.external { "external" } else { "with a driver" };
             return error(self, format!("{kind} `{name}` is {which}, which is not supported"));
         }
+        if !object.labels.is_empty() {
+            let message = format!("service `{}`: `labels` of {kind} `{name}` have no effect", service.name);
+            self.tell(Severity::Warning, "no-effect", file.span, message, "this is ignored");
+        }
         if let Some(path) = &object.file {
             if file.uid.is_some() || file.gid.is_some() || file.mode.is_some() {
                 let message = format!(
