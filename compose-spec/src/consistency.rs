@@ -50,7 +50,7 @@ impl Checker<'_> {
         if matches!(service.tree.value, Value::Bad) {
             return;
         }
-        let has = |key: &str| service.tree.get(key).is_some();
+        let has = |key: &str| service.tree.get(key).is_some_and(|node| node.as_str() != Some(""));
         if self.references && !has("image") && !has("build") && !has("provider") {
             told.push(
                 Diagnostic::error(
@@ -106,7 +106,13 @@ impl Checker<'_> {
 
     fn dependencies(&self, service: &Service, told: &mut Vec<Diagnostic>) {
         for (name, dependency) in &service.depends_on {
-            if self.project.services.contains_key(name) || !dependency.required {
+            if self.project.services.contains_key(name) {
+                continue;
+            }
+            if !dependency.required {
+                if !self.project.disabled_services.contains_key(name) {
+                    told.push(self.no_optional_service(service, name, dependency.span));
+                }
                 continue;
             }
             let message = format!("service `{}` depends on `{name}`, which is not defined", service.name);
@@ -134,6 +140,16 @@ impl Checker<'_> {
                     told.push(self.no_service("unknown-service", message, name, span));
                 }
             }
+        }
+    }
+
+    fn no_optional_service(&self, service: &Service, name: &str, span: Span) -> Diagnostic {
+        let message = format!("service `{}` can do without `{name}`, which is not defined", service.name);
+        let diagnostic =
+            Diagnostic::warning("unknown-dependency", message).at(span, "no service has this name");
+        match nearest(name, self.project.services.keys().map(String::as_str)) {
+            Some(near) => diagnostic.help(format!("a service with a similar name exists: `{near}`")),
+            None => diagnostic,
         }
     }
 

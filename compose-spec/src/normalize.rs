@@ -44,7 +44,8 @@ fn service(node: &mut Node, environment: &BTreeMap<String, String>) {
     if node.as_map().is_none() {
         return;
     }
-    let joins = !["network_mode", "provider"].iter().any(|key| node.get(key).is_some());
+    let has_mode = node.str("network_mode").is_some_and(|mode| !mode.is_empty());
+    let joins = !has_mode && node.get("provider").is_none();
     let has_networks = match node.get("networks").map(|networks| &networks.value) {
         Some(Value::Map(map)) => !map.is_empty(),
         Some(Value::Bad) => true,

@@ -23,9 +23,11 @@ impl Base<'_> {
         joined.to_str().map_or_else(|| joined.clone(), |text| PathBuf::from(clean(text)))
     }
 
+    /// Makes a relative path absolute; an absolute one stays as it is written.
     fn node(&self, node: Option<&mut Node>) {
         if let Some(Value::String(text)) = node.map(|node| &mut node.value)
             && !text.is_empty()
+            && !text.starts_with('/')
         {
             *text = self.absolute(text).to_string_lossy().into_owned();
         }

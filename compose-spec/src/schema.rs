@@ -286,7 +286,7 @@ pub(crate) static SERVICE: Object = Object {
         field("pull_policy", Kind::Checked(forms::pull_policy)),
         text("pull_refresh_after"),
         flag("read_only"),
-        field("restart", Kind::Checked(forms::restart)),
+        field("restart", Kind::Text).form(forms::restart),
         text("runtime"),
         count("scale"),
         field("secrets", FILE_MOUNTS).merge(Merge::Unique(forms::by_secret_target)).form(forms::file_mounts),

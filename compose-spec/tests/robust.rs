@@ -74,7 +74,8 @@ fn depth_is_limited() {
 
 #[test]
 fn the_seeds_of_the_fuzz_targets_hold() {
-    let targets: [(&str, fn(&[u8])); 5] = [
+    type Target = (&'static str, fn(&[u8]));
+    let targets: [Target; 5] = [
         ("yaml", targets::yaml),
         ("interpolation", targets::interpolation),
         ("dotenv", targets::dotenv),

@@ -52,7 +52,7 @@ fn mount(item: &mut Node, text: &str, scope: &mut Scope<'_>) {
         item.value = Value::Bad;
         return;
     }
-    let is_path = |source: &str| source.starts_with(['.', '/', '~', '\\']) || is_windows(source);
+    let is_path = |source: &str| source.starts_with(['.', '/', '~', '\\']) || source.contains(':');
     let kind = if source.is_some_and(is_path) { "bind" } else { "volume" };
     let span = item.span;
     let mut map = Map::new();
@@ -91,7 +91,7 @@ fn mount(item: &mut Node, text: &str, scope: &mut Scope<'_>) {
 
 /// The parts between colons; the colon of a Windows drive is none.
 fn parts(text: &str) -> Box<[&str]> {
-    let start = if is_windows(text) { 2 } else { 0 };
+    let start = if is_windows(text) || is_drive_with_target(text) { 2 } else { 0 };
     let mut parts = Vec::with_capacity(3);
     let mut from = 0;
     for (at, _) in text.match_indices(':').filter(|(at, _)| *at >= start) {
@@ -105,6 +105,12 @@ fn parts(text: &str) -> Box<[&str]> {
 /// Whether a path starts with `C:\`. `c:/x` is a volume named `c`: this is no Windows.
 fn is_windows(text: &str) -> bool {
     matches!(text.as_bytes(), [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic())
+}
+
+/// Whether a mount is `c:/x:/y`: what follows a volume's target are options, and no option is a path.
+fn is_drive_with_target(text: &str) -> bool {
+    matches!(text.as_bytes(), [drive, b':', b'/', ..] if drive.is_ascii_alphabetic())
+        && text[2..].split_once(':').is_some_and(|(_, behind)| behind.starts_with('/'))
 }
 
 /// A path without `.`, `..`, double and final slashes.
@@ -215,6 +221,7 @@ mod tests {
         assert_eq!(*parts("a:/b:ro"), ["a", "/b", "ro"]);
         assert_eq!(*parts("d:/data"), ["d", "/data"]);
         assert_eq!(*parts(r"C:\x:/y"), [r"C:\x", "/y"]);
+        assert_eq!(*parts("c:/x:/y:ro"), ["c:/x", "/y", "ro"]);
         assert_eq!(*parts("/only"), ["/only"]);
     }
 }

@@ -3,14 +3,18 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use diagnostic::{Diagnostic, nearest};
+
 use crate::model::{PullPolicy, Restart};
+use crate::scope::Scope;
+use crate::tree::{Node, Value};
 use crate::units;
 
-/// `container_name`.
+/// `container_name`: two good characters somewhere are enough to read it (Compose's schema has no anchors);
+/// whether a container can have it is asked when one is made.
 pub(crate) fn container_name(text: &str) -> Result<(), String> {
-    let starts = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     let rest = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    if starts && text.len() > 1 && text.bytes().all(rest) {
+    if text.as_bytes().windows(2).any(|pair| pair[0].is_ascii_alphanumeric() && rest(pair[1])) {
         Ok(())
     } else {
         Err("a letter or digit, then letters, digits, `_`, `.` and `-`, two characters at least".to_owned())
@@ -70,11 +74,22 @@ pub(crate) fn parse_pull_policy(text: &str) -> Option<PullPolicy> {
     })
 }
 
-/// `restart`.
-pub(crate) fn restart(text: &str) -> Result<(), String> {
-    parse_restart(text).map(|_| ()).ok_or_else(|| {
-        format!("`{text}` is none of `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:COUNT`")
-    })
+/// `restart`: any text is read, but no container can be made with one that is no policy.
+pub(crate) fn restart(node: &mut Node, scope: &mut Scope<'_>) {
+    const KNOWN: [&str; 4] = ["no", "always", "unless-stopped", "on-failure"];
+    let Value::String(text) = &node.value else { return };
+    if scope.is_open(text) || parse_restart(text).is_some() {
+        return;
+    }
+    let diagnostic =
+        Diagnostic::warning("unknown-restart", format!("`{text}` is no restart policy")).at(node.span, "");
+    let diagnostic = match nearest(text, KNOWN) {
+        Some(near) => diagnostic.help(format!("a similar policy exists: `{near}`")),
+        None => {
+            diagnostic.help("it is one of `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:COUNT`")
+        }
+    };
+    scope.tell(diagnostic);
 }
 
 /// Reads a restart policy. A count that is no number is 0, as it has always been.

@@ -18,6 +18,7 @@ impl Lowering<'_> {
             self.error(service, "provider", "services of a `provider` are not supported");
             return None;
         }
+        self.check_words(service);
         let image = self.image(service)?;
         let container = self.container(service, &image);
         Some(DesiredService {
@@ -32,6 +33,21 @@ impl Lowering<'_> {
             bound_to: bound_to(service).into_iter().collect(),
             place: self.options.sources.place(service.span),
         })
+    }
+
+    /// What may stand in a file but no container can have.
+    fn check_words(&mut self, service: &Service) {
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        if let Some(name) = &service.container_name
+            && !(name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(is_good))
+        {
+            let rule = "a letter or digit, then letters, digits, `_`, `.` and `-`";
+            let message = format!("`{name}` cannot be the name of a container: {rule}");
+            self.error(service, "container_name", message);
+        }
+        if let Some(text) = service.tree.str("restart").filter(|_| service.restart.is_none()) {
+            self.error(service, "restart", format!("`{text}` is no restart policy"));
+        }
     }
 
     fn image(&mut self, service: &Service) -> Option<ImageNeed> {
