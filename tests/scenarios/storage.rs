@@ -51,6 +51,7 @@ scenario! {
         let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap();
         assert_eq!(u64::from_str_radix(effective, 16).unwrap() & (1 << 13), 0, "NET_RAW was dropped");
         assert!(status.contains("Seccomp:\t2"), "the filter is on");
+        let undelegated = started.stderr.matches("limits that need the controllers").count();
         if !world.has_limits() {
             started.says("limits are not enforced");
             return;
@@ -67,10 +68,14 @@ scenario! {
             assert_eq!(limit("memory", "memory.limit_in_bytes"), (32 << 20).to_string());
             assert_eq!(limit("pids", "pids.max"), "50");
             assert_eq!(limit("cpu", "cpu.cfs_quota_us"), "50000");
+            assert_eq!(limit("cpuset", "cpuset.cpus"), "0");
         } else {
             assert_eq!(limit("", "memory.max"), (32 << 20).to_string());
             assert_eq!(limit("", "pids.max"), "50");
             assert_eq!(limit("", "cpu.max"), "50000 100000");
+            let has_cpuset = limit("", "cgroup.controllers").contains("cpuset");
+            assert_eq!(undelegated, usize::from(!has_cpuset), "said once, for two services");
+            assert!(!has_cpuset || limit("", "cpuset.cpus") == "0");
         }
     }
 }

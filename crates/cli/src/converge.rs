@@ -103,7 +103,7 @@ impl Job<'_> {
                 self.warn_of_limits(&mut warned)?;
             }
             let nothing = plan.warnings.contains(&Warning::NothingToDo);
-            let outcome = self.apply(&plan, &observed).await?;
+            let outcome = self.apply(&plan, &observed, &mut warned).await?;
             self.session.timing("applied");
             if let Some(failure) = plan.failures.first() {
                 return Err(self.failed(failure));
@@ -195,10 +195,14 @@ impl Job<'_> {
 
     fn warn(&self, plan: &Plan, warned: &mut BTreeSet<String>) {
         for warning in plan.warnings.iter().filter(|warning| **warning != Warning::NothingToDo) {
-            let text = warning.to_string();
-            if warned.insert(text.clone()) {
-                self.progress.warning(&text);
-            }
+            self.warn_once(warning.to_string(), warned);
+        }
+    }
+
+    fn warn_once(&self, text: String, warned: &mut BTreeSet<String>) {
+        if !warned.contains(&text) {
+            self.progress.warning(&text);
+            warned.insert(text);
         }
     }
 
@@ -206,9 +210,7 @@ impl Job<'_> {
     fn warn_of_limits(&self, warned: &mut BTreeSet<String>) -> Result<(), Failure> {
         let limited = self.desired.services.iter().any(|it| it.container.resources.asks_for_limits());
         let shortcoming = if limited { self.engine()?.limits_not_enforced() } else { None };
-        if let Some(text) = shortcoming.filter(|text| warned.insert(text.clone())) {
-            self.progress.warning(&text);
-        }
+        shortcoming.into_iter().for_each(|text| self.warn_once(text, warned));
         Ok(())
     }
 
@@ -247,7 +249,12 @@ impl Job<'_> {
         Ok(given)
     }
 
-    async fn apply(&self, plan: &Plan, observed: &Observed) -> Result<apply::Outcome, Failure> {
+    async fn apply(
+        &self,
+        plan: &Plan,
+        observed: &Observed,
+        warned: &mut BTreeSet<String>,
+    ) -> Result<apply::Outcome, Failure> {
         let performer = Performer::new(self.engine()?, &self.desired.pod, observed);
         if plan.steps().any(|(_, planned)| matches!(planned.step, plan::Step::StartContainer { .. })) {
             // It comes up while networks and containers are made.
@@ -264,6 +271,7 @@ impl Job<'_> {
         let width = NonZeroUsize::new(64).expect("64 is not 0");
         let outcome = apply::apply(plan, &performer, width, tell).await;
         stages.tell(self.session);
+        performer.not_enforced().into_iter().for_each(|text| self.warn_once(text, warned));
         outcome.map_err(|failed| perform::failure(failed, &self.desired))
     }
 

@@ -6,7 +6,7 @@ use apply::{Perform, StepFailed};
 use engine::{Engine, EngineError};
 use plan::{Change, Planned, Reason, Step};
 use resource::{ContainerId, ContainerName, Desired, INFRA, NetworkName, Observed, PodName};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 /// Why an act could not be done.
@@ -40,6 +40,8 @@ pub(crate) struct Performer<'a> {
     engine: &'a Engine,
     pod: PodName,
     ids: Mutex<HashMap<ContainerName, ContainerId>>,
+    /// What of their limits is not enforced for the containers that were started.
+    not_enforced: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Performer<'a> {
@@ -49,7 +51,12 @@ impl<'a> Performer<'a> {
         let ids = known
             .map(|container| (container.record.spec.name.clone(), container.record.id.clone()))
             .collect();
-        Self { engine, pod: pod.clone(), ids: Mutex::new(ids) }
+        Self { engine, pod: pod.clone(), ids: Mutex::new(ids), not_enforced: Mutex::default() }
+    }
+
+    /// What of their limits is not enforced for the containers it has started, a sentence each.
+    pub(crate) fn not_enforced(self) -> BTreeSet<String> {
+        self.not_enforced.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn id(&self, name: &ContainerName) -> Result<ContainerId, ActError> {
@@ -92,7 +99,8 @@ impl<'a> Performer<'a> {
                 self.know(to, id);
             }
             Step::StartContainer { container, .. } => {
-                self.engine.start(pod, &self.id(container)?).await?;
+                let state = self.engine.start(pod, &self.id(container)?).await?;
+                self.not_enforced.lock().unwrap_or_else(PoisonError::into_inner).extend(state.not_enforced);
             }
             Step::StopContainer { id, grace, .. } => {
                 self.engine.stop(pod, id, *grace).await?;

@@ -93,6 +93,9 @@ pub struct ContainerState {
     /// Ports that somebody else took while no supervisor held them; `up` gets them back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost_ports: Vec<PortBinding>,
+    /// What of its limits this machine does not enforce since it was last started, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_enforced: Vec<String>,
     /// Why the last attempt to start it failed.
     pub error: Option<String>,
 }
@@ -111,6 +114,7 @@ impl Default for ContainerState {
             health: None,
             ports: vec![],
             lost_ports: vec![],
+            not_enforced: vec![],
             error: None,
         }
     }

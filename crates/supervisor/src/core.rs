@@ -100,6 +100,8 @@ pub(crate) struct Supervisor {
     pub(crate) reactor: Reactor<Timer>,
     pub(crate) sources: HashMap<Token, Source>,
     pub(crate) outside: Outside,
+    /// Why there is no room for the pod's cgroups, where there should be.
+    pub(crate) unsettled: Vec<String>,
     pub(crate) listener: OwnedFd,
     pub(crate) clients: BTreeMap<Token, Connection>,
     pub(crate) containers: BTreeMap<Slot, Container>,
@@ -130,6 +132,7 @@ impl Supervisor {
             reactor: Reactor::new()?,
             sources: HashMap::new(),
             outside,
+            unsettled: vec![],
             listener,
             clients: BTreeMap::new(),
             containers: BTreeMap::new(),

@@ -55,10 +55,10 @@ fn supervise(roots: Roots, pod: PodName) -> io::Result<bool> {
     sys::file::create_private_folder(&folder)?;
     let Some(_lock) = Lock::try_exclusive(&folder.join("supervisor.lock"))? else { return Ok(false) };
     let listener = listen(&folder)?;
-    for warning in runtime::cgroup::settle(&roots, &pod) {
-        eprintln!("{} {}", Timestamp::now(), warning.0);
-    }
+    let unsettled: Vec<_> = runtime::cgroup::settle(&roots, &pod).into_iter().map(|it| it.0).collect();
+    unsettled.iter().for_each(|warning| eprintln!("{} {warning}", Timestamp::now()));
     let mut supervisor = Supervisor::new(roots, pod, listener, outside)?;
+    supervisor.unsettled = unsettled;
     supervisor.adopt();
     if let Some(first) = first {
         supervisor.add_client(first)?;

@@ -10,6 +10,7 @@ use crate::protocol::{EventKind, Failure, FailureKind, Reply, Streams};
 use crate::reactor::EventFlags;
 use crate::surroundings::gone;
 use resource::{ContainerState, ExitStatus, IdentityShare, Status, Timestamp};
+use runtime::cgroup::CgroupError;
 use runtime::processes::MountNamespace;
 use runtime::{Launch, StartError};
 use rustix::fs::{Mode, OFlags};
@@ -193,10 +194,8 @@ impl Supervisor {
             // cloned into such a cgroup, because it compares counts of two cgroups: it takes a new one.
             drop(container.cgroup.remove());
         }
-        let warnings = container.cgroup.create(&record.spec.resources, &spec);
-        for warning in warnings.map_err(|error| cannot("limit its resources", &error))? {
-            eprintln!("{} {}: {}", Timestamp::now(), record.spec.name, warning.0);
-        }
+        let not_enforced =
+            self.limit(container, &spec).map_err(|error| cannot("limit its resources", &error))?;
         let oom_kills = container.cgroup.oom_kills();
         let seccomp =
             self.seccomp.get(&record.spec.security).map_err(|error| cannot("filter its calls", &error))?;
@@ -233,10 +232,26 @@ impl Supervisor {
         if let Some(container) = self.containers.get_mut(&slot) {
             container.oom_kills = oom_kills;
             container.run += 1;
+            container.state.not_enforced = not_enforced;
             let (callers, attached) = (std::mem::take(&mut wanted.callers), wanted.streams != Streams::Log);
             container.starting = Some(Start { starting, token, callers, restart: wanted.restart, attached });
         }
         Ok(())
+    }
+
+    /// Makes a container's cgroup with its limits; returns what of them is not enforced here.
+    fn limit(&self, container: &Container, spec: &runtime::Spec) -> Result<Vec<String>, CgroupError> {
+        let resources = &container.record.spec.resources;
+        let warnings = container.cgroup.create(resources, spec)?.into_iter().map(|warning| warning.0);
+        let warnings: Vec<String> = match container.cgroup.is_kept() || self.unsettled.is_empty() {
+            true => warnings.collect(),
+            // Why there is no cgroup is known better here.
+            false => warnings.flat_map(|_| self.unsettled.clone()).collect(),
+        };
+        for warning in &warnings {
+            eprintln!("{} {}: {warning}", Timestamp::now(), container.record.spec.name);
+        }
+        Ok(warnings)
     }
 
     /// The start has gone well or failed.
@@ -273,6 +288,7 @@ impl Supervisor {
             health: health::fresh(check),
             ports: container.ports.iter().map(|reservation| reservation.binding.clone()).collect(),
             lost_ports: old.lost_ports.clone(),
+            not_enforced: old.not_enforced.clone(),
             error: None,
         };
         container.since = Some(Instant::now());

@@ -1,6 +1,7 @@
 //! Limits: from a container's resources to what is written to which file. [`v1`] and [`v2`] decide,
 //! [`apply`] writes.
 
+use super::tree::CONTROLLERS;
 use super::{CgroupError, Hierarchies, Warning};
 use resource::Resources;
 use std::fs;
@@ -31,6 +32,12 @@ struct Rates {
     write_iops: Vec<Rate>,
 }
 
+/// What the user calls the limit of swap.
+const SWAP: &str = "swap limit";
+
+/// The user's manager of systemd is in a cgroup whose name begins so.
+const USER_MANAGER: &str = "user@";
+
 /// Sets all limits.
 pub(super) fn apply(
     hierarchies: &Hierarchies,
@@ -46,6 +53,7 @@ pub(super) fn apply(
     };
     let unified = hierarchies.is_v2();
     let writes = if unified { v2(wanted, &rates, warnings) } else { v1(wanted, &rates) };
+    let mut undelegated = false;
     for write in writes {
         let mount = match (&hierarchies.v2, unified) {
             (Some(mount), true) => Some(mount),
@@ -57,24 +65,56 @@ pub(super) fn apply(
                 .push(Warning(format!("{what}: this machine has no {controller} controller; not limited")));
             continue;
         };
-        put(&mount.join(path), &write, warnings)?;
+        let folder = mount.join(path);
+        if unified && lacking(&folder).contains(&write.controller) {
+            undelegated = true;
+        } else {
+            let mut said = vec![];
+            put(&folder, &write, &mut said)?;
+            // Swap is limited unasked with memory, as far as that goes.
+            let asked = write.what != SWAP || wanted.memory_swap.is_some();
+            warnings.extend(said.into_iter().filter(|_| asked));
+        }
+    }
+    if let (true, Some(mount)) = (undelegated, &hierarchies.v2) {
+        warnings.push(Warning(not_delegated(path, &lacking(&mount.join(path)))));
     }
     Ok(())
+}
+
+/// The controllers that the folder above did not hand down to this one; v1 has no such list.
+fn lacking(folder: &Path) -> Vec<&'static str> {
+    let list = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
+    let has = |name: &&str| list.split_whitespace().any(|each| each == *name);
+    CONTROLLERS.into_iter().filter(|name| !has(name)).collect()
+}
+
+/// The sentence for a cgroup that lacks these controllers: the same for every container beside it.
+fn not_delegated(path: &Path, controllers: &[&str]) -> String {
+    let (last, others) = controllers.split_last().unwrap_or((&"", &[]));
+    let names =
+        if others.is_empty() { (*last).to_owned() } else { format!("{} and {last}", others.join(", ")) };
+    let is_users = path.iter().any(|part| part.to_string_lossy().starts_with(USER_MANAGER));
+    let (of, help) = match is_users {
+        true => (
+            "systemd does not delegate",
+            format!(
+                "; as root: have `Delegate={}` below `[Service]` in \
+                 /etc/systemd/system/user@.service.d/delegate.conf, systemctl daemon-reload, and log in again",
+                CONTROLLERS.join(" ")
+            ),
+        ),
+        false => ("this engine was not given", String::new()),
+    };
+    format!("limits that need the controllers {names} are not enforced: {of} them{help}")
 }
 
 /// Writes to the first of the files that exists.
 fn put(folder: &Path, write: &Write, warnings: &mut Vec<Warning>) -> Result<(), CgroupError> {
     let file = write.files.iter().map(|file| folder.join(file)).find(|file| file.exists());
     let Some(file) = file else {
-        // v2 lists what the folder above handed down; v1 has no such list.
-        let handed_down = fs::read_to_string(folder.join("cgroup.controllers"));
-        let lacking =
-            handed_down.is_ok_and(|list| !list.split_whitespace().any(|name| name == write.controller));
-        let why = match lacking {
-            true => format!("the {} controller is not delegated to this engine", write.controller),
-            false => format!("the kernel has no {}", write.files[0]),
-        };
-        warnings.push(Warning(format!("{}: {why}; not limited", write.what)));
+        let Write { what, files, .. } = write;
+        warnings.push(Warning(format!("{what}: the kernel has no {}; not limited", files[0])));
         return Ok(());
     };
     match fs::write(&file, &write.value) {
@@ -131,7 +171,7 @@ fn v1(wanted: &Resources, rates: &Rates) -> Vec<Write> {
     let text = |number: Option<u64>| number.map(|number| number.to_string());
     add("memory", &["memory.limit_in_bytes"], "memory limit", text(wanted.memory));
     let total = memory_and_swap(wanted).map(|total| total.to_string());
-    add("memory", &["memory.memsw.limit_in_bytes"], "swap limit", total);
+    add("memory", &["memory.memsw.limit_in_bytes"], SWAP, total);
     let reservation = text(wanted.memory_reservation);
     add("memory", &["memory.soft_limit_in_bytes"], "memory reservation", reservation);
     add("memory", &["memory.swappiness"], "swappiness", text(wanted.swappiness));
@@ -172,7 +212,7 @@ fn v2(wanted: &Resources, rates: &Rates, warnings: &mut Vec<Warning>) -> Vec<Wri
         Ok(total) => total.saturating_sub(wanted.memory.unwrap_or(0)).to_string(),
         Err(_) => "max".to_owned(),
     });
-    add("memory", &["memory.swap.max"], "swap limit", swap);
+    add("memory", &["memory.swap.max"], SWAP, swap);
     add("memory", &["memory.low"], "memory reservation", text(wanted.memory_reservation));
     let quota = match (wanted.cpu_quota, wanted.cpu_period) {
         (None, None) => None,
@@ -242,6 +282,16 @@ mod tests {
             swappiness: Some(10),
             ..Resources::default()
         }
+    }
+
+    #[test]
+    fn a_user_is_told_which_controllers_to_have_delegated() {
+        let users = Path::new("user.slice/user@1000.service/app.slice/compose-shop.scope/shop/7");
+        let said = not_delegated(users, &["cpuset", "io"]);
+        assert!(said.starts_with("limits that need the controllers cpuset and io are not enforced: systemd"));
+        assert!(said.contains("`Delegate=cpu cpuset io memory pids`"), "{said}");
+        let said = not_delegated(Path::new("compose/shop/7"), &["io"]);
+        assert!(said.ends_with("controllers io are not enforced: this engine was not given them"), "{said}");
     }
 
     #[test]

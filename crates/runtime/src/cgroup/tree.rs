@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The controllers that limits and numbers need.
-const CONTROLLERS: [&str; 5] = ["cpu", "memory", "pids", "io", "cpuset"];
+pub(super) const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 /// Fills `cpuset.cpus` and `cpuset.mems` of each folder of `path` from the one above: v1 leaves them
 /// empty, and a process cannot enter then.
