@@ -7,6 +7,8 @@
 mod addresses;
 #[path = "scenarios/borders.rs"]
 mod borders;
+#[path = "scenarios/disk.rs"]
+mod disk;
 #[path = "scenarios/faults.rs"]
 mod faults;
 #[path = "scenarios/input.rs"]

@@ -1,8 +1,9 @@
 //! Scenarios in which something outside of the program says no: a registry, the disk, the kernel.
 
+use crate::disk::Disk;
 use scenarios::{Fault, faulty_registry, free_port, scenario, until};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 scenario! {
@@ -55,7 +56,7 @@ scenario! {
         for folder in [data.as_path(), data.parent().unwrap()] {
             std::os::unix::fs::chown(folder, Some(owner), Some(owner)).unwrap();
         }
-        let disk = Disk::mount(data, owner);
+        let disk = Disk::mount(data, owner, "loop");
         disk.leave(1 << 20);
         let output = world.compose("up -d").exits(1).says("No space left on device").says("compose.yaml:");
         assert!(output.stderr.contains("service `"), "{}", output.stderr);
@@ -141,55 +142,4 @@ scenario! {
 
 fn entries(folder: &Path) -> usize {
     std::fs::read_dir(folder).into_iter().flatten().count()
-}
-
-/// A disk of its own, mounted at a folder until it is dropped: ext4 on an image, since the file system
-/// in memory keeps attributes of users from Linux 6.6 on only.
-struct Disk<'a> {
-    folder: &'a Path,
-    _image: tempfile::NamedTempFile,
-}
-
-impl<'a> Disk<'a> {
-    /// A disk of 256 MiB.
-    fn mount(folder: &'a Path, owner: u32) -> Self {
-        let image = tempfile::NamedTempFile::new().unwrap();
-        image.as_file().set_len(256 << 20).unwrap();
-        let options = ["-q", "-F", "-t", "ext4", "-m", "0", "-O", "^has_journal"];
-        run(Command::new("/usr/sbin/mke2fs").args(options).arg(image.path()));
-        run(Command::new("mount").args(["-o", "loop"]).arg(image.path()).arg(folder));
-        std::fs::remove_dir(folder.join("lost+found")).unwrap();
-        std::os::unix::fs::chown(folder, Some(owner), Some(owner)).unwrap();
-        Self { folder, _image: image }
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.folder.join("filler")
-    }
-
-    /// Fills it but for so many bytes.
-    fn leave(&self, bytes: u64) {
-        self.clear();
-        let mut file = std::fs::File::create(self.filler()).unwrap();
-        let chunk = vec![0u8; 64 << 10];
-        while std::io::Write::write_all(&mut file, &chunk).is_ok() {}
-        file.sync_all().unwrap();
-        file.set_len(file.metadata().unwrap().len().saturating_sub(bytes)).unwrap();
-    }
-
-    /// Takes out what fills it.
-    fn clear(&self) {
-        drop(std::fs::remove_file(self.filler()));
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(self.folder).status());
-    }
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

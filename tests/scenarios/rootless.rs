@@ -1,11 +1,13 @@
 //! Scenarios about what only an ordinary user has: namespaces, who keeps them, and what may be missing
 //! on a machine.
 
+use crate::disk::Disk;
 use crate::life::signal;
 use crate::outside::Outside;
 use scenarios::{World, http, scenario, until};
-use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::{Command, Output, Stdio};
 
 scenario! {
     /// Infra, pasta or the supervisor may be killed: containers, names and ports go on, and the next
@@ -165,6 +167,9 @@ scenario! {
             &format!("mkdir -p {folder} && mount -t ramfs ramfs {folder} && chmod 777 {folder}"),
             ["keeps no extended attributes", "name a folder on ext4"],
         );
+        let output = without_user_namespaces(world, &up);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        said(&output, &["user.max_user_namespaces is 0", "sysctl -w user.max_user_namespaces=15000"]);
         let alone = on_a_machine(world, "mount --bind /dev/null /usr/bin/passt", &up);
         said(&alone, &["containers have no way to the outside: pasta is not installed", "apt-get install passt"]);
         assert_eq!(world.state("web"), "running");
@@ -178,6 +183,44 @@ scenario! {
         let again = on_a_machine(world, "mount --bind /dev/null /etc/subuid", &up);
         assert!(!String::from_utf8_lossy(&again.stderr).contains("subuid"), "said once: {again:?}");
         world.compose("down -t 0").ok();
+    }
+}
+
+scenario! {
+    /// A home that forbids programs and devices will do; so will a machine without sessions, or one without
+    /// the programs that map subordinate ids.
+    a_user_manages_with_less, user_only = "root has no home, session or subordinate ids to lack", |world| {
+        let data = &world.roots().data;
+        let owner = std::fs::metadata(world.project()).unwrap().uid();
+        std::fs::create_dir_all(data).unwrap();
+        for folder in [data.as_path(), data.parent().unwrap()] {
+            std::os::unix::fs::chown(folder, Some(owner), Some(owner)).unwrap();
+        }
+        let disk = Disk::mount(data, owner, "loop,noexec,nodev");
+        world.compose("up -d").ok();
+        world.run(&["exec", "-T", "web", "sh", "-c", "echo x > /dev/null && cp /bin/busybox /true && /true"], "").ok();
+        world.compose("down -t 0").ok();
+        until("no run-time folder", || (!world.roots().run.exists()).then_some(()));
+        drop(disk);
+
+        let output = on_a_machine(world, "mount --bind /dev/null /usr/bin/newuidmap", &["up", "-d"]);
+        said(&output, &["newuidmap is not installed", "apt-get install uidmap"]);
+        assert_eq!(world.state("web"), "running");
+        world.compose("down -t 0").ok();
+        until("no run-time folder", || (!world.roots().run.exists()).then_some(()));
+
+        // The machine's /tmp is others', too, and the world lies in it.
+        let folder = world.project().parent().unwrap().to_string_lossy().into_owned();
+        let own_tmp = format!(
+            "mount --bind {folder} /mnt && mount -t tmpfs tmpfs /tmp && mkdir -p {folder} && \
+             mount --move /mnt {folder} && unset XDG_RUNTIME_DIR COMPOSE_ENGINE_ROOT"
+        );
+        let rounds = format!("\"$@\" up -d && stat -c '%a %u' /tmp/compose-{owner} && \"$@\" ps -q && \"$@\" down -t 0");
+        let output = on_a_machine(world, &format!("{own_tmp} && {rounds} && set -- true"), &[]);
+        assert!(output.status.success(), "{output:?}");
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(lines.lines().next(), Some(format!("700 {owner}").as_str()));
+        assert_eq!(lines.lines().count(), 2, "one container: {lines}");
     }
 }
 
@@ -202,18 +245,44 @@ fn kill(pid: i32) {
 /// Runs `compose` on a machine that is otherwise set up: `setup` is a line for sh, run by root in a
 /// mount namespace of its own before the program becomes the user's.
 fn on_a_machine(world: &World, setup: &str, arguments: &[&str]) -> Output {
+    machine(world, setup, arguments).output().unwrap()
+}
+
+/// Runs `compose` where nobody may make a user namespace: in one that has every id of this machine, and
+/// whose limit, which counts in it alone, is none.
+fn without_user_namespaces(world: &World, arguments: &[&str]) -> Output {
+    // No device can be made in there. Root's rights in there come with the program that runs as root.
+    let setup = "mount -t tmpfs tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200 && \
+                 set -- sh -c 'echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"' sh \"$@\" && \
+                 set -- unshare --user sh -c 'echo made && read mapped && exec \"$@\"' sh \"$@\"";
+    let mut child = machine(world, setup, arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut made = [0; 5];
+    child.stdout.as_mut().unwrap().read_exact(&mut made).unwrap();
+    for map in ["uid_map", "gid_map"] {
+        std::fs::write(format!("/proc/{}/{map}", child.id()), "0 0 4294967295\n").unwrap();
+    }
+    writeln!(child.stdin.as_mut().unwrap(), "mapped").unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn machine(world: &World, setup: &str, arguments: &[&str]) -> Command {
     let program = world.program();
     let script = format!("mount --make-rprivate / && {setup} && exec \"$@\"");
-    Command::new("/usr/bin/unshare")
+    let mut command = Command::new("/usr/bin/unshare");
+    command
         .args(["--mount", "sh", "-c", &script, "sh"])
         .arg(program.get_program())
         .args(program.get_args())
         .args(arguments)
         .current_dir(program.get_current_dir().unwrap())
         .env_clear()
-        .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))))
-        .output()
-        .unwrap()
+        .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
 }
 
 fn said(output: &Output, sentences: &[&str]) {
