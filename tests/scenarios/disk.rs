@@ -27,10 +27,9 @@ impl<'a> Disk<'a> {
         self.folder.join("filler")
     }
 
-    /// Fills it but for so many bytes.
+    /// Fills it but for so many bytes, whatever it was filled with before.
     pub(crate) fn leave(&self, bytes: u64) {
-        self.clear();
-        let mut file = std::fs::File::create(self.filler()).unwrap();
+        let mut file = std::fs::File::options().append(true).create(true).open(self.filler()).unwrap();
         let chunk = vec![0u8; 64 << 10];
         while std::io::Write::write_all(&mut file, &chunk).is_ok() {}
         file.sync_all().unwrap();

@@ -60,7 +60,7 @@ scenario! {
         disk.leave(1 << 20);
         let output = world.compose("up -d").exits(1).says("No space left on device").says("compose.yaml:");
         assert!(output.stderr.contains("service `"), "{}", output.stderr);
-        disk.leave(32 << 20);
+        disk.leave(12 << 20);
         world.compose("up -d").ok();
         until("the log", || world.compose("logs talker").ok().stdout.contains("line 10\n").then_some(()));
         disk.leave(0);
