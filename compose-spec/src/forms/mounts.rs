@@ -56,26 +56,25 @@ fn mount(item: &mut Node, text: &str, scope: &mut Scope<'_>) {
     let kind = if source.is_some_and(is_path) { "bind" } else { "volume" };
     let span = item.span;
     let mut map = Map::new();
-    let mut inner = Map::new();
+    let (mut bind, mut volume) = (Map::new(), Map::new());
     put(&mut map, "type", Value::String(kind.to_owned()), span);
     put(&mut map, "target", Value::String(clean(target)), span);
     if let Some(source) = source {
         put(&mut map, "source", Value::String(source.to_owned()), span);
     }
     if kind == "bind" {
-        put(&mut inner, "create_host_path", Value::Bool(true), span);
+        put(&mut bind, "create_host_path", Value::Bool(true), span);
     }
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
             "ro" => put(&mut map, "read_only", Value::Bool(true), span),
             "rw" => {}
-            "nocopy" if kind == "volume" => put(&mut inner, "nocopy", Value::Bool(true), span),
-            "z" | "Z" if kind == "bind" => put(&mut inner, "selinux", Value::String(option.to_owned()), span),
-            "rprivate" | "private" | "rshared" | "shared" | "rslave" | "slave" if kind == "bind" => {
-                put(&mut inner, "propagation", Value::String(option.to_owned()), span);
+            "nocopy" => put(&mut volume, "nocopy", Value::Bool(true), span),
+            "z" | "Z" => put(&mut bind, "selinux", Value::String(option.to_owned()), span),
+            "rprivate" | "private" | "rshared" | "shared" | "rslave" | "slave" => {
+                put(&mut bind, "propagation", Value::String(option.to_owned()), span);
             }
-            "nocopy" | "z" | "Z" | "rprivate" | "private" | "rshared" | "shared" | "rslave" | "slave"
-            | "cached" | "delegated" | "consistent" => {}
+            "cached" | "delegated" | "consistent" => {}
             _ => scope.tell(
                 Diagnostic::warning(
                     "unknown-option",
@@ -85,7 +84,12 @@ fn mount(item: &mut Node, text: &str, scope: &mut Scope<'_>) {
             ),
         }
     }
-    put(&mut map, kind, Value::Map(inner), span);
+    // An option of the other kind is kept with it; the kind's own part is there even if it is empty.
+    for (key, part) in [("bind", bind), ("volume", volume)] {
+        if key == kind || !part.is_empty() {
+            put(&mut map, key, Value::Map(part), span);
+        }
+    }
     item.value = Value::Map(map);
 }
 
