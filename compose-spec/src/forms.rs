@@ -16,7 +16,7 @@ use crate::tree::{Entry, Map, Node, Value};
 
 pub(crate) use mounts::{clean, devices, file_mode, file_mounts, mounts, tmpfs_mode};
 pub(crate) use ports::{by_port, expose, ports};
-pub(crate) use texts::{address, container_name, env_format, ipc, not_blank, pull_policy, restart};
+pub(crate) use texts::{ADDRESS, CONTAINER_NAME, ENV_FORMAT, IPC, NOT_BLANK, PULL_POLICY, RESTART};
 pub(crate) use texts::{parse_pull_policy, parse_restart};
 pub(crate) use words::command;
 
@@ -106,7 +106,9 @@ pub(crate) fn probe_time(node: &mut Node, scope: &mut Scope<'_>) {
     let span = node.as_str().and_then(|text| crate::units::duration(text).ok());
     if span.is_some_and(|span| !span.is_zero() && span < Duration::from_millis(1)) {
         let text = by_text(node);
-        bad(node, scope, format!("`{text}` is too short for a health check"), "at least `1ms`");
+        let message = format!("`{text}` is too short for a health check");
+        scope.tell(Diagnostic::error("too-short", message).at(node.span, "at least `1ms`"));
+        node.value = Value::Bad;
     }
 }
 
@@ -258,15 +260,19 @@ pub(crate) fn extra_hosts(node: &mut Node, scope: &mut Scope<'_>) {
         Value::Map(map) => {
             for (host, entry) in map.iter_mut().filter(|(_, entry)| !entry.node.is_null()) {
                 list(&mut entry.node, scope);
-                if host.contains([':', '=']) {
+                if !is_host(host) {
                     bad(&mut entry.node, scope, format!("`{host}` is no host name"), "");
                     continue;
                 }
                 let Value::List(addresses) = &mut entry.node.value else { continue };
                 for address in addresses {
-                    if let Value::String(text) = &mut address.value {
-                        *text = unbracketed(text).to_owned();
+                    let Value::String(text) = &mut address.value else { continue };
+                    if !scope.is_open(text) && !is_one_word(text) {
+                        let message = format!("`{text}` is no address of `{host}`");
+                        bad(address, scope, message, "write one address");
+                        continue;
                     }
+                    *text = unbracketed(text).to_owned();
                 }
             }
         }
@@ -285,7 +291,10 @@ pub(crate) fn extra_hosts(node: &mut Node, scope: &mut Scope<'_>) {
 fn extra_host(mut item: Node, map: &mut Map, scope: &mut Scope<'_>) {
     let Value::String(text) = &item.value else { return };
     let parts = text.split_once('=').or_else(|| text.split_once(':'));
-    let Some((host, addresses)) = parts.filter(|(host, rest)| !host.is_empty() && !rest.is_empty()) else {
+    let fit = |(host, rest): &(&str, &str)| {
+        is_host(host.trim()) && rest.split(',').all(|address| is_one_word(address.trim()))
+    };
+    let Some((host, addresses)) = parts.filter(fit) else {
         let message = format!("`{text}` is no extra host");
         return bad(&mut item, scope, message, "write `HOST=ADDRESS`");
     };
@@ -296,6 +305,15 @@ fn extra_host(mut item: Node, map: &mut Map, scope: &mut Scope<'_>) {
         addresses.extend(added);
     }
     crate::merge::unique(&mut entry.node, by_text);
+}
+
+/// Whether a text can stand in one column of a file of hosts.
+fn is_one_word(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+fn is_host(text: &str) -> bool {
+    is_one_word(text) && !text.contains([':', '='])
 }
 
 fn unbracketed(address: &str) -> &str {

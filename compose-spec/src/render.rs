@@ -105,6 +105,18 @@ impl Layout {
         if !self.raw && text.contains('$') { Cow::from(text.replace('$', "$$")) } else { Cow::from(text) }
     }
 
+    /// Extra hosts as people know them: `host=address`.
+    fn hosts<'a>(&self, hosts: &'a Map) -> Out<'a> {
+        let mut lines = Vec::new();
+        for (host, entry) in hosts {
+            for address in entry.node.as_list().unwrap_or(&[]).iter().filter_map(Node::as_str) {
+                let line = format!("{host}={address}");
+                lines.push(Out::Text(Cow::from(self.escaped(&line).into_owned())));
+            }
+        }
+        Out::List(lines)
+    }
+
     fn map<'a>(&self, map: &'a Map, kind: &Kind) -> Out<'a> {
         Out::Map(map.iter().map(|(key, entry)| (Cow::from(key), self.node(&entry.node, kind))).collect())
     }
@@ -119,7 +131,7 @@ impl Layout {
                 continue;
             };
             let out = match (key.as_str(), &entry.node.value) {
-                ("extra_hosts", Value::Map(hosts)) => hosts_out(hosts),
+                ("extra_hosts", Value::Map(hosts)) => self.hosts(hosts),
                 _ => self.node(&entry.node, &field.kind),
             };
             if is_left_out(key, &out, &field.kind) {
@@ -186,15 +198,4 @@ fn is_left_out(key: &str, out: &Out<'_>, kind: &Kind) -> bool {
         }
         Out::Bool(_) => false,
     }
-}
-
-/// Extra hosts as people know them: `host=address`.
-fn hosts_out(hosts: &Map) -> Out<'_> {
-    let mut lines = Vec::new();
-    for (host, entry) in hosts {
-        for address in entry.node.as_list().unwrap_or(&[]).iter().filter_map(Node::as_str) {
-            lines.push(format!("{host}={address}"));
-        }
-    }
-    Out::List(lines.into_iter().map(|line| Out::Text(Cow::from(line))).collect())
 }
