@@ -232,7 +232,7 @@ fn scalar(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) 
     }
     let cast = match (kind, &node.value) {
         (Kind::Text, Value::String(_)) => return,
-        (Kind::Checked(check), Value::String(text)) => check(text).map(|()| None),
+        (Kind::Checked(grammar), Value::String(text)) => (grammar.check)(text).map(|()| None),
         (Kind::Scalar, _) | (Kind::TextOrNumber, Value::Int(_) | Value::Float(_) | Value::String(_)) => {
             Ok(node.scalar_text().map(Value::String))
         }

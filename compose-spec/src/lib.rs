@@ -37,8 +37,10 @@ use diagnostic::{Diagnostic, Sources};
 pub use interpolate::Variable;
 pub use load::{load, variables};
 pub use model::{Project, Service};
+pub use parse::documents;
 pub use pod::PodNamespace;
 pub use render::{render_json, render_yaml};
+pub use schema::json_schema;
 pub use select::glob;
 
 /// What the loader reads through. Every path is absolute, except `-`, which is standard input.

@@ -18,11 +18,7 @@ const DEEPEST: usize = 200;
 
 /// Reads every document of `file`. Documents that hold nothing are left out.
 /// `None` if the text is not YAML; then there is an error among `diagnostics`.
-pub(crate) fn documents(
-    sources: &Sources,
-    file: FileId,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<Vec<Node>> {
+pub fn documents(sources: &Sources, file: FileId, diagnostics: &mut Vec<Diagnostic>) -> Option<Vec<Node>> {
     let text = sources.shared_text(file);
     let mut reader = Reader {
         file,

@@ -32,6 +32,11 @@ impl PodNamespace {
     const WORDS: [(&'static str, Self); 4] =
         [("net", Self::Net), ("ipc", Self::Ipc), ("uts", Self::Uts), ("pid", Self::Pid)];
 
+    /// All words.
+    pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+        Self::WORDS.iter().map(|(word, _)| *word)
+    }
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         Self::WORDS.iter().find(|(_, namespace)| *namespace == self).map_or("", |(word, _)| word)
@@ -96,7 +101,7 @@ fn keys(map: &Map, told: &mut Vec<Diagnostic>) {
 }
 
 fn words(share: &Node, told: &mut Vec<Diagnostic>) {
-    let known = || PodNamespace::WORDS.iter().map(|(word, _)| *word);
+    let known = PodNamespace::words;
     let list = known().collect::<Vec<_>>().join(", ");
     let Some(items) = share.as_list() else {
         if !matches!(share.value, Value::Null | Value::Bad) {

@@ -3,15 +3,26 @@
 //! `check` walks a tree by it, `merge` merges by it, `complete` looks for what is missing by it. The fields
 //! of an object are sorted by name, as they are found by bisection; a test watches over that.
 
+mod about;
+mod json;
+
 use crate::forms;
 use crate::merge::Merge;
 use crate::scope::Scope;
 use crate::tree::Node;
 
+pub use json::json_schema;
+
 /// Turns a checked value into its canonical form.
 pub(crate) type Form = fn(&mut Node, &mut Scope<'_>);
-/// Says what is wrong with a text; the words complete "`x` …".
-pub(crate) type TextCheck = fn(&str) -> Result<(), String>;
+
+/// A text with a grammar of its own.
+pub(crate) struct Grammar {
+    /// Says what is wrong with a text; the words complete "`x` …".
+    pub(crate) check: fn(&str) -> Result<(), String>,
+    /// A regular expression for editors that takes every text that passes, and perhaps more.
+    pub(crate) pattern: &'static str,
+}
 
 /// What a value must be.
 #[derive(Clone, Copy)]
@@ -23,7 +34,7 @@ pub(crate) enum Kind {
     /// A string.
     Text,
     /// A string that passes a check.
-    Checked(TextCheck),
+    Checked(&'static Grammar),
     /// A string, number or boolean; becomes a string.
     Scalar,
     /// A string or a number; becomes a string.
@@ -194,7 +205,7 @@ pub(crate) static SERVICE: Object = Object {
         text("cgroup_parent"),
         field("command", COMMAND).merge(Merge::Replace).form(forms::command).null(),
         field("configs", FILE_MOUNTS).merge(Merge::Unique(forms::by_config_target)).form(forms::file_mounts),
-        field("container_name", Kind::Checked(forms::container_name)),
+        field("container_name", Kind::Checked(&forms::CONTAINER_NAME)),
         count("cpu_count"),
         field("cpu_percent", Kind::Number).form(forms::percent),
         int("cpu_period"),
@@ -247,7 +258,7 @@ pub(crate) static SERVICE: Object = Object {
         text("hostname"),
         text("image"),
         flag("init"),
-        field("ipc", Kind::Checked(forms::ipc)),
+        field("ipc", Kind::Checked(&forms::IPC)),
         text("isolation"),
         one_or_more("label_file"),
         labels("labels"),
@@ -283,7 +294,7 @@ pub(crate) static SERVICE: Object = Object {
         flag("privileged"),
         set("profiles"),
         field("provider", Kind::Object(&PROVIDER)),
-        field("pull_policy", Kind::Checked(forms::pull_policy)),
+        field("pull_policy", Kind::Checked(&forms::PULL_POLICY)),
         text("pull_refresh_after"),
         flag("read_only"),
         field("restart", Kind::Text).form(forms::restart),
@@ -355,7 +366,7 @@ static EXTENDS: Object =
 static ENV_FILE: Object = Object {
     name: "an entry of `env_file`",
     required: &["path"],
-    fields: &[field("format", Kind::Checked(forms::env_format)), text("path"), flag("required")],
+    fields: &[field("format", Kind::Checked(&forms::ENV_FORMAT)), text("path"), flag("required")],
 };
 
 static DEVICE: Object = Object {
@@ -421,7 +432,7 @@ static PORT: Object = Object {
     required: &["target"],
     fields: &[
         text("app_protocol"),
-        field("host_ip", Kind::Checked(forms::address)),
+        field("host_ip", Kind::Checked(&forms::ADDRESS)),
         text("mode"),
         text("name"),
         text("protocol"),
@@ -657,7 +668,7 @@ static WATCH: Object = Object {
         one_or_more("ignore"),
         one_or_more("include"),
         flag("initial_sync"),
-        field("path", Kind::Checked(forms::not_blank)),
+        field("path", Kind::Checked(&forms::NOT_BLANK)),
         text("target"),
     ],
 };
@@ -761,6 +772,10 @@ mod tests {
         for required in object.required {
             assert!(object.field(required).is_some(), "{} requires {required}", object.name);
         }
+        let words = about::TABLE.iter().find(|(name, _)| *name == object.name).map(|(_, keys)| *keys);
+        let described: Vec<_> = words.unwrap_or_default().iter().map(|(key, _)| *key).collect();
+        let keys: Vec<_> = object.fields.iter().map(|field| field.name).collect();
+        assert_eq!(described, keys, "the words for {}", object.name);
         for field in object.fields {
             below(&field.kind);
         }
@@ -776,7 +791,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_of_every_object_are_sorted() {
+    fn the_fields_of_every_object_are_sorted_and_described() {
         sorted(&TOP);
     }
 }

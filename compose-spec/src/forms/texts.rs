@@ -6,13 +6,33 @@ use std::time::Duration;
 use diagnostic::{Diagnostic, nearest};
 
 use crate::model::{PullPolicy, Restart};
+use crate::schema::Grammar;
 use crate::scope::Scope;
 use crate::tree::{Node, Value};
 use crate::units;
 
+/// `container_name`.
+pub(crate) static CONTAINER_NAME: Grammar =
+    Grammar { check: container_name, pattern: "[a-zA-Z0-9][a-zA-Z0-9_.-]" };
+/// `env_file[].format`.
+pub(crate) static ENV_FORMAT: Grammar = Grammar { check: env_format, pattern: "^(raw)?$" };
+/// `ipc`.
+pub(crate) static IPC: Grammar =
+    Grammar { check: ipc, pattern: "^((none|private|shareable|host)?|(service|container):.+)$" };
+/// An address where only an address may stand.
+pub(crate) static ADDRESS: Grammar =
+    Grammar { check: address, pattern: r"^([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$" };
+/// A text that must hold something.
+pub(crate) static NOT_BLANK: Grammar = Grammar { check: not_blank, pattern: r"\S" };
+/// `pull_policy`.
+pub(crate) static PULL_POLICY: Grammar = Grammar {
+    check: pull_policy,
+    pattern: r"^(always|never|build|if_not_present|missing|refresh|daily|weekly|every_\+?([0-9.]+[a-zµμ]+)+|every_0)$",
+};
+
 /// `container_name`: two good characters somewhere are enough to read it (Compose's schema has no anchors);
 /// whether a container can have it is asked when one is made.
-pub(crate) fn container_name(text: &str) -> Result<(), String> {
+fn container_name(text: &str) -> Result<(), String> {
     let rest = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     if text.as_bytes().windows(2).any(|pair| pair[0].is_ascii_alphanumeric() && rest(pair[1])) {
         Ok(())
@@ -22,12 +42,12 @@ pub(crate) fn container_name(text: &str) -> Result<(), String> {
 }
 
 /// A text that must hold something.
-pub(crate) fn not_blank(text: &str) -> Result<(), String> {
+fn not_blank(text: &str) -> Result<(), String> {
     if text.trim().is_empty() { Err("it is blank".to_owned()) } else { Ok(()) }
 }
 
 /// `env_file[].format`.
-pub(crate) fn env_format(text: &str) -> Result<(), String> {
+fn env_format(text: &str) -> Result<(), String> {
     match text {
         "" | "raw" => Ok(()),
         _ => Err(format!("`{text}` is no format of environment files; `raw` is the only one to name")),
@@ -35,7 +55,7 @@ pub(crate) fn env_format(text: &str) -> Result<(), String> {
 }
 
 /// `ipc`.
-pub(crate) fn ipc(text: &str) -> Result<(), String> {
+fn ipc(text: &str) -> Result<(), String> {
     let of_other = text.strip_prefix("service:").or(text.strip_prefix("container:"));
     match text {
         "" | "none" | "private" | "shareable" | "host" => Ok(()),
@@ -47,12 +67,12 @@ pub(crate) fn ipc(text: &str) -> Result<(), String> {
 }
 
 /// An address where only an address may stand.
-pub(crate) fn address(text: &str) -> Result<(), String> {
+fn address(text: &str) -> Result<(), String> {
     text.parse::<IpAddr>().map(|_| ()).map_err(|_| format!("`{text}` is no IP address"))
 }
 
 /// `pull_policy`.
-pub(crate) fn pull_policy(text: &str) -> Result<(), String> {
+fn pull_policy(text: &str) -> Result<(), String> {
     parse_pull_policy(text).map(|_| ()).ok_or_else(|| {
         format!(
             "`{text}` is none of `always`, `never`, `missing`, `build`, `daily`, `weekly`, `every_<time>`"
@@ -101,4 +121,24 @@ pub(crate) fn parse_restart(text: &str) -> Option<Restart> {
         "on-failure" => Restart::OnFailure { max: 0 },
         _ => Restart::OnFailure { max: text.strip_prefix("on-failure:")?.parse().unwrap_or(0) },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pattern_refuses_the_check_refuses() {
+        for (grammar, good, bad) in [
+            (&CONTAINER_NAME, &["ab", "a.b_c-1", "/ab"][..], &["", "a", "-a", "a b"][..]),
+            (&ENV_FORMAT, &["", "raw"], &["json"]),
+            (&IPC, &["", "host", "service:a"], &["service:", "mine"]),
+            (&ADDRESS, &["10.0.0.1", "::1", "::ffff:1.2.3.4"], &["", "localhost", "1.2.3"]),
+            (&PULL_POLICY, &["always", "every_1w2d3h4m5s", "every_1.5h"], &["", "sometimes", "every_"]),
+            (&NOT_BLANK, &["a", " a"], &["", " "]),
+        ] {
+            good.iter().for_each(|text| assert_eq!((grammar.check)(text), Ok(()), "{text}"));
+            bad.iter().for_each(|text| assert!((grammar.check)(text).is_err(), "{text}"));
+        }
+    }
 }
