@@ -47,9 +47,15 @@ pub(crate) fn cannot(what: &str, error: &dyn std::error::Error) -> Failure {
 impl Supervisor {
     /// Starts everything that was asked for in this round.
     pub(crate) fn launch(&mut self) {
-        let mut prepared = vec![];
+        let mut prepared: Vec<Wanted> = vec![];
         for wanted in std::mem::take(&mut self.wanted) {
             let Some(wanted) = self.unless_there(wanted) else { continue };
+            // A policy and a command may want the same one in the same round.
+            let same = |earlier: &&mut Wanted| earlier.slot == wanted.slot && wanted.streams == Streams::Log;
+            if let Some(earlier) = prepared.iter_mut().find(same) {
+                earlier.callers.extend(wanted.callers);
+                continue;
+            }
             match self.prepare(&wanted) {
                 Ok(()) => prepared.push(wanted),
                 Err(failure) => self.start_failed(wanted.slot, failure, wanted.callers, wanted.restart),
