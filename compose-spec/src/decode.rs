@@ -262,7 +262,7 @@ fn service(name: String, entry: Entry) -> Service {
         mem_limit: bytes(&node, "mem_limit"),
         mem_reservation: bytes(&node, "mem_reservation"),
         memswap_limit: bytes(&node, "memswap_limit"),
-        mem_swappiness: int(&node, "mem_swappiness"),
+        mem_swappiness: bytes(&node, "mem_swappiness"),
         oom_kill_disable: flag(&node, "oom_kill_disable"),
         oom_score_adj: int(&node, "oom_score_adj"),
         pid: text(&node, "pid"),

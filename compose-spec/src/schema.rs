@@ -267,7 +267,7 @@ pub(crate) static SERVICE: Object = Object {
         text("mac_address"),
         bytes("mem_limit"),
         bytes("mem_reservation"),
-        int("mem_swappiness"),
+        bytes("mem_swappiness"),
         bytes("memswap_limit"),
         field(
             "models",
@@ -517,16 +517,15 @@ static VOLUME_MOUNT: Object =
     Object { name: "`volume`", required: &[], fields: &[labels("labels"), flag("nocopy"), text("subpath")] };
 
 const RATES: Kind = Kind::List(&Kind::Object(&RATE));
-const COUNTS: Kind = Kind::List(&Kind::Object(&OPERATIONS));
 
 static BLKIO: Object = Object {
     name: "`blkio_config`",
     required: &[],
     fields: &[
         field("device_read_bps", RATES),
-        field("device_read_iops", COUNTS),
+        field("device_read_iops", RATES),
         field("device_write_bps", RATES),
-        field("device_write_iops", COUNTS),
+        field("device_write_iops", RATES),
         field("weight", Kind::Int(10, 1000)),
         field("weight_device", Kind::List(&Kind::Object(&WEIGHT))),
     ],
@@ -534,8 +533,6 @@ static BLKIO: Object = Object {
 
 static RATE: Object =
     Object { name: "a rate", required: &["path", "rate"], fields: &[text("path"), bytes("rate")] };
-static OPERATIONS: Object =
-    Object { name: "a rate", required: &["path", "rate"], fields: &[text("path"), count("rate")] };
 static WEIGHT: Object = Object {
     name: "a weight",
     required: &["path", "weight"],

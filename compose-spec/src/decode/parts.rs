@@ -174,8 +174,7 @@ pub(super) fn ulimits(node: &Node) -> BTreeMap<String, Ulimit> {
 pub(super) fn blkio(node: &Node) -> Blkio {
     let weight = |node: &Node| int(node, "weight").and_then(|weight| u16::try_from(weight).ok());
     let rates = |key: &str| {
-        let rate = |item: &Node| bytes(item, "rate").or_else(|| int(item, "rate"));
-        items(node, key).iter().filter_map(|item| Some((text(item, "path")?, rate(item)?))).collect()
+        items(node, key).iter().filter_map(|item| Some((text(item, "path")?, bytes(item, "rate")?))).collect()
     };
     let weights = items(node, "weight_device").iter();
     Blkio {
