@@ -35,7 +35,7 @@ scenario! {
         let pasta = recorded(world, "pasta.json").unwrap();
         kill(pasta);
         serves();
-        world.compose("ps").ok();
+        world.compose("ps").ok().says("pasta has ended");
         let another = recorded(world, "pasta.json").filter(|pid| lives(*pid)).expect("pasta was put back");
         assert_ne!(another, pasta);
         kill(world.supervisor().unwrap());

@@ -68,12 +68,14 @@ fn start(roots: &Roots, infra: &Infra) -> Result<(), String> {
     before.map_or(Ok(()), |said| Err(without(format!("pasta has ended: {said}; it is started again"))))
 }
 
-/// What the last one said before it ended.
+/// What the last one said before it ended, if there was one. Where AppArmor confines it, it cannot write
+/// to its log.
 fn complaint(roots: &Roots) -> Option<String> {
-    let text = std::fs::read_to_string(roots.run.join(LOG)).ok()?;
+    let text = std::fs::read_to_string(roots.run.join(LOG)).unwrap_or_default();
     // It also complains that nobody keeps a system log.
-    let said = text.lines().rfind(|line| !line.is_empty() && !line.contains("syslog"))?;
-    Some(said.trim().to_owned())
+    let said = text.lines().rfind(|line| !line.is_empty() && !line.contains("syslog"));
+    let silent = || roots.run.join(DOCUMENT).exists().then_some("it did not say why; try `journalctl -k`");
+    Some(said.or_else(silent)?.trim().to_owned())
 }
 
 /// Ends it, and removes what was written of it.
