@@ -11,22 +11,30 @@ use std::time::{Duration, Instant};
 pub(super) const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 /// Fills `cpuset.cpus` and `cpuset.mems` of each folder of `path` from the one above: v1 leaves them
-/// empty, and a process cannot enter then.
+/// empty, and a process cannot enter then. Folders that are made later get them from the kernel.
 pub(super) fn inherit_cpuset(mount: &Path, path: &Path) -> Result<(), CgroupError> {
+    let is_empty = |file: &Path| Ok::<_, io::Error>(fs::read_to_string(file)?.trim().is_empty());
+    let last = mount.join(path);
+    // Both are given or neither.
+    if is_empty(&last.join("cpuset.mems")).is_ok_and(|empty| !empty) {
+        return Ok(());
+    }
     let mut above = mount.to_owned();
     for part in path {
         let folder = above.join(part);
-        for file in ["cpuset.cpus", "cpuset.mems"] {
-            let (from, to) = (above.join(file), folder.join(file));
-            let failed = CgroupError::new("set the processors of", &folder);
-            let copy = || -> io::Result<()> {
-                if fs::read_to_string(&to)?.trim().is_empty() {
+        let copy = || -> io::Result<()> {
+            for file in ["cpuset.cpus", "cpuset.mems"] {
+                let (from, to) = (above.join(file), folder.join(file));
+                if is_empty(&to)? {
                     fs::write(&to, fs::read_to_string(&from)?.trim())?;
                 }
-                Ok(())
-            };
-            copy().map_err(failed)?;
-        }
+            }
+            if folder != last {
+                fs::write(folder.join("cgroup.clone_children"), "1")?;
+            }
+            Ok(())
+        };
+        copy().map_err(CgroupError::new("set the processors of", &folder))?;
         above = folder;
     }
     Ok(())
