@@ -5,6 +5,7 @@
 
 use diagnostic::{Diagnostic, Span, nearest};
 
+use crate::parse::damage;
 use crate::schema::{Field, Kind, Object, SERVICE, TOP};
 use crate::scope::{Path, Scope};
 use crate::tree::{Map, Mark, Node, Value};
@@ -41,6 +42,9 @@ fn value(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
         }
         (Kind::Map(inner), Value::Map(map)) => entries(map, inner, path, scope),
         (Kind::Named(inner), Value::Map(map)) => {
+            if matches!(inner, Kind::Object(object) if object.name == SERVICE.name) {
+                misplaced(map, scope);
+            }
             names(map, path, scope);
             entries(map, inner, path, scope);
         }
@@ -61,6 +65,39 @@ fn shape(node: &mut Node, inner: &Kind, outer: &Kind, path: &Path<'_>, scope: &m
 fn entries(map: &mut Map, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
     for (key, entry) in map {
         value(&mut entry.node, kind, &Path::Key(path, key), scope);
+    }
+}
+
+/// Keys of a service that stand in the column of the services' names, below one that is empty.
+fn misplaced(map: &mut Map, scope: &mut Scope<'_>) {
+    let empty: Vec<(String, Span)> = map
+        .iter()
+        .filter(|(_, entry)| entry.node.is_null() && entry.node.mark.is_none())
+        .map(|(name, entry)| (name.clone(), entry.key_span))
+        .collect();
+    for (name, owner) in empty {
+        let mut found = false;
+        for (key, entry) in map.iter_mut() {
+            let is_key =
+                SERVICE.field(key).is_some() && !matches!(entry.node.value, Value::Null | Value::Bad);
+            if !is_key || entry.key_span.file != owner.file || entry.key_span < owner {
+                continue;
+            }
+            found = true;
+            scope.tell(
+                Diagnostic::error(
+                    "wrong-indentation",
+                    format!("`{key}` stands in the column of the services and is read as one"),
+                )
+                .at(entry.key_span, "a key of a service")
+                .at(owner, "this service is empty")
+                .help(format!("indent `{key}` under `{name}`")),
+            );
+            entry.node.value = Value::Bad;
+        }
+        if let Some(entry) = map.get_mut(&name).filter(|_| found) {
+            entry.node.value = Value::Bad;
+        }
     }
 }
 
@@ -194,8 +231,18 @@ fn described(kind: &Kind) -> String {
     }
 }
 
+/// Whether a path names an item of a list of `KEY=value`.
+fn is_assignment(path: &Path<'_>) -> bool {
+    let keys = ["environment", "labels", "args", "annotations", "sysctls", "extra_hosts"];
+    matches!(path, Path::Item(Path::Key(_, key), _) if keys.contains(key))
+}
+
 /// Tells that a value is of the wrong type.
 pub(crate) fn wrong(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
+    if node.as_str().is_some() && damaged(node.span, scope) {
+        node.value = Value::Bad;
+        return;
+    }
     let shown = match path {
         Path::Top => "a Compose file".to_owned(),
         _ => format!("`{path}`"),
@@ -217,6 +264,11 @@ pub(crate) fn wrong(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut S
             diagnostic = diagnostic.help(format!("write it as a list: `[{written}]`"));
         }
         (_, Value::Null) => diagnostic = diagnostic.help("give it a value, or remove it"),
+        (Kind::Text, Value::Map(map)) if is_assignment(path) && map.len() == 1 => {
+            let key = map.keys().next().map_or("", String::as_str);
+            diagnostic = diagnostic
+                .help(format!("in a list write `- {key}=…`; as a mapping, `{key}: …`, it has no dash"));
+        }
         (Kind::Text, Value::Map(_)) if matches!(path, Path::Item(..)) => {
             diagnostic = diagnostic.help("a string that holds `: ` must be quoted");
         }
@@ -224,6 +276,22 @@ pub(crate) fn wrong(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut S
     }
     scope.tell(diagnostic);
     node.value = Value::Bad;
+}
+
+/// Tells what is damaged in a text that stands where a list or a mapping belongs; whether anything is.
+fn damaged(span: Span, scope: &mut Scope<'_>) -> bool {
+    let text = scope.sources.shared_text(span.file);
+    let (start, end) = (span.start as usize, span.end as usize);
+    if text.get(start..end).is_none()
+        || text[..start].rsplit('\n').next().is_some_and(|line| line.contains(|c: char| c != ' ' && c != '-'))
+    {
+        return false;
+    }
+    let found = damage::of_lines(&text, start, end);
+    let Some((first, others)) = found.split_first() else { return false };
+    let others: Vec<_> = others.iter().filter(|other| first.is_like(other)).collect();
+    scope.tell(first.tell(span.file, &text, &others));
+    true
 }
 
 fn scalar(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 
-use diagnostic::{Diagnostic, Span, has_errors};
+use diagnostic::{Diagnostic, Severity, Span, has_errors};
 
 use crate::assemble::{Assembler, Parsed, Surroundings};
 use crate::model::Project;
@@ -23,8 +23,29 @@ pub fn load(input: &Input, files: &dyn Files) -> Loaded {
     Loaded { project, diagnostics, sources: assembler.sources }
 }
 
+/// Where a value is wrong that also looks damaged, the damage is the error.
+fn explain(diagnostics: &mut Vec<Diagnostic>) {
+    let damaged: Vec<Span> = diagnostics
+        .iter()
+        .filter(|told| !told.is_error() && ["odd-quotes", "odd-blank", "stray-quote"].contains(&told.code))
+        .map(Diagnostic::span)
+        .collect();
+    for place in damaged {
+        let within =
+            |span: Span| span.file == place.file && place.start <= span.start && span.end <= place.end;
+        let told = diagnostics.len();
+        diagnostics.retain(|diagnostic| !diagnostic.is_error() || !within(diagnostic.span()));
+        if diagnostics.len() < told {
+            for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.span() == place) {
+                diagnostic.severity = Severity::Error;
+            }
+        }
+    }
+}
+
 /// Brings diagnostics into the order of their places, each once.
 fn order(diagnostics: &mut Vec<Diagnostic>) {
+    explain(diagnostics);
     let mut seen = Vec::<Diagnostic>::with_capacity(diagnostics.len());
     diagnostics.sort_by_key(|diagnostic| {
         let span = diagnostic.span();

@@ -3,11 +3,16 @@
 //! saphyr-parser gives events; what Compose adds is here: anchors resolved (with a limit against alias
 //! bombs), merge keys, string keys only, duplicate keys told with both places, the two tags.
 
+pub(crate) mod damage;
+mod repair;
+mod syntax;
+
 use std::collections::HashMap;
 
 use diagnostic::{Diagnostic, FileId, Sources, Span};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
+use self::repair::{Failure, Mended};
 use crate::number;
 use crate::tree::{Entry, Map, Mark, Node, Value};
 
@@ -20,26 +25,68 @@ const DEEPEST: usize = 200;
 /// `None` if the text is not YAML; then there is an error among `diagnostics`.
 pub fn documents(sources: &Sources, file: FileId, diagnostics: &mut Vec<Diagnostic>) -> Option<Vec<Node>> {
     let text = sources.shared_text(file);
+    let told = diagnostics.len();
+    let failure = match read(&text, &text, file, None, diagnostics) {
+        Ok(documents) => return Some(documents),
+        Err(Fault::Told(fault)) => {
+            diagnostics.push(*fault);
+            return None;
+        }
+        Err(Fault::Syntax(failure)) => failure,
+    };
+    let outcome = repair::repair(file, &text, &failure);
+    let explained = !outcome.told.is_empty();
+    // How wide a tab was meant nobody knows, so what comes of another width says nothing.
+    let is_certain = outcome.told.iter().all(|told| told.code != "tab-indentation");
+    let documents = outcome.mended.filter(|_| is_certain).and_then(|mended| {
+        diagnostics.truncate(told);
+        match read(&mended.text, &text, file, Some(&mended), diagnostics) {
+            Ok(documents) => return Some(documents),
+            Err(Fault::Told(fault)) => diagnostics.push(*fault),
+            Err(Fault::Syntax(_)) => {}
+        }
+        None
+    });
+    diagnostics.extend(outcome.told);
+    if documents.is_none() && !explained {
+        diagnostics.push(syntax::tell(file, &text, &failure));
+    }
+    documents
+}
+
+/// Reads `text`, which is `written` or came of mending it.
+fn read(
+    text: &str,
+    written: &str,
+    file: FileId,
+    mended: Option<&Mended>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Vec<Node>, Fault> {
     let mut reader = Reader {
         file,
-        offsets: Offsets::of(&text),
-        text: &text,
-        parser: Parser::new_from_str(&text),
+        offsets: Offsets::of(text),
+        mended,
+        text: written,
+        parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         nodes: 0,
         depth: 0,
         diagnostics,
     };
-    match reader.stream() {
-        Ok(documents) => Some(documents),
-        Err(fault) => {
-            reader.diagnostics.push(*fault);
-            None
-        }
-    }
+    reader.stream()
 }
 
-type Fault = Box<Diagnostic>;
+/// Why reading stopped.
+enum Fault {
+    Told(Box<Diagnostic>),
+    Syntax(Failure),
+}
+
+impl From<Diagnostic> for Fault {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Told(Box::new(diagnostic))
+    }
+}
 
 /// Character positions, which saphyr counts, as byte offsets.
 enum Offsets {
@@ -68,8 +115,10 @@ impl Offsets {
 
 struct Reader<'t, 'd> {
     file: FileId,
-    text: &'t str,
+    /// The text as written; what is parsed may be a mended one.
+    text: &'d str,
     offsets: Offsets,
+    mended: Option<&'d Mended>,
     parser: Parser<'t, StrInput<'t>>,
     /// By saphyr's id; `None` while the anchored node is still being read.
     anchors: HashMap<usize, Option<(Node, usize)>>,
@@ -100,38 +149,22 @@ impl<'t> Reader<'t, '_> {
     fn next(&mut self) -> Result<(Event<'t>, Span), Fault> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => {
-                let (start, end) = (self.offsets.byte(span.start), self.offsets.byte(span.end));
+                let (start, end) = (self.offset(span.start), self.offset(span.end));
                 Ok((event, Span::new(self.file, start, end)))
             }
-            Some(Err(error)) => Err(Box::new(self.syntax(&error))),
+            Some(Err(error)) => Err(self.failed(&error)),
             None => Ok((Event::StreamEnd, Span::new(self.file, self.text.len(), self.text.len()))),
         }
     }
 
-    fn syntax(&self, error: &ScanError) -> Diagnostic {
-        let at = self.offsets.byte(*error.marker()).min(self.text.len());
-        let line_start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let line = &self.text[line_start..];
-        let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
-        let span = Span::new(self.file, at, at + 1);
-        let diagnostic =
-            Diagnostic::error("yaml-syntax", format!("this is not valid YAML: {}", error.info()));
-        if let Some(tab) = indent.find('\t') {
-            let tab = Span::new(self.file, line_start + tab, line_start + tab + 1);
-            return diagnostic.at(tab, "a tab").help("YAML is indented with spaces only");
-        }
-        let info = error.info();
-        let diagnostic = diagnostic.at(span, "");
-        if info.contains("mapping values are not allowed") {
-            diagnostic
-                .help("a value that holds `: ` must be quoted, and the keys of a mapping start in one column")
-        } else if info.contains("simple key expected") || info.contains("could not find expected ':'") {
-            diagnostic.help("a key is followed by a colon and a blank: `key: value`")
-        } else if info.contains("illegal placement") || info.contains("flow") {
-            diagnostic.help("is every `[`, `{` and quote before this place closed?")
-        } else {
-            diagnostic
-        }
+    fn offset(&self, marker: Marker) -> usize {
+        let at = self.offsets.byte(marker);
+        self.mended.map_or(at, |mended| mended.written(at))
+    }
+
+    fn failed(&self, error: &ScanError) -> Fault {
+        let at = self.offset(*error.marker()).min(self.text.len());
+        Fault::Syntax(Failure { at, info: error.info().to_owned() })
     }
 
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Fault> {
@@ -140,7 +173,7 @@ impl<'t> Reader<'t, '_> {
             return Ok(());
         }
         let message = format!("this file has more than {MOST_NODES} values when its aliases are written out");
-        Err(Box::new(Diagnostic::error("too-many-values", message).at(span, "the limit is reached here")))
+        Err(Diagnostic::error("too-many-values", message).at(span, "the limit is reached here").into())
     }
 
     fn node(&mut self, event: Event<'t>, span: Span) -> Result<Node, Fault> {
@@ -149,6 +182,7 @@ impl<'t> Reader<'t, '_> {
         let (mut node, anchor, tag) = match event {
             Event::Alias(id) => return self.alias(id, span),
             Event::Scalar(text, style, anchor, tag) => {
+                self.look_at(&text, style, span);
                 let value = scalar(&text, style, tag.as_deref());
                 (Node::new(value, span), anchor, tag)
             }
@@ -169,6 +203,14 @@ impl<'t> Reader<'t, '_> {
         Ok(node)
     }
 
+    /// Warns of an unquoted value that looks damaged.
+    fn look_at(&mut self, text: &str, style: ScalarStyle, span: Span) {
+        let is_odd = !text.is_ascii() || text.ends_with(['"', '\'']);
+        if is_odd && style == ScalarStyle::Plain {
+            self.diagnostics.extend(damage::of_value(text, span));
+        }
+    }
+
     fn nested(
         &mut self,
         span: Span,
@@ -177,7 +219,7 @@ impl<'t> Reader<'t, '_> {
         self.depth += 1;
         if self.depth > DEEPEST {
             let message = format!("this is nested more than {DEEPEST} levels deep");
-            return Err(Box::new(Diagnostic::error("too-deep", message).at(span, "")));
+            return Err(Diagnostic::error("too-deep", message).at(span, "").into());
         }
         let node = read(self, span);
         self.depth -= 1;
@@ -193,12 +235,12 @@ impl<'t> Reader<'t, '_> {
             }
             Some(None) => {
                 let message = "an alias stands inside the value it names: cycle detected";
-                Err(Box::new(Diagnostic::error("alias-cycle", message).at(span, "this would have no end")))
+                Err(Diagnostic::error("alias-cycle", message).at(span, "this would have no end").into())
             }
             None => {
                 let message = "an alias names an anchor of another document";
                 let diagnostic = Diagnostic::error("unknown-anchor", message);
-                Err(Box::new(diagnostic.at(span, "no anchor of this document has this name")))
+                Err(diagnostic.at(span, "no anchor of this document has this name").into())
             }
         }
     }
@@ -241,6 +283,7 @@ impl<'t> Reader<'t, '_> {
     fn mapping(&mut self, start: Span) -> Result<Node, Fault> {
         let mut map = Map::new();
         let mut merged: Option<(Span, Node)> = None;
+        let told = self.diagnostics.len();
         loop {
             let (event, key_span) = self.next()?;
             if matches!(event, Event::MappingEnd) {
@@ -248,7 +291,8 @@ impl<'t> Reader<'t, '_> {
                     self.merge(&mut map, span, node);
                 }
                 let span = Span::new(self.file, start.start as usize, key_span.end as usize);
-                return Ok(Node::new(Value::Map(map), span));
+                let is_bad = map.is_empty() && self.diagnostics.len() > told;
+                return Ok(Node::new(if is_bad { Value::Bad } else { Value::Map(map) }, span));
             }
             let is_merge =
                 matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text.as_ref() == "<<");
@@ -290,7 +334,23 @@ impl<'t> Reader<'t, '_> {
 
     /// The key, or `None` if it is none (that is told).
     fn key(&mut self, event: Event<'t>, span: Span) -> Result<Option<String>, Fault> {
+        if let Event::Scalar(text, ScalarStyle::Plain, ..) = &event
+            && !text.is_ascii()
+            && damage::is_odd_key(text)
+            && self.mended.is_none()
+        {
+            let info = "a key holds typographic characters".to_owned();
+            return Err(Fault::Syntax(Failure { at: span.start as usize, info }));
+        }
         let node = self.node(event, span)?;
+        if matches!(node.value, Value::Map(_)) && self.text[..span.start as usize].ends_with('{') {
+            self.diagnostics.push(
+                Diagnostic::error("unquoted-brace", "a text that begins with `{{` must be quoted")
+                    .at(span, "YAML takes this for a mapping in a mapping")
+                    .help("put the whole value in quotes; a variable is written `${NAME}`"),
+            );
+            return Ok(None);
+        }
         let shown = match node.value {
             Value::String(text) => return Ok(Some(text)),
             Value::List(_) | Value::Map(_) => None,

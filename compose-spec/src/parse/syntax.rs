@@ -1,0 +1,110 @@
+//! What the parser could not read, in words for people who do not know its grammar.
+
+use diagnostic::{Diagnostic, FileId, Span};
+
+use super::repair::{Failure, line_around, previous};
+
+/// Tells a failure that no known damage explains.
+pub(super) fn tell(file: FileId, text: &str, failure: &Failure) -> Diagnostic {
+    let at = failure.at.min(text.len());
+    let next = text[at..].chars().next();
+    let span = Span::new(file, at, at + next.map_or(1, char::len_utf8));
+    let (start, end) = line_around(text, at);
+    let content = text[start..end].trim_start_matches(' ');
+    let info = failure.info.as_str();
+    let fault =
+        |message: &str| Diagnostic::error("yaml-syntax", format!("this is not valid YAML: {message}"));
+    if let Some(mixed) = list_and_mapping(file, text, start, content) {
+        return mixed;
+    }
+    if let Some(reserved) = next.filter(|c| matches!(c, '@' | '`' | '%')) {
+        if content.starts_with("```") {
+            return fault("a fence of Markdown stands here")
+                .at(span, "not a part of the file")
+                .help("copy only what stands between the fences");
+        }
+        let value = text[at..end].trim_end();
+        return fault(&format!("a value cannot begin with `{reserved}`"))
+            .at(span, "reserved in YAML")
+            .help(format!("quote the value: `\"{value}\"`"));
+    }
+    if info.contains("unprintable") || info.contains("control character") || next == Some('\0') {
+        let code = next.map_or(0, u32::from);
+        return fault(&format!("the file holds the control character U+{code:04X}"))
+            .at(span, "not text")
+            .help("remove it; if the whole file looks like this, it is no text file");
+    }
+    if info.contains("unknown anchor") {
+        return fault("an alias names an anchor that is not defined before it")
+            .at(span, "`*` begins an alias")
+            .help("define it with `&name`; a value that begins with `*` must be quoted");
+    }
+    if info.contains("unknown escape") {
+        return fault("a double-quoted text holds an escape that YAML does not know")
+            .at(span, "in this text")
+            .help("write `\\\\` for a backslash, or use single quotes, which have no escapes");
+    }
+    if info.contains("trailing content") || (info.contains("expected key") && behind_quote(&text[start..at]))
+    {
+        return fault("something stands behind the end of a quoted text")
+            .at(span, "the text has ended before this")
+            .help("put the quotes around the whole value");
+    }
+    explained(info, fault(info), span)
+}
+
+fn explained(info: &str, diagnostic: Diagnostic, span: Span) -> Diagnostic {
+    let diagnostic = diagnostic.at(span, "");
+    if info.contains("mapping values are not allowed") {
+        diagnostic
+            .help("a value that holds `: ` must be quoted, and the keys of a mapping start in one column")
+    } else if info.contains("simple key expect") || info.contains("could not find expected ':'") {
+        diagnostic.help("a key is followed by a colon and a blank: `key: value`")
+    } else if info.contains("flow")
+        || info.contains("illegal placement")
+        || info.contains("invalid indentation")
+    {
+        diagnostic.help("is every `[`, `{` and quote before this place closed?")
+    } else if info.contains("did not find expected key") {
+        diagnostic.help("the keys of a mapping start in one column, each with a colon behind it")
+    } else {
+        diagnostic.help("a value with special characters must be quoted: `key: \"value\"`")
+    }
+}
+
+/// Whether a line up to a place ends in a quoted text.
+fn behind_quote(line: &str) -> bool {
+    line.trim_end().ends_with(['"', '\''])
+}
+
+/// A list item in a mapping, or a key in a list, told by the nearest line above in the same column.
+fn list_and_mapping(file: FileId, text: &str, start: usize, content: &str) -> Option<Diagnostic> {
+    let is_item = |content: &str| content == "-" || content.starts_with("- ");
+    let width = line_around(text, start).1 - start - content.len();
+    let mut above = start;
+    let neighbour = loop {
+        let (line, columns) = previous(text, above)?;
+        above = line.0;
+        if columns <= width {
+            break (columns == width).then_some(line)?;
+        }
+    };
+    let other = text[neighbour.0..neighbour.1].trim_start();
+    if is_item(content) == is_item(other) {
+        return None;
+    }
+    let here = Span::new(file, start + width, start + width + content.len());
+    let there = Span::new(file, neighbour.0 + width, neighbour.1);
+    let diagnostic = if is_item(content) {
+        Diagnostic::error("mixed-list", "a list item stands among the keys of a mapping")
+            .at(here, "a list item")
+            .at(there, "a key of the mapping")
+            .help("write all of them as `key: value`, or all as `- item`; a list belongs below a key of its own")
+    } else {
+        Diagnostic::error("mixed-list", "a key stands among the items of a list")
+            .at(here, "no list item")
+            .at(there, "an item of the list")
+            .help("begin it with `- `, or, if it belongs to the item above, indent it two columns more")
+    };
+    Some(diagnostic)
+}
