@@ -19,9 +19,10 @@ pub(crate) enum Size {
 fn make(size: Size) -> Result<Runtime, Failure> {
     let built = match size {
         Size::One => Builder::new_current_thread().enable_all().build(),
-        // Fifty containers made at once gain nothing from fifty threads.
+        // One worker beside the thread that waits here: a second one costs each command more than it gives
+        // to a pull. Fifty containers made at once gain nothing from fifty threads.
         Size::Two => {
-            Builder::new_multi_thread().worker_threads(2).max_blocking_threads(16).enable_all().build()
+            Builder::new_multi_thread().worker_threads(1).max_blocking_threads(16).enable_all().build()
         }
     };
     built.map_err(|error| Failure::because("cannot start the runtime", error))
