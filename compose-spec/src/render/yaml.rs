@@ -185,6 +185,7 @@ fn is_plain(value: &str) -> bool {
         _ => true,
     };
     starts
+        && value != "<<"
         && !value.ends_with(' ')
         && !value.starts_with("---")
         && !value.starts_with("...")
