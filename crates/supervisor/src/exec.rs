@@ -120,6 +120,18 @@ impl Supervisor {
         Ok(exec)
     }
 
+    /// Waits for every exec that is being started, but for those in frozen containers; whether there
+    /// was one.
+    pub(crate) fn settle_execs(&mut self) -> bool {
+        let frozen = |slot: &Slot| {
+            self.containers.get(slot).is_some_and(|container| container.state.status == Status::Paused)
+        };
+        let starting = self.execs.iter().filter(|(_, exec)| exec.starting.is_some() && !frozen(&exec.slot));
+        let execs: Vec<u64> = starting.map(|(exec, _)| *exec).collect();
+        execs.iter().for_each(|exec| self.exec_reported(*exec));
+        !execs.is_empty()
+    }
+
     /// An exec's start has gone well or failed.
     pub(crate) fn exec_reported(&mut self, exec: u64) {
         let Some(running) = self.execs.get_mut(&exec) else { return };

@@ -111,7 +111,19 @@ impl Supervisor {
     }
 
     /// Binds the first free of the wanted ports in the host's network, in every family asked for.
-    pub(crate) fn reserve(&self, wanted: &PortSpec) -> Result<Bound, Refused> {
+    ///
+    /// A process that is being started has copies of our sockets until it executes its program: what
+    /// looks taken may be what we gave back a moment ago.
+    pub(crate) fn reserve(&mut self, wanted: &PortSpec) -> Result<Bound, Refused> {
+        match self.try_reserve(wanted) {
+            Err(refused) if refused.why == Errno::ADDRINUSE && self.settle_starts() => {
+                self.try_reserve(wanted)
+            }
+            other => other,
+        }
+    }
+
+    fn try_reserve(&self, wanted: &PortSpec) -> Result<Bound, Refused> {
         let gone = |_| Refused { address: wanted.host_ip, port: 0, why: Errno::PIPE };
         self.outside.run(|| reserve(wanted)).map_err(gone)?
     }

@@ -260,6 +260,15 @@ impl Supervisor {
         Ok(warnings)
     }
 
+    /// Waits for every process that is being started to execute its program, which takes milliseconds;
+    /// whether there was one.
+    pub(crate) fn settle_starts(&mut self) -> bool {
+        let starting = self.containers.iter().filter(|(_, container)| container.starting.is_some());
+        let slots: Vec<Slot> = starting.map(|(slot, _)| *slot).collect();
+        slots.iter().for_each(|slot| self.start_reported(*slot));
+        self.settle_execs() || !slots.is_empty()
+    }
+
     /// The start has gone well or failed.
     pub(crate) fn start_reported(&mut self, slot: Slot) {
         let Some(start) = self.containers.get_mut(&slot).and_then(|found| found.starting.take()) else {
