@@ -13,6 +13,8 @@ mod disk;
 mod faults;
 #[path = "scenarios/input.rs"]
 mod input;
+#[path = "scenarios/kills.rs"]
+mod kills;
 #[path = "scenarios/life.rs"]
 mod life;
 #[path = "scenarios/network.rs"]

@@ -39,6 +39,7 @@ pub fn kill_points(steps: usize) -> Vec<usize> {
 
 impl World {
     /// Runs `compose` with words separated by blanks and kills it before its N-th step, from 1.
+    #[expect(clippy::zombie_processes, reason = "the tracer waits for it")]
     pub fn killed_at(&self, line: &str, step: usize) -> Ending {
         let mut said = tempfile::tempfile().unwrap();
         let program = self.program();
@@ -149,9 +150,8 @@ fn step_of(process: Pid, thread: Pid) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/syscall")).ok()?;
     let mut words = text.split_whitespace();
     let number: i64 = words.next()?.parse().ok()?;
-    let arguments: Vec<u64> = words
-        .map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap_or(0))
-        .collect();
+    let arguments: Vec<u64> =
+        words.map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap_or(0)).collect();
     let (_, name) = CALLS.iter().find(|(known, _)| *known == number)?;
     let writes = |flags: u64| flags & (libc::O_CREAT | libc::O_WRONLY | libc::O_RDWR) as u64 != 0;
     let memory = |address: u64| {

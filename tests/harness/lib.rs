@@ -5,15 +5,19 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a scenario that cannot go on has failed")]
 
 mod images;
+mod killing;
 mod leaks;
+mod ports;
 mod registry;
 mod who;
 mod world;
 
 pub use images::big as big_image;
+pub use killing::{Ending, kill_points};
+pub use ports::free_port;
 pub use registry::{Fault, faulty_registry, serve_image};
 pub use who::{Who, ordinary_user};
-pub use world::{Background, Output, World, free_port, http, until, within};
+pub use world::{Background, Output, World, http, until, within};
 
 /// Defines a scenario, two tests that own the folder `cases/NAME` (with `-` for `_`):
 /// `NAME::as_root` and `NAME::as_user`. One that is for root alone, or for an ordinary user, says why.

@@ -1,11 +1,11 @@
 //! A scenario's world: its own store, run-time folder, cgroup and copy of the project folder.
 
 use crate::who::{self, Namespaces, Who, account};
-use crate::{leaks, registry};
+use crate::{free_port, leaks, registry};
 use resource::Roots;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -239,8 +239,15 @@ impl World {
         Some(resource::document::decode::<resource::ContainerState>(&bytes)?.process?.pid)
     }
 
+    /// Fails when anything is left that belongs to no image: in the middle of a scenario, after a `down -v`.
+    pub fn assert_nothing_left(&self) {
+        let stragglers = self.stragglers();
+        let left = leaks::find(&self.roots, self.folder.path());
+        assert!(left.is_empty() && stragglers.is_empty(), "left behind: {left:#?}, processes {stragglers:?}");
+    }
+
     /// Remembers the user namespace that the world has now, to look for what stays in it.
-    fn note_namespace(&self) {
+    pub(crate) fn note_namespace(&self) {
         if self.who == Who::User {
             self.namespaces.lock().unwrap().extend(who::namespace(&self.roots));
         }
@@ -424,11 +431,6 @@ pub fn within<T: Send>(namespace: &str, act: impl FnOnce() -> T + Send) -> T {
         });
         thread.join().unwrap()
     })
-}
-
-/// A TCP port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The body that a published port answers to `GET /PATH`; `None` when it does not answer with 200.

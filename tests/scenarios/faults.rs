@@ -58,26 +58,6 @@ scenario! {
 }
 
 scenario! {
-    /// An `up` that is killed half-way leaves nothing that the same command, or `down`, cannot put right.
-    an_interrupted_up_is_repaired, |world| {
-        world.compose("pull").ok();
-        for pause in [5, 10, 15, 20, 30, 40, 60, 90] {
-            let up = world.background("up -d");
-            std::thread::sleep(std::time::Duration::from_millis(pause));
-            drop(up); // kills it
-        }
-        world.compose("up -d").ok();
-        assert_eq!((world.state("web"), world.state("db")), ("running".to_owned(), "running".to_owned()));
-        assert_eq!(world.rows().len(), 2);
-        let up = world.background("up -d --force-recreate -t 0");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        drop(up);
-        world.compose("down -v -t 0").ok();
-        assert!(world.rows().is_empty());
-    }
-}
-
-scenario! {
     /// A port whose supervisor was killed can be had by another project, which then is the one that
     /// answers: the other one's redirection, left in the kernel, gives way, and does not come back with
     /// the next supervisor, whose container lives on without the port.

@@ -4,27 +4,26 @@
 use scenarios::{Ending, World, kill_points, scenario, until};
 
 scenario! {
-    /// An `up` that is killed at any step is repaired by the next.
+    /// An `up` that is killed at any step is repaired by the next, also one that recreates.
     an_up_killed_at_any_step_is_repaired, |world| {
         world.compose("pull").ok();
-        at_every_step(world, "up -d", |_| {}, |world| assert_eq!(running(world), ["db", "web"]));
+        at_every_step(world, "up -d", |_| {}, all_run);
+        at_every_step(world, "up -d --force-recreate -t 0", bring_up, all_run);
     }
 }
 
 scenario! {
     /// A `down` that is killed at any step is finished by the next, with and without volumes.
     a_down_killed_at_any_step_is_repaired, |world| {
-        let up = |world: &World| drop(world.compose("up -d").ok());
-        at_every_step(world, "down -t 0", up, |world| assert!(world.rows().is_empty()));
-        at_every_step(world, "down -v -t 0", up, |world| assert!(world.rows().is_empty()));
+        at_every_step(world, "down -t 0", bring_up, |world| assert!(world.rows().is_empty()));
+        at_every_step(world, "down -v -t 0", bring_up, |world| assert!(world.rows().is_empty()));
     }
 }
 
 scenario! {
     /// A `restart` that is killed at any step is finished by the next.
     a_restart_killed_at_any_step_is_repaired, |world| {
-        let up = |world: &World| drop(world.compose("up -d").ok());
-        at_every_step(world, "restart -t 0", up, |world| assert_eq!(running(world), ["db", "web"]));
+        at_every_step(world, "restart -t 0", bring_up, all_run);
     }
 }
 
@@ -56,13 +55,17 @@ fn at_every_step(world: &World, command: &str, before: impl Fn(&World), repaired
     }
 }
 
-/// Services with a running container.
-fn running(world: &World) -> Vec<String> {
+fn bring_up(world: &World) {
+    world.compose("up -d").ok();
+}
+
+/// There is one container of each service, and it runs.
+fn all_run(world: &World) {
     let rows = world.rows();
-    let running = rows.iter().filter(|row| row["State"] == "running");
-    let mut services: Vec<_> = running.map(|row| row["Service"].as_str().unwrap().to_owned()).collect();
-    services.sort();
-    services
+    let mut states: Vec<_> =
+        rows.iter().map(|row| (row["Service"].as_str(), row["State"].as_str())).collect();
+    states.sort_unstable();
+    assert_eq!(states, [(Some("db"), Some("running")), (Some("web"), Some("running"))]);
 }
 
 /// Whether exactly those containers are said to run that have processes.
