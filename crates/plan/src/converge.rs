@@ -403,6 +403,11 @@ impl<'a> Converge<'a, '_> {
             let placed = self.world.index.get(bound.as_str()).and_then(|on| self.placed.get(*on));
             after.extend(placed.into_iter().flatten());
         }
+        // What an interrupted replacement left may have the name.
+        let holders = self.world.observed.containers.iter().filter(|one| one.record.spec.name == spec.name);
+        let removals = holders.filter_map(|holder| self.removals.get(&holder.record.id).copied());
+        let removals: Vec<_> = removals.filter(|removal| !after.contains(removal)).collect();
+        after.extend(removals);
         if after.is_empty() {
             after.extend(self.pod);
         }

@@ -417,6 +417,25 @@ fn wherever_a_replacement_is_cut_off_the_next_up_finishes_it() {
 }
 
 #[test]
+fn a_forced_replacement_that_was_cut_off_gives_its_name_to_the_next() {
+    let wish = wish(&["web"]);
+    let mut world = World::default();
+    world.converge(&wish, Verb::Up);
+    world.now += 100;
+    let forced = Policy { recreate: Recreate::Force, ..up(world.now) };
+    world.apply_some(&world.plan(&wish, &forced), 1);
+    assert_eq!(
+        world.plan(&wish, &Policy { since: at(world.now + 1), ..forced }).to_string(),
+        "1 remove 000000000002_shop-web-1 because a replacement was left unfinished\n\
+         2 create 000000000002_shop-web-1 [after 1] because recreation is forced\n\
+         3 stop shop-web-1 [after 2] because it is replaced\n\
+         4 remove shop-web-1 [after 2, 3] because it is replaced\n\
+         5 rename 000000000002_shop-web-1 to shop-web-1 [after 4] because it takes the place of shop-web-1\n\
+         6 start shop-web-1 [after 5] because recreation is forced\n"
+    );
+}
+
+#[test]
 fn a_user_s_name_may_look_temporary() {
     let wish = wish(&["web"]).with("web", |web| {
         web.fixed_name = true;
