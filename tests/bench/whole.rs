@@ -1,9 +1,12 @@
 //! `cargo xtask bench`: whole commands against the bare kernel work for the same containers, both
 //! measured in this run. Prints medians and ratios; asserts nothing about time.
 //!
-//! The options: `--runs N` (default 11), and names of parts: `up`, `quiet`, `user`, `memory`, `pull`.
+//! The options: `--runs N` (default 11), and names of parts: `up`, `quiet`, `user`, `memory`, `pull`,
+//! `config`.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
+
+mod config;
 
 use scenarios::{Who, World, until, within};
 use std::io::{Read, Write};
@@ -41,6 +44,9 @@ fn main() {
     }
     if wanted("pull") {
         bench.pull();
+    }
+    if wanted("config") {
+        config::run(&bench.program, runs);
     }
 }
 
