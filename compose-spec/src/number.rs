@@ -1,7 +1,7 @@
 //! Numbers of YAML 1.2 core with what Compose keeps of 1.1, and how they become text again.
 
 /// A float as Go prints it, which is what Compose files have always become: shortest digits, an exponent
-/// below 1e-4 and from 1e21.
+/// below 1e-4 and from 1e6 (`%g` of strconv.FormatFloat).
 pub(crate) fn float_text(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
@@ -10,7 +10,7 @@ pub(crate) fn float_text(value: f64) -> String {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
     let magnitude = value.abs();
-    if value == 0.0 || (1e-4..1e21).contains(&magnitude) {
+    if value == 0.0 || (1e-4..1e6).contains(&magnitude) {
         return value.to_string();
     }
     let text = format!("{value:e}");
@@ -143,7 +143,10 @@ mod tests {
             ("1.10", "1.1"),
             ("1e3", "1000"),
             (".5", "0.5"),
-            ("100000000000000000000", "100000000000000000000"),
+            ("100000000000000000000", "1e+20"),
+            ("1000000.0", "1e+06"),
+            ("1234567.5", "1.2345675e+06"),
+            ("123456.5", "123456.5"),
             ("1000000000000000000000", "1e+21"),
             ("0.00001", "1e-05"),
             (".inf", "+Inf"),
