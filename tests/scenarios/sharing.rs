@@ -2,11 +2,16 @@
 
 use scenarios::{World, free_port, http, scenario, until};
 use std::fs;
+use std::net::TcpListener;
 
 scenario! {
     /// Services of a pod meet on localhost, have one name and one set of processes; the pod outlives
     /// each of them, and a port added to one is published without a restart of another.
     services_share_namespaces, |world| {
+        let taken = TcpListener::bind(("127.0.0.1", world.port())).unwrap();
+        let asking = "error: service `web` (compose.yaml:8:13): ";
+        world.compose("up -d").exits(1).says(asking).says("already allocated");
+        drop(taken);
         world.compose("up -d").ok();
         let page = || http(&format!("127.0.0.1:{}", world.port()), "passwd");
         until("the port of the pod answers", page);
@@ -38,7 +43,13 @@ scenario! {
         let rows = world.row("worker")["Publishers"].to_string();
         assert!(rows.contains(&port.to_string()), "{rows}");
 
-        world.edit("compose.yaml", &format!(":{port}:9000"), &format!(":{port}:80"));
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = taken.local_addr().unwrap().port();
+        world.edit("compose.yaml", &format!(":{port}:9000"), &format!(":{other}:9000"));
+        let asking = "error: service `worker` (compose.yaml:15:13): ";
+        world.compose("up -d").exits(1).says(asking).says("already allocated");
+        assert!(page().is_some());
+        world.edit("compose.yaml", &format!(":{other}:9000"), &format!(":{port}:80"));
         let refused = world.compose("up -d");
         refused.exits(1).says("both listen on port 80/tcp").says("compose.yaml:15:13").says(" 8 |     ports:");
     }

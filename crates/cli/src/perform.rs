@@ -5,7 +5,7 @@ use crate::view::progress::{Line, Status};
 use apply::{Perform, StepFailed};
 use engine::{Engine, EngineError};
 use plan::{Change, Planned, Reason, Step};
-use resource::{ContainerId, ContainerName, Desired, INFRA, NetworkName, Observed, PodName};
+use resource::{ContainerId, ContainerName, Desired, INFRA, NetworkName, Observed, PodName, PortSpec};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
@@ -21,6 +21,14 @@ pub(crate) enum ActError {
     /// A thread that worked for the act ended.
     #[error("the work was cut short")]
     CutShort,
+}
+
+impl ActError {
+    /// The port that could not be had.
+    fn port(&self) -> Option<PortSpec> {
+        let Self::Engine(error) = self else { return None };
+        error.port()
+    }
 }
 
 impl From<EngineError> for ActError {
@@ -318,7 +326,8 @@ pub(crate) async fn alone(
 
 /// The failure that an act's error is for the user.
 pub(crate) fn explain(planned: &Planned, source: ActError, desired: &Desired) -> Failure {
-    let subject = subject(&planned.step, desired);
+    let asked = source.port().and_then(|port| asking(&planned.step, &port, desired));
+    let subject = asked.unwrap_or_else(|| subject(&planned.step, desired));
     let hint = hint_for(&source);
     let failure = match source {
         // The engine's sentence says what was attempted on what.
@@ -357,6 +366,18 @@ fn subject(step: &Step, desired: &Desired) -> String {
         Step::StartContainer { service, place, .. } => of_service(service, place),
         _ => String::new(),
     }
+}
+
+/// Which service and line asked for a port that could not be had: of a pod's port not the pod.
+fn asking(step: &Step, port: &PortSpec, desired: &Desired) -> Option<String> {
+    let name = match step {
+        Step::UpdateContainer { spec, .. } => &spec.service,
+        Step::StartContainer { service, .. } => service,
+        _ => return None,
+    };
+    let service = desired.services.iter().find(|service| service.name == *name)?;
+    let asking = service.port_places.iter().find(|asking| asking.port == *port)?;
+    Some(format!("service `{}` ({}): ", asking.service, asking.place))
 }
 
 /// An error and its causes on one line.

@@ -240,7 +240,7 @@ pub enum EngineError {
         /// 127 program not found, 126 not executable, 125 everything else.
         exit_code: i32,
         /// What kind of failure.
-        kind: supervisor::FailureKind,
+        kind: Box<supervisor::FailureKind>,
     },
     /// The supervisor refused something else.
     #[error("cannot {attempt} container `{container}`: {message}")]
@@ -293,9 +293,20 @@ impl EngineError {
     }
 
     /// The kind of failure, when it was the supervisor that refused.
-    pub fn kind(&self) -> Option<supervisor::FailureKind> {
+    pub fn kind(&self) -> Option<&supervisor::FailureKind> {
         match self {
-            Self::Start { kind, .. } | Self::Exec { kind, .. } | Self::Refused { kind, .. } => Some(*kind),
+            Self::Start { kind, .. } | Self::Refused { kind, .. } => Some(kind),
+            Self::Exec { kind, .. } => Some(kind),
+            _ => None,
+        }
+    }
+
+    /// The port that a container did not get.
+    pub fn port(&self) -> Option<resource::PortSpec> {
+        match self.kind()? {
+            supervisor::FailureKind::PortTaken(port) | supervisor::FailureKind::PortRefused(port) => {
+                Some(**port)
+            }
             _ => None,
         }
     }

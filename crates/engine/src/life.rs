@@ -53,7 +53,7 @@ impl Engine {
             let attempt = format!("start container `{}`", record.spec.name);
             return EngineError::Supervisor { attempt, pod: record.spec.pod.clone(), source: error };
         };
-        if kind == FailureKind::PortTaken
+        if matches!(kind, FailureKind::PortTaken(_))
             && let Some((name, pod)) = self.port_holder(record)
             && !message.contains(name.as_str())
         {
@@ -163,6 +163,7 @@ impl Engine {
         executed.map_err(|error| match error {
             ClientError::Failed(Failure { kind, message, exit_code }) => {
                 let (container, service) = (record.spec.name, record.spec.service);
+                let kind = Box::new(kind);
                 EngineError::Exec { container, service, program, message, exit_code, kind }
             }
             source => {

@@ -3,7 +3,9 @@
 use crate::lowering::Lowering;
 use compose_spec::Service;
 use compose_spec::model::{self, Attachment};
-use resource::{ContainerName, EndpointSpec, IdentityShare, NetworkMode, NetworkName, PortSpec, Protocol};
+use resource::{
+    ContainerName, EndpointSpec, IdentityShare, NetworkMode, NetworkName, PortPlace, PortSpec, Protocol,
+};
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -119,27 +121,22 @@ impl Lowering<'_> {
         }
         let mut ports = vec![];
         for port in &service.ports {
-            let protocol = match &port.protocol {
-                model::Protocol::Tcp => Protocol::Tcp,
-                model::Protocol::Udp => Protocol::Udp,
-                model::Protocol::Sctp => Protocol::Sctp,
-                model::Protocol::Other(other) => {
-                    self.error(service, "ports", format!("`{other}` is not a protocol: tcp, udp or sctp"));
-                    continue;
-                }
-            };
-            if port.target == 0 {
-                self.error(service, "ports", "a container port cannot be 0");
-                continue;
+            match port_spec(port) {
+                Ok(spec) => ports.push(spec),
+                Err(why) => self.error(service, "ports", why),
             }
-            ports.push(PortSpec {
-                host_ip: port.host_ip,
-                published: port.published.filter(|range| *range != (0, 0)),
-                target: port.target,
-                protocol,
-            });
         }
         ports
+    }
+
+    /// Where the service asks for these ports.
+    pub(crate) fn port_places(&self, service: &Service, ports: &[PortSpec]) -> Vec<PortPlace> {
+        let read = service.ports.iter().filter_map(|port| Some((port_spec(port).ok()?, port.span)));
+        let published = read.filter(|(port, _)| ports.contains(port));
+        let place = |span| self.options.sources.place(span);
+        published
+            .map(|(port, span)| PortPlace { port, service: service.name.clone(), place: place(span) })
+            .collect()
     }
 
     pub(crate) fn name_servers(&mut self, service: &Service) -> Vec<IpAddr> {
@@ -216,4 +213,21 @@ fn plain_endpoint(network: NetworkName) -> EndpointSpec {
         interface: None,
         gateway_priority: 0,
     }
+}
+
+/// A port in the engine's words, or why it is none.
+fn port_spec(port: &model::Port) -> Result<PortSpec, String> {
+    let protocol = match &port.protocol {
+        model::Protocol::Tcp => Protocol::Tcp,
+        model::Protocol::Udp => Protocol::Udp,
+        model::Protocol::Sctp => Protocol::Sctp,
+        model::Protocol::Other(other) => {
+            return Err(format!("`{other}` is not a protocol: tcp, udp or sctp"));
+        }
+    };
+    if port.target == 0 {
+        return Err("a container port cannot be 0".to_owned());
+    }
+    let published = port.published.filter(|range| *range != (0, 0));
+    Ok(PortSpec { host_ip: port.host_ip, published, target: port.target, protocol })
 }

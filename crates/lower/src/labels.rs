@@ -118,6 +118,7 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
         },
         bound_to: vec![],
         place: String::new(),
+        port_places: vec![],
     })
 }
 

@@ -21,6 +21,7 @@ impl Lowering<'_> {
         self.check_words(service);
         let image = self.image(service)?;
         let container = self.container(service, &image);
+        let port_places = self.port_places(service, &container.ports);
         Some(DesiredService {
             name: service.name.clone(),
             selected: true,
@@ -32,6 +33,7 @@ impl Lowering<'_> {
             image,
             bound_to: bound_to(service).into_iter().collect(),
             place: self.options.sources.place(service.span),
+            port_places,
         })
     }
 

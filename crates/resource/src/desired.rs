@@ -1,7 +1,7 @@
 //! What is wanted of a whole project.
 
 use crate::{
-    Condition, ContainerSpec, Digest, Labels, NetworkSpec, Platform, PodName, Reference, VolumeSpec,
+    Condition, ContainerSpec, Digest, Labels, NetworkSpec, Platform, PodName, PortSpec, Reference, VolumeSpec,
 };
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,20 @@ pub struct DesiredService {
     /// Services whose container it joins a namespace or takes volumes of: it is recreated with them.
     pub bound_to: Vec<String>,
     /// The file and line that asked for it, `compose.yaml:5:3`, for messages of what goes wrong later.
+    pub place: String,
+    /// Who asked for the container's ports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub port_places: Vec<PortPlace>,
+}
+
+/// Who asked for a port to be published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PortPlace {
+    /// The port.
+    pub port: PortSpec,
+    /// The service; another than the container's where that publishes the ports of several.
+    pub service: String,
+    /// The file and line.
     pub place: String,
 }
 

@@ -25,7 +25,7 @@ pub mod state;
 pub mod volume;
 
 pub use container::{ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, LogConfig, LogMode, Resources};
-pub use desired::{Dependency, Desired, DesiredService, ImageNeed, PullPolicy};
+pub use desired::{Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy};
 pub use digest::Digest;
 pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus};
 pub use image::{Image, ImageConfig, Platform};

@@ -27,7 +27,7 @@ impl Protocol {
 }
 
 /// A port that a container wants published on the host.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PortSpec {
     /// Host address; `None` means every address, IPv4 and IPv6.
     pub host_ip: Option<IpAddr>,

@@ -153,9 +153,10 @@ impl Supervisor {
                      sysctl -w {setting}={}",
                     refused.port
                 );
-                return Failure::new(FailureKind::Other, text);
+                return Failure::new(FailureKind::PortRefused(Box::new(*wanted)), text);
             }
-            return Failure::new(FailureKind::Other, format!("cannot publish port {what}: {why}"));
+            let text = format!("cannot publish port {what}: {why}");
+            return Failure::new(FailureKind::PortRefused(Box::new(*wanted)), text);
         }
         let ours = self.containers.values().find(|container| {
             container.ports.iter().any(|reservation| {
@@ -177,7 +178,8 @@ impl Supervisor {
             Some((first, last)) if first != last => format!(", nor is another one of {first}-{last} free"),
             _ => String::new(),
         };
-        Failure::new(FailureKind::PortTaken, format!("port is already allocated: {what}{held}{range}"))
+        let text = format!("port is already allocated: {what}{held}{range}");
+        Failure::new(FailureKind::PortTaken(Box::new(*wanted)), text)
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a command and the supervisor say to each other: one JSON value a packet, with descriptors
 //! beside it where a message says so. Every request has a number; its replies carry it.
 
-use resource::{Condition, ContainerId, ContainerName, ContainerState, ExitStatus, HealthStatus, Timestamp};
+use resource::{
+    Condition, ContainerId, ContainerName, ContainerState, ExitStatus, HealthStatus, PortSpec, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -236,10 +238,12 @@ pub struct Failure {
 pub type StartFailure = Failure;
 
 /// What kind of failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureKind {
-    /// A host port is in use.
-    PortTaken,
+    /// A host port that the container wants is in use.
+    PortTaken(Box<PortSpec>),
+    /// A host port that the container wants cannot be had for another reason.
+    PortRefused(Box<PortSpec>),
     /// The program does not exist in the container.
     NotFound,
     /// The program cannot be executed.

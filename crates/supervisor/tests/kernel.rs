@@ -342,7 +342,7 @@ fn ports() {
             world.container("other", serve, |record| record.spec.ports = vec![publish(Some((port, port)))]);
         let failed = client.start(&other).await;
         let Err(ClientError::Failed(failure)) = failed else { panic!("{failed:?}") };
-        assert_eq!(failure.kind, FailureKind::PortTaken);
+        assert!(matches!(failure.kind, FailureKind::PortTaken(_)));
         assert!(
             failure.message.contains("already allocated") && failure.message.contains("-web-1"),
             "{failure}"

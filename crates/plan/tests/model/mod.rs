@@ -64,6 +64,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
             image,
             bound_to: vec![],
             place: "compose.yaml:2:3".to_owned(),
+            port_places: vec![],
         });
     }
     wish.hashed()
