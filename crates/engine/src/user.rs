@@ -112,6 +112,8 @@ fn look(mut roots: Roots) -> Result<World, UserError> {
 fn work(roots: Roots) -> Result<World, UserError> {
     places::prepare(&roots)?;
     let lock = share(&roots)?;
+    // An infra that ended meanwhile took away what was empty; none ends from here on.
+    places::prepare(&roots)?;
     come_in(&roots, lock)
 }
 

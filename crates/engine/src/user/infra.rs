@@ -286,6 +286,11 @@ fn leave(roots: &Roots) {
         // What is kept of containers that rest stays.
         drop(std::fs::remove_dir(roots.run.join(name)));
     }
+    // Of a command that refused its input nothing is there but the word where the run root is.
+    if disk::entries(&roots.data).is_ok_and(|names| names.iter().all(|name| *name == super::RUN)) {
+        drop(disk::remove_file(&roots.data.join(super::RUN)));
+        drop(std::fs::remove_dir(&roots.data));
+    }
     // Last: whoever waits for it looks whether it is still there.
     drop(disk::remove_file(&roots.infra_use()));
     drop(std::fs::remove_dir(&roots.run));
