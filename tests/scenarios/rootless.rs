@@ -179,6 +179,7 @@ scenario! {
         std::fs::remove_dir_all(&folder).unwrap();
         let single = on_a_machine(world, "mount --bind /dev/null /etc/subuid", &up);
         said(&single, &["/etc/subuid has no line for", "usermod --add-subuids"]);
+        said(&single, &["service `web`: `group_add` has no effect", "compose.yaml:5:16"]);
         assert_eq!(world.state("web"), "running");
         let again = on_a_machine(world, "mount --bind /dev/null /etc/subuid", &up);
         assert!(!String::from_utf8_lossy(&again.stderr).contains("subuid"), "said once: {again:?}");

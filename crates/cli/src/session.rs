@@ -12,7 +12,7 @@ use crate::view::progress::{Mode, Progress};
 use compose_spec::{Input, Loaded, Options, Project};
 use engine::user::{self, Purpose, World};
 use engine::{Engine, Scope};
-use resource::{NetworkMode, Observed, PodName, Roots, Status, label};
+use resource::{Mapping, NetworkMode, Observed, PodName, Roots, Status, label};
 use std::cell::{OnceCell, RefCell};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -178,6 +178,11 @@ impl Session {
             (None, Some(root)) => Roots::below(&root),
             (None, None) => Roots::system(),
         }
+    }
+
+    /// Whether the engine is that of a user without subordinate ids.
+    pub(crate) fn has_single_id(&self) -> bool {
+        self.roots().mapping == Mapping::Single
     }
 
     /// How many pulls may go on at the same time.

@@ -29,7 +29,8 @@ impl Subject {
 pub(crate) fn options<'a>(session: &Session, loaded: &'a Loaded) -> Options<'a> {
     let compatibility =
         session.globals.compatibility || session.environment().says_yes("COMPOSE_COMPATIBILITY");
-    Options { sources: &loaded.sources, files: &Disk, compatibility, version: VERSION }
+    let single_id = session.has_single_id();
+    Options { sources: &loaded.sources, files: &Disk, compatibility, single_id, version: VERSION }
 }
 
 /// What is wanted of the selected services; what will have no effect is told on standard error.

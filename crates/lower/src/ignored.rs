@@ -49,6 +49,11 @@ impl Lowering<'_> {
                 deploy.is_some_and(|deploy| !deploy.devices.is_empty()),
                 "requests for devices are not supported",
             ),
+            (
+                "group_add",
+                self.options.single_id && !service.group_add.is_empty(),
+                "this account has no subordinate ids, so the kernel lets it set no groups",
+            ),
             ("models", !service.models.is_empty(), "there is no model runner"),
             ("runtime", runtime, "containers are run by the engine itself"),
             ("storage_opt", !service.storage_opt.is_empty(), "root file systems have no options"),

@@ -39,6 +39,8 @@ pub struct Options<'a> {
     pub files: &'a dyn Files,
     /// Names are joined by `_` instead of `-` (`--compatibility`).
     pub compatibility: bool,
+    /// Containers have the one user and group id of their engine's user, and no other.
+    pub single_id: bool,
     /// This program's version, `x.y.z`, for the version label.
     pub version: &'a str,
 }

@@ -312,8 +312,13 @@ fn outcome(project: &Json) -> Outcome {
     let mut told = loaded.diagnostics;
     let mut desired = Json::Null;
     if let Some(project) = &loaded.project {
-        let options =
-            Options { sources: &loaded.sources, files: &files, compatibility: false, version: "1.2.3" };
+        let options = Options {
+            sources: &loaded.sources,
+            files: &files,
+            compatibility: false,
+            single_id: false,
+            version: "1.2.3",
+        };
         match lower::lower(project, &Selection::all(), &options) {
             Ok(lowered) => {
                 desired = serde_json::to_value(&lowered.desired).unwrap();

@@ -46,8 +46,13 @@ fn case(compose_file: &Path) -> datatest_stable::Result<()> {
     let loaded = compose_spec::load(&input, &folder);
     let drawn = |diagnostics: &[_]| diagnostic::render(&loaded.sources, diagnostics, false);
     let project = loaded.project.as_ref().ok_or_else(|| drawn(&loaded.diagnostics))?;
-    let options =
-        Options { sources: &loaded.sources, files: &folder, compatibility: false, version: "1.2.3" };
+    let options = Options {
+        sources: &loaded.sources,
+        files: &folder,
+        compatibility: false,
+        single_id: false,
+        version: "1.2.3",
+    };
     let mut found: BTreeMap<&str, String> = BTreeMap::new();
     match lower::lower(project, &Selection::all(), &options) {
         Ok(lowered) => {

@@ -27,7 +27,7 @@ services:
   db: {image: redis, networks: {default: {ipv4_address: 10.1.0.9}}}
   api: {image: busybox, depends_on: [db], environment: {A: '1', B: '2'}, ports: ['8080:80'], restart: always}
   web: {image: busybox, depends_on: {api: {condition: service_started, restart: true}}}
-  tool: {image: busybox}
+  tool: {image: busybox, group_add: [audio]}
   hidden: {image: busybox, profiles: [x]}
 networks: {default: {ipam: {config: [{subnet: 10.1.0.0/24}]}}}
 volumes: {data: {}}
@@ -45,7 +45,7 @@ fn load() -> Loaded {
 }
 
 fn options(loaded: &Loaded) -> Options<'_> {
-    Options { sources: &loaded.sources, files: &FILE, compatibility: false, version: "1" }
+    Options { sources: &loaded.sources, files: &FILE, compatibility: false, single_id: false, version: "1" }
 }
 
 fn names(select: impl Fn(Selection) -> Selection, services: &[&str]) -> Vec<String> {
@@ -124,4 +124,19 @@ fn run_changes_what_the_command_line_says_and_no_more() {
     assert_eq!(image.reference.familiar(), "busybox:latest");
     let bad = OneOff { volumes: vec!["nothing:/x".to_owned()], ..OneOff::default() };
     assert!(one_off(project, "api", &bad, &options(&loaded)).is_err());
+}
+
+#[test]
+fn groups_that_a_single_id_cannot_have_are_told() {
+    let loaded = load();
+    let project = loaded.project.as_ref().expect("the file is right");
+    let warnings = |single_id| {
+        let options = Options { single_id, ..options(&loaded) };
+        let lowered = lower(project, &Selection::all(), &options).expect("the services can be done");
+        diagnostic::render(&loaded.sources, &lowered.warnings, false)
+    };
+    assert_eq!(warnings(false), "");
+    let told = warnings(true);
+    assert!(told.contains("service `tool`: `group_add` has no effect"), "{told}");
+    assert!(told.contains("/p/compose.yaml:6:"), "{told}");
 }
