@@ -6,7 +6,9 @@ use std::rc::Rc;
 
 use diagnostic::{Diagnostic, FileId, Sources, Span, nearest};
 
+use crate::encoding::not_text;
 use crate::merge::{self, Marks};
+use crate::origin::Origins;
 use crate::paths::{self, Base};
 use crate::schema::{SERVICE, TOP};
 use crate::scope::Scope;
@@ -37,6 +39,8 @@ pub(crate) struct Assembler<'a> {
     pub(crate) files: &'a dyn Files,
     pub(crate) sources: Sources,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Where values come from.
+    pub(crate) origins: Origins,
     /// Variables that have been warned about.
     warned: Vec<String>,
     /// Whether some file could not be used at all, so that what seems missing may have been in it.
@@ -69,6 +73,7 @@ impl<'a> Assembler<'a> {
             files,
             sources: Sources::new(),
             diagnostics: Vec::new(),
+            origins: Origins::default(),
             warned: Vec::new(),
             incomplete: false,
             bases: HashMap::new(),
@@ -106,14 +111,25 @@ impl<'a> Assembler<'a> {
         };
         match self.files.read(path) {
             Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => return Some(self.sources.add(shown, text)),
-                Err(_) => self.diagnostics.push(told("it is not UTF-8 text".to_owned())),
+                Ok(text) => {
+                    let file = self.sources.add(shown, text);
+                    self.origins.asked.insert(file, asked);
+                    return Some(file);
+                }
+                Err(error) => {
+                    self.diagnostics.push(told(not_text(&error)).help("save it as UTF-8 in the editor"))
+                }
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.diagnostics.push(
                 Diagnostic::error("file-not-found", format!("the {what} `{shown}` does not exist"))
                     .at(asked, "asked for here"),
             ),
-            Err(error) => self.diagnostics.push(told(error.to_string())),
+            Err(error) => {
+                let is_folder = self.files.is_dir(path);
+                let reason = if is_folder { "it is a folder".to_owned() } else { error.to_string() };
+                let told = told(reason);
+                self.diagnostics.push(if is_folder { told.help("name a file in it") } else { told });
+            }
         }
         None
     }
@@ -185,6 +201,7 @@ impl<'a> Assembler<'a> {
     fn interpolated(&mut self, document: &mut Node, around: &Surroundings) {
         if self.input.options.interpolate {
             let values = &around.environment;
+            self.origins.environments.insert(document.span.file, values.clone());
             interpolate::tree(document, values, &mut self.warned, &self.sources, &mut self.diagnostics);
         }
     }

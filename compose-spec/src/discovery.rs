@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use diagnostic::{Diagnostic, Sources};
 
+use crate::encoding::not_text;
 use crate::forms::clean;
 use crate::paths::is_remote;
 use crate::{Files, Input, Options, dotenv};
@@ -189,7 +190,7 @@ impl Finder<'_> {
                     dotenv::read(&self.sources, file, &outer, &mut values, &mut self.diagnostics);
                     continue;
                 }
-                Ok(Err(_)) => "it is not UTF-8 text".to_owned(),
+                Ok(Err(error)) => not_text(&error),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
                 Err(error) => error.to_string(),
             };

@@ -59,6 +59,13 @@ pub fn read_raw(
     }
 }
 
+/// Whether a line begins a statement that sets `name`.
+pub(crate) fn sets(line: &str, name: &str) -> bool {
+    let line = line.trim_start_matches('\u{feff}').trim_start();
+    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+    line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with(['=', ':']))
+}
+
 fn fault(message: String, span: Span) -> Diagnostic {
     Diagnostic::error("bad-env-file", message).at(span, "")
 }

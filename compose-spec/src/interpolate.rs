@@ -298,6 +298,19 @@ fn variables_of(text: &str, found: &mut BTreeMap<String, Variable>) {
     }
 }
 
+/// The variables a text refers to, each with its expression as written.
+pub(crate) fn names(text: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for piece in (Pieces { text, at: 0 }).map_while(Result::ok) {
+        let Piece::Variable(expression) = piece else { continue };
+        let name = (expression.name.to_owned(), expression.whole.to_owned());
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

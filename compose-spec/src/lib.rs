@@ -2,6 +2,7 @@
 //!
 //! Pure: files, environment and the clock are handed in. See `loading.md` for the order of the steps.
 
+mod advice;
 mod assemble;
 mod canonical;
 mod check;
@@ -10,6 +11,7 @@ mod consistency;
 mod decode;
 pub mod discovery;
 pub mod dotenv;
+mod encoding;
 mod environment;
 mod forms;
 mod interpolate;
@@ -18,6 +20,7 @@ mod merge;
 pub mod model;
 mod normalize;
 mod number;
+mod origin;
 mod parse;
 mod paths;
 mod pod;

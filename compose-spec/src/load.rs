@@ -10,7 +10,7 @@ use crate::assemble::{Assembler, Parsed, Surroundings};
 use crate::model::Project;
 use crate::tree::{Map, Node, Value};
 use crate::{
-    Files, Input, Loaded, consistency, decode, discovery, environment, interpolate, normalize, select,
+    Files, Input, Loaded, advice, consistency, decode, discovery, environment, interpolate, normalize, select,
 };
 
 /// Loads a project. All independent errors are told at once.
@@ -19,6 +19,7 @@ pub fn load(input: &Input, files: &dyn Files) -> Loaded {
     let project = project(&mut assembler);
     let mut diagnostics = std::mem::take(&mut assembler.diagnostics);
     order(&mut diagnostics);
+    assembler.origins.note(&mut diagnostics, input, files, &assembler.sources);
     let project = project.filter(|_| !has_errors(&diagnostics));
     Loaded { project, diagnostics, sources: assembler.sources }
 }
@@ -119,6 +120,9 @@ fn finish(
         place.insert(key, service);
     }
     consistency::check(&project, assembler);
+    if input.options.check_consistency && !assembler.incomplete && !has_errors(&assembler.diagnostics) {
+        advice::advise(&project, assembler);
+    }
     if !input.options.all_resources {
         project.drop_unused();
     }

@@ -26,6 +26,13 @@ pub(super) struct Failure {
     pub(super) info: String,
 }
 
+impl Failure {
+    /// Whether reading was given up for depth.
+    pub(super) fn is_too_deep(&self) -> bool {
+        self.info.contains("recursion limit")
+    }
+}
+
 /// A replacement in the text as written.
 #[derive(Clone, Debug)]
 struct Edit {
@@ -79,7 +86,7 @@ pub(super) struct Outcome {
 /// Looks for what made reading `text` fail.
 pub(super) fn repair(file: FileId, text: &str, failure: &Failure) -> Outcome {
     let mut repairer = Repairer { file, text, edits: Vec::new(), told: Vec::new(), readings: 0 };
-    if text.len() > LARGEST {
+    if text.len() > LARGEST || failure.is_too_deep() {
         return Outcome { told: repairer.told, mended: None };
     }
     let mut failure = Some(failure.clone());

@@ -14,6 +14,11 @@ pub(super) fn tell(file: FileId, text: &str, failure: &Failure) -> Diagnostic {
     let info = failure.info.as_str();
     let fault =
         |message: &str| Diagnostic::error("yaml-syntax", format!("this is not valid YAML: {message}"));
+    if failure.is_too_deep() {
+        return Diagnostic::error("too-deep", "this is nested too deeply")
+            .at(span, "the limit is reached here")
+            .help("is every `[` and `{` before this place closed?");
+    }
     if let Some(mixed) = list_and_mapping(file, text, start, content) {
         return mixed;
     }
