@@ -128,7 +128,7 @@ fn a_port_of_a_service_in_a_pod_remakes_only_this_service() {
     let mut world = World::default();
     world.converge(&old, Verb::Up);
     let port = PortSpec { host_ip: None, published: Some((80, 80)), target: 80, protocol: Protocol::Tcp };
-    let mut new = old.clone().with("app", |app| app.container.ports.push(port.clone()));
+    let mut new = old.clone().with("app", |app| app.container.ports.push(port));
     // The hash of an infra leaves its ports out.
     new.service(INFRA).container.ports.push(port);
     assert_eq!(

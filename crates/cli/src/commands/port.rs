@@ -96,7 +96,7 @@ mod tests {
             first(wanted, &ports, 80, protocol).map(|port| format!("{}:{}", port.host_ip, port.host_port))
         };
         let (fixed, random) = (spec(Some("127.0.0.1"), Some(8080)), spec(None, None));
-        assert_eq!(shown(&[fixed.clone(), random.clone()], "tcp").unwrap(), "127.0.0.1:8080");
+        assert_eq!(shown(&[fixed, random], "tcp").unwrap(), "127.0.0.1:8080");
         assert_eq!(shown(&[random, fixed], "tcp").unwrap(), "0.0.0.0:40000");
         assert_eq!(shown(&[], "udp").unwrap(), "127.0.0.2:53");
         assert_eq!(first(&[], &ports, 81, "tcp"), None);
