@@ -72,8 +72,7 @@ fn every_scenario_has_its_folder_and_every_folder_its_scenario() {
     let mut named = BTreeSet::new();
     for file in files(&tests.join("scenarios")) {
         let text = std::fs::read_to_string(&file).unwrap();
-        let heads = text.lines().filter_map(|line| line.trim().strip_suffix(", |world| {"));
-        named.extend(heads.filter_map(|head| Some(head.split(',').next()?.replace('_', "-"))));
+        named.extend(text.lines().filter_map(scenario_in).map(|name| name.replace('_', "-")));
     }
     let folders: BTreeSet<String> = std::fs::read_dir(tests.join("cases"))
         .unwrap()
@@ -89,8 +88,7 @@ fn the_table_names_every_scenario_that_differs_for_a_user() {
     for file in files(&tests.join("scenarios")) {
         let mut name = String::new();
         for line in std::fs::read_to_string(file).unwrap().lines() {
-            let head = line.trim().strip_suffix(", |world| {");
-            name = head.and_then(|head| head.split(',').next()).map_or(name, str::to_owned);
+            name = scenario_in(line).map_or(name, str::to_owned);
             let marks = ["root_only = ", "user_only = ", "world.who() ==", "world.has_limits()"];
             if marks.iter().any(|mark| line.contains(mark)) {
                 differing.insert(name.clone());
@@ -100,6 +98,12 @@ fn the_table_names_every_scenario_that_differs_for_a_user() {
     let page = std::fs::read_to_string(tests.join("README.md")).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     assert_eq!(rows.map(str::to_owned).collect::<BTreeSet<_>>(), differing);
+}
+
+/// The name of the scenario that begins in this line.
+fn scenario_in(line: &str) -> Option<&str> {
+    let name = line.trim().strip_suffix(", |world| {")?.split(',').next()?;
+    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then_some(name)
 }
 
 #[test]
