@@ -28,6 +28,20 @@ const FILE: &str = "compose.schema.json";
 const STRUCTURE: [&str; 6] =
     ["unknown-key", "wrong-type", "missing-key", "bad-name", "bad-value", "unknown-value"];
 
+/// Codes of slips of writing that the loader names in place of the wrong shape they make.
+const SLIPS: [&str; 10] = [
+    "missing-blank",
+    "missing-colon",
+    "mixed-list",
+    "odd-blank",
+    "odd-colon",
+    "odd-dash",
+    "odd-quotes",
+    "unquoted-brace",
+    "unquoted-colon",
+    "wrong-indentation",
+];
+
 #[test]
 fn the_file_is_what_the_model_gives() {
     if std::env::var_os("BLESS").is_some() {
@@ -104,7 +118,10 @@ impl Judge {
                 ));
             }
         }
-        for pointer in &found {
+        // Where reading the YAML told something already, values are missing that the schema asks for; where
+        // the loader names a slip, the schema sees but the wrong shape.
+        let named = loaded.diagnostics.iter().any(|diagnostic| SLIPS.contains(&diagnostic.code));
+        for pointer in found.iter().filter(|_| told.is_empty() && !named) {
             if !expected.iter().any(|(other, _)| near(other, pointer)) {
                 return Err(format!("{pointer} is rejected, but not by the loader"));
             }
