@@ -17,7 +17,7 @@ use crate::number;
 use crate::tree::{Entry, Map, Mark, Node, Value};
 
 /// Nodes a file may have with its aliases written out.
-const MOST_NODES: usize = 100_000;
+const MOST_NODES: usize = 400_000;
 /// Mappings and lists within each other.
 const DEEPEST: usize = 200;
 

@@ -65,7 +65,8 @@ impl Environment {
     /// Reads the default `.env` of a folder, under what is known already.
     pub(crate) fn add_default(&mut self, folder: &Path) -> Result<(), Failure> {
         let path = folder.join(".env");
-        if self.disabled || !self.named_files.is_empty() || self.read.contains(&path) || !path.is_file() {
+        let is_there = std::fs::metadata(&path).is_ok_and(|found| !found.is_dir());
+        if self.disabled || !self.named_files.is_empty() || self.read.contains(&path) || !is_there {
             return Ok(());
         }
         let before = std::mem::take(&mut self.from_files);
@@ -135,7 +136,7 @@ pub(crate) fn parse(
     known: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Failure> {
     let shown = path.display().to_string();
-    let text = std::fs::read(path)
+    let text = files::read(path)
         .map_err(|error| Failure::because(format!("cannot read the environment file `{shown}`"), error))?;
     let text = String::from_utf8(text)
         .map_err(|error| Failure::because(format!("the environment file `{shown}` is not UTF-8"), error))?;

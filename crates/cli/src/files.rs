@@ -2,6 +2,7 @@
 
 use crate::exit::Failure;
 use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 const BASES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
@@ -17,12 +18,7 @@ pub(crate) struct Disk;
 
 impl compose_spec::Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        if path == Path::new("-") {
-            let mut bytes = vec![];
-            io::stdin().lock().read_to_end(&mut bytes)?;
-            return Ok(bytes);
-        }
-        std::fs::read(path)
+        if path == Path::new("-") { whole(io::stdin().lock()) } else { read(path) }
     }
 
     fn is_file(&self, path: &Path) -> bool {
@@ -32,6 +28,53 @@ impl compose_spec::Files for Disk {
     fn is_dir(&self, path: &Path) -> bool {
         path.is_dir()
     }
+}
+
+/// Bytes of the largest file that is read.
+const LARGEST: u64 = 16 << 20;
+
+/// Reads a file of text: never a device, never one that is too large, never waiting for a named pipe.
+///
+/// # Errors
+/// It cannot be read; the error says why in a few words.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // A named pipe that nobody writes to would be waited for; one that the shell made is open already.
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
+        .open(path)?;
+    let found = file.metadata()?;
+    let kind = found.file_type();
+    let is_descriptor = path.starts_with("/dev/fd") || path.starts_with("/proc") || path == "/dev/stdin";
+    if found.is_dir() {
+        return Err(io::Error::other("it is a folder"));
+    }
+    if kind.is_char_device() && found.rdev() == nix::sys::stat::makedev(1, 3) {
+        return Ok(vec![]); // /dev/null: the empty file
+    }
+    if (kind.is_fifo() || kind.is_char_device()) && is_descriptor {
+        return whole(std::fs::File::open(path)?);
+    }
+    if !found.is_file() {
+        let what = if kind.is_fifo() {
+            "a pipe"
+        } else if kind.is_socket() {
+            "a socket"
+        } else {
+            "a device"
+        };
+        return Err(io::Error::other(format!("it is {what}, not a file")));
+    }
+    whole(file)
+}
+
+fn whole(source: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    source.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20)));
+    }
+    Ok(bytes)
 }
 
 /// The files that were found, and what is worth saying about it.

@@ -292,6 +292,14 @@ impl Session {
         self.load_input(&self.input(services, options)?)
     }
 
+    /// What loading finds, whether it is an error or not.
+    ///
+    /// # Errors
+    /// Nothing could be looked at: there is no file, or an environment file is wrong.
+    pub(crate) fn examined(&self, services: &[String], options: Options) -> Result<Loaded, Failure> {
+        Ok(compose_spec::load(&self.input(services, options)?, &Disk))
+    }
+
     fn load_input(&self, input: &Input) -> Result<(Project, Loaded), Failure> {
         let mut loaded = compose_spec::load(input, &Disk);
         self.timing("project loaded");

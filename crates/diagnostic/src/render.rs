@@ -64,14 +64,25 @@ fn snippet<'a>(
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let file = first.span.file;
     let text = sources.text(file);
-    let mut snippet = Snippet::source(text).path(visible(sources.name(file))).fold(true);
-    for (index, label) in diagnostic.labels.iter().enumerate() {
-        if label.span.file == file {
-            let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+    let labels = diagnostic.labels.iter().enumerate().filter(|(_, label)| label.span.file == file);
+    let shown: Vec<_> = labels
+        .map(|(index, label)| {
             let (start, end) = one_line(text, label.span.start as usize, label.span.end as usize);
-            let shown = (!label.text.is_empty()).then(|| visible(&label.text));
-            snippet = snippet.annotation(kind.span(start..end).label(shown));
-        }
+            (index == 0, start, end, label)
+        })
+        .collect();
+    // Only the lines between the first and the last label: the renderer looks at every line it is given.
+    let from = shown.iter().map(|(_, start, ..)| *start).min().unwrap_or(0);
+    let from = text[..from].rfind('\n').map_or(0, |newline| newline + 1);
+    let to = shown.iter().map(|(_, _, end, _)| *end).max().unwrap_or(text.len());
+    let to = text[to..].find('\n').map_or(text.len(), |newline| to + newline + 1);
+    let line = text[..from].bytes().filter(|&byte| byte == b'\n').count() + 1;
+    let mut snippet =
+        Snippet::source(&text[from..to]).line_start(line).path(visible(sources.name(file))).fold(true);
+    for (is_main, start, end, label) in shown {
+        let kind = if is_main { AnnotationKind::Primary } else { AnnotationKind::Context };
+        let words = (!label.text.is_empty()).then(|| visible(&label.text));
+        snippet = snippet.annotation(kind.span(start - from..end - from).label(words));
     }
     snippet
 }

@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use crate::{output, select, wanted};
+use crate::{output, select, view, wanted};
 use compose_spec::{Loaded, Options, Project};
 use resource::label;
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// The environment that is interpolated
     #[arg(long)]
     pub(crate) environment: bool,
-    /// yaml or json
+    /// yaml or json; json-diagnostics: what is wrong, for editors
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Write to a file
@@ -75,6 +75,9 @@ pub(crate) struct Args {
 /// Renders the model.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     refuse(args)?;
+    if args.format.as_deref() == Some("json-diagnostics") {
+        return diagnostics(args, session);
+    }
     if args.environment {
         // The project is loaded for its name, which is part of the environment.
         let (project, _) = session.load_with(&[], options(args, session))?;
@@ -88,6 +91,19 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         return Ok(Exit::Success);
     }
     print(args, &text)
+}
+
+/// Prints what is wrong and nothing else; the exit code says whether anything is an error.
+fn diagnostics(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let loaded = match session.examined(&args.services, options(args, session)) {
+        Ok(loaded) => loaded,
+        Err(failure) => {
+            print(args, &view::diagnostics::failed(&failure.line()))?;
+            return Err(Failure::Silent(failure.code()));
+        }
+    };
+    print(args, &view::diagnostics::document(&loaded))?;
+    if loaded.project.is_some() { Ok(Exit::Success) } else { Err(Failure::Silent(1)) }
 }
 
 /// Refuses what cannot be done yet.
@@ -151,9 +167,8 @@ fn text(args: &Args, session: &Session, loaded: &(Project, Loaded)) -> Result<St
     match args.format.as_deref() {
         None | Some("yaml" | "") => Ok(compose_spec::render_yaml(project)),
         Some("json") => Ok(compose_spec::render_json(project)),
-        Some(other) => {
-            Err(Failure::new(format!("unsupported format `{other}`")).hint("use `yaml` or `json`"))
-        }
+        Some(other) => Err(Failure::new(format!("unsupported format `{other}`"))
+            .hint("use `yaml`, `json` or `json-diagnostics`")),
     }
 }
 
