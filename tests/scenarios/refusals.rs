@@ -37,6 +37,42 @@ scenario! {
 }
 
 scenario! {
+    /// A network, or an address on it, that cannot be had is named with the line that asked for it, and
+    /// nothing half-made stays.
+    a_network_that_cannot_be_had_names_its_place, |world| {
+        let back = "config: [{ subnet: 10.219.7.0/24 }]";
+        let on = "networks: [back]";
+        let fixed = |address: &str| format!("networks: {{ back: {{ ipv4_address: {address} }} }}");
+        let bridge = |name: &str| {
+            format!("{back}\n    driver_opts: {{ com.docker.network.bridge.name: {name} }}")
+        };
+        let (loopback, long) = (bridge("lo"), bridge("a-name-of-16-byte"));
+        let cases = [
+            (back, "config: [{ subnet: 10.219.7.0/24, gateway: 10.219.8.1 }]", "back`", ":11:", "gateway"),
+            (back, &loopback, "back`", ":9:", "is no bridge"),
+            (back, &long, "back`", ":9:", "a-name-of-16-byte"),
+            ("ipam:", "driver: macvlan\n    ipam:", "back`", ":9:", "macvlan"),
+            (on, &fixed("10.219.8.2"), "`web`", ":2:3", "outside 10.219.7.0/24"),
+            (on, &fixed("10.219.7.1"), "`web`", ":2:3", "gateway"),
+        ];
+        for (from, to, what, place, cause) in cases {
+            world.edit("compose.yaml", from, to);
+            let output = world.compose("up -d").exits(1);
+            for text in [what, &format!("compose.yaml{place}"), cause] {
+                assert!(output.stderr.contains(text), "{to}: no {text:?} in\n{}", output.stderr);
+            }
+            assert!(output.stderr.matches("error").count() == 1, "{}", output.stderr);
+            world.compose("down -v").ok();
+            world.assert_nothing_left();
+            world.edit("compose.yaml", to, from);
+        }
+        world.compose("-p first up -d").ok();
+        world.compose("up -d").exits(1).says("network `project_back` (compose.yaml:9:3): ").says("`first_back`");
+        world.compose("-p first down").ok();
+    }
+}
+
+scenario! {
     /// A download that is cut goes on where it was cut.
     a_cut_download_goes_on, |world| {
         let port = faulty_registry(Fault::CutOnce);

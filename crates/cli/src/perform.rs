@@ -5,7 +5,10 @@ use crate::view::progress::{Line, Status};
 use apply::{Perform, StepFailed};
 use engine::{Engine, EngineError};
 use plan::{Change, Planned, Reason, Step};
-use resource::{ContainerId, ContainerName, Desired, INFRA, NetworkName, Observed, PodName, PortSpec};
+use resource::{
+    ContainerId, ContainerName, Desired, EndpointSpec, INFRA, NetworkName, NetworkSpec, Observed, PodName,
+    PortSpec,
+};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
@@ -364,6 +367,17 @@ fn subject(step: &Step, desired: &Desired) -> String {
             of_service(&spec.service, service(&spec.service).map_or("", |service| &service.place))
         }
         Step::StartContainer { service, place, .. } => of_service(service, place),
+        Step::CreateNetwork(NetworkSpec { name, .. })
+        | Step::RaiseNetwork(NetworkSpec { name, .. })
+        | Step::RemoveNetwork { network: name } => match desired.network_places.get(name) {
+            Some(place) => format!("network `{name}` ({place}): "),
+            // One that no file declares is there because of a service.
+            None => {
+                let on = |endpoint: &EndpointSpec| endpoint.network == *name;
+                let user = desired.services.iter().find(|one| one.container.endpoints.iter().any(on));
+                user.map(|user| of_service(&user.name, &user.place)).unwrap_or_default()
+            }
+        },
         _ => String::new(),
     }
 }

@@ -87,6 +87,7 @@ pub fn from_labels(pod: &PodName, observed: &Observed) -> Desired {
         pod: pod.clone(),
         labels: observed.pod.as_ref().map(|pod| pod.labels.clone()).unwrap_or_default(),
         networks: networks.filter(|network| ours(&network.labels)).collect(),
+        network_places: BTreeMap::new(),
         volumes: volumes
             .map(|volume| volume.record.spec.clone())
             .filter(|volume| ours(&volume.labels))

@@ -80,6 +80,7 @@ pub fn lower(
     lowering.share_namespaces(&mut services);
     let services = order::dependencies_first(services);
     let networks = lowering.networks(&services);
+    let network_places = lowering.network_places(&networks);
     let volumes = lowering.volumes(&services);
     let (pod, labels) = (lowering.pod(), lowering.pod_labels());
     let known = project.services.keys().chain(project.disabled_services.keys());
@@ -92,6 +93,6 @@ pub fn lower(
     if has_errors(&lowering.found) {
         return Err(lowering.found);
     }
-    let desired = Desired { pod, labels, networks, volumes, services, known_services };
+    let desired = Desired { pod, labels, networks, network_places, volumes, services, known_services };
     Ok(Lowered { desired, warnings: lowering.found })
 }

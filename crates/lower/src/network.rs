@@ -8,6 +8,15 @@ use resource::{DesiredService, NetworkDriver, NetworkName, NetworkSpec, Subnet, 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+/// Driver option with the name of the bridge.
+const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+
+/// Whether the kernel takes this as the name of an interface.
+fn is_interface_name(name: &str) -> bool {
+    let barred = |letter: char| matches!(letter, '/' | ':') || letter.is_ascii_whitespace();
+    (1..=15).contains(&name.len()) && !matches!(name, "." | "..") && !name.contains(barred)
+}
+
 impl Lowering<'_> {
     /// Every network some container is to be on, in order of name.
     pub(crate) fn networks(&mut self, services: &[DesiredService]) -> Vec<NetworkSpec> {
@@ -22,6 +31,17 @@ impl Lowering<'_> {
                     None => self.undeclared(name),
                 }
             })
+            .collect()
+    }
+
+    /// Where the file declares these networks, those that it does.
+    pub(crate) fn network_places(&self, networks: &[NetworkSpec]) -> BTreeMap<NetworkName, String> {
+        let declared = self.project.networks.values();
+        let places = declared.filter_map(|network| Some((&network.name, network.span?)));
+        places
+            .filter(|(name, _)| networks.iter().any(|network| network.name.0 == **name))
+            .map(|(name, span)| (NetworkName(name.clone()), self.options.sources.place(span)))
+            .filter(|(_, place)| !place.is_empty())
             .collect()
     }
 
@@ -92,6 +112,12 @@ impl Lowering<'_> {
                     format!("network `{key}`: driver `{driver}` is not supported, only `bridge` is");
                 self.tell(Severity::Error, "unusable-value", span, message, "");
             }
+        }
+        if let Some(name) = network.driver_opts.get(BRIDGE_NAME).filter(|name| !is_interface_name(name)) {
+            let message = format!(
+                "network `{key}`: `{name}` cannot be the name of a bridge: it has 1 to 15 bytes, no `/`, `:` or blank"
+            );
+            self.tell(Severity::Error, "unusable-value", span, message, "");
         }
         if network.enable_ipv4 == Some(false) {
             let message =

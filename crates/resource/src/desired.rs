@@ -1,9 +1,11 @@
 //! What is wanted of a whole project.
 
 use crate::{
-    Condition, ContainerSpec, Digest, Labels, NetworkSpec, Platform, PodName, PortSpec, Reference, VolumeSpec,
+    Condition, ContainerSpec, Digest, Labels, NetworkName, NetworkSpec, Platform, PodName, PortSpec,
+    Reference, VolumeSpec,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Everything that is wanted of one pod.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +16,9 @@ pub struct Desired {
     pub labels: Labels,
     /// Networks of the selected services.
     pub networks: Vec<NetworkSpec>,
+    /// Those of them that a file declares, with the place, `compose.yaml:5:3`, for messages of what goes
+    /// wrong later.
+    pub network_places: BTreeMap<NetworkName, String>,
     /// Named volumes of the selected services.
     pub volumes: Vec<VolumeSpec>,
     /// Services, dependencies before dependents; the selected ones and what they depend on.

@@ -37,6 +37,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
         pod: "shop".into(),
         labels: Labels::new(),
         networks: vec![],
+        network_places: BTreeMap::new(),
         volumes: vec![],
         services: vec![],
         known_services: services.iter().map(|name| (*name).to_owned()).collect(),
