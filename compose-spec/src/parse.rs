@@ -343,7 +343,8 @@ impl<'t> Reader<'t, '_> {
             return Err(Fault::Syntax(Failure { at: span.start as usize, info }));
         }
         let node = self.node(event, span)?;
-        if matches!(node.value, Value::Map(_)) && self.text[..span.start as usize].ends_with('{') {
+        if matches!(node.value, Value::Map(_)) && self.text.as_bytes()[..span.start as usize].ends_with(b"{")
+        {
             self.diagnostics.push(
                 Diagnostic::error("unquoted-brace", "a text that begins with `{{` must be quoted")
                     .at(span, "YAML takes this for a mapping in a mapping")
