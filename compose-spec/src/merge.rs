@@ -1,5 +1,8 @@
 //! Merging two trees in canonical form: an earlier file or extended service, and what comes on top.
 
+#[cfg(test)]
+mod associative;
+
 use std::collections::HashMap;
 
 use diagnostic::Diagnostic;
