@@ -4,11 +4,10 @@
 use scenarios::{Ending, World, kill_points, scenario, until};
 
 scenario! {
-    /// An `up` that is killed at any step is repaired by the next, also one that recreates.
+    /// An `up` that is killed at any step is repaired by the next.
     an_up_killed_at_any_step_is_repaired, |world| {
         world.compose("pull").ok();
         at_every_step(world, "up -d", |_| {}, all_run);
-        at_every_step(world, "up -d --force-recreate -t 0", bring_up, all_run);
     }
 }
 
