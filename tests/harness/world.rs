@@ -256,13 +256,14 @@ impl World {
     /// Waits for the end of the user's own processes, which end by themselves after the last command
     /// and supervisor; returns those that do not.
     fn stragglers(&self) -> Vec<i32> {
-        if self.who == Who::Root {
-            return vec![];
-        }
         let namespaces = self.namespaces.lock().unwrap();
         let end = Instant::now() + patience();
         loop {
-            let left = who::processes(&self.roots, self.folder.path(), &namespaces);
+            let left = match self.who {
+                // One that a failed command wanted may come to life, and end, after the command.
+                Who::Root => leaks::supervisors(self.folder.path()),
+                Who::User => who::processes(&self.roots, self.folder.path(), &namespaces),
+            };
             if left.is_empty() || Instant::now() > end {
                 return left;
             }

@@ -63,7 +63,7 @@ scenario! {
     a_port_of_another_project_is_named, |world| {
         world.compose("-p one up -d").ok();
         let refused = world.compose("-p two up -d").exits(1);
-        for text in ["already allocated", "one-web-1", "`one`", "service `web` (compose.yaml:2:3)"] {
+        for text in ["already allocated", "one-web-1", "`one`", "service `web` (compose.yaml:6:13)"] {
             assert!(refused.stderr.contains(text), "no {text:?} in\n{}", refused.stderr);
         }
         world.compose("-p one down").ok();

@@ -52,8 +52,7 @@ fn supervise(roots: Roots, pod: PodName) -> io::Result<bool> {
     let first = detach()?;
     let outside = Outside::leave(&roots)?;
     let folder = roots.pod_run(&pod);
-    sys::file::create_private_folder(&folder)?;
-    let Some(_lock) = Lock::try_exclusive(&folder.join("supervisor.lock"))? else { return Ok(false) };
+    let Some(lock) = lock(&folder)? else { return Ok(false) };
     let listener = listen(&folder)?;
     let unsettled: Vec<_> = runtime::cgroup::settle(&roots, &pod).into_iter().map(|it| it.0).collect();
     unsettled.iter().for_each(|warning| eprintln!("{} {warning}", Timestamp::now()));
@@ -65,7 +64,23 @@ fn supervise(roots: Roots, pod: PodName) -> io::Result<bool> {
     }
     supervisor.run()?;
     leave(&supervisor, &folder);
+    drop(lock);
     Ok(true)
+}
+
+/// The lock of the pod's one supervisor; `None` when another has it. A predecessor may remove the file
+/// as it ends: the lock counts only on the file that has the name.
+fn lock(folder: &Path) -> io::Result<Option<Lock>> {
+    let path = folder.join("supervisor.lock");
+    loop {
+        sys::file::create_private_folder(folder)?;
+        match Lock::try_exclusive(&path) {
+            // The folder was removed under us.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(Some(lock)) if !lock.is_at(&path) => {}
+            other => return other,
+        }
+    }
 }
 
 /// Leaves the caller's session and streams; gives back the connection that standard input was.
@@ -101,7 +116,7 @@ fn listen(folder: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// The last act: what the kernel still has of the pod.
+/// The last act, under the lock: what there still is of the pod.
 fn leave(supervisor: &Supervisor, folder: &Path) {
     // Who connects from here on finds nobody and starts another.
     drop(std::fs::remove_file(folder.join("supervisor.sock")));
@@ -115,5 +130,10 @@ fn leave(supervisor: &Supervisor, folder: &Path) {
     let log = folder.join("supervisor.log");
     if log.metadata().is_ok_and(|metadata| metadata.len() == 0) {
         drop(std::fs::remove_file(log));
+    }
+    // The command that wanted it has failed, and a `down` may have cleared up before it came to life.
+    if !supervisor.roots.pod(&supervisor.pod).exists() {
+        drop(std::fs::remove_file(folder.join("supervisor.lock")));
+        drop(std::fs::remove_dir(folder));
     }
 }
