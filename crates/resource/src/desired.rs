@@ -18,6 +18,7 @@ pub struct Desired {
     pub networks: Vec<NetworkSpec>,
     /// Those of them that a file declares, with the place, `compose.yaml:5:3`, for messages of what goes
     /// wrong later.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub network_places: BTreeMap<NetworkName, String>,
     /// Named volumes of the selected services.
     pub volumes: Vec<VolumeSpec>,
