@@ -12,6 +12,7 @@ use crate::origin::Origins;
 use crate::paths::{self, Base};
 use crate::schema::{SERVICE, TOP};
 use crate::scope::Scope;
+use crate::trace::Trace;
 use crate::tree::{Entry, Map, Node, Value};
 use crate::{Files, Input, check, complete, dotenv, interpolate, normalize, parse, relations};
 
@@ -51,6 +52,8 @@ pub(crate) struct Assembler<'a> {
     faults: HashMap<(PathBuf, String), Vec<Diagnostic>>,
     /// Contents of included secrets and configs that only the include's own variables give.
     pub(crate) contents: Vec<Content>,
+    /// What happened to values, if that is asked for.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// What a variable of an include gives a secret or config.
@@ -79,6 +82,7 @@ impl<'a> Assembler<'a> {
             bases: HashMap::new(),
             faults: HashMap::new(),
             contents: Vec::new(),
+            trace: input.options.trace.then(Trace::default),
         }
     }
 
@@ -87,6 +91,7 @@ impl<'a> Assembler<'a> {
             sources: &self.sources,
             diagnostics: &mut self.diagnostics,
             interpolated: self.input.options.interpolate,
+            trace: self.trace.as_mut(),
         }
     }
 
@@ -360,6 +365,9 @@ impl<'a> Assembler<'a> {
         let mut values = BTreeMap::new();
         for (path, span) in files {
             let Some(file) = self.text(&path, "environment file", span) else { continue };
+            if let Some(trace) = &mut self.trace {
+                trace.environments.push(file);
+            }
             let outer = |name: &str| around.environment.get(name).cloned();
             dotenv::read(&self.sources, file, &outer, &mut values, &mut self.diagnostics);
         }
@@ -436,6 +444,9 @@ impl<'a> Assembler<'a> {
         if let Some(path) = their_file {
             let faults = self.faults.remove(&(path.to_owned(), wanted.clone()));
             self.diagnostics.extend(faults.unwrap_or_default());
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.extended.push((chain[0].1.clone(), entry.node.span, span));
         }
         chain.push(link);
         let mut base = self.resolved(&entry.node, their_services, their_file, around, chain);

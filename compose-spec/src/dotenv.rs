@@ -27,6 +27,23 @@ pub fn read(
     while reader.statement() {}
 }
 
+/// The place of the last statement of `file` that sets `name`, if there is one.
+pub fn place(sources: &Sources, file: FileId, name: &str) -> Option<Span> {
+    let mut found = None;
+    let mut at = 0;
+    for whole in sources.text(file).split_inclusive('\n') {
+        let line = whole.trim_end();
+        let statement = line.trim_start_matches('\u{feff}').trim_start();
+        let statement = statement.strip_prefix("export ").map_or(statement, str::trim_start);
+        let behind = statement.strip_prefix(name).map(str::trim_start);
+        if behind.is_some_and(|rest| rest.is_empty() || rest.starts_with(['=', ':'])) {
+            found = Some(Span::new(file, at + line.len() - statement.len(), at + line.len()));
+        }
+        at += whole.len();
+    }
+    found
+}
+
 /// Reads `file` into `values` literally: `K=V` to the end of the line, `#` lines are comments, no quotes, no
 /// variables. `K` alone takes its value from `outer`.
 pub fn read_raw(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diagnostic::{Diagnostic, Span};
+use diagnostic::{Diagnostic, FileId, Span};
 
 use crate::assemble::Assembler;
 use crate::dotenv;
@@ -26,13 +26,16 @@ pub(crate) fn files(
             outer.get(name).cloned().or_else(written)
         };
         let mut values = BTreeMap::new();
+        let mut read = Vec::new();
         for item in &list {
-            environment_file(item, &lookup, needed, &mut values, assembler);
+            read.extend(environment_file(item, &lookup, needed, &mut values, assembler));
         }
-        below(map, "environment", values, list.first().map_or(Span::NOWHERE, |item| item.span));
+        let span = list.first().map_or(Span::NOWHERE, |item| item.span);
+        below(map, "environment", values, span, &places(&read, span, assembler));
     }
     if let Some(Value::List(list)) = label_files.map(|entry| entry.node.value) {
         let mut values = BTreeMap::new();
+        let mut read = Vec::new();
         for item in &list {
             let Some(path) = item.as_str() else { continue };
             let path = assembler.input.project_directory.join(path);
@@ -40,10 +43,12 @@ pub(crate) fn files(
                 continue;
             }
             if let Some(file) = assembler.text(&path, "label file", item.span) {
+                read.push(file);
                 dotenv::read(&assembler.sources, file, &|_| None, &mut values, &mut assembler.diagnostics);
             }
         }
-        below(map, "labels", values, list.first().map_or(Span::NOWHERE, |item| item.span));
+        let span = list.first().map_or(Span::NOWHERE, |item| item.span);
+        below(map, "labels", values, span, &places(&read, span, assembler));
     }
 }
 
@@ -53,10 +58,8 @@ fn environment_file(
     needed: bool,
     values: &mut BTreeMap<String, String>,
     assembler: &mut Assembler<'_>,
-) {
-    let Some(path) = item.str("path").map(|path| assembler.input.project_directory.join(path)) else {
-        return;
-    };
+) -> Option<FileId> {
+    let path = assembler.input.project_directory.join(item.str("path")?);
     let path = path.as_path();
     let span = item.get("path").map_or(item.span, |node| node.span);
     let required = item.get("required").and_then(Node::as_bool) != Some(false);
@@ -77,15 +80,32 @@ fn environment_file(
                     .help("if the service can do without it write `{path: …, required: false}`"),
             );
         }
-        return;
+        return None;
     }
-    let Some(file) = assembler.text(path, "environment file", span) else { return };
+    let file = assembler.text(path, "environment file", span)?;
     let read = if item.str("format") == Some("raw") { dotenv::read_raw } else { dotenv::read };
     read(&assembler.sources, file, lookup, values, &mut assembler.diagnostics);
+    Some(file)
+}
+
+/// Finds the place of a variable in the files read, the last one first. That takes its time, so it is only
+/// done when values are going to be explained; otherwise everything is at `span`.
+fn places(read: &[FileId], span: Span, assembler: &Assembler<'_>) -> impl Fn(&str) -> Span {
+    let read: &[FileId] = if assembler.trace.is_some() { read } else { &[] };
+    move |name| {
+        let found = read.iter().rev().find_map(|file| dotenv::place(&assembler.sources, *file, name));
+        found.unwrap_or(span)
+    }
 }
 
 /// Puts `values` under `key`, below what is there already.
-fn below(map: &mut Map, key: &str, values: BTreeMap<String, String>, span: Span) {
+fn below(
+    map: &mut Map,
+    key: &str,
+    values: BTreeMap<String, String>,
+    span: Span,
+    place: &dyn Fn(&str) -> Span,
+) {
     if values.is_empty() {
         return;
     }
@@ -95,6 +115,7 @@ fn below(map: &mut Map, key: &str, values: BTreeMap<String, String>, span: Span)
     }
     let Some(written) = entry.node.as_map_mut() else { return };
     for (name, value) in values {
-        written.entry(name).or_insert_with(|| Entry { key_span: span, node: Node::string(value, span) });
+        let place = place(&name);
+        written.entry(name).or_insert_with(|| Entry { key_span: place, node: Node::string(value, place) });
     }
 }

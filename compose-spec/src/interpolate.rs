@@ -24,6 +24,8 @@ pub(crate) enum Fault {
 pub(crate) trait Lookup {
     /// The value of a variable.
     fn get(&self, name: &str) -> Option<String>;
+    /// Told of each variable whose value is wanted.
+    fn asked(&mut self, _name: &str) {}
     /// Told of each variable that became empty for want of a value.
     fn unset(&mut self, name: &str);
 }
@@ -64,6 +66,7 @@ pub(crate) fn text(text: &str, lookup: &mut dyn Lookup) -> Result<String, Fault>
 }
 
 fn evaluate(expression: &Expression<'_>, lookup: &mut dyn Lookup, result: &mut String) -> Result<(), Fault> {
+    lookup.asked(expression.name);
     let value = lookup.get(expression.name);
     let Some(operator) = expression.operator else {
         match value {

@@ -13,7 +13,9 @@ pub mod discovery;
 pub mod dotenv;
 mod encoding;
 mod environment;
+mod explain;
 mod forms;
+mod images;
 mod interpolate;
 mod load;
 mod merge;
@@ -29,6 +31,7 @@ mod render;
 mod schema;
 mod scope;
 mod select;
+mod trace;
 pub mod tree;
 pub mod units;
 
@@ -37,6 +40,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use diagnostic::{Diagnostic, Sources};
+pub use explain::{Explanation, Used, Written, explain};
 pub use interpolate::Variable;
 pub use load::{load, variables};
 pub use model::{Project, Service};
@@ -45,6 +49,7 @@ pub use pod::PodNamespace;
 pub use render::{render_json, render_yaml};
 pub use schema::json_schema;
 pub use select::glob;
+pub use trace::Trace;
 
 /// What the loader reads through. Every path is absolute, except `-`, which is standard input.
 pub trait Files {
@@ -98,6 +103,8 @@ pub struct Options {
     pub resolve_environment: bool,
     /// Keep networks, volumes and the like that nothing uses.
     pub all_resources: bool,
+    /// Keep what [`explain`] needs.
+    pub trace: bool,
 }
 
 impl Default for Options {
@@ -109,6 +116,7 @@ impl Default for Options {
             check_consistency: true,
             resolve_environment: true,
             all_resources: false,
+            trace: false,
         }
     }
 }
@@ -122,4 +130,6 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// The texts read, to draw diagnostics with.
     pub sources: Sources,
+    /// What happened to values, if [`Options::trace`] asked for it.
+    pub trace: Option<Trace>,
 }

@@ -8,6 +8,7 @@ use diagnostic::{Diagnostic, Severity, Span, has_errors};
 
 use crate::assemble::{Assembler, Parsed, Surroundings};
 use crate::model::Project;
+use crate::trace::Trace;
 use crate::tree::{Map, Node, Value};
 use crate::{
     Files, Input, Loaded, advice, consistency, decode, discovery, environment, interpolate, normalize, select,
@@ -21,7 +22,8 @@ pub fn load(input: &Input, files: &dyn Files) -> Loaded {
     order(&mut diagnostics);
     assembler.origins.note(&mut diagnostics, input, files, &assembler.sources);
     let project = project.filter(|_| !has_errors(&diagnostics));
-    Loaded { project, diagnostics, sources: assembler.sources }
+    let trace = assembler.trace.map(|trace| Trace { asked: assembler.origins.asked, ..trace });
+    Loaded { project, diagnostics, sources: assembler.sources, trace }
 }
 
 /// Where a value is wrong that also looks damaged, the damage is the error.
@@ -207,14 +209,27 @@ fn folder_name(directory: &Path) -> String {
 pub fn variables(input: &Input, files: &dyn Files) -> (Vec<interpolate::Variable>, Loaded) {
     let mut assembler = Assembler::new(input, files);
     let mut found = BTreeMap::new();
+    let mut parsed = Vec::with_capacity(input.files.len());
     for path in &input.files {
-        for document in assembler.parsed(path, Span::NOWHERE).into_iter().flat_map(|file| file.documents) {
-            interpolate::variables(&document, &mut found);
-        }
+        parsed.extend(assembler.parsed(path, Span::NOWHERE));
     }
+    for document in parsed.iter().flat_map(|file: &Parsed| &file.documents) {
+        interpolate::variables(document, &mut found);
+    }
+    // For what is included or extended. What else is wrong with the files does not matter here.
+    let told = assembler.diagnostics.len();
+    let chain = input.files.iter().map(|path| (path.clone(), Span::NOWHERE)).collect();
+    let environment = Rc::new(input.environment.clone());
+    let around = Surroundings { directory: input.project_directory.clone(), environment, chain };
+    let model = assembler.model(parsed, &around);
+    interpolate::variables(&model, &mut found);
+    assembler.diagnostics.truncate(told);
     let mut diagnostics = std::mem::take(&mut assembler.diagnostics);
     order(&mut diagnostics);
-    (found.into_values().collect(), Loaded { project: None, diagnostics, sources: assembler.sources })
+    (
+        found.into_values().collect(),
+        Loaded { project: None, diagnostics, sources: assembler.sources, trace: None },
+    )
 }
 
 impl Project {
@@ -273,6 +288,17 @@ impl Project {
     pub fn profile_names(&self) -> BTreeSet<&str> {
         let services = self.services.values().chain(self.disabled_services.values());
         services.flat_map(|service| service.profiles.iter().map(String::as_str)).collect()
+    }
+
+    /// Whether a network, volume, secret, config or model is part of the project.
+    pub(crate) fn has(&self, section: &str, name: &str) -> bool {
+        match section {
+            "networks" => self.networks.contains_key(name),
+            "volumes" => self.volumes.contains_key(name),
+            "secrets" => self.secrets.contains_key(name),
+            "configs" => self.configs.contains_key(name),
+            _ => self.models.contains_key(name),
+        }
     }
 
     /// The top-level keys of a mapping, for rendering.

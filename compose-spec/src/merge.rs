@@ -5,7 +5,7 @@ mod associative;
 
 use std::collections::HashMap;
 
-use diagnostic::Diagnostic;
+use diagnostic::{Diagnostic, Span};
 
 use crate::schema::{Kind, Object};
 use crate::scope::Scope;
@@ -88,7 +88,10 @@ fn maps(base: &mut Map, over: Map, inside: &Inside, marks: Marks, scope: &mut Sc
                 };
                 values(&mut earlier.node, entry.node, kind, merge, marks, scope);
             }
-            _ => {
+            earlier => {
+                if let Some(earlier) = earlier {
+                    replaced(&earlier.node, &entry.node, scope);
+                }
                 base.insert(key, entry);
             }
         }
@@ -106,12 +109,12 @@ fn values(base: &mut Node, over: Node, kind: &Kind, merge: Merge, marks: Marks, 
         return;
     }
     match merge {
-        Merge::Replace => replace(base, over),
-        Merge::Logging if differ(base, &over) => replace(base, over),
-        Merge::Entries => entries(base, over, marks),
+        Merge::Replace => replace(base, over, scope),
+        Merge::Logging if differ(base, &over) => replace(base, over, scope),
+        Merge::Entries => entries(base, over, marks, scope),
         Merge::Unique(key) => {
             concatenate(base, over, scope);
-            unique(base, key);
+            unique_telling(base, key, &mut |winner, loser| scope.overrides(winner, loser));
         }
         Merge::Lists => lists(base, over, marks, scope),
         Merge::Subnets => subnets(base, over, marks, scope),
@@ -119,9 +122,22 @@ fn values(base: &mut Node, over: Node, kind: &Kind, merge: Merge, marks: Marks, 
     }
 }
 
-fn replace(base: &mut Node, mut over: Node) {
+fn replace(base: &mut Node, mut over: Node, scope: &mut Scope<'_>) {
+    replaced(base, &over, scope);
     over.mark = over.mark.or(base.mark);
     *base = over;
+}
+
+/// Keeps that `over` takes the place of `base`, and so does every value in it.
+fn replaced(base: &Node, over: &Node, scope: &mut Scope<'_>) {
+    if scope.trace.is_none() {
+        return;
+    }
+    match &over.value {
+        Value::Map(map) => map.values().for_each(|entry| replaced(base, &entry.node, scope)),
+        Value::List(items) => items.iter().for_each(|item| replaced(base, item, scope)),
+        _ => scope.overrides(over.span, base.span),
+    }
 }
 
 fn differ(base: &Node, over: &Node) -> bool {
@@ -144,17 +160,21 @@ fn deep(base: &mut Node, over: Node, kind: &Kind, marks: Marks, scope: &mut Scop
         }
         (base_value, value) => {
             *base_value = value;
+            scope.overrides(over_span, base.span);
             base.span = over_span;
         }
     }
 }
 
-fn entries(base: &mut Node, over: Node, marks: Marks) {
+fn entries(base: &mut Node, over: Node, marks: Marks, scope: &mut Scope<'_>) {
     let (Value::Map(base), Value::Map(over)) = (&mut base.value, over.value) else { return };
     for (key, entry) in over {
         if entry.node.mark == Some(Mark::Reset) && marks == Marks::Apply {
             base.remove(&key);
         } else {
+            if let Some(earlier) = base.get(&key) {
+                replaced(&earlier.node, &entry.node, scope);
+            }
             base.insert(key, entry);
         }
     }
@@ -166,6 +186,11 @@ fn concatenate(base: &mut Node, over: Node, scope: &mut Scope<'_>) {
 
 /// Of the items of a list with one key, keeps the last, in the place of the first.
 pub(crate) fn unique(node: &mut Node, key: fn(&Node) -> String) {
+    unique_telling(node, key, &mut |_, _| {});
+}
+
+/// The same; `tell` hears the places of what is kept and of what it takes the place of.
+fn unique_telling(node: &mut Node, key: fn(&Node) -> String, tell: &mut dyn FnMut(Span, Span)) {
     let Value::List(items) = &mut node.value else { return };
     if items.len() < 2 {
         return;
@@ -178,7 +203,11 @@ pub(crate) fn unique(node: &mut Node, key: fn(&Node) -> String) {
             continue;
         }
         match places.entry(key(&item)) {
-            std::collections::hash_map::Entry::Occupied(place) => kept[*place.get()] = item,
+            std::collections::hash_map::Entry::Occupied(place) => {
+                let earlier = &mut kept[*place.get()];
+                told(&item, earlier.span, tell);
+                *earlier = item;
+            }
             std::collections::hash_map::Entry::Vacant(place) => {
                 place.insert(kept.len());
                 kept.push(item);
@@ -186,6 +215,15 @@ pub(crate) fn unique(node: &mut Node, key: fn(&Node) -> String) {
         }
     }
     *items = kept;
+}
+
+/// Tells of every value in `item` that it takes the place of what is at `earlier`.
+fn told(item: &Node, earlier: Span, tell: &mut dyn FnMut(Span, Span)) {
+    match &item.value {
+        Value::Map(map) => map.values().for_each(|entry| told(&entry.node, earlier, tell)),
+        Value::List(items) => items.iter().for_each(|item| told(item, earlier, tell)),
+        _ => tell(item.span, earlier),
+    }
 }
 
 fn lists(base: &mut Node, over: Node, marks: Marks, scope: &mut Scope<'_>) {

@@ -3,14 +3,24 @@
 /// A float as Go prints it, which is what Compose files have always become: shortest digits, an exponent
 /// below 1e-4 and from 1e6 (`%g` of strconv.FormatFloat).
 pub(crate) fn float_text(value: f64) -> String {
+    shortest(value, 1e-4..1e6)
+}
+
+/// A float as Go writes it in JSON: an exponent below 1e-6 and from 1e21. JSON has no word for what is no
+/// number, so that is `null`.
+pub(crate) fn json_text(value: f64) -> String {
+    if value.is_finite() { shortest(value, 1e-6..1e21).replacen("e-0", "e-", 1) } else { "null".to_owned() }
+}
+
+/// Shortest digits, without an exponent if the magnitude is in `plain`.
+fn shortest(value: f64, plain: std::ops::Range<f64>) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
     }
     if value.is_infinite() {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
-    let magnitude = value.abs();
-    if value == 0.0 || (1e-4..1e6).contains(&magnitude) {
+    if value == 0.0 || plain.contains(&value.abs()) {
         return value.to_string();
     }
     let text = format!("{value:e}");

@@ -4,14 +4,16 @@
 //! the result is written by one of two emitters.
 
 mod json;
+mod natural;
 mod order;
 mod yaml;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use crate::model::Project;
 use crate::schema::{Kind, Object, SERVICE, TOP};
-use crate::tree::{Map, Node, Value};
+use crate::tree::{Entry, Map, Node, Value};
 
 /// A value ready to be written.
 enum Out<'a> {
@@ -46,31 +48,32 @@ struct Layout {
 
 impl Layout {
     fn project<'a>(&self, project: &'a Project) -> Out<'a> {
-        let mut top: Vec<(Cow<'a, str>, Out<'a>)> =
-            vec![("name".into(), Out::Text(Cow::from(&project.name)))];
+        let mut top: Vec<(Cow<'a, str>, Out<'a>)> = Vec::new();
+        if !project.name.is_empty() {
+            top.push(("name".into(), Out::Text(Cow::from(&project.name))));
+        }
         let services = project.services.iter();
         let services: Vec<_> = services
             .map(|(name, service)| (Cow::from(name), self.node(&service.tree, &Kind::Object(&SERVICE))))
             .collect();
-        top.push(("services".into(), Out::Map(services)));
+        top.push(("services".into(), self.entries(services)));
         for key in ["networks", "volumes", "secrets", "configs", "models"] {
             let (Some(map), Some(field)) = (project.section(key), TOP.field(key)) else { continue };
             let Kind::Named(kind) = field.kind else { continue };
-            let kept = map.iter().filter(|(name, _)| match key {
-                "networks" => project.networks.contains_key(*name),
-                "volumes" => project.volumes.contains_key(*name),
-                "secrets" => project.secrets.contains_key(*name),
-                "configs" => project.configs.contains_key(*name),
-                _ => project.models.contains_key(*name),
-            });
+            let kept = map.iter().filter(|(name, _)| project.has(key, name));
             let entries: Vec<_> =
                 kept.map(|(name, entry)| (Cow::from(name), self.node(&entry.node, kind))).collect();
             if !entries.is_empty() {
-                top.push((key.into(), Out::Map(entries)));
+                top.push((key.into(), self.entries(entries)));
             }
         }
-        for (key, node) in &project.extensions {
-            top.push((key.into(), self.node(node, &Kind::Any)));
+        let extensions = project.extensions.iter();
+        let mut extensions: Vec<_> =
+            extensions.map(|(key, node)| (Cow::from(key), self.node(node, &Kind::Any))).collect();
+        self.sort(&mut extensions);
+        top.extend(extensions);
+        if self.raw {
+            self.sort(&mut top);
         }
         Out::Map(top)
     }
@@ -80,7 +83,7 @@ impl Layout {
             (Value::Null | Value::Bad, _) => Out::Null,
             (Value::Bool(value), _) => Out::Bool(*value),
             (Value::Int(value), _) => Out::Number(value.to_string()),
-            (Value::Float(value), _) => Out::Number(crate::number::float_text(*value)),
+            (Value::Float(value), _) => Out::Number(self.float(*value)),
             (Value::String(text), _) => Out::Text(self.escaped(text)),
             (Value::Map(_), Kind::Shapes(_, list, Kind::Never)) if !matches!(list, Kind::Never) => {
                 // A form that is a mapping after a list, such as extra hosts.
@@ -110,15 +113,70 @@ impl Layout {
         let mut lines = Vec::new();
         for (host, entry) in hosts {
             for address in entry.node.as_list().unwrap_or(&[]).iter().filter_map(Node::as_str) {
-                let line = format!("{host}={address}");
-                lines.push(Out::Text(Cow::from(self.escaped(&line).into_owned())));
+                lines.push(self.escaped(&format!("{host}={address}")).into_owned());
             }
         }
-        Out::List(lines)
+        lines.sort();
+        Out::List(lines.into_iter().map(|line| Out::Text(Cow::from(line))).collect())
     }
 
     fn map<'a>(&self, map: &'a Map, kind: &Kind) -> Out<'a> {
-        Out::Map(map.iter().map(|(key, entry)| (Cow::from(key), self.node(&entry.node, kind))).collect())
+        self.entries(map.iter().map(|(key, entry)| (Cow::from(key), self.node(&entry.node, kind))).collect())
+    }
+
+    /// A mapping with keys of the user.
+    fn entries<'a>(&self, mut entries: Vec<(Cow<'a, str>, Out<'a>)>) -> Out<'a> {
+        self.sort(&mut entries);
+        Out::Map(entries)
+    }
+
+    /// Brings keys of the user into order: of bytes in JSON, which they are in already, else the one people
+    /// expect.
+    fn sort(&self, entries: &mut [(Cow<'_, str>, Out<'_>)]) {
+        if !self.json {
+            entries.sort_by(|a, b| natural::compare(&a.0, &b.0));
+        }
+    }
+
+    fn float(&self, value: f64) -> String {
+        if self.json { crate::number::json_text(value) } else { crate::number::float_text(value) }
+    }
+
+    /// A value under a fixed key, in the form the reference gives it.
+    fn field<'a>(&self, key: &str, node: &'a Node, kind: &Kind) -> Out<'a> {
+        match (key, &node.value) {
+            _ if self.raw => self.node(node, kind),
+            ("extra_hosts", Value::Map(hosts)) => self.hosts(hosts),
+            // A size in the reference's model.
+            ("mem_swappiness", Value::Int(value)) => Out::Text(Cow::from(value.to_string())),
+            // Numbers of 32 bits there.
+            ("cpus" | "cpu_percent" | "max_failure_ratio", Value::Float(value)) => {
+                let single = (*value as f32).to_string();
+                Out::Number(self.float(single.parse().unwrap_or(*value)))
+            }
+            ("ulimits", Value::Map(limits)) => {
+                let Kind::Map(inner) = kind else { return self.node(node, kind) };
+                let limit = |entry: &'a Entry| match entry.node.value {
+                    // There, a single limit of none is not known from no single limit.
+                    Value::Int(0) => {
+                        Out::Map(["soft", "hard"].map(|key| (key.into(), Out::Number("0".to_owned()))).into())
+                    }
+                    _ => self.node(&entry.node, inner),
+                };
+                self.entries(limits.iter().map(|(key, entry)| (Cow::from(key), limit(entry))).collect())
+            }
+            // There, options are texts.
+            ("options" | "driver_opts", Value::Map(options))
+                if matches!(kind, Kind::Map(Kind::Scalar | Kind::TextOrNumber)) =>
+            {
+                let option = |entry: &'a Entry| match self.node(&entry.node, &Kind::Any) {
+                    Out::Null => Out::Text("".into()),
+                    out => out,
+                };
+                self.entries(options.iter().map(|(key, entry)| (Cow::from(key), option(entry))).collect())
+            }
+            _ => self.node(node, kind),
+        }
     }
 
     fn object<'a>(&self, map: &'a Map, object: &'static Object) -> Out<'a> {
@@ -130,42 +188,43 @@ impl Layout {
                 entries.push((usize::MAX, key.into(), self.node(&entry.node, &Kind::Any)));
                 continue;
             };
-            let out = match (key.as_str(), &entry.node.value) {
-                ("extra_hosts", Value::Map(hosts)) => self.hosts(hosts),
-                _ => self.node(&entry.node, &field.kind),
-            };
-            if is_left_out(key, &out, &field.kind) {
+            let out = self.field(key, &entry.node, &field.kind);
+            if !self.raw && is_left_out(key, &out, object, &field.kind) {
                 continue;
             }
             let place = places.iter().position(|name| name == key).unwrap_or(usize::MAX - 1);
             entries.push((place, key.into(), out));
         }
-        if self.json {
+        if self.json && !self.raw {
             let missing = |key: &&&str| map.get(**key).is_none_or(|entry| entry.node.is_null());
             let nulls: &[&str] = if is_service { &["command", "entrypoint"] } else { &[] };
             for key in nulls.iter().filter(missing) {
                 let place = places.iter().position(|name| name == key).unwrap_or(0);
                 entries.push((place, (*key).into(), Out::Null));
             }
-            let empty = match object.name {
-                "a network" => Some("ipam"),
-                "`deploy`" => Some("placement"),
-                _ => None,
+            let empty: &[&str] = match object.name {
+                "a network" => &["ipam"],
+                "`deploy`" => &["resources", "placement"],
+                _ => &[],
             };
             for key in empty.iter().filter(missing) {
                 let place = places.iter().position(|name| name == key).unwrap_or(0);
                 entries.push((place, (*key).into(), Out::Map(Vec::new())));
             }
         }
-        if !self.raw {
-            entries.sort_by_key(|(place, _, _)| *place);
+        if self.raw {
+            return self.entries(entries.into_iter().map(|(_, key, out)| (key, out)).collect());
         }
+        entries.sort_by(|a, b| {
+            let others = a.0 >= usize::MAX - 1 && !self.json;
+            a.0.cmp(&b.0).then_with(|| if others { natural::compare(&a.1, &b.1) } else { Ordering::Equal })
+        });
         Out::Map(entries.into_iter().map(|(_, key, out)| (key, out)).collect())
     }
 }
 
 /// Whether a field of an object says nothing.
-fn is_left_out(key: &str, out: &Out<'_>, kind: &Kind) -> bool {
+fn is_left_out(key: &str, out: &Out<'_>, object: &Object, kind: &Kind) -> bool {
     let says_something_when_empty = matches!(
         key,
         "attach"
@@ -184,12 +243,18 @@ fn is_left_out(key: &str, out: &Out<'_>, kind: &Kind) -> bool {
             | "hard"
             | "target"
             | "count"
+            | "value"
     );
     match out {
         Out::Null => true,
         Out::Bool(value) if key == "create_host_path" => *value,
+        Out::Bool(value) if object.name == "an entry of `env_file`" => *value,
         Out::Bool(false) => key != "create_host_path" && !says_something_when_empty,
         Out::Number(number) => number == "0" && !says_something_when_empty,
+        // No size is no limit, except of a device's rate.
+        Out::Text(text) if matches!(kind, Kind::Bytes) => text == "0" && key != "rate",
+        Out::Text(text) if matches!(kind, Kind::Duration) => text == "0s" && object.name == "`update_config`",
+        Out::Text(text) if key == "mem_swappiness" => text == "0",
         Out::Text(text) => text.is_empty() && key != "content",
         Out::List(items) => items.is_empty() && !says_something_when_empty,
         Out::Map(entries) => {

@@ -4,18 +4,29 @@ use std::fmt;
 
 use diagnostic::{Diagnostic, Sources, Span};
 
+use crate::trace::Trace;
+
 /// The surroundings of a step.
 pub(crate) struct Scope<'a> {
     pub(crate) sources: &'a Sources,
     pub(crate) diagnostics: &'a mut Vec<Diagnostic>,
     /// Whether variables have been replaced; if not, texts that hold one are left as they are.
     pub(crate) interpolated: bool,
+    /// What is kept to explain values with, if they are going to be.
+    pub(crate) trace: Option<&'a mut Trace>,
 }
 
 impl Scope<'_> {
     /// Keeps a diagnostic.
     pub(crate) fn tell(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Keeps that the value at `winner` takes the place of the one at `loser`.
+    pub(crate) fn overrides(&mut self, winner: Span, loser: Span) {
+        if let Some(trace) = &mut self.trace {
+            trace.overrides(winner, loser);
+        }
     }
 
     /// Whether `text` holds a variable that has not been replaced.

@@ -1,11 +1,12 @@
 //! The conformance suite: every folder of `cases/` is a project and what loading it must give.
 //!
-//! `expect.yaml` is the project as `config` prints it; `expect.txt` are the diagnostics as they are drawn. An
+//! `expect.yaml` is the project as `config` prints it, `expect.json` (looked at only where there is one) the
+//! same with `--format json`; `expect.txt` are the diagnostics as they are drawn. An
 //! absent file expects none. `request` holds flags (`--profile x`), names of services and `NAME=value` of
 //! the process, one per line; `--current x` goes to a folder of the case. The file `stdin` is what `-` reads. `BLESS=1` rewrites the expectations; read that diff as code.
 //!
 //! The case folder appears as `/project` to the loader. Whatever loads must load again from its own YAML and
-//! give the same YAML.
+//! from its own JSON, and give the same.
 
 #![expect(clippy::disallowed_methods, reason = "the harness reads the case folders that the loader is given")]
 
@@ -16,7 +17,7 @@ use std::path::Path;
 
 use case::{Folder, request};
 use compose_spec::discovery::find;
-use compose_spec::{Files, Input, Options, load, render_yaml};
+use compose_spec::{Files, Input, Options, load, render_json, render_yaml};
 use diagnostic::{has_errors, render};
 
 /// One file alone, for the way back.
@@ -46,26 +47,33 @@ fn case(compose_file: &Path) -> datatest_stable::Result<()> {
     text.push_str(&render(&loaded.sources, &loaded.diagnostics, false));
     let project = loaded.project.filter(|_| !has_errors(&found.diagnostics));
     let yaml = project.as_ref().map(render_yaml).unwrap_or_default();
+    let json = project.as_ref().map(render_json).unwrap_or_default();
     if !yaml.is_empty() && request.options == Options::default() {
-        again(&found.input, &yaml)?;
+        again(&found.input, &yaml, &yaml)?;
+        again(&found.input, &json, &yaml)?;
     }
-    let same = expect(&folder.0.join("expect.yaml"), &yaml)? & expect(&folder.0.join("expect.txt"), &text)?;
+    let mut same =
+        expect(&folder.0.join("expect.yaml"), &yaml)? & expect(&folder.0.join("expect.txt"), &text)?;
+    let expected_json = folder.0.join("expect.json");
+    if expected_json.exists() {
+        same &= expect(&expected_json, &json)?;
+    }
     if same { Ok(()) } else { Err("not as expected; see above".into()) }
 }
 
-/// Loads `yaml` and compares what that gives.
-fn again(input: &Input, yaml: &str) -> datatest_stable::Result<()> {
+/// Loads `written` and looks whether that gives `yaml`.
+fn again(input: &Input, written: &str, yaml: &str) -> datatest_stable::Result<()> {
     let input =
         Input { files: vec!["/project/compose.yaml".into()], environment: [].into(), ..input.clone() };
-    let loaded = load(&input, &Rendered(yaml));
+    let loaded = load(&input, &Rendered(written));
     let drawn = render(&loaded.sources, &loaded.diagnostics, false);
     let project =
-        loaded.project.ok_or_else(|| format!("what was written does not load:\n{drawn}\n{yaml}"))?;
+        loaded.project.ok_or_else(|| format!("what was written does not load:\n{drawn}\n{written}"))?;
     let second = render_yaml(&project);
     if second == yaml {
         Ok(())
     } else {
-        Err(format!("what was written loads as something else:\n{yaml}\n--- became ---\n{second}").into())
+        Err(format!("what was written loads as something else:\n{written}\n--- became ---\n{second}").into())
     }
 }
 

@@ -90,7 +90,7 @@ pub fn dotenv(bytes: &[u8]) {
         let (mut values, mut diagnostics) = (BTreeMap::new(), Vec::new());
         read(&sources, file, &outer, &mut values, &mut diagnostics);
         assert!(values.keys().all(|key| !key.is_empty()), "a variable without a name");
-        drawn(&Loaded { project: None, diagnostics, sources: sources.clone() });
+        drawn(&Loaded { project: None, diagnostics, sources: sources.clone(), trace: None });
     }
 }
 

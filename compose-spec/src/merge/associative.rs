@@ -112,7 +112,8 @@ fn file() -> impl Strategy<Value = Node> {
 
 fn merged(mut base: Node, over: Node) -> Node {
     let (sources, mut diagnostics) = (Sources::new(), Vec::new());
-    let mut scope = Scope { sources: &sources, diagnostics: &mut diagnostics, interpolated: true };
+    let mut scope =
+        Scope { sources: &sources, diagnostics: &mut diagnostics, interpolated: true, trace: None };
     objects(&mut base, over, &TOP, Marks::Apply, &mut scope);
     assert!(diagnostics.is_empty(), "shapes that fit merge");
     base

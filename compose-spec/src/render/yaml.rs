@@ -1,7 +1,9 @@
 //! YAML in block style, two blanks of indentation, list items indented under their key.
 //!
 //! A text is quoted only where it would be read as something else: in double quotes if as a number, boolean
-//! or null, in single ones if as a boolean of YAML 1.1 or as syntax.
+//! or null, in single ones if as a boolean or a number to the base 60 of YAML 1.1, or as syntax. Several lines
+//! are a literal block where one can hold them. Characters outside the Basic Multilingual Plane are escaped,
+//! as Go's printer does.
 
 use super::Out;
 use crate::parse::plain;
@@ -27,9 +29,11 @@ fn value(out: &Out<'_>, depth: usize, in_list: bool, text: &mut String) {
             map(entries, depth, in_list, text);
         }
         Out::List(items) if !items.is_empty() => {
-            text.push('\n');
-            for item in items {
-                indent(depth, text);
+            text.push(if in_list { ' ' } else { '\n' });
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 || !in_list {
+                    indent(depth, text);
+                }
                 text.push('-');
                 value(item, depth + 1, true, text);
             }
@@ -62,19 +66,25 @@ fn map(entries: &[(std::borrow::Cow<'_, str>, Out<'_>)], depth: usize, after_das
     }
 }
 
-/// Whether a text of several lines can be a literal block.
+/// Whether a text of several lines can be a literal block: no blank ends a line, and there is more than blanks.
 fn is_block(value: &str) -> bool {
-    let starts_blank = value.starts_with([' ', '\n']);
-    let ends_blank = value.lines().any(|line| line.ends_with(' '));
-    !starts_blank && !ends_blank && value.chars().all(|c| c == '\n' || is_printable(c))
+    !value.ends_with(' ')
+        && !value.contains(" \n")
+        && value.chars().all(|c| matches!(c, '\n' | '\t') || is_printable(c))
+        && !value.chars().all(char::is_whitespace)
 }
 
 fn block(value: &str, depth: usize, text: &mut String) {
     let body = value.trim_end_matches('\n');
+    text.push_str(" |");
+    if value.starts_with([' ', '\n']) {
+        // The indentation cannot be seen from the first line.
+        text.push('2');
+    }
     text.push_str(match value.len() - body.len() {
-        0 => " |-\n",
-        1 => " |\n",
-        _ => " |+\n",
+        0 => "-\n",
+        1 => "\n",
+        _ => "+\n",
     });
     let shown = if value.ends_with("\n\n") { value.strip_suffix('\n').unwrap_or(value) } else { body };
     for line in shown.split('\n') {
@@ -87,7 +97,7 @@ fn block(value: &str, depth: usize, text: &mut String) {
 }
 
 fn is_printable(c: char) -> bool {
-    matches!(c, ' '..='~' | '\u{a0}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}' | '\u{10000}'..)
+    matches!(c, ' '..='~' | '\u{a0}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
         && !matches!(c, '\u{2028}' | '\u{2029}')
 }
 
@@ -96,10 +106,10 @@ fn string(value: &str, text: &mut String) {
     if !value.chars().all(is_printable) {
         return double(value, text);
     }
-    if !matches!(plain(value), Value::String(same) if same == value) || is_base_60(value) {
+    if !matches!(plain(value), Value::String(same) if same == value) {
         return double(value, text);
     }
-    if is_old_boolean(value) || !is_plain(value) {
+    if is_old_boolean(value) || is_base_60(value) || value == "<<" || !is_plain(value) {
         text.push('\'');
         text.push_str(&value.replace('\'', "''"));
         text.push('\'');
@@ -118,6 +128,14 @@ fn double(value: &str, text: &mut String) {
             '\r' => text.push_str("\\r"),
             '\t' => text.push_str("\\t"),
             '\0' => text.push_str("\\0"),
+            '\u{7}' => text.push_str("\\a"),
+            '\u{8}' => text.push_str("\\b"),
+            '\u{b}' => text.push_str("\\v"),
+            '\u{c}' => text.push_str("\\f"),
+            '\u{1b}' => text.push_str("\\e"),
+            '\u{85}' => text.push_str("\\N"),
+            '\u{2028}' => text.push_str("\\L"),
+            '\u{2029}' => text.push_str("\\P"),
             c if is_printable(c) => text.push(c),
             c if (c as u32) < 0x100 => text.push_str(&format!("\\x{:02X}", c as u32)),
             c if (c as u32) < 0x10000 => text.push_str(&format!("\\u{:04X}", c as u32)),
@@ -214,7 +232,10 @@ mod tests {
             ("- x", "'- x'"),
             ("*", "'*'"),
             ("/a:/b", "/a:/b"),
-            ("22:22", "\"22:22\""),
+            ("22:22", "'22:22'"),
+            ("<<", "'<<'"),
+            ("é", "é"),
+            ("\u{1f600}", "\"\\U0001F600\""),
             ("a\tb", "\"a\\tb\""),
             ("2020-01-01", "\"2020-01-01\""),
             ("[x]", "'[x]'"),
@@ -222,6 +243,26 @@ mod tests {
             let mut text = String::new();
             string(value, &mut text);
             assert_eq!(text, written, "{value}");
+        }
+    }
+
+    #[test]
+    fn several_lines_are_a_block_where_one_can_hold_them() {
+        for (lines, written) in [
+            ("a\nb", " |-\n  a\n  b\n"),
+            ("a\n\nb\n", " |\n  a\n\n  b\n"),
+            ("a\n\n", " |+\n  a\n\n"),
+            ("  a\nb", " |2-\n    a\n  b\n"),
+            ("\na", " |2-\n\n  a\n"),
+            ("\ta\nb\t\n", " |\n  \ta\n  b\t\n"),
+            ("a \nb", " \"a \\nb\"\n"),
+            ("a\nb ", " \"a\\nb \"\n"),
+            ("\n", " \"\\n\"\n"),
+            ("a\r\nb", " \"a\\r\\nb\"\n"),
+        ] {
+            let mut text = String::new();
+            value(&Out::Text(lines.into()), 1, false, &mut text);
+            assert_eq!(text, written, "{lines:?}");
         }
     }
 }

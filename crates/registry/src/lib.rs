@@ -112,27 +112,41 @@ impl Registry {
         reference: &Reference,
         platform: Option<&Platform>,
     ) -> Result<Found, RegistryError> {
-        let Some(endpoints) = self.registries.endpoints(reference) else {
-            let (image, endpoint) = (reference.familiar(), reference.registry.clone());
-            return Err(RegistryError {
-                image,
-                endpoint,
-                source: Box::new(Failure::Blocked),
-                before: vec![],
-            });
-        };
-        let mut before: Vec<(String, Failure)> = vec![];
-        for endpoint in endpoints {
+        let mut before = vec![];
+        for endpoint in self.endpoints(reference)? {
             match self.find_at(&endpoint, reference, platform).await {
                 Ok(found) => return Ok(found),
                 Err(failure) => before.push((endpoint.host().to_owned(), failure)),
             }
         }
-        // The place itself comes last, but a mirror that was reached knows better than one that was not.
-        let reached = |failure: &Failure| !matches!(failure, Failure::Unreachable { .. });
-        let told = before.iter().rposition(|(_, failure)| reached(failure)).unwrap_or(before.len() - 1);
-        let (endpoint, source) = before.remove(told);
-        Err(RegistryError { image: reference.familiar(), endpoint, source: Box::new(source), before })
+        Err(told(reference, before))
+    }
+
+    /// The digest that `reference` has in its registry now: of the index, if it is one for several platforms.
+    ///
+    /// # Errors
+    /// [`RegistryError`] of the last place asked.
+    pub async fn digest(&self, reference: &Reference) -> Result<Digest, RegistryError> {
+        let tag = reference.tag.as_deref().unwrap_or("latest");
+        let name = reference.digest.as_ref().map_or(tag, Digest::as_str);
+        let mut before = vec![];
+        for endpoint in self.endpoints(reference)? {
+            match self.manifest(&endpoint, name, reference.digest.as_ref()).await {
+                Ok((digest, _)) => return Ok(digest),
+                Err(failure) => before.push((endpoint.host().to_owned(), failure)),
+            }
+        }
+        Err(told(reference, before))
+    }
+
+    /// The places where `reference` can be, mirrors first.
+    fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, RegistryError> {
+        self.registries.endpoints(reference).ok_or_else(|| RegistryError {
+            image: reference.familiar(),
+            endpoint: reference.registry.clone(),
+            source: Box::new(Failure::Blocked),
+            before: vec![],
+        })
     }
 
     async fn find_at(
@@ -323,6 +337,15 @@ impl Blob {
         }
         Ok(None)
     }
+}
+
+/// What is told when no place had what was asked for: the place itself comes last, but a mirror that was
+/// reached knows better than one that was not.
+fn told(reference: &Reference, mut before: Vec<(String, Failure)>) -> RegistryError {
+    let reached = |failure: &Failure| !matches!(failure, Failure::Unreachable { .. });
+    let told = before.iter().rposition(|(_, failure)| reached(failure)).unwrap_or(before.len() - 1);
+    let (endpoint, source) = before.remove(told);
+    RegistryError { image: reference.familiar(), endpoint, source: Box::new(source), before }
 }
 
 fn digest_of(bytes: &[u8]) -> Digest {
