@@ -106,6 +106,17 @@ impl Environment {
         self.get(name).filter(|value| !value.is_empty())
     }
 
+    /// Where a variable comes from: the process, or a line of a file.
+    pub(crate) fn origin(&self, name: &str) -> Option<String> {
+        if self.process.contains_key(name) {
+            return Some("the environment".to_owned());
+        }
+        self.from_files.get(name)?;
+        // The default file read last lies under the others; of named ones the later wins.
+        let files = self.named_files.iter().rev().chain(&self.read);
+        files.filter_map(|path| place(path, name)).next()
+    }
+
     /// A variable of the process alone.
     pub(crate) fn of_process(&self, name: &str) -> Option<&str> {
         self.process.get(name).map(String::as_str)
@@ -115,6 +126,16 @@ impl Environment {
     pub(crate) fn says_yes(&self, name: &str) -> bool {
         self.get(name).is_some_and(truthy)
     }
+}
+
+/// The line of an environment file that sets `name`: `.env:3`, as seen from here.
+fn place(path: &Path, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let current = std::env::current_dir().unwrap_or_default();
+    let shown = path.strip_prefix(&current).unwrap_or(path).display().to_string();
+    let mut sources = diagnostic::Sources::new();
+    let file = sources.add(shown, text);
+    compose_spec::dotenv::place(&sources, file, name).map(|span| sources.place(span))
 }
 
 fn boolean(name: &str, text: &str) -> Result<bool, Failure> {

@@ -72,7 +72,7 @@ mod tests {
             .at(Span::new(file, 0, 2), "and here")
             .note("a note")
             .help("do this");
-        let loaded = Loaded { project: None, diagnostics: vec![diagnostic], sources };
+        let loaded = Loaded { project: None, diagnostics: vec![diagnostic], sources, trace: None };
         let text = document(&loaded);
         assert!(!text.contains('\u{1b}'), "{text}");
         let document: Value = serde_json::from_str(&text).unwrap();

@@ -1,5 +1,9 @@
 //! `compose config`: renders the resolved model, or lists one kind of thing in it.
 
+mod digests;
+mod explain;
+mod variables;
+
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::{output, select, view, wanted};
@@ -67,6 +71,9 @@ pub(crate) struct Args {
     /// Print an override file with images pinned to digests
     #[arg(long)]
     pub(crate) lock_image_digests: bool,
+    /// Tell where each value comes from: all, or those at PATH, such as services.web.ports
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) explain: Option<String>,
     /// Services, all by default
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
@@ -74,7 +81,6 @@ pub(crate) struct Args {
 
 /// Renders the model.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    refuse(args)?;
     if args.format.as_deref() == Some("json-diagnostics") {
         return diagnostics(args, session);
     }
@@ -85,11 +91,30 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
             project.environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
         return print(args, &lines);
     }
-    let loaded = session.load_with(&args.services, options(args, session))?;
-    let text = text(args, session, &loaded)?;
-    if args.quiet {
-        return Ok(Exit::Success);
+    let whole = args.variables || args.no_interpolate;
+    if whole && !args.services.is_empty() {
+        let flag = if args.variables { "--variables" } else { "--no-interpolate" };
+        session.warn(&format!("{flag} shows the whole project: services named are ignored"));
     }
+    if args.variables {
+        return print(args, &variables::text(args, session)?);
+    }
+    let services: &[String] = if whole { &[] } else { &args.services };
+    if let Some(path) = &args.explain {
+        return print(args, &explain::text(args, session, services, path)?);
+    }
+    let mut loaded = session.load_with(services, options(args, session))?;
+    if args.resolve_image_digests || args.lock_image_digests {
+        digests::pin(&mut loaded.0)?;
+    }
+    if args.lock_image_digests {
+        for name in loaded.0.keep_images() {
+            session.warn(&format!(
+                "images of `pre_start` hooks cannot be locked in an override: service `{name}`"
+            ));
+        }
+    }
+    let text = text(args, session, &loaded)?;
     print(args, &text)
 }
 
@@ -106,19 +131,6 @@ fn diagnostics(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if loaded.project.is_some() { Ok(Exit::Success) } else { Err(Failure::Silent(1)) }
 }
 
-/// Refuses what cannot be done yet.
-fn refuse(args: &Args) -> Result<(), Failure> {
-    let missing = [
-        ("--variables", args.variables),
-        ("--resolve-image-digests", args.resolve_image_digests),
-        ("--lock-image-digests", args.lock_image_digests),
-    ];
-    match missing.iter().find(|(_, given)| *given) {
-        Some((flag, _)) => Err(Failure::unsupported(&format!("`{flag}` of `compose config`"))),
-        None => Ok(()),
-    }
-}
-
 fn options(args: &Args, session: &Session) -> Options {
     Options {
         interpolate: !args.no_interpolate,
@@ -127,6 +139,7 @@ fn options(args: &Args, session: &Session) -> Options {
         check_consistency: !args.no_consistency,
         resolve_environment: !args.no_env_resolution,
         all_resources: false,
+        trace: false,
     }
 }
 
@@ -157,19 +170,28 @@ fn text(args: &Args, session: &Session, loaded: &(Project, Loaded)) -> Result<St
     }
     if args.images {
         let separator = if wanted::options(session, &loaded.1).compatibility { "_" } else { "-" };
-        let images: Vec<String> = project
+        let mut images: Vec<String> = project
             .services
             .values()
             .map(|service| service.image_or_default(&project.name, separator))
             .collect();
+        let hooks = project.services.values().flat_map(|service| &service.pre_start);
+        for image in hooks.filter_map(|hook| hook.image.as_ref()) {
+            if !images.contains(image) {
+                images.push(image.clone());
+            }
+        }
         return Ok(list(&mut images.iter().map(String::as_str)));
     }
     match args.format.as_deref() {
         None | Some("yaml" | "") => Ok(compose_spec::render_yaml(project)),
         Some("json") => Ok(compose_spec::render_json(project)),
-        Some(other) => Err(Failure::new(format!("unsupported format `{other}`"))
-            .hint("use `yaml`, `json` or `json-diagnostics`")),
+        Some(other) => Err(unknown_format(other)),
     }
+}
+
+fn unknown_format(format: &str) -> Failure {
+    Failure::new(format!("unsupported format `{format}`")).hint("use `yaml`, `json` or `json-diagnostics`")
 }
 
 /// Enabled services, dependencies before dependents.

@@ -1,0 +1,46 @@
+//! Images pinned to the digests they have in their registries now.
+
+use crate::exit::{Exit, Failure};
+use crate::runtime::{self, Size};
+use compose_spec::Project;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use registry::Registry;
+use resource::Reference;
+use std::collections::BTreeMap;
+
+/// Registries asked at a time.
+const WIDTH: usize = 8;
+
+/// Adds its digest to every reference that has none.
+///
+/// # Errors
+/// A text is no reference, or a registry does not know it.
+pub(super) fn pin(project: &mut Project) -> Result<(), Failure> {
+    let registry = Registry::configured()
+        .map_err(|error| Failure::because("cannot read the configuration of registries", error))?;
+    let mut pinned = BTreeMap::new();
+    runtime::interruptible(Size::One, async {
+        let asked = project.image_references().into_iter().map(|text| exact(&registry, text));
+        pinned = stream::iter(asked).buffer_unordered(WIDTH).try_collect().await?;
+        Ok(Exit::Success)
+    })?;
+    project.pin_images(&pinned);
+    Ok(())
+}
+
+/// A reference as it is written, and whole: with registry, tag and digest.
+async fn exact(registry: &Registry, text: String) -> Result<(String, String), Failure> {
+    let reference = Reference::parse(&text)
+        .map_err(|error| Failure::because(format!("cannot pin the image `{text}`"), error))?;
+    let digest = match &reference.digest {
+        Some(digest) => digest.clone(),
+        None => registry
+            .digest(&reference)
+            .await
+            .map_err(|error| Failure::because(format!("cannot pin the image `{text}`"), error))?,
+    };
+    let Reference { registry, repository, tag, digest: written } = &reference;
+    // A tag beside a digest that was written says nothing.
+    let tag = tag.as_ref().filter(|_| written.is_none()).map_or(String::new(), |tag| format!(":{tag}"));
+    Ok((text, format!("{registry}/{repository}{tag}@{digest}")))
+}
