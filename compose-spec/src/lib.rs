@@ -103,7 +103,7 @@ pub struct Options {
     pub resolve_environment: bool,
     /// Keep networks, volumes and the like that nothing uses.
     pub all_resources: bool,
-    /// Keep what [`explain`] needs.
+    /// Keep what [`explain()`] needs.
     pub trace: bool,
 }
 
