@@ -117,6 +117,29 @@ scenario! {
 }
 
 scenario! {
+    /// `config` tells of a value where it is written, what its variables are and what it overrides; it lists
+    /// variables; and a lock file pins images to what the registry has.
+    config_says_where_values_come_from, |world| {
+        assert_eq!(
+            world.compose("config --explain services.web.hostname").ok().stdout,
+            "services.web.hostname: from-file <- \"${NAME}\" in compose.override.yaml:3:15, NAME=from-file from \
+             .env:2:1, overrides ${NAME:-none} in compose.yaml:4:15\n"
+        );
+        world.compose("config --explain services.web.hostname --format json").ok().says("\"from\": \".env:2:1\"");
+        world.compose("config --explain services.gone").exits(1);
+        assert_eq!(
+            world.compose("config --variables").ok().stdout,
+            "NAME   REQUIRED   DEFAULT VALUE   ALTERNATE VALUE\nNAME   false      none\n"
+        );
+        let lock = world.compose("config --lock-image-digests").ok().stdout;
+        assert!(lock.starts_with("services:\n  web:\n    image: docker.io/library/busybox:latest@sha256:"), "{lock}");
+        std::fs::write(world.project().join("lock.yaml"), &lock).unwrap();
+        let locked = world.compose("-f compose.yaml -f lock.yaml config --images").ok().stdout;
+        assert!(lock.contains(locked.trim()), "{locked}");
+    }
+}
+
+scenario! {
     /// With `-p` alone, `ps` and `down` work where no Compose file is.
     down_by_name_needs_no_file, |world| {
         world.compose("up -d").ok();
