@@ -320,11 +320,12 @@ fn scalar(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) 
             .map(|value| Some(Value::Float(value)))
             .ok_or_else(|| format!("`{text}` is no number")),
         (Kind::Duration, Value::String(text)) => {
-            units::duration(text).map(|span| Some(Value::String(units::duration_text(span))))
+            let canonical = |span| Value::String(units::duration_text(span));
+            units::duration(text).map(|span| scope.interpolated.then(|| canonical(span)))
         }
-        (Kind::Bytes, Value::Int(value)) => Ok(Some(Value::String(value.to_string()))),
+        (Kind::Bytes, Value::Int(value)) => Ok(scope.interpolated.then(|| Value::String(value.to_string()))),
         (Kind::Bytes, Value::String(text)) => {
-            units::bytes(text).map(|size| Some(Value::String(size.to_string())))
+            units::bytes(text).map(|size| scope.interpolated.then(|| Value::String(size.to_string())))
         }
         (Kind::Enum(words), Value::String(text)) => {
             if words.contains(&text.as_str()) {

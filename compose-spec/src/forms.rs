@@ -364,6 +364,7 @@ pub(crate) fn count_or_all(node: &mut Node, scope: &mut Scope<'_>) {
 /// `healthcheck.test`: a text is for the shell; a list says first how it is run.
 pub(crate) fn health_test(node: &mut Node, scope: &mut Scope<'_>) {
     match &node.value {
+        Value::String(_) if !scope.interpolated => {}
         Value::String(text) => {
             let items = ["CMD-SHELL", text].map(|text| Node::string(text, node.span));
             node.value = Value::List(items.into());

@@ -8,7 +8,7 @@ use crate::tree::{Node, Value};
 /// `command`, `entrypoint`: a text → a list of words.
 pub(crate) fn command(node: &mut Node, scope: &mut Scope<'_>) {
     let Value::String(text) = &node.value else { return };
-    if scope.is_open(text) {
+    if !scope.interpolated {
         return;
     }
     match split(text) {
