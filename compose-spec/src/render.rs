@@ -9,7 +9,10 @@ mod order;
 mod yaml;
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::model::Project;
 use crate::schema::{Kind, Object, SERVICE, TOP};
@@ -27,26 +30,42 @@ enum Out<'a> {
 
 /// The project as YAML.
 pub fn render_yaml(project: &Project) -> String {
-    let layout = Layout { json: false, raw: !project.interpolated };
+    let layout = Layout::new(project, false);
     yaml::write(&layout.project(project))
 }
 
 /// The project as JSON.
 pub fn render_json(project: &Project) -> String {
-    let layout = Layout { json: true, raw: !project.interpolated };
+    let layout = Layout::new(project, true);
     let Out::Map(mut top) = layout.project(project) else { return String::new() };
     top.sort_by(|a, b| a.0.cmp(&b.0));
     json::write(&Out::Map(top))
 }
 
-#[derive(Clone, Copy)]
 struct Layout {
     json: bool,
     /// Variables have not been replaced: keys in alphabetical order, dollars as they are.
     raw: bool,
+    /// By address of an object: the place of each of its fields.
+    places: RefCell<HashMap<usize, Rc<[usize]>>>,
 }
 
 impl Layout {
+    fn new(project: &Project, json: bool) -> Self {
+        Self { json, raw: !project.interpolated, places: RefCell::default() }
+    }
+
+    /// The place of each field of an object in what is written; looked for once.
+    fn places(&self, object: &'static Object) -> Rc<[usize]> {
+        let mut known = self.places.borrow_mut();
+        let places = known.entry(std::ptr::from_ref(object).addr()).or_insert_with(|| {
+            let order = order::of(object);
+            let place = |name| order.iter().position(|other| *other == name).unwrap_or(usize::MAX - 1);
+            object.fields.iter().map(|field| place(field.name)).collect()
+        });
+        places.clone()
+    }
+
     fn project<'a>(&self, project: &'a Project) -> Out<'a> {
         let mut top: Vec<(Cow<'a, str>, Out<'a>)> = Vec::new();
         if !project.name.is_empty() {
@@ -182,24 +201,24 @@ impl Layout {
     fn object<'a>(&self, map: &'a Map, object: &'static Object) -> Out<'a> {
         let mut entries: Vec<(usize, Cow<'a, str>, Out<'a>)> = Vec::with_capacity(map.len());
         let is_service = std::ptr::eq(object, &SERVICE);
-        let places = order::of(object);
+        let places = self.places(object);
         for (key, entry) in map {
-            let Some(field) = object.field(key) else {
+            let Some(at) = object.position(key) else {
                 entries.push((usize::MAX, key.into(), self.node(&entry.node, &Kind::Any)));
                 continue;
             };
+            let field = &object.fields[at];
             let out = self.field(key, &entry.node, &field.kind);
             if !self.raw && is_left_out(key, &out, object, &field.kind) {
                 continue;
             }
-            let place = places.iter().position(|name| name == key).unwrap_or(usize::MAX - 1);
-            entries.push((place, key.into(), out));
+            entries.push((places[at], key.into(), out));
         }
         if self.json && !self.raw {
             let missing = |key: &&&str| map.get(**key).is_none_or(|entry| entry.node.is_null());
             let nulls: &[&str] = if is_service { &["command", "entrypoint"] } else { &[] };
             for key in nulls.iter().filter(missing) {
-                let place = places.iter().position(|name| name == key).unwrap_or(0);
+                let place = object.position(key).map_or(0, |at| places[at]);
                 entries.push((place, (*key).into(), Out::Null));
             }
             let empty: &[&str] = match object.name {
@@ -208,7 +227,7 @@ impl Layout {
                 _ => &[],
             };
             for key in empty.iter().filter(missing) {
-                let place = places.iter().position(|name| name == key).unwrap_or(0);
+                let place = object.position(key).map_or(0, |at| places[at]);
                 entries.push((place, (*key).into(), Out::Map(Vec::new())));
             }
         }

@@ -107,8 +107,12 @@ impl Object {
     }
 
     pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
-        let at = self.fields.binary_search_by(|field| field.name.cmp(name)).ok()?;
-        Some(&self.fields[at])
+        self.position(name).map(|at| &self.fields[at])
+    }
+
+    /// Where a key stands among the fields.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.fields.binary_search_by(|field| field.name.cmp(name)).ok()
     }
 }
 
