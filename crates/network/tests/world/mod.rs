@@ -206,13 +206,18 @@ pub(crate) fn listen(at: IpAddr, port: u16) -> TcpListener {
 
 /// Connects, or says that nobody answers; a packet that is dropped takes the time to find out.
 pub(crate) fn connect(to: IpAddr, port: u16) -> Option<TcpStream> {
-    TcpStream::connect_timeout(&SocketAddr::from((to, port)), Duration::from_millis(400)).ok()
+    connect_within(Duration::from_millis(400), to, port)
+}
+
+fn connect_within(time: Duration, to: IpAddr, port: u16) -> Option<TcpStream> {
+    TcpStream::connect_timeout(&SocketAddr::from((to, port)), time).ok()
 }
 
 /// Connects from here to there, has the listener take it, passes a byte in both directions, and gives
 /// the client's address as the listener saw it.
 pub(crate) fn reaches(to: IpAddr, port: u16, listener: &TcpListener) -> Option<IpAddr> {
-    let mut client = connect(to, port)?;
+    // A neighbour who did not hear the first question is asked again after a second.
+    let mut client = connect_within(Duration::from_secs(20), to, port)?;
     let (mut server, peer) = listener.accept().unwrap();
     let mut byte = [0];
     client.write_all(b"a").unwrap();
