@@ -102,6 +102,17 @@ impl Engine {
         crate::pull::pull(self.store(), registry, need, tell).await.map_err(failed)
     }
 
+    /// The digest that an image has in its registry now: of its index, if it is one for several platforms.
+    /// Nothing is fetched.
+    ///
+    /// # Errors
+    /// [`EngineError::Digest`].
+    pub async fn digest(&self, reference: &Reference) -> Result<Digest, EngineError> {
+        let failed = |error| EngineError::Digest { reference: reference.clone(), source: Box::new(error) };
+        let registry = self.inner.registry.get_or_try_init(async || Registry::configured()).await?;
+        registry.digest(reference).await.map_err(failed)
+    }
+
     /// Makes an image of a root file system: a tar archive, compressed or not, or a folder. Blocks.
     ///
     /// # Errors

@@ -45,6 +45,15 @@ pub enum EngineError {
         #[source]
         source: Box<crate::pull::PullError>,
     },
+    /// A registry did not say which digest an image has.
+    #[error("cannot learn the digest of `{}`", reference.familiar())]
+    Digest {
+        /// The image.
+        reference: Reference,
+        /// The cause.
+        #[source]
+        source: Box<registry::RegistryError>,
+    },
     /// An act on a network failed in the kernel.
     #[error("cannot {attempt} network `{network}`")]
     Network {

@@ -3,8 +3,8 @@
 use crate::exit::{Exit, Failure};
 use crate::runtime::{self, Size};
 use compose_spec::Project;
+use engine::Engine;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use registry::Registry;
 use resource::Reference;
 use std::collections::BTreeMap;
 
@@ -15,12 +15,10 @@ const WIDTH: usize = 8;
 ///
 /// # Errors
 /// A text is no reference, or a registry does not know it.
-pub(super) fn pin(project: &mut Project) -> Result<(), Failure> {
-    let registry = Registry::configured()
-        .map_err(|error| Failure::because("cannot read the configuration of registries", error))?;
+pub(super) fn pin(project: &mut Project, engine: &Engine) -> Result<(), Failure> {
     let mut pinned = BTreeMap::new();
     runtime::interruptible(Size::One, async {
-        let asked = project.image_references().into_iter().map(|text| exact(&registry, text));
+        let asked = project.image_references().into_iter().map(|text| exact(engine, text));
         pinned = stream::iter(asked).buffer_unordered(WIDTH).try_collect().await?;
         Ok(Exit::Success)
     })?;
@@ -29,12 +27,12 @@ pub(super) fn pin(project: &mut Project) -> Result<(), Failure> {
 }
 
 /// A reference as it is written, and whole: with registry, tag and digest.
-async fn exact(registry: &Registry, text: String) -> Result<(String, String), Failure> {
+async fn exact(engine: &Engine, text: String) -> Result<(String, String), Failure> {
     let reference = Reference::parse(&text)
         .map_err(|error| Failure::because(format!("cannot pin the image `{text}`"), error))?;
     let digest = match &reference.digest {
         Some(digest) => digest.clone(),
-        None => registry
+        None => engine
             .digest(&reference)
             .await
             .map_err(|error| Failure::because(format!("cannot pin the image `{text}`"), error))?,

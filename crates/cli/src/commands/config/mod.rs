@@ -105,7 +105,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let mut loaded = session.load_with(services, options(args, session))?;
     if args.resolve_image_digests || args.lock_image_digests {
-        digests::pin(&mut loaded.0)?;
+        digests::pin(&mut loaded.0, session.engine()?)?;
     }
     if args.lock_image_digests {
         for name in loaded.0.keep_images() {
