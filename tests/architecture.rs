@@ -100,6 +100,26 @@ fn the_table_names_every_scenario_that_differs_for_a_user() {
     assert_eq!(rows.map(str::to_owned).collect::<BTreeSet<_>>(), differing);
 }
 
+#[test]
+fn the_contract_names_scenarios_that_are_there() {
+    let tests = root().join("tests");
+    let mut known = BTreeSet::new();
+    for file in files(&tests.join("scenarios")) {
+        let text = std::fs::read_to_string(file).unwrap();
+        known.extend(text.lines().filter_map(scenario_in).map(str::to_owned));
+    }
+    let page = std::fs::read_to_string(tests.join("CONTRACT.md")).unwrap();
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let is_known = |word: &str| {
+            let name = word.strip_prefix('`').and_then(|word| word.strip_suffix('`'));
+            name.is_some_and(|name| known.contains(name))
+        };
+        let is_head = last == "scenarios";
+        assert!(is_head || last == "—" || last.split(", ").all(is_known), "{row}");
+    }
+}
+
 /// The name of the scenario that begins in this line.
 fn scenario_in(line: &str) -> Option<&str> {
     let name = line.trim().strip_suffix(", |world| {")?.split(',').next()?;
