@@ -79,15 +79,20 @@ impl Document {
         serde_json::from_slice(bytes)
     }
 
-    /// The document of an image made here of one layer.
-    pub(crate) fn of(config: &ImageConfig, platform: &Platform, created: Timestamp, diff_id: &str) -> Self {
+    /// The document of an image made here, with the diff ids of its layers.
+    pub(crate) fn of(
+        config: &ImageConfig,
+        platform: &Platform,
+        created: Timestamp,
+        diff_ids: Vec<String>,
+    ) -> Self {
         Self {
             created: Some(created.to_string()),
             architecture: platform.architecture.clone(),
             os: platform.os.clone(),
             variant: platform.variant.clone(),
             config: Runtime::of(config),
-            rootfs: RootFs { kind: "layers".to_owned(), diff_ids: vec![diff_id.to_owned()] },
+            rootfs: RootFs { kind: "layers".to_owned(), diff_ids },
         }
     }
 
@@ -227,7 +232,8 @@ mod tests {
             }),
             ..ImageConfig::default()
         };
-        let document = Document::of(&config, &Platform::host(), Timestamp::UNIX_EPOCH, "sha256:x");
+        let document =
+            Document::of(&config, &Platform::host(), Timestamp::UNIX_EPOCH, vec!["sha256:x".to_owned()]);
         let bytes = serde_json::to_vec(&document).unwrap();
         assert_eq!(Document::parse(&bytes).unwrap().config.into_config(), config);
     }

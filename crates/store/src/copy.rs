@@ -8,12 +8,12 @@
 //! Attributes and times of a file are set after its content, so a file with the image's time is whole.
 
 use crate::lock::Claim;
-use crate::{Store, StoreError, view};
+use crate::{Store, StoreError, attributes, view};
 use resource::{Image, VolumeName};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, XattrFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -22,8 +22,6 @@ use std::path::{Path, PathBuf};
 
 /// Folders inside folders; more is nothing that an honest image has.
 const DEPTH_LIMIT: usize = 1000;
-/// Bytes that an extended attribute, or a list of their names, may have: the kernel's bound.
-const ATTRIBUTE_LIMIT: usize = 64 * 1024;
 
 impl Store {
     /// Fills an empty volume with the image's folder at `path`: content, owner, mode, times, extended
@@ -88,7 +86,7 @@ impl Copy {
         if depth > DEPTH_LIMIT {
             return Err(io::ErrorKind::InvalidFilename.into());
         }
-        for name in names(source)? {
+        for name in attributes::names(source)? {
             let status = rustix::fs::statat(source, &name, AtFlags::SYMLINK_NOFOLLOW)?;
             let path = path.join(OsStr::from_bytes(name.to_bytes()));
             let entry = Entry { source, target, name: &name, status, path };
@@ -100,7 +98,7 @@ impl Copy {
             }
         }
         let status = rustix::fs::fstat(source)?;
-        attributes(source, target, &status)?;
+        copy_attributes(source, target, &status)?;
         Ok(rustix::fs::futimens(target, &modified(&status))?)
     }
 
@@ -138,7 +136,7 @@ impl Copy {
         let source = rustix::fs::openat(entry.source, entry.name, flags | OFlags::RDONLY, Mode::empty())?;
         let (mut from, mut to) = (File::from(source), File::from(target));
         io::copy(&mut from, &mut to)?;
-        attributes(&from, &to, status)?;
+        copy_attributes(&from, &to, status)?;
         Ok(rustix::fs::futimens(&to, &modified(status))?)
     }
 }
@@ -166,46 +164,25 @@ fn special(entry: &Entry<'_>, kind: FileType) -> io::Result<()> {
             .join(OsStr::from_bytes(name.to_bytes()))
     };
     let (from, to) = (by(entry.source), by(target));
-    let list = read_attribute(|buffer| rustix::fs::llistxattr(&from, buffer))?;
-    for key in kept(&list) {
-        let value = read_attribute(|buffer| rustix::fs::lgetxattr(&from, key, buffer))?;
+    let list = attributes::read(|buffer| rustix::fs::llistxattr(&from, buffer))?;
+    for key in attributes::kept(&list) {
+        let value = attributes::read(|buffer| rustix::fs::lgetxattr(&from, key, buffer))?;
         tolerate(rustix::fs::lsetxattr(&to, key, &value, XattrFlags::empty()))?;
     }
     Ok(rustix::fs::utimensat(target, name, &modified(status), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// Owner, mode and extended attributes, in the order that keeps set-uid bits and file capabilities.
-fn attributes(source: impl AsFd, target: impl AsFd, status: &Stat) -> io::Result<()> {
+fn copy_attributes(source: impl AsFd, target: impl AsFd, status: &Stat) -> io::Result<()> {
     let (uid, gid) = owner(status);
     rustix::fs::fchown(&target, Some(uid), Some(gid))?;
     rustix::fs::fchmod(&target, Mode::from_raw_mode(status.st_mode))?;
-    let list = read_attribute(|buffer| rustix::fs::flistxattr(&source, buffer))?;
-    for key in kept(&list) {
-        let value = read_attribute(|buffer| rustix::fs::fgetxattr(&source, key, buffer))?;
+    let list = attributes::read(|buffer| rustix::fs::flistxattr(&source, buffer))?;
+    for key in attributes::kept(&list) {
+        let value = attributes::read(|buffer| rustix::fs::fgetxattr(&source, key, buffer))?;
         tolerate(rustix::fs::fsetxattr(&target, key, &value, XattrFlags::empty()))?;
     }
     Ok(())
-}
-
-/// Calls with a small buffer, and when that does not do with one that always does.
-fn read_attribute(mut call: impl FnMut(&mut [u8]) -> rustix::io::Result<usize>) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; 1024];
-    let length = match call(&mut bytes) {
-        Err(Errno::OPNOTSUPP) => 0,
-        Err(Errno::RANGE) => {
-            bytes.resize(ATTRIBUTE_LIMIT, 0);
-            call(&mut bytes)?
-        }
-        other => other?,
-    };
-    bytes.truncate(length);
-    Ok(bytes)
-}
-
-/// The names in a list of attributes, without those that overlayfs keeps its own books in.
-fn kept(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ours = |name: &&[u8]| name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.");
-    list.split(|byte| *byte == 0).filter(|name| !name.is_empty()).filter(move |name| !ours(name))
 }
 
 fn tolerate(result: rustix::io::Result<()>) -> io::Result<()> {
@@ -228,16 +205,4 @@ fn owner(status: &Stat) -> (rustix::fs::Uid, rustix::fs::Gid) {
 
 fn modified(status: &Stat) -> rustix::fs::Timestamps {
     crate::unpack::times((status.st_mtime, status.st_mtime_nsec as u32))
-}
-
-/// The names in a folder, collected first: copying may change what a second folder shows.
-fn names(folder: &OwnedFd) -> io::Result<Vec<CString>> {
-    let mut names = vec![];
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
-    Ok(names)
 }

@@ -45,6 +45,15 @@ pub enum StoreError {
         #[source]
         source: Box<UnpackError>,
     },
+    /// A folder could not be written as an archive.
+    #[error("cannot make an archive of {}", folder.display())]
+    Pack {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<PackError>,
+    },
     /// The image's configuration is not one.
     #[error("the configuration of the image {image} cannot be used: {reason}")]
     Configuration {
@@ -80,6 +89,33 @@ pub enum StoreError {
     },
 }
 
+/// Why a folder could not be written as an archive.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// Something in the folder could not be read.
+    #[error("cannot {act} `{path}`")]
+    Read {
+        /// What was attempted, a verb.
+        act: &'static str,
+        /// On what, below the folder.
+        path: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The archive could not be written.
+    #[error("cannot write the archive")]
+    Write(#[source] io::Error),
+    /// Something that an archive cannot say.
+    #[error("`{path}` cannot be put into an archive: {reason}")]
+    Refused {
+        /// Its path below the folder.
+        path: String,
+        /// Why not.
+        reason: &'static str,
+    },
+}
+
 impl StoreError {
     pub(crate) fn io(act: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { act, path: path.to_owned(), source }
@@ -92,6 +128,7 @@ impl StoreError {
         };
         match self {
             Self::Io { source, .. } | Self::View { source, .. } => full(source),
+            Self::Pack { source, .. } => matches!(&**source, PackError::Write(source) if full(source)),
             Self::Unpack { source, .. } => {
                 matches!(&**source, UnpackError::Write { source, .. } if full(source))
             }

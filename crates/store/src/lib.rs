@@ -16,7 +16,10 @@
 //! ```
 
 mod archive;
+mod assemble;
+mod attributes;
 mod beside;
+mod changes;
 mod config;
 mod copy;
 mod decode;
@@ -28,13 +31,16 @@ mod images;
 mod import;
 mod layers;
 mod lock;
+mod pack;
 mod sparse;
 mod tree;
 mod unpack;
 mod view;
 mod volumes;
 
-pub use error::{StoreError, UnpackError};
+pub use assemble::{Assembly, History};
+pub use changes::{LayerParts, Made};
+pub use error::{PackError, StoreError, UnpackError};
 pub use garbage::{Collected, Pin};
 pub use hash::{Hasher, digest_of};
 pub use images::NewImage;

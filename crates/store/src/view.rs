@@ -20,6 +20,11 @@ impl Store {
                 paths.push(path);
             }
         }
+        self.view_of(paths)
+    }
+
+    /// Merged folders, the top one first and each once.
+    pub(crate) fn view_of(&self, mut paths: Vec<PathBuf>) -> io::Result<OwnedFd> {
         // overlayfs wants two, and not the same twice; an empty folder hides nothing.
         while paths.len() < 2 {
             let empty = self.roots.data.join(format!("tmp/empty{}", paths.len()));

@@ -1,0 +1,190 @@
+//! Layers and images made of what a container has changed.
+
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+mod support;
+
+use resource::{ImageConfig, Mapping, Reference, Timestamp};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, XattrFlags};
+use std::collections::BTreeMap;
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::path::Path;
+use store::{Assembly, History, LayerParts, PackError, StoreError, digest_of};
+use support::user::{opaque, owner};
+use support::{Tar, TestStore, attribute, is_whiteout};
+
+#[test]
+fn the_same_in_a_user_namespace_with_a_range_of_ids() {
+    support::user::run_again(Mapping::Subordinate);
+}
+
+#[test]
+fn the_same_in_a_user_namespace_with_a_single_id() {
+    support::user::run_again(Mapping::Single);
+}
+
+/// An upper folder with everything in it that a container can do to its files.
+fn upper(folder: &Path) {
+    std::fs::create_dir_all(folder.join("etc/opaque")).unwrap();
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(folder.join("etc/text"), "changed").unwrap();
+    let (uid, gid) = owner(7, 8);
+    chown(folder.join("etc/text"), Some(uid), Some(gid)).unwrap();
+    std::fs::set_permissions(folder.join("etc/text"), std::fs::Permissions::from_mode(0o4711)).unwrap();
+    std::fs::hard_link(folder.join("etc/text"), folder.join("another")).unwrap();
+    rustix::fs::setxattr(folder.join("etc/text"), "user.note", b"x\0y", XattrFlags::empty()).unwrap();
+    rustix::fs::setxattr(folder.join("etc/opaque"), opaque(), b"y", XattrFlags::empty()).unwrap();
+    std::fs::write(folder.join("etc/opaque/new"), "").unwrap();
+    let gone = folder.join("etc/gone");
+    rustix::fs::mknodat(CWD, &gone, FileType::CharacterDevice, Mode::empty(), 0).unwrap();
+    rustix::fs::mknodat(CWD, folder.join("pipe"), FileType::Fifo, Mode::from_raw_mode(0o640), 0).unwrap();
+    symlink("../somewhere", folder.join("link")).unwrap();
+    std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
+    let mut sparse = std::fs::File::create(folder.join("sparse")).unwrap();
+    sparse.seek(SeekFrom::Start(8 << 20)).unwrap();
+    sparse.write_all(b"middle").unwrap();
+    sparse.set_len(16 << 20).unwrap();
+    let long = folder.join("a-rather-long-name".repeat(12));
+    std::fs::write(&long, "text").unwrap();
+    let time = rustix::fs::Timespec { tv_sec: -5, tv_nsec: 5_000_000 };
+    let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+    rustix::fs::utimensat(CWD, &long, &times, AtFlags::empty()).unwrap();
+}
+
+/// What can be seen of every path below a folder, in words.
+fn listing(folder: &Path) -> BTreeMap<String, String> {
+    let mut listing = BTreeMap::new();
+    let mut pending = vec![folder.to_owned()];
+    while let Some(path) = pending.pop() {
+        for entry in std::fs::read_dir(&path).unwrap().map(Result::unwrap) {
+            let (path, status) = (entry.path(), entry.metadata().unwrap());
+            let kind = status.file_type();
+            if kind.is_dir() {
+                pending.push(path.clone());
+            }
+            let content = if kind.is_file() {
+                digest_of(&std::fs::read(&path).unwrap()).to_string()
+            } else {
+                String::new()
+            };
+            // A whiteout's own times and modes mean nothing.
+            let time = if is_whiteout(&path) { (0, 0) } else { (status.mtime(), status.mtime_nsec()) };
+            let words = format!(
+                "{kind:?} {:o} {}:{} {time:?} links {} {content} {:?} {:?}",
+                status.mode(),
+                status.uid(),
+                status.gid(),
+                if kind.is_dir() { 0 } else { status.nlink() },
+                attribute(&path, "user.note"),
+                attribute(&path, opaque()),
+            );
+            listing.insert(path.strip_prefix(folder).unwrap().display().to_string(), words);
+        }
+    }
+    listing
+}
+
+#[test]
+fn a_layer_of_changes_is_what_was_changed_and_packs_to_its_digest() {
+    let test = TestStore::new();
+    let folder = test.folder.join("upper");
+    upper(&folder);
+    let made = test.store.layer_of_changes(&folder).unwrap();
+    let tree = test.store.layer_path(&made.info.diff_id);
+    let mut wanted = listing(&folder);
+    wanted.remove("socket").unwrap();
+    let whiteout = |words: String| words.split(' ').next().map(str::to_owned);
+    assert!(is_whiteout(&tree.join("etc/gone")));
+    let mut found = listing(&tree);
+    assert_eq!(wanted.remove("etc/gone").map(whiteout), found.remove("etc/gone").map(whiteout));
+    assert_eq!(wanted, found);
+    let sparse = std::fs::metadata(tree.join("sparse")).unwrap();
+    assert!(sparse.len() == 16 << 20 && sparse.blocks() * 512 < 1 << 20);
+
+    let mut archive = vec![];
+    test.store.write_layer(&made.info.diff_id, &mut archive).unwrap();
+    assert_eq!((digest_of(&archive), archive.len() as u64), (made.info.diff_id.clone(), made.archive_size));
+    assert_eq!(test.store.layer_of_changes(&folder).unwrap().info.diff_id, made.info.diff_id);
+    assert!(test.leftovers().is_empty());
+}
+
+#[test]
+fn tar_reads_what_is_written() {
+    let test = TestStore::new();
+    let folder = test.folder.join("upper");
+    upper(&folder);
+    let made = test.store.layer_of_changes(&folder).unwrap();
+    let archive = test.folder.join("layer.tar");
+    test.store.write_layer(&made.info.diff_id, std::fs::File::create(&archive).unwrap()).unwrap();
+    let listed = std::process::Command::new("tar").arg("tf").arg(&archive).output().unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let names = String::from_utf8(listed.stdout).unwrap();
+    let lines: Vec<&str> = names.lines().collect();
+    for name in ["another", "etc/", "etc/.wh.gone", "etc/opaque/.wh..wh..opq", "etc/text", "pipe", "sparse"] {
+        assert!(lines.contains(&name), "{name} is not in {lines:?}");
+    }
+    let text = std::process::Command::new("tar").arg("xOf").arg(&archive).arg("sparse").output().unwrap();
+    assert_eq!(text.stdout.len(), 16 << 20);
+}
+
+#[test]
+fn a_name_that_a_layer_cannot_have_is_refused_and_nothing_stays() {
+    let test = TestStore::new();
+    let folder = test.folder.join("upper");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(".wh.x"), "").unwrap();
+    let error = test.store.layer_of_changes(&folder).unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Pack { source, .. } if matches!(**source, PackError::Refused { .. }))
+    );
+    assert!(test.leftovers().is_empty());
+}
+
+#[test]
+fn an_image_is_assembled_over_another_and_a_container_is_packed_whole() {
+    let test = TestStore::new();
+    let low = Tar::default().folder("etc").file("etc/gone", "1").file("etc/stays", "2").end();
+    let base = test.image("app:1", &[&low]);
+    let folder = test.folder.join("upper");
+    upper(&folder);
+    let made = test.store.layer_of_changes(&folder).unwrap();
+    let reference = Reference::parse("app:2").unwrap();
+    let config = ImageConfig { command: vec!["/other".to_owned()], ..base.config.clone() };
+    let step = History {
+        created: Timestamp::UNIX_EPOCH.to_string(),
+        created_by: "/run".to_owned(),
+        author: "Ada".to_owned(),
+        comment: "first".to_owned(),
+        empty_layer: false,
+    };
+    let assembly = Assembly {
+        reference: &reference,
+        platform: None,
+        base: Some(&base),
+        layers: &[(made.info.diff_id.clone(), made.archive_size)],
+        config: &config,
+        author: Some("Ada"),
+        created: Timestamp::UNIX_EPOCH,
+        history: &[step],
+    };
+    let image = test.store.assemble_image(&assembly, made.pin).unwrap();
+    assert_eq!(image.layers, [base.layers[0].clone(), made.info.diff_id]);
+    assert_eq!(image.config, config);
+    let text: serde_json::Value = serde_json::from_slice(&test.store.blob(&image.id).unwrap()).unwrap();
+    assert_eq!(
+        (text["author"].as_str(), text["history"][0]["comment"].as_str()),
+        (Some("Ada"), Some("first"))
+    );
+    assert_eq!(test.store.image(&reference, None).as_ref(), Some(&image));
+
+    let layers = [test.store.layer_path(&base.layers[0])];
+    let mut archive = vec![];
+    let parts = LayerParts { layers: &layers, upper: &folder };
+    test.store.write_container(parts, &mut archive).unwrap();
+    let tree = test.tree(&archive);
+    assert!(!tree.join("etc/gone").exists());
+    assert_eq!(std::fs::read_to_string(tree.join("etc/stays")).unwrap(), "2");
+    assert_eq!(std::fs::read_to_string(tree.join("etc/text")).unwrap(), "changed");
+    assert_eq!(std::fs::metadata(tree.join("another")).unwrap().nlink(), 2);
+}
