@@ -77,6 +77,20 @@ pub enum EngineError {
     /// There is no container with this id, or its document is unreadable.
     #[error("no container has the id `{0}`")]
     NoSuchId(resource::ContainerId),
+    /// The container has no process now.
+    #[error("container `{0}` does not run")]
+    NotRunning(resource::ContainerId),
+    /// A file of the host could not be sent into a container.
+    #[error("cannot send `{}` to `{}` in the container", host.display(), inside.display())]
+    Send {
+        /// On the host.
+        host: PathBuf,
+        /// In the container.
+        inside: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
     /// There is no such network.
     #[error("no network is named `{0}`")]
     NoNetwork(NetworkName),

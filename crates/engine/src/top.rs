@@ -61,7 +61,7 @@ impl Engine {
     }
 
     /// The first process of a container that runs.
-    fn first_process(&self, pod: &PodName, id: &ContainerId) -> Option<i32> {
+    pub(crate) fn first_process(&self, pod: &PodName, id: &ContainerId) -> Option<i32> {
         let process = disk::read::<ContainerState>(&self.roots().state(pod, id))?.process?;
         (sys::pidfd::start_time(process.pid) == Some(process.start_time)).then_some(process.pid)
     }

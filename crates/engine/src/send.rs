@@ -1,0 +1,82 @@
+//! Files of the host sent into a running container's root, one by one and each at once: a reader inside
+//! sees the old file or the new one.
+//!
+//! The container's root is entered by descriptor (`/proc/PID/root`), and every path in it is resolved as if
+//! that were `/`, so that no link inside leads out. No program of the image is used.
+
+mod place;
+
+use crate::{Engine, EngineError};
+use place::Place;
+use resource::{ContainerId, PodName};
+use rustix::fs::{Mode, OFlags};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// A path of the host whose state is to become its state in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// On the host. What is not there is removed from the container.
+    pub host: PathBuf,
+    /// In the container, absolute.
+    pub inside: PathBuf,
+}
+
+/// What was done to one container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Files, folders and links that were made or replaced.
+    pub written: usize,
+    /// Paths that were removed.
+    pub removed: usize,
+    /// Files that were the same already.
+    pub same: usize,
+}
+
+impl Engine {
+    /// Makes paths in a running container what they are on the host: content, mode, owner, times, and the
+    /// target of links. A folder is made, not filled. Where something is gone from the host, it goes from
+    /// the container with all that is below it, but for what `keeps` says (of paths in the container)
+    /// belongs to the container alone.
+    ///
+    /// # Errors
+    /// [`EngineError::NotRunning`]; [`EngineError::Send`] with the first path that could not be sent; the
+    /// ones before it were.
+    pub fn send(
+        &self,
+        pod: &PodName,
+        id: &ContainerId,
+        sendings: &[Sending],
+        keeps: &dyn Fn(&Path) -> bool,
+    ) -> Result<Sent, EngineError> {
+        let root = self.running_root(pod, id)?;
+        let mut place = Place::new(&root);
+        let mut sent = Sent::default();
+        for sending in sendings {
+            place.send(sending, keeps, &mut sent).map_err(|source| EngineError::Send {
+                host: sending.host.clone(),
+                inside: sending.inside.clone(),
+                source,
+            })?;
+        }
+        Ok(sent)
+    }
+
+    /// The root folder of a running container as its own processes see it.
+    fn running_root(&self, pod: &PodName, id: &ContainerId) -> Result<OwnedFd, EngineError> {
+        let absent = || EngineError::NotRunning(id.clone());
+        let pid = self.first_process(pod, id).ok_or_else(absent)?;
+        let path = PathBuf::from(format!("/proc/{pid}/root"));
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(&path, flags, Mode::empty()).map_err(io::Error::from);
+        // The number may have become another process's between the two looks.
+        match root {
+            Ok(root) if self.first_process(pod, id) == Some(pid) => Ok(root),
+            Err(error) if self.first_process(pod, id) == Some(pid) => {
+                Err(EngineError::file("open", &path)(error))
+            }
+            _ => Err(absent()),
+        }
+    }
+}
