@@ -11,6 +11,8 @@ mod borders;
 mod disk;
 #[path = "scenarios/faults.rs"]
 mod faults;
+#[path = "scenarios/hooks.rs"]
+mod hooks;
 #[path = "scenarios/input.rs"]
 mod input;
 #[path = "scenarios/kills.rs"]

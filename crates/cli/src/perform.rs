@@ -1,6 +1,7 @@
 //! The acts of a plan on the engine, and what is said when one of them cannot be done.
 
 use crate::exit::Failure;
+use crate::hook::{self, HookError};
 use crate::view::progress::{Line, Status};
 use apply::{Perform, StepFailed};
 use engine::{Engine, EngineError};
@@ -21,6 +22,9 @@ pub(crate) enum ActError {
     /// A container that should exist by now does not.
     #[error("container `{0}` is not there any more")]
     Vanished(ContainerName),
+    /// A command beside the container's own did not do.
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// A thread that worked for the act ended.
     #[error("the work was cut short")]
     CutShort,
@@ -109,11 +113,14 @@ impl<'a> Performer<'a> {
                 self.engine.rename_container(pod, &id, to).await?;
                 self.know(to, id);
             }
-            Step::StartContainer { container, .. } => {
-                let state = self.engine.start(pod, &self.id(container)?).await?;
+            Step::StartContainer { container, hooks, .. } => {
+                let id = self.id(container)?;
+                let state = self.engine.start(pod, &id).await?;
                 self.not_enforced.lock().unwrap_or_else(PoisonError::into_inner).extend(state.not_enforced);
+                hook::run(self.engine, pod, &id, "post_start", hooks).await?;
             }
-            Step::StopContainer { id, grace, .. } => {
+            Step::StopContainer { id, grace, hooks, .. } => {
+                hook::run(self.engine, pod, id, "pre_stop", hooks).await?;
                 self.engine.stop(pod, id, *grace).await?;
             }
             Step::KillContainer { id, signal, .. } => self.engine.kill(pod, id, *signal).await?,
@@ -335,6 +342,12 @@ pub(crate) fn explain(planned: &Planned, source: ActError, desired: &Desired) ->
     let failure = match source {
         // The engine's sentence says what was attempted on what.
         ActError::Engine(error) => Failure::new(format!("{subject}{}", chain(&*error))),
+        ActError::Hook(error) => match &planned.step {
+            Step::StopContainer { container, .. } => {
+                Failure::new(format!("container `{container}` is not stopped: {}", chain(&error)))
+            }
+            _ => Failure::new(format!("{subject}{}", chain(&error))),
+        },
         source => Failure::because(format!("{subject}could not {}", planned.step), source),
     };
     match hint {
@@ -494,7 +507,12 @@ mod tests {
     #[test]
     fn replacing_is_one_line_not_four() {
         let planned = Planned {
-            step: Step::StopContainer { container: "shop-web-1".into(), id: "0".into(), grace: None },
+            step: Step::StopContainer {
+                container: "shop-web-1".into(),
+                id: "0".into(),
+                grace: None,
+                hooks: vec![],
+            },
             reason: Reason::Replaced,
         };
         assert_eq!(line(&planned, &apply::EventKind::Begun), None);

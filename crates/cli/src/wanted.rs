@@ -93,14 +93,17 @@ pub(crate) fn existing(
 
 /// Writes the digests of images that are here into what is wanted.
 pub(crate) fn resolve(desired: &mut Desired, observed: &Observed) {
-    for service in &mut desired.services {
-        let need = &service.image;
+    let needs = desired.services.iter_mut().flat_map(|service| {
+        let hooks = service.pre_start.iter_mut().map(|hook| &mut hook.image);
+        std::iter::once(&mut service.image).chain(hooks)
+    });
+    for need in needs {
         let fits = |image: &&resource::Image| {
             image.reference == need.reference
                 && need.platform.as_ref().is_none_or(|platform| fits(platform, &image.platform))
         };
         if let Some(image) = observed.images.iter().find(fits) {
-            service.image.resolved = Some(image.manifest.clone());
+            need.resolved = Some(image.manifest.clone());
         }
     }
 }

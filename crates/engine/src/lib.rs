@@ -50,5 +50,7 @@ pub use runtime::cgroup::Usage;
 pub use send::{Sending, Sent};
 pub use stats::{Sample, Traffic, processor_percent};
 pub use store::{Collected, Omitted, Store, StoreError};
-pub use supervisor::{Event, EventKind, EventStream, Exec, ExecRequest, Failure, FailureKind, Stdio};
+pub use supervisor::{
+    ClientError, Event, EventKind, EventStream, Exec, ExecRequest, Failure, FailureKind, Stdio,
+};
 pub use top::{ContainerProcesses, ProcessRow};

@@ -40,9 +40,6 @@ impl Lowering<'_> {
         let deploy = service.deploy.as_ref();
         let runtime = service.runtime.as_deref().is_some_and(|name| !matches!(name, "" | "runc"));
         let table = [
-            ("pre_start", !service.pre_start.is_empty(), "hooks are not run yet"),
-            ("post_start", !service.post_start.is_empty(), "hooks are not run yet"),
-            ("pre_stop", !service.pre_stop.is_empty(), "hooks are not run yet"),
             ("gpus", !service.gpus.is_empty(), "requests for GPUs are not supported"),
             (
                 "deploy.resources.reservations.devices",

@@ -119,6 +119,7 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
         },
         bound_to: vec![],
         place: String::new(),
+        pre_start: vec![],
         port_places: vec![],
     })
 }

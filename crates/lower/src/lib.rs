@@ -5,6 +5,7 @@
 //! Pure: the texts of files it needs (a seccomp profile) come through [`compose_spec::Files`].
 
 mod connection;
+mod hooks;
 mod ignored;
 mod labels;
 mod limits;
@@ -78,6 +79,7 @@ pub fn lower(
         }
     }
     lowering.share_namespaces(&mut services);
+    services.iter_mut().for_each(|service| lowering.start_hooks(service));
     let services = order::dependencies_first(services);
     let networks = lowering.networks(&services);
     let network_places = lowering.network_places(&networks);

@@ -73,6 +73,7 @@ impl Lowering<'_> {
                 .pod_place()
                 .map(|place| self.options.sources.place(place))
                 .unwrap_or_default(),
+            pre_start: vec![],
             port_places: if shared.contains(&PodNamespace::Net) {
                 services.iter().flat_map(|service| service.port_places.clone()).collect()
             } else {

@@ -1,5 +1,6 @@
 //! A service: its containers, its image and what it needs of other services.
 
+use crate::hooks;
 use crate::lowering::Lowering;
 use compose_spec::Service;
 use compose_spec::model;
@@ -33,6 +34,7 @@ impl Lowering<'_> {
             image,
             bound_to: bound_to(service).into_iter().collect(),
             place: self.options.sources.place(service.span),
+            pre_start: vec![],
             port_places,
         })
     }
@@ -54,10 +56,15 @@ impl Lowering<'_> {
 
     fn image(&mut self, service: &Service) -> Option<ImageNeed> {
         let text = service.image_or_default(&self.project.name, self.separator());
-        let reference = match Reference::parse(&text) {
+        self.image_named(service, &text, "image")
+    }
+
+    /// The need of an image that a service names at a path below it.
+    pub(crate) fn image_named(&mut self, service: &Service, text: &str, path: &str) -> Option<ImageNeed> {
+        let reference = match Reference::parse(text) {
             Ok(reference) => reference,
             Err(error) => {
-                self.error(service, "image", error.to_string());
+                self.error(service, path, error.to_string());
                 return None;
             }
         };
@@ -81,7 +88,7 @@ impl Lowering<'_> {
             policy,
             buildable: service.build.is_some(),
             resolved: None,
-            place: self.options.sources.place(service.place("image")),
+            place: self.options.sources.place(service.place(path)),
         })
     }
 
@@ -111,6 +118,8 @@ impl Lowering<'_> {
             healthcheck: self.healthcheck(service),
             stop_signal: service.stop_signal.clone(),
             stop_grace: service.stop_grace_period,
+            post_start: hooks::lasting(&service.post_start),
+            pre_stop: hooks::lasting(&service.pre_stop),
             security: self.security(service),
             pid: self.share(service, "pid", service.pid.as_deref()),
             ipc: self.share(service, "ipc", service.ipc.as_deref()),

@@ -6,6 +6,7 @@
 //!                  stop and remove all on it -> remove it -> create it -> create containers -> start
 //! ```
 
+use crate::hooks;
 use crate::judge::{Fate, Judged, judge, name_of, volumes};
 use crate::renew::{Renewed, on_network, renewed};
 use crate::start::{Group, Member, start, why_start};
@@ -118,7 +119,7 @@ impl<'a> Converge<'a, '_> {
         if let Some(step) = self.stops.get(id) {
             return Some(*step);
         }
-        let step = stop_step(container, self.policy)?;
+        let step = stop_step(container, self.policy, &reason)?;
         let step = self.plan.add(step, reason, after);
         self.stops.insert(id, step);
         Some(step)
@@ -475,11 +476,12 @@ fn carry_anonymous(spec: &mut ContainerSpec, old: &ObservedContainer) {
 }
 
 /// The step that stops a container, if it has to be stopped.
-pub(crate) fn stop_step(container: &ObservedContainer, policy: &Policy) -> Option<Step> {
+pub(crate) fn stop_step(container: &ObservedContainer, policy: &Policy, reason: &Reason) -> Option<Step> {
     active(container).then(|| Step::StopContainer {
         container: container.record.spec.name.clone(),
         id: container.record.id.clone(),
         grace: policy.timeout,
+        hooks: hooks::before_stop(container, reason),
     })
 }
 

@@ -3,6 +3,7 @@
 //! It starts from what is there, not from what should be, so it also ends what was begun and never
 //! finished, and doing it again does nothing.
 
+use crate::hooks::is_hook;
 use crate::lifecycle::stop_in_order;
 use crate::world::World;
 use crate::{Orphans, Plan, Policy, Reason, RemoveImages, Step, StepId, Warning};
@@ -29,7 +30,8 @@ pub(crate) fn down(world: &World<'_>, policy: &Policy, flags: Flags) -> Plan {
     let leaving: Vec<_> = leaving(world, policy, flags).collect();
     for (container, reason) in &leaving {
         let id = &container.record.id;
-        if let Some(step) = super::converge::stop_step(container, policy).filter(|_| !stops.contains_key(id))
+        if let Some(step) =
+            super::converge::stop_step(container, policy, reason).filter(|_| !stops.contains_key(id))
         {
             stops.insert(id, plan.add(step, reason.clone(), None));
         }
@@ -74,7 +76,7 @@ fn leaving<'a>(
             Some(service) => flags.whole || service.selected,
             None => flags.whole && known,
         };
-        if spec.number.is_some() && asked {
+        if (spec.number.is_some() || is_hook(container)) && asked {
             return Some((container, Reason::Asked));
         }
         let orphan = flags.whole && policy.orphans == Orphans::Remove && (!known || spec.number.is_none());

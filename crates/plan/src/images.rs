@@ -10,8 +10,12 @@ pub(crate) fn images(desired: &Desired, observed: &Observed, now: Timestamp) -> 
     let mut plan = Plan::default();
     let mut pulls: Vec<(ImageNeed, Vec<String>, Reason)> = vec![];
     let wanting = |service: &&DesiredService| service.replicas > 0 && !service.container.is_infra();
-    for service in desired.services.iter().filter(wanting) {
-        let need = &service.image;
+    let needs = desired.services.iter().filter(wanting).flat_map(|service| {
+        let hooks = service.pre_start.iter().map(|hook| &hook.image);
+        let hooks = hooks.filter(|image| image.reference != service.image.reference);
+        std::iter::once(&service.image).chain(hooks).map(move |need| (service, need))
+    });
+    for (service, need) in needs {
         let found = world.found(need);
         let reason = match (need.policy, found) {
             (PullPolicy::Always, _) => Reason::PullPolicy("always"),

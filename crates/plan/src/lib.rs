@@ -6,6 +6,7 @@ mod converge;
 mod difference;
 mod down;
 mod graph;
+mod hooks;
 mod images;
 mod judge;
 mod lifecycle;

@@ -60,7 +60,7 @@ pub(crate) fn stop_in_order<'a>(
         let mut own = vec![];
         for container in world.of(&service.name) {
             let Some(reason) = which(service, container) else { continue };
-            let Some(step) = stop_step(container, policy) else { continue };
+            let Some(step) = stop_step(container, policy, &reason) else { continue };
             let step = plan.add(step, reason, after[place].iter().copied());
             stops.insert(&container.record.id, step);
             own.push(step);

@@ -82,6 +82,12 @@ pub enum Reason {
         /// The service that takes it along.
         dependency: String,
     },
+    /// It has to succeed before this service starts.
+    StartHook(String),
+    /// It has done what it was made for.
+    Succeeded,
+    /// It is left of an earlier attempt.
+    LeftOver,
     /// The caller waits for every service.
     WaitedFor,
     /// The service is not in the file any more.
@@ -123,6 +129,9 @@ impl fmt::Display for Reason {
             Self::RestartsWith { dependent, dependency } => {
                 write!(formatter, "{dependent} restarts with {dependency}")
             }
+            Self::StartHook(service) => write!(formatter, "it comes before the start of {service}"),
+            Self::Succeeded => write!(formatter, "it has succeeded"),
+            Self::LeftOver => write!(formatter, "it is left of an earlier attempt"),
             Self::WaitedFor => write!(formatter, "every service is waited for"),
             Self::Orphan(service) => write!(formatter, "the project has no service {service}"),
             Self::Asked => write!(formatter, "it was asked for"),
@@ -314,6 +323,18 @@ pub enum Failure {
         /// The line of the service.
         place: String,
     },
+    /// A container that runs before a service starts has failed.
+    #[error("service \"{service}\" is not started: its pre_start hook {container} exited ({})", code_text(*.code))]
+    StartHook {
+        /// The service.
+        service: String,
+        /// The hook's container; it is kept.
+        container: ContainerName,
+        /// Its exit code, if known.
+        code: Option<i32>,
+        /// The line of the hook.
+        place: String,
+    },
     /// The image is not here and may not be pulled.
     #[error("image {image} of service \"{service}\" is not here, and its pull policy is `never`")]
     NotPulled {
@@ -345,6 +366,7 @@ impl Failure {
             | Self::NoHealthcheck { place, .. }
             | Self::Incomplete { place, .. }
             | Self::FixedName { place, .. }
+            | Self::StartHook { place, .. }
             | Self::NotPulled { place, .. }
             | Self::NotBuilt { place, .. } => {
                 Some(place).filter(|place| !place.is_empty()).map(String::as_str)

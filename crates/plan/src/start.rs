@@ -4,6 +4,7 @@
 //! A condition that holds leaves no trace in the plan; one that may come to hold is a step that
 //! waits; one that cannot is a failure, and what is behind it is left out.
 
+use crate::hooks;
 use crate::world::World;
 use crate::{Await, Failure, Plan, Policy, Reason, Step, StepId, Warning};
 use resource::{
@@ -124,6 +125,15 @@ impl Phase<'_, '_> {
             }
         }
         if !self.blocked[place] {
+            match hooks::before_start(plan, self.world, self.policy, group, &after) {
+                Ok(steps) => after.extend(steps),
+                Err(failure) => {
+                    self.blocked[place] = true;
+                    plan.failures.push(failure);
+                }
+            }
+        }
+        if !self.blocked[place] {
             self.members(plan, place, &after);
         }
     }
@@ -149,6 +159,7 @@ impl Phase<'_, '_> {
                     container: member.name.clone(),
                     service: group.service.name.clone(),
                     place: group.service.place.clone(),
+                    hooks: group.service.container.post_start.clone(),
                 },
             };
             let id = plan.add(step, reason.clone(), before);

@@ -1,7 +1,7 @@
 //! The acts a plan is made of. Each holds all that its performer needs; nothing is looked up later.
 
 use resource::{
-    Condition, ContainerId, ContainerName, ContainerSpec, ImageNeed, Labels, NetworkName, NetworkSpec,
+    Condition, ContainerId, ContainerName, ContainerSpec, Hook, ImageNeed, Labels, NetworkName, NetworkSpec,
     PodName, Reference, VolumeName, VolumeSpec,
 };
 use std::fmt;
@@ -88,6 +88,8 @@ pub enum Step {
         service: String,
         /// The file and line that asked for it, for messages.
         place: String,
+        /// Run in it, one after the other, once it has started.
+        hooks: Vec<Hook>,
     },
     /// Waits until something holds of a container. Never performed: the caller waits for it without
     /// holding the project's lock, then observes and plans again.
@@ -100,6 +102,8 @@ pub enum Step {
         id: ContainerId,
         /// Time between the two signals; `None` is the container's own.
         grace: Option<Duration>,
+        /// Run in it, one after the other, before the first signal; when one fails it is not stopped.
+        hooks: Vec<Hook>,
     },
     /// Sends a container's first process a signal.
     KillContainer {

@@ -80,7 +80,9 @@ impl<'a> World<'a> {
     /// Containers of services that are gone from the file, and one-offs that have ended.
     pub(crate) fn orphans(&self) -> Vec<&'a ObservedContainer> {
         let unknown = |container: &&ObservedContainer| !self.knows(&container.record.spec.service);
-        let ended = self.one_offs.iter().filter(|container| !active(container) || unknown(container));
+        let ended = self.one_offs.iter().filter(|container| {
+            (!active(container) && !crate::hooks::is_hook(container)) || unknown(container)
+        });
         let gone = self.replicas.values().flatten().filter(|container| unknown(container));
         let mut orphans: Vec<_> = gone.chain(ended).copied().collect();
         orphans.sort_by_key(|container| &container.record.spec.name);

@@ -1,7 +1,7 @@
 //! Containers: what is asked for ([`ContainerSpec`]) and what was made of it ([`ContainerRecord`]).
 
 use crate::{
-    ContainerId, ContainerName, Digest, HealthCheck, IdentityShare, Labels, MountSpec, NetworkMode,
+    ContainerId, ContainerName, Digest, HealthCheck, Hook, IdentityShare, Labels, MountSpec, NetworkMode,
     NetworkName, PodName, PortSpec, Process, ProcessSpec, Reference, RestartPolicy, Rlimit, SecuritySpec,
     Timestamp,
 };
@@ -60,6 +60,12 @@ pub struct ContainerSpec {
     pub stop_signal: Option<String>,
     /// Time from that signal to SIGKILL; 10 s by default.
     pub stop_grace: Option<Duration>,
+    /// Run in it one after the other, once it has started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_start: Vec<Hook>,
+    /// Run in it one after the other before it is stopped; not when it ends by itself or is killed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pre_stop: Vec<Hook>,
     /// What it may do.
     pub security: SecuritySpec,
     /// PID namespace.
@@ -114,6 +120,8 @@ impl ContainerSpec {
             healthcheck: None,
             stop_signal: None,
             stop_grace: None,
+            post_start: vec![],
+            pre_stop: vec![],
             security: SecuritySpec::default(),
             pid: IdentityShare::Private,
             ipc: IdentityShare::Private,

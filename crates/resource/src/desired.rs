@@ -53,9 +53,23 @@ pub struct DesiredService {
     pub bound_to: Vec<String>,
     /// The file and line that asked for it, `compose.yaml:5:3`, for messages of what goes wrong later.
     pub place: String,
+    /// Containers that run to their end, one after the other, before it starts from nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pre_start: Vec<StartHook>,
     /// Who asked for the container's ports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub port_places: Vec<PortPlace>,
+}
+
+/// A container that runs to its end before a service starts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StartHook {
+    /// The container: a one-off of the service, with the volumes of the service's first container.
+    pub container: ContainerSpec,
+    /// Its image.
+    pub image: ImageNeed,
+    /// The file and line that asked for it, `compose.yaml:7:9`.
+    pub place: String,
 }
 
 /// Who asked for a port to be published.

@@ -26,6 +26,8 @@ pub const ENVIRONMENT_FILE: &str = "com.docker.compose.project.environment_file"
 pub const VERSION: &str = "com.docker.compose.version";
 /// On a container that took another's place: `service-number`, or its fixed name.
 pub const REPLACE: &str = "com.docker.compose.replace";
+/// On containers that are run before a service starts: `pre_start`.
+pub const HOOK: &str = "com.docker.compose.hook";
 /// On networks: the key in the file.
 pub const NETWORK: &str = "com.docker.compose.network";
 /// On volumes: the key in the file.

@@ -25,7 +25,7 @@ pub mod state;
 pub mod volume;
 
 pub use container::{ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, LogConfig, LogMode, Resources};
-pub use desired::{Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy};
+pub use desired::{Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy, StartHook};
 pub use digest::Digest;
 pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus};
 pub use image::{Image, ImageConfig, Platform};
@@ -36,7 +36,7 @@ pub use network::{NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet
 pub use observed::{Observed, ObservedContainer, ObservedNetwork, ObservedVolume};
 pub use pod::{INFRA, PodRecord, PodStatus};
 pub use port::{PortBinding, PortSpec, Protocol};
-pub use process::{Process, ProcessSpec, Rlimit};
+pub use process::{Hook, Process, ProcessSpec, Rlimit};
 pub use reference::Reference;
 pub use restart::RestartPolicy;
 pub use security::{IdentityShare, SeccompChoice, SecuritySpec};

@@ -49,6 +49,25 @@ pub struct Process {
     pub init: bool,
 }
 
+/// A command that is run in a container beside its own process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// Program and arguments; never empty.
+    pub command: Vec<String>,
+    /// `NAME=value`, laid over the container's environment; `NAME` alone takes a variable away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<String>,
+    /// `user[:group]`; the container's by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Instead of the container's working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// With all capabilities and no system call filter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub privileged: bool,
+}
+
 /// A resource limit, setrlimit(2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rlimit {

@@ -321,11 +321,13 @@ fn process(own: &Process, request: &ExecRequest, tty: bool, pid: i32) -> Result<
     Ok(process)
 }
 
-/// Sets a variable, in place of an earlier one of its name.
+/// Sets a variable, in place of an earlier one of its name; a name alone takes it away.
 fn set(environment: &mut Vec<String>, entry: &str) {
-    let name = &entry[..entry.find('=').map_or(entry.len(), |at| at + 1)];
-    environment.retain(|other| !other.starts_with(name));
-    environment.push(entry.to_owned());
+    let name = entry.split_once('=').map_or(entry, |(name, _)| name);
+    environment.retain(|other| other.split_once('=').is_none_or(|(other, _)| other != name));
+    if name != entry {
+        environment.push(entry.to_owned());
+    }
 }
 
 /// Reads a small file of a running container, following links only inside it.

@@ -128,7 +128,7 @@ pub(crate) enum Reply {
 pub struct ExecRequest {
     /// Program and arguments; never empty.
     pub argv: Vec<String>,
-    /// `NAME=value`, laid over the container's environment.
+    /// `NAME=value`, laid over the container's environment; `NAME` alone takes a variable away.
     pub environment: Vec<String>,
     /// Instead of the container's working directory.
     pub working_dir: Option<String>,

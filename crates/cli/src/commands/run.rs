@@ -9,6 +9,7 @@
 use super::create::{Making, pull_policy};
 use crate::converge::{self, Job, Tuning};
 use crate::exit::{Exit, Failure};
+use crate::hook::{self, HookError};
 use crate::perform::{self, Performer};
 use crate::runtime::{self, Interrupts, Size};
 use crate::session::Session;
@@ -16,7 +17,7 @@ use crate::stream::{self, Joined};
 use crate::view::progress::Progress;
 use crate::{environment, files, output, terminal, wanted};
 use compose_spec::{Loaded, Project};
-use engine::{Engine, EngineError, Stdio};
+use engine::{Engine, EngineError, FailureKind, Stdio};
 use lower::OneOff;
 use plan::{Orphans, Planned, Policy, Reason, Step, Verb};
 use resource::{
@@ -263,6 +264,7 @@ impl OneOffRun<'_> {
             if let Err(error) = started {
                 return Err(self.start_failed(engine, &id, error).await);
             }
+            self.post_start(engine, &id).await?;
             output::line(id.as_str())?;
             return Ok(Exit::Success);
         }
@@ -369,11 +371,21 @@ impl OneOffRun<'_> {
         };
         let joined = master.map(Joined::join).transpose();
         let joined = joined.map_err(|error| Failure::because("cannot use the terminal", error))?;
-        let ended = wait(engine, pod, id, interrupts).await;
+        let (hooks, ended) = tokio::join!(self.post_start(engine, id), wait(engine, pod, id, interrupts));
         if let Some(joined) = joined {
             joined.finish();
         }
-        ended
+        hooks.and(ended)
+    }
+
+    /// Runs the hooks of a container that has started, unless it has ended already.
+    async fn post_start(&self, engine: &Engine, id: &ContainerId) -> Result<(), Failure> {
+        let done = hook::run(engine, &self.spec.pod, id, "post_start", &self.spec.post_start).await;
+        match done {
+            Err(HookError::Run { source, .. }) if source.kind() == Some(&FailureKind::NotRunning) => Ok(()),
+            Err(error) => Err(Failure::because(format!("service `{}`", self.spec.service), error)),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Nothing half-made is left of a container that did not start, when it was to be removed.

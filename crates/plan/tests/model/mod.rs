@@ -65,6 +65,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
             image,
             bound_to: vec![],
             place: "compose.yaml:2:3".to_owned(),
+            pre_start: vec![],
             port_places: vec![],
         });
     }
