@@ -7,6 +7,8 @@
 mod addresses;
 #[path = "scenarios/borders.rs"]
 mod borders;
+#[path = "scenarios/contents.rs"]
+mod contents;
 #[path = "scenarios/disk.rs"]
 mod disk;
 #[path = "scenarios/faults.rs"]

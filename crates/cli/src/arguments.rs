@@ -225,6 +225,8 @@ mod tests {
     fn every_verb_takes_its_flags() {
         for line in [
             "compose attach --index 1 --detach-keys ctrl-c --no-stdin --sig-proxy=false web",
+            "compose commit -a x -m y --index 1 -p=false -c CMD=x --change USER=y web name:tag",
+            "compose export --index 1 -o file web",
             "compose config --services --volumes --networks --models --hash * --profiles --images --variables \
              --environment --format json -o x -q --no-interpolate --no-normalize --no-path-resolution \
              --no-consistency --no-env-resolution --resolve-image-digests --lock-image-digests web",

@@ -102,6 +102,33 @@ pub(crate) fn running<'a>(
     })
 }
 
+/// The container of a service that is meant by `--index`, whether it runs or not: that replica, or the
+/// lowest number; one-offs come last.
+///
+/// # Errors
+/// That there is none.
+pub(crate) fn existing<'a>(
+    containers: &'a [ObservedContainer],
+    service: &str,
+    index: u32,
+) -> Result<&'a ObservedContainer, Failure> {
+    let mine = containers
+        .iter()
+        .filter(|container| container.record.spec.service == service)
+        .filter(|container| index == 0 || container.record.spec.number == Some(index));
+    let first = mine.min_by_key(|container| {
+        (row::is_one_off(container), container.record.spec.number, container.record.created)
+    });
+    first.ok_or_else(|| {
+        let failure = if index == 0 {
+            Failure::new(format!("no container found for service \"{service}\""))
+        } else {
+            Failure::new(format!("no container found for service \"{service}\" at index {index}"))
+        };
+        failure.hint("`compose ps -a` lists those there are")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@
 //! A program that uses the engine begins its `main` with [`hidden_role`].
 
 mod addresses;
+mod changes;
 mod containers;
 mod create;
 mod disk;
@@ -38,6 +39,7 @@ mod top;
 pub mod user;
 mod volumes;
 
+pub use changes::{Commit, unnamed};
 pub use engine::{Engine, hidden_role};
 pub use error::EngineError;
 pub use lock::ProjectLock;

@@ -6,11 +6,13 @@ use clap::{Args as _, Subcommand};
 use engine::user::Purpose;
 
 pub(crate) mod attach;
+pub(crate) mod commit;
 pub(crate) mod config;
 pub(crate) mod create;
 pub(crate) mod down;
 pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod export;
 pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod kill;
@@ -39,6 +41,8 @@ pub(crate) mod wait;
 pub(crate) enum Verb {
     /// Attach the terminal to a service's running container
     Attach(attach::Args),
+    /// Make an image of a service's container
+    Commit(commit::Args),
     /// Render the resolved Compose file
     #[command(alias = "convert")]
     Config(config::Args),
@@ -50,6 +54,8 @@ pub(crate) enum Verb {
     Events(events::Args),
     /// Execute a command in a running container
     Exec(exec::Args),
+    /// Write the files of a service's container as a tar archive
+    Export(export::Args),
     /// Manage images
     Image(image::Args),
     /// List images used by the created containers
@@ -101,13 +107,7 @@ pub(crate) enum Verb {
     Build(Later),
     /// Not supported yet
     #[command(hide = true)]
-    Commit(Later),
-    /// Not supported yet
-    #[command(hide = true)]
     Cp(Later),
-    /// Not supported yet
-    #[command(hide = true)]
-    Export(Later),
     /// Not supported yet
     #[command(hide = true)]
     Publish(Later),
@@ -126,13 +126,15 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 29] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 31] = [
     ("attach", attach::Args::augment_args),
+    ("commit", commit::Args::augment_args),
     ("config", config::Args::augment_args),
     ("create", create::Args::augment_args),
     ("down", down::Args::augment_args),
     ("events", events::Args::augment_args),
     ("exec", exec::Args::augment_args),
+    ("export", export::Args::augment_args),
     ("image", image::Args::augment_args),
     ("images", images::Args::augment_args),
     ("kill", kill::Args::augment_args),
@@ -165,9 +167,7 @@ impl Verb {
             Self::Config(_)
             | Self::Version(_)
             | Self::Build(_)
-            | Self::Commit(_)
             | Self::Cp(_)
-            | Self::Export(_)
             | Self::Publish(_)
             | Self::Push(_)
             | Self::Watch(_)
@@ -203,11 +203,13 @@ pub(crate) struct Later {
 pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
     match verb {
         Verb::Attach(args) => attach::run(&args, session),
+        Verb::Commit(args) => commit::run(&args, session),
         Verb::Config(args) => config::run(&args, session),
         Verb::Create(args) => create::run(&args, session),
         Verb::Down(args) => down::run(&args, session),
         Verb::Events(args) => events::run(&args, session),
         Verb::Exec(args) => exec::run(&args, session),
+        Verb::Export(args) => export::run(&args, session),
         Verb::Image(args) => image::run(&args, session),
         Verb::Images(args) => images::run(&args, session),
         Verb::Kill(args) => kill::run(&args, session),
@@ -232,9 +234,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Volumes(args) => volumes::run(&args, session),
         Verb::Wait(args) => wait::run(&args, session),
         Verb::Build(later) => refused("build", &later),
-        Verb::Commit(later) => refused("commit", &later),
         Verb::Cp(later) => refused("cp", &later),
-        Verb::Export(later) => refused("export", &later),
         Verb::Publish(later) => refused("publish", &later),
         Verb::Push(later) => refused("push", &later),
         Verb::Watch(later) => refused("watch", &later),

@@ -10,3 +10,4 @@ pub(crate) mod row;
 pub(crate) mod size;
 pub(crate) mod table;
 pub(crate) mod template;
+pub(crate) mod usage;

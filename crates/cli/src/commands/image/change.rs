@@ -4,7 +4,7 @@ use resource::{HealthCheck, ImageConfig};
 
 /// Why an instruction cannot be applied.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadChange {
+pub(crate) enum BadChange {
     /// It is none, or one that needs a build.
     #[error(
         "`{0}` is not an instruction known here; known are CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, STOPSIGNAL, USER, VOLUME and WORKDIR"
@@ -36,7 +36,7 @@ pub(super) enum BadChange {
 /// [`BadChange`], with the configuration unchanged.
 ///
 /// Source: Dockerfile reference; `podman import --change`.
-pub(super) fn apply(config: &mut ImageConfig, instruction: &str) -> Result<(), BadChange> {
+pub(crate) fn apply(config: &mut ImageConfig, instruction: &str) -> Result<(), BadChange> {
     let instruction = instruction.trim();
     let end = instruction.find(|letter: char| letter.is_whitespace() || letter == '=');
     // `CMD=…`, as older Docker versions had it, is read as `CMD …`.

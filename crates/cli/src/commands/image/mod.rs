@@ -1,6 +1,6 @@
 //! `compose image`: the images of the engine, whichever project uses them.
 
-mod change;
+pub(crate) mod change;
 mod import;
 mod ls;
 mod rm;

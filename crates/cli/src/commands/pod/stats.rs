@@ -5,13 +5,13 @@ use crate::exit::{Exit, Failure};
 use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::view::template::{self, Format};
+use crate::view::usage::{self, Before, Cells};
 use crate::view::{size, table};
 use crate::{output, terminal};
-use engine::{Engine, PodSummary, Sample, Usage, processor_percent};
-use resource::{Status, Timestamp};
+use engine::{Engine, PodSummary, Sample};
+use resource::Status;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Flags of `pod stats`.
 #[derive(Debug, clap::Args)]
@@ -75,9 +75,6 @@ pub(super) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     })
 }
 
-/// Processor time of each container or pod when it was looked at last.
-type Before = HashMap<String, (Instant, u64)>;
-
 type Row = Map<String, Value>;
 
 fn rows(args: &Args, session: &Session, before: &mut Before) -> Result<Vec<Row>, Failure> {
@@ -85,7 +82,7 @@ fn rows(args: &Args, session: &Session, before: &mut Before) -> Result<Vec<Row>,
     let which = Which { all: args.all || args.pods.is_empty(), latest: false, pods: args.pods.clone() };
     let pods =
         if args.latest { vec![choose::latest(choose::every(session)?)?] } else { which.of(session)? };
-    let host = host_memory();
+    let host = usage::host_memory();
     let mut rows = vec![];
     for pod in &pods {
         if args.total {
@@ -102,7 +99,7 @@ fn rows(args: &Args, session: &Session, before: &mut Before) -> Result<Vec<Row>,
             let id = container.record.id.as_str();
             let used = sample.usage.map(|usage| usage.cpu);
             let shown = Shown { pod, id, name: container.record.spec.name.as_str() };
-            rows.push(row(&shown, &sample, host, percent(before, id, used, started)));
+            rows.push(row(&shown, &sample, host, usage::percent(before, id, used, started)));
         }
     }
     Ok(rows)
@@ -114,24 +111,11 @@ fn runs(pod: &PodSummary) -> bool {
 
 /// The row of a whole pod.
 fn total(engine: &Engine, pod: &PodSummary, host: u64, before: &mut Before) -> Option<Row> {
-    let usage = engine.pod_usage(&pod.record.name);
-    let sample = Sample { usage, traffic: None };
-    let percent = percent(before, &pod.record.id, usage.map(|usage| usage.cpu), pod.record.created);
+    let counted = engine.pod_usage(&pod.record.name);
+    let sample = Sample { usage: counted, traffic: None };
+    let percent = usage::percent(before, &pod.record.id, counted.map(|usage| usage.cpu), pod.record.created);
     let shown = Shown { pod, id: "", name: pod.record.name.as_str() };
     Some(row(&shown, &sample, host, percent))
-}
-
-/// Processor use since the last look, or since the start at the first.
-fn percent(before: &mut Before, key: &str, used: Option<u64>, started: Timestamp) -> Option<f64> {
-    let (used, now) = (used?, Instant::now());
-    let last = before.insert(key.to_owned(), (now, used));
-    Some(match last {
-        Some((at, then)) => processor_percent(used.saturating_sub(then), now.duration_since(at)),
-        None => {
-            let age = Timestamp::now().duration_since(started);
-            processor_percent(used, Duration::try_from(age).unwrap_or_default())
-        }
-    })
 }
 
 /// What a row is about.
@@ -144,27 +128,18 @@ struct Shown<'a> {
 /// A row; what is not counted is `--`.
 fn row(shown: &Shown<'_>, sample: &Sample, host: u64, percent: Option<f64>) -> Row {
     let short = |id: &str| id.chars().take(12).collect::<String>();
-    let missing = || "--".to_owned();
-    let pair = |pair: Option<(u64, u64)>, unit: fn(u64) -> String| {
-        let [one, other] = pair.map_or([missing(), missing()], |(one, other)| [unit(one), unit(other)]);
-        format!("{one} / {other}")
-    };
-    let memory = |usage: &Usage| (usage.memory, usage.memory_limit.unwrap_or(host).min(host));
-    let used = sample.usage.as_ref().map(memory);
-    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
-    let share = used.filter(|(_, limit)| *limit > 0).map(|(used, limit)| used as f64 * 100.0 / limit as f64);
-    let percents = |value: Option<f64>| value.map_or_else(missing, |value| format!("{value:.2}%"));
+    let cells = Cells::of(sample, host, percent);
     let row = json!({
         "Pod": short(&shown.pod.record.id),
         "CID": short(shown.id),
         "Name": shown.name,
-        "CPU": percents(percent),
-        "MemUsage": pair(used, size::human),
-        "MemUsageBytes": pair(used, size::binary),
-        "Mem": percents(share),
-        "NetIO": pair(sample.traffic.map(|traffic| (traffic.received, traffic.sent)), size::human),
-        "BlockIO": pair(sample.usage.map(|usage| (usage.read, usage.written)), size::human),
-        "PIDS": sample.usage.map_or_else(missing, |usage| usage.pids.to_string()),
+        "CPU": cells.processor,
+        "MemUsage": cells.memory(size::human),
+        "MemUsageBytes": cells.memory(size::binary),
+        "Mem": cells.memory_share,
+        "NetIO": cells.network,
+        "BlockIO": cells.blocks,
+        "PIDS": cells.processes,
     });
     match row {
         Value::Object(row) => row,
@@ -189,18 +164,11 @@ fn text(rows: &[Row], format: &Format) -> Result<String, Failure> {
     }
 }
 
-/// Bytes of memory that the machine has.
-fn host_memory() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kibibytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kibibytes.unwrap_or(0) * 1024
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use resource::{Labels, PodName, PodRecord};
+    use engine::Usage;
+    use resource::{Labels, PodName, PodRecord, Timestamp};
 
     #[test]
     fn what_is_not_counted_is_not_shown_as_nothing() {

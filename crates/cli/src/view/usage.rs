@@ -1,0 +1,81 @@
+//! What something uses, in the words of a table.
+
+use super::size;
+use engine::{Sample, Usage, processor_percent};
+use resource::Timestamp;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Processor time of each thing when it was looked at last.
+pub(crate) type Before = HashMap<String, (Instant, u64)>;
+
+/// Processor use since the last look, or since the start at the first.
+pub(crate) fn percent(before: &mut Before, key: &str, used: Option<u64>, started: Timestamp) -> Option<f64> {
+    let (used, now) = (used?, Instant::now());
+    let last = before.insert(key.to_owned(), (now, used));
+    Some(match last {
+        Some((at, then)) => processor_percent(used.saturating_sub(then), now.duration_since(at)),
+        None => {
+            let age = Timestamp::now().duration_since(started);
+            processor_percent(used, Duration::try_from(age).unwrap_or_default())
+        }
+    })
+}
+
+/// Bytes of memory that the machine has.
+pub(crate) fn host_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kibibytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
+}
+
+/// The cells of one row; what is not counted is `--`.
+pub(crate) struct Cells {
+    /// Percent of one processor.
+    pub(crate) processor: String,
+    /// Percent of the memory that it may have.
+    pub(crate) memory_share: String,
+    /// Bytes received and sent.
+    pub(crate) network: String,
+    /// Bytes read from and written to block devices.
+    pub(crate) blocks: String,
+    /// Processes and threads.
+    pub(crate) processes: String,
+    /// Bytes used and the limit.
+    memory: Option<(u64, u64)>,
+}
+
+impl Cells {
+    /// Of a sample on a machine with so many bytes of memory.
+    pub(crate) fn of(sample: &Sample, host: u64, percent: Option<f64>) -> Self {
+        let memory = |usage: &Usage| (usage.memory, usage.memory_limit.unwrap_or(host).min(host));
+        let memory = sample.usage.as_ref().map(memory);
+        #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+        let share =
+            memory.filter(|(_, limit)| *limit > 0).map(|(used, limit)| used as f64 * 100.0 / limit as f64);
+        let percents = |value: Option<f64>| value.map_or_else(missing, |value| format!("{value:.2}%"));
+        Self {
+            processor: percents(percent),
+            memory_share: percents(share),
+            network: pair(sample.traffic.map(|traffic| (traffic.received, traffic.sent)), size::human),
+            blocks: pair(sample.usage.map(|usage| (usage.read, usage.written)), size::human),
+            processes: sample.usage.map_or_else(missing, |usage| usage.pids.to_string()),
+            memory,
+        }
+    }
+
+    /// Memory used and its limit.
+    pub(crate) fn memory(&self, unit: fn(u64) -> String) -> String {
+        pair(self.memory, unit)
+    }
+}
+
+fn missing() -> String {
+    "--".to_owned()
+}
+
+fn pair(pair: Option<(u64, u64)>, unit: fn(u64) -> String) -> String {
+    let [one, other] = pair.map_or([missing(), missing()], |(one, other)| [unit(one), unit(other)]);
+    format!("{one} / {other}")
+}
