@@ -5,6 +5,7 @@
 //!        blobs/sha256/HEX                 manifests and configurations, as they came
 //!        layers/HEX/{layer.json,tree/}    unpacked layers by diff id
 //!        images/HEX.json                  Image documents by digest of reference and platform
+//!        build/{steps,mounts,contexts}/   results of build steps, cache mounts, indexes of contexts
 //!        volumes/NAME/{volume.json,_data/,users/ID}
 //!        networks/NAME/{network.json,leases/ADDRESS}
 //!        names/CONTAINER-NAME             symbolic link to ../pods/POD/containers/ID, as are users and leases

@@ -7,7 +7,7 @@
 use crate::error::{PackError, UnpackError};
 use crate::layers::discard;
 use crate::pack::{Form, Packer};
-use crate::{LayerInfo, LayerSlot, Pin, Source, Store, StoreError};
+use crate::{Hasher, LayerInfo, LayerSlot, Pin, Source, Store, StoreError};
 use resource::Digest;
 use rustix::fs::{Mode, OFlags};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -59,6 +59,50 @@ impl Store {
         made
     }
 
+    /// As [`Store::layer_of_changes`], of a folder that nobody uses any more and that becomes the layer: it
+    /// is read once and written never. `None` when nothing has changed; the folder is gone either way. It
+    /// has to lie in the store's file system: [`Store::scratch`] does.
+    ///
+    /// # Errors
+    /// [`StoreError::Pack`], [`StoreError::Io`]; nothing is left behind then.
+    pub fn take_changes(&self, upper: PathBuf) -> Result<Option<Made>, StoreError> {
+        self.prepare()?;
+        let folder = self.temporary("changes");
+        let made = self.take(&upper, &folder);
+        discard(&upper)?;
+        discard(&folder)?;
+        made
+    }
+
+    fn take(&self, upper: &Path, folder: &Path) -> Result<Option<Made>, StoreError> {
+        let failed = |source| StoreError::io("read", upper, source);
+        if std::fs::read_dir(upper).map_err(failed)?.next().is_none() {
+            return Ok(None);
+        }
+        let mut sum = Sum::default();
+        pack(upper, Form::Layer, &mut sum)?;
+        let diff_id = sum.hasher.finish();
+        sys::file::create_private_folder(folder).map_err(|source| StoreError::io("make", folder, source))?;
+        std::fs::rename(upper, folder.join("tree"))
+            .map_err(|source| StoreError::io("move", upper, source))?;
+        let info = LayerInfo::made(diff_id, sum.content);
+        crate::layers::write_document(&folder.join("layer.json"), &info)?;
+        let pin = self.pin(std::slice::from_ref(&info.diff_id))?;
+        if let LayerSlot::Missing(_claim) = self.begin_layer(&info.diff_id)? {
+            self.publish_layer(folder, &info.diff_id)?;
+        }
+        Ok(Some(Made { info, archive_size: sum.content, pin }))
+    }
+
+    /// A path in the store's file system that nobody else uses; what is left there by a crash is swept.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]
+    pub fn scratch(&self, kind: &str) -> Result<PathBuf, StoreError> {
+        self.prepare()?;
+        Ok(self.temporary(kind))
+    }
+
     /// Writes a layer's archive, uncompressed. Of a layer made here it is the one that its diff id is the
     /// digest of; of one that was pulled another archive with the same content.
     ///
@@ -108,6 +152,25 @@ impl Store {
             (Err(error), _) | (Ok(()), Err(error)) => Err(error),
             (Ok(()), Ok(done)) => Ok(done),
         }
+    }
+}
+
+/// Digest and bytes of what is written.
+#[derive(Default)]
+struct Sum {
+    hasher: Hasher,
+    content: u64,
+}
+
+impl Write for Sum {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hasher.update(bytes);
+        self.content += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -52,7 +52,7 @@ impl Store {
         sys::file::Lock::shared(&path).map_err(|source| StoreError::io("lock", &path, source))
     }
 
-    /// Removes every layer and blob that no image, no [`Pin`] and none of `in_use` needs, and what
+    /// Removes every layer and blob that no image, no [`Pin`], no build step and none of `in_use` needs, and what
     /// crashed processes left. `in_use` is called under the store's exclusive lock and names the layers
     /// of all containers.
     ///
@@ -70,6 +70,7 @@ impl Store {
         let mut layers = in_use();
         layers.extend(images.iter().flat_map(|image| image.layers.iter().cloned()));
         layers.extend(self.pinned());
+        layers.extend(self.layers_of_steps());
         let mut collected = Collected::default();
         for layer in digests(&self.roots.data.join("layers")).filter(|layer| !layers.contains(layer)) {
             collected.bytes += self.layer_document(&layer).map_or(0, |info| info.size);

@@ -2,12 +2,9 @@
 
 use crate::config::Document;
 use crate::layers::write_document;
-use crate::{Pin, Store, StoreError, digest_of, view};
+use crate::{Pin, Store, StoreError, digest_of};
 use resource::{Digest, Image, Platform, Reference, Timestamp, document};
 use std::path::{Path, PathBuf};
-
-/// Bytes that `/etc/passwd` and `/etc/group` of an image may have.
-const USERS_LIMIT: u64 = 1 << 20;
 
 /// What a commit needs.
 pub struct NewImage<'a> {
@@ -158,9 +155,7 @@ impl Store {
     /// Text of `/etc/passwd` and `/etc/group` as the layers together show them.
     fn users(&self, reference: &Reference, layers: &[Digest]) -> Result<(String, String), StoreError> {
         let failed = |source| StoreError::View { image: reference.to_string(), source };
-        let view = self.view(layers).map_err(failed)?;
-        let text = |path| view::read_text(&view, Path::new(path), USERS_LIMIT).map_err(failed);
-        Ok((text("etc/passwd")?, text("etc/group")?))
+        self.users_in(layers).map_err(failed)
     }
 
     /// Puts everything written to the store's file system so far on the disk.

@@ -32,6 +32,13 @@ pub struct LayerInfo {
     unsynced: Option<String>,
 }
 
+impl LayerInfo {
+    /// A layer made now, whole and not synced yet.
+    pub(crate) fn made(diff_id: Digest, size: u64) -> Self {
+        Self { diff_id, size, omitted: Omitted::default(), unsynced: Some(boot().unwrap_or_default()) }
+    }
+}
+
 /// The outcome of asking to make a layer.
 #[derive(Debug)]
 pub enum LayerSlot {

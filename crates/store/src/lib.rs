@@ -11,6 +11,7 @@
 //! DATA/tmp/layer-HEX/         a layer being made, by whoever holds RUN/locks/layer-HEX
 //! DATA/tmp/dead-*             what is being deleted
 //! DATA/layers/HEX/layer.json  what it is, and whether it has been synced (see `layers`)
+//! DATA/build/                 results of build steps, cache mounts (see `steps`)
 //! RUN/pins/*                  layers that a pull in progress relies on
 //! RUN/store.lock              shared: something is about to use layers; exclusive: collecting garbage
 //! ```
@@ -33,6 +34,7 @@ mod layers;
 mod lock;
 mod pack;
 mod sparse;
+mod steps;
 mod tree;
 mod unpack;
 mod view;
@@ -45,6 +47,7 @@ pub use garbage::{Collected, Pin};
 pub use hash::{Hasher, digest_of};
 pub use images::NewImage;
 pub use layers::{LayerInfo, LayerSlot, LayerWriter, Source};
+pub use steps::{CacheSharing, Forgotten, StepResult, StepSlot, StepWriter};
 pub use unpack::Omitted;
 
 use resource::{Mapping, Roots};

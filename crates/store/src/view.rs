@@ -7,20 +7,66 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+/// Bytes that `/etc/passwd` and `/etc/group` of an image may have.
+const USERS_LIMIT: u64 = 1 << 20;
 
 impl Store {
     /// The merged layers, lowest first, as an open folder. Nothing has to be unmounted: it is gone when
     /// the last descriptor is closed.
-    pub(crate) fn view(&self, layers: &[Digest]) -> io::Result<OwnedFd> {
-        // From the top down, as overlayfs has them. A layer twice in an image is one to overlayfs.
+    ///
+    /// # Errors
+    /// What the kernel says of the mount.
+    pub fn view(&self, layers: &[Digest]) -> io::Result<OwnedFd> {
+        self.view_of(self.folders(layers))
+    }
+
+    /// As [`Store::view`], to be written to: what changes is found in `folder/upper` and taken from there
+    /// by [`Store::take_changes`] once the view is closed. `folder` is made.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn writable_view(&self, layers: &[Digest], folder: &Path) -> io::Result<OwnedFd> {
+        let (upper, work) = (folder.join("upper"), folder.join("work"));
+        sys::file::create_private_folder(&upper)?;
+        sys::file::create_private_folder(&work)?;
+        let mut paths = self.folders(layers);
+        // The upper folder hides the root of what is below.
+        let top = paths.first().map(std::fs::metadata).transpose()?;
+        let mode = top.as_ref().map_or(0o755, |top| top.permissions().mode() & 0o7777);
+        if let Some(top) = top {
+            std::os::unix::fs::chown(&upper, Some(top.uid()), Some(top.gid()))?;
+        }
+        std::fs::set_permissions(&upper, std::fs::Permissions::from_mode(mode))?;
+        if paths.is_empty() {
+            let empty = folder.join("empty");
+            sys::file::create_private_folder(&empty)?;
+            paths.push(empty);
+        }
+        sys::overlay::writable(&paths, &upper, &work, self.user_attributes())
+    }
+
+    /// Text of `/etc/passwd` and `/etc/group` as the layers together show them; empty where there is none.
+    ///
+    /// # Errors
+    /// What the kernel says of the mount or of reading.
+    pub fn users_in(&self, layers: &[Digest]) -> io::Result<(String, String)> {
+        let view = self.view(layers)?;
+        let text = |path| read_text(&view, Path::new(path), USERS_LIMIT);
+        Ok((text("etc/passwd")?, text("etc/group")?))
+    }
+
+    /// The folders of layers from the top down, as overlayfs has them. A layer twice is one to overlayfs.
+    fn folders(&self, layers: &[Digest]) -> Vec<PathBuf> {
         let mut paths: Vec<PathBuf> = vec![];
         for path in layers.iter().rev().map(|layer| self.layer_path(layer)) {
             if !paths.contains(&path) {
                 paths.push(path);
             }
         }
-        self.view_of(paths)
+        paths
     }
 
     /// Merged folders, the top one first and each once.

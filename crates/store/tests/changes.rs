@@ -188,3 +188,59 @@ fn an_image_is_assembled_over_another_and_a_container_is_packed_whole() {
     assert_eq!(std::fs::read_to_string(tree.join("etc/text")).unwrap(), "changed");
     assert_eq!(std::fs::metadata(tree.join("another")).unwrap().nlink(), 2);
 }
+
+#[test]
+fn a_folder_that_is_taken_becomes_the_layer_that_its_copy_would_be() {
+    let test = TestStore::new();
+    let (taken, copied) = (test.store.scratch("step").unwrap(), test.store.scratch("step").unwrap());
+    upper(&taken);
+    upper(&copied);
+    // Two folders made one after the other differ in nothing but times.
+    for folder in [&taken, &copied] {
+        set_times(folder);
+    }
+    let copy = test.store.layer_of_changes(&copied).unwrap();
+    let before = test.store.layer(&copy.info.diff_id).unwrap();
+    let taken_layer = test.store.take_changes(taken.clone()).unwrap().unwrap();
+    assert_eq!((&taken_layer.info.diff_id, taken_layer.archive_size), (&before.diff_id, copy.archive_size));
+    assert!(!taken.exists());
+    let nothing = test.store.scratch("step").unwrap();
+    std::fs::create_dir(&nothing).unwrap();
+    assert!(test.store.take_changes(nothing.clone()).unwrap().is_none());
+    assert!(!nothing.exists());
+}
+
+/// The same times for everything below a folder.
+fn set_times(folder: &Path) {
+    let time = rustix::fs::Timespec { tv_sec: 1_000_000, tv_nsec: 0 };
+    let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            set_times(&entry.path());
+        }
+        rustix::fs::utimensat(CWD, entry.path(), &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+    }
+}
+
+#[test]
+fn a_step_is_made_once_and_its_layer_stays_until_it_is_forgotten() {
+    use store::{StepResult, StepSlot};
+    let test = TestStore::new();
+    let key = digest_of(b"key");
+    let folder = test.store.scratch("step").unwrap();
+    upper(&folder);
+    let StepSlot::Missing(writer) = test.store.begin_step(&key).unwrap() else { panic!("it is new") };
+    let made = test.store.take_changes(folder).unwrap().unwrap();
+    let layer = made.info.diff_id.clone();
+    let result =
+        StepResult { layer: Some((layer.clone(), made.archive_size)), created: Timestamp::UNIX_EPOCH };
+    writer.keep(&result).unwrap();
+    drop(made);
+    assert!(test.store.collect_garbage(Default::default).unwrap().layers.is_empty());
+    let StepSlot::Present(found) = test.store.begin_step(&key).unwrap() else { panic!("it was kept") };
+    assert_eq!(found, result);
+    assert_eq!(test.store.forget_steps(1 << 40).unwrap().count, 0);
+    assert_eq!(test.store.forget_steps(0).unwrap().count, 1);
+    assert!(test.store.step(&key).is_none());
+    assert_eq!(test.store.collect_garbage(Default::default).unwrap().layers, [layer]);
+}
