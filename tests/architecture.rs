@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every room and the rooms it may lean on: the table of ARCHITECTURE.md.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("diagnostic", &[]),
     ("resource", &[]),
     ("sys", &[]),
@@ -19,6 +19,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("store", &["resource", "sys"]),
     ("network", &["resource", "sys"]),
     ("dns", &["resource"]),
+    ("dockerfile", &["diagnostic", "resource"]),
     ("runtime", &["resource", "sys"]),
     ("supervisor", &["runtime", "network", "dns", "resource", "sys"]),
     ("engine", &["registry", "store", "network", "runtime", "supervisor", "resource", "sys"]),
