@@ -8,6 +8,7 @@ scenario! {
     an_up_killed_at_any_step_is_repaired, |world| {
         world.compose("pull").ok();
         at_every_step(world, "up -d", |_| {}, all_run);
+        at_every_step(world, "up -d --force-recreate -t 0", bring_up, all_run);
     }
 }
 

@@ -5,9 +5,10 @@ use crate::{EngineError, disk};
 use registry::Registry;
 use resource::{ContainerRecord, Digest, Image, ImageConfig, ImageNeed, PodName, Reference, Roots};
 use std::collections::{BTreeSet, HashMap};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use store::{Collected, Store};
 
 /// Plays the supervisor, or the process that holds a user's namespaces, when this process was started
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) records: disk::Cache<ContainerRecord>,
     /// One connection per pod, kept while it is good.
     pub(crate) clients: tokio::sync::Mutex<HashMap<PodName, Arc<supervisor::Client>>>,
+    /// The locks of pods that are held.
+    pub(crate) locks: Mutex<HashMap<PodName, Weak<OwnedFd>>>,
 }
 
 impl Engine {
@@ -62,6 +65,7 @@ impl Engine {
             netlink: OnceLock::new(),
             records: disk::Cache::default(),
             clients: tokio::sync::Mutex::new(HashMap::new()),
+            locks: Mutex::new(HashMap::new()),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -5,7 +5,7 @@ use crate::observe::checked_state;
 use crate::{Engine, EngineError};
 use resource::{Condition, ContainerId, ContainerRecord, ContainerState, ExitStatus, PodName, Status};
 use std::future::Future;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 use supervisor::{Client, ClientError, EventStream, Exec, ExecRequest, Failure, FailureKind, Stdio};
@@ -17,7 +17,12 @@ impl Engine {
     /// [`EngineError::Start`] with the exit code it stands for.
     pub async fn start(&self, pod: &PodName, id: &ContainerId) -> Result<ContainerState, EngineError> {
         let record = self.ready(pod, id)?;
-        let started = self.call(pod, id, |client, id| async move { client.start(&id).await }).await;
+        let lock = self.held_lock(pod);
+        let started = self.call(pod, id, |client, id| {
+            let lock = lock.clone();
+            async move { client.start(&id, lock.as_ref().map(|lock| lock.as_fd())).await }
+        });
+        let started = started.await;
         started.map_err(|error| self.start_failed(&record, error))
     }
 
@@ -34,7 +39,10 @@ impl Engine {
     ) -> Result<Option<OwnedFd>, EngineError> {
         let record = self.ready(pod, id)?;
         let started = match self.living_client(pod).await {
-            Ok(client) => client.start_attached(id, stdio).await,
+            Ok(client) => {
+                let lock = self.held_lock(pod);
+                client.start_attached(id, stdio, lock.as_ref().map(|lock| lock.as_fd())).await
+            }
             Err(error) => Err(error),
         };
         started.map_err(|error| self.start_failed(&record, error))

@@ -9,11 +9,14 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 
 /// The exclusive right to change a pod; given up when dropped or when the process dies.
 #[derive(Debug)]
 pub struct ProjectLock {
-    _file: OwnedFd,
+    /// The supervisor is handed it with every start, and keeps it until that has gone well or failed: so
+    /// the lock outlives a command that is killed meanwhile.
+    _file: Arc<OwnedFd>,
     folder: PathBuf,
     /// When this is missing at the end, nothing of the pod exists and the lock's file goes too.
     pod: PathBuf,
@@ -50,9 +53,18 @@ impl Engine {
                 wait(folder.clone()).await.map_err(failed)?
             }
         };
+        let file = Arc::new(file);
+        let mut held = self.inner.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(pod.clone(), Arc::downgrade(&file));
+        drop(held);
         let lock = ProjectLock { _file: file, folder, pod: self.roots().pod(pod) };
         self.clear_half_made(pod)?;
         Ok(lock)
+    }
+
+    /// The pod's lock, if this engine holds it.
+    pub(crate) fn held_lock(&self, pod: &PodName) -> Option<Arc<OwnedFd>> {
+        self.inner.locks.lock().unwrap_or_else(PoisonError::into_inner).get(pod)?.upgrade()
     }
 }
 

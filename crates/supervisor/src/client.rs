@@ -149,11 +149,18 @@ impl Client {
     /// Starts a container, its output going to its log. One that runs already is left alone.
     /// Requests made at the same time are handled as one batch.
     ///
+    /// The supervisor keeps `lock` open, too, until the start has gone well or failed: when the caller is
+    /// killed, who waits for its flock(2) finds no start still under way.
+    ///
     /// # Errors
     /// `Failed` with the kind and the exit code of the failure.
-    pub async fn start(&self, id: &ContainerId) -> Result<ContainerState, ClientError> {
-        let request = Request::Start { id: id.clone(), streams: Streams::Log };
-        match self.request(request, &[]).await? {
+    pub async fn start(
+        &self,
+        id: &ContainerId,
+        lock: Option<BorrowedFd<'_>>,
+    ) -> Result<ContainerState, ClientError> {
+        let request = Request::Start { id: id.clone(), streams: Streams::Log, locked: lock.is_some() };
+        match self.request(request, lock.as_slice()).await? {
             (Reply::State(state), _) => Ok(*state),
             _ => Err(self.confused()),
         }
@@ -161,7 +168,7 @@ impl Client {
 
     /// Starts a container whose standard streams are the caller's: nothing is relayed, nothing logged.
     /// Returns the terminal's master if one was asked for. When the caller goes away, the output of a
-    /// terminal goes to the log.
+    /// terminal goes to the log. `lock` is kept as by [`Client::start`].
     ///
     /// # Errors
     /// `Failed`, with the kind and the exit code of the failure; `NotRunning` does not occur, but a
@@ -170,9 +177,11 @@ impl Client {
         &self,
         id: &ContainerId,
         stdio: Stdio,
+        lock: Option<BorrowedFd<'_>>,
     ) -> Result<Option<OwnedFd>, ClientError> {
-        let (streams, files) = split(&stdio);
-        let request = Request::Start { id: id.clone(), streams };
+        let (streams, mut files) = split(&stdio);
+        files.extend(lock);
+        let request = Request::Start { id: id.clone(), streams, locked: lock.is_some() };
         match self.request(request, &files).await? {
             (Reply::State(_), mut files) => Ok(files.pop()),
             _ => Err(self.confused()),

@@ -147,7 +147,11 @@ impl Supervisor {
 
     fn take_request(&mut self, caller: (Token, u64), request: Request, files: Vec<OwnedFd>) {
         let result = match request {
-            Request::Start { id, streams } => self.want_start(caller, &id, streams, files),
+            Request::Start { id, streams, locked } => {
+                let mut files = files;
+                let lock = if locked { files.pop() } else { None };
+                self.want_start(caller, &id, streams, files, lock)
+            }
             Request::Exec { id, request, streams } => self.begin_exec(caller, &id, &request, streams, files),
             Request::Stop { id, signal, grace } => self.stop(caller, &id, signal, grace),
             Request::Kill { id, signal } => self.kill(&id, signal).map(|()| Some(Reply::Done)),
@@ -189,12 +193,14 @@ impl Supervisor {
         id: &resource::ContainerId,
         streams: Streams,
         files: Vec<OwnedFd>,
+        lock: Option<OwnedFd>,
     ) -> Result<Option<Reply>, Failure> {
         let slot = self.slot(id)?;
         if streams == Streams::Files && files.len() != 3 {
             return Err(Failure::new(FailureKind::Refused, "three descriptors belong to this request"));
         }
-        self.wanted.push(Wanted { slot, callers: vec![caller], streams, files, restart: false });
+        let locks = lock.into_iter().collect();
+        self.wanted.push(Wanted { slot, callers: vec![caller], locks, streams, files, restart: false });
         Ok(None)
     }
 }

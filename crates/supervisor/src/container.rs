@@ -57,6 +57,8 @@ pub(crate) struct Start {
     pub(crate) starting: runtime::Starting,
     pub(crate) token: Token,
     pub(crate) callers: Vec<Caller>,
+    /// The callers' locks, open until this has gone well or failed.
+    pub(crate) locks: Vec<OwnedFd>,
     /// By policy.
     pub(crate) restart: bool,
     /// The terminal goes to the caller.

@@ -1,4 +1,4 @@
-//! Packets: one JSON value and up to three descriptors on a SOCK_SEQPACKET socket.
+//! Packets: one JSON value and up to four descriptors on a SOCK_SEQPACKET socket.
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
@@ -10,8 +10,8 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Descriptors that can come with one packet.
-const DESCRIPTORS: usize = 3;
+/// Descriptors that can come with one packet: three streams and a lock.
+const DESCRIPTORS: usize = 4;
 
 /// Bytes a socket may hold on its way out; a state with its probes' output has to fit.
 const BUFFER: usize = 1 << 20;

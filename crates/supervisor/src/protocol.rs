@@ -12,7 +12,7 @@ use std::time::Duration;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The version of the messages, raised when one changes its meaning.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// A request and its number.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,10 +31,12 @@ pub(crate) enum Request {
         version: String,
         protocol: u32,
     },
-    /// Three descriptors come along for [`Streams::Files`].
+    /// Three descriptors come along for [`Streams::Files`]; the last one of all is the caller's lock,
+    /// if `locked`, and is kept open until the start has gone well or failed.
     Start {
         id: ContainerId,
         streams: Streams,
+        locked: bool,
     },
     /// `grace` `None` is the record's.
     Stop {

@@ -22,6 +22,9 @@ use std::time::Instant;
 pub(crate) struct Wanted {
     pub(crate) slot: Slot,
     pub(crate) callers: Vec<Caller>,
+    /// The callers' locks: held to the end of the start even when a caller is killed, so that the next
+    /// command waits for it.
+    pub(crate) locks: Vec<OwnedFd>,
     pub(crate) streams: Streams,
     pub(crate) files: Vec<OwnedFd>,
     /// By policy.
@@ -54,6 +57,7 @@ impl Supervisor {
             let same = |earlier: &&mut Wanted| earlier.slot == wanted.slot && wanted.streams == Streams::Log;
             if let Some(earlier) = prepared.iter_mut().find(same) {
                 earlier.callers.extend(wanted.callers);
+                earlier.locks.extend(wanted.locks);
                 continue;
             }
             match self.prepare(&wanted) {
@@ -85,6 +89,7 @@ impl Supervisor {
             Reply::Failed(Failure::new(FailureKind::Refused, format!("container {name} runs already")))
         } else if let Some(start) = &mut container.starting {
             start.callers.extend(wanted.callers);
+            start.locks.extend(wanted.locks);
             return None;
         } else if container.is_up() {
             Reply::State(Box::new(brief(&container.state)))
@@ -239,8 +244,14 @@ impl Supervisor {
             container.oom_kills = oom_kills;
             container.run += 1;
             container.state.not_enforced = not_enforced;
-            let (callers, attached) = (std::mem::take(&mut wanted.callers), wanted.streams != Streams::Log);
-            container.starting = Some(Start { starting, token, callers, restart: wanted.restart, attached });
+            container.starting = Some(Start {
+                starting,
+                token,
+                callers: std::mem::take(&mut wanted.callers),
+                locks: std::mem::take(&mut wanted.locks),
+                restart: wanted.restart,
+                attached: wanted.streams != Streams::Log,
+            });
         }
         Ok(())
     }
@@ -368,8 +379,14 @@ impl Supervisor {
             && container.state.status == Status::Restarting
             && container.starting.is_none()
         {
-            let wanted =
-                Wanted { slot, callers: vec![], streams: Streams::Log, files: vec![], restart: true };
+            let wanted = Wanted {
+                slot,
+                callers: vec![],
+                locks: vec![],
+                streams: Streams::Log,
+                files: vec![],
+                restart: true,
+            };
             self.wanted.push(wanted);
         }
     }

@@ -63,7 +63,7 @@ fn runs_logs_and_goes_away() {
         let id = world.container("web", "echo one; echo two >&2; printf three; exit 7", |_| {});
         let client = world.client().await;
         let mut events = client.events().await.unwrap();
-        let state = client.start(&id).await.unwrap();
+        let state = client.start(&id, None).await.unwrap();
         assert_eq!(state.status, Status::Running);
         let state = client.wait(&id, Condition::Exited).await.unwrap();
         assert_eq!((state.status, code(&state)), (Status::Exited, Some(7)));
@@ -74,7 +74,7 @@ fn runs_logs_and_goes_away() {
         lines.sort();
         assert_eq!(lines, ["one\n", "three", "two\n"]);
         // Once more: the log goes on.
-        client.start(&id).await.unwrap();
+        client.start(&id, None).await.unwrap();
         client.wait(&id, Condition::Exited).await.unwrap();
         assert_eq!(world.log("web").len(), 6);
         client.forget(&id).await.unwrap();
@@ -92,7 +92,7 @@ fn names_resolve() {
         });
         let web = world.container("web", "sleep 60", |_| {});
         let client = world.client().await;
-        let (first, second) = tokio::join!(client.start(&db), client.start(&web));
+        let (first, second) = tokio::join!(client.start(&db, None), client.start(&web, None));
         first.unwrap();
         second.unwrap();
         let address = world.address("db").to_string();
@@ -113,13 +113,13 @@ fn missing_program() {
         let id = world.container("web", "", |record| record.process.argv = vec!["/no/such".into()]);
         let client = world.client().await;
         let waiting = client.wait(&id, Condition::Healthy);
-        let (state, started) = tokio::join!(waiting, client.start(&id));
+        let (state, started) = tokio::join!(waiting, client.start(&id, None));
         let Err(ClientError::Failed(failure)) = started else { panic!("{started:?}") };
         assert_eq!((failure.kind, failure.exit_code), (FailureKind::NotFound, 127));
         let state = state.unwrap();
         assert_eq!((state.status, code(&state)), (Status::Created, Some(127)));
         assert!(state.error.unwrap().contains("/no/such"));
-        let unknown = client.start(&"ab".into()).await;
+        let unknown = client.start(&"ab".into(), None).await;
         let Err(ClientError::Failed(failure)) = unknown else { panic!("{unknown:?}") };
         assert_eq!(failure.kind, FailureKind::NoSuchContainer);
     });
@@ -130,8 +130,8 @@ fn stop_grace_and_kill() {
         let polite = world.container("polite", "trap 'exit 3' TERM; while :; do sleep 0.05; done", |_| {});
         let deaf = world.container("deaf", "trap '' TERM; echo up; while :; do sleep 0.05; done", |_| {});
         let client = world.client().await;
-        client.start(&polite).await.unwrap();
-        client.start(&deaf).await.unwrap();
+        client.start(&polite, None).await.unwrap();
+        client.start(&deaf, None).await.unwrap();
         world.logged("deaf", "up\n").await;
         world.exec(&client, &polite, "sleep 0.2").await;
         let began = Instant::now();
@@ -146,7 +146,7 @@ fn stop_grace_and_kill() {
         assert!(
             matches!(failed, Err(ClientError::Failed(failure)) if failure.kind == FailureKind::NotRunning)
         );
-        client.start(&deaf).await.unwrap();
+        client.start(&deaf, None).await.unwrap();
         client.kill(&deaf, 9).await.unwrap();
         let state = client.wait(&deaf, Condition::Exited).await.unwrap();
         assert!(state.stopped_by_hand);
@@ -164,7 +164,7 @@ fn restarts_by_policy() {
         );
         let client = world.client().await;
         let mut events = client.events().await.unwrap();
-        let first = client.start(&id).await.unwrap();
+        let first = client.start(&id, None).await.unwrap();
         events.next().await.unwrap();
         for count in 1..=2 {
             world.logged_times("db", "up\n", count).await;
@@ -206,7 +206,7 @@ fn on_failure_gives_up() {
             record.spec.restart = RestartPolicy::OnFailure { limit: Some(2) };
         });
         let client = world.client().await;
-        client.start(&id).await.unwrap();
+        client.start(&id, None).await.unwrap();
         let state = client.wait(&id, Condition::Exited).await.unwrap();
         assert_eq!((state.restart_count, code(&state), state.stopped_by_hand), (2, Some(4), false));
     });
@@ -231,7 +231,7 @@ fn health() {
         let none = world.container("none", "sleep 60", |_| {});
         let client = world.client().await;
         for id in [&good, &slow, &none] {
-            assert!(client.start(id).await.is_ok());
+            assert!(client.start(id, None).await.is_ok());
         }
         let (good, slow, none) = tokio::join!(
             client.wait(&good, Condition::Healthy),
@@ -257,7 +257,7 @@ fn exec() {
     World::new("exec").run(async |world| {
         let id = world.container("web", "sleep 60", |_| {});
         let client = world.client().await;
-        client.start(&id).await.unwrap();
+        client.start(&id, None).await.unwrap();
         assert_eq!(world.exec(&client, &id, "echo $0 $$; exit 5").await.0, 5);
         let missing = ExecRequest { argv: vec!["/no/such".into()], ..ExecRequest::default() };
         let failed = client.exec(&id, missing, Stdio::Null).await;
@@ -301,7 +301,7 @@ fn attached() {
         let [input, output, errors] =
             std::array::from_fn(|_| rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap());
         let stdio = Stdio::Files { stdin: input.0, stdout: output.1, stderr: errors.1 };
-        assert!(client.start_attached(&id, stdio).await.unwrap().is_none());
+        assert!(client.start_attached(&id, stdio, None).await.unwrap().is_none());
         std::fs::File::from(input.1).write_all(b"hello\n").unwrap();
         let state = client.wait(&id, Condition::Exited).await.unwrap();
         assert_eq!(code(&state), Some(9));
@@ -316,11 +316,14 @@ fn terminal() {
         let logged = world
             .container("logged", "test -t 1 && echo terminal; sleep 60", |record| record.process.tty = true);
         let client = world.client().await;
-        client.start(&logged).await.unwrap();
+        client.start(&logged, None).await.unwrap();
         world.logged("logged", "terminal\r\n").await;
         let id = world.container("shell", "stty size; exit 2", |record| record.process.tty = true);
-        let terminal =
-            client.start_attached(&id, Stdio::Terminal { rows: 12, columns: 34 }).await.unwrap().unwrap();
+        let terminal = client
+            .start_attached(&id, Stdio::Terminal { rows: 12, columns: 34 }, None)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(world::read_terminal(terminal), "12 34\r\n");
         assert_eq!(code(&client.wait(&id, Condition::Exited).await.unwrap()), Some(2));
     });
@@ -332,7 +335,7 @@ fn ports() {
         let serve = "mkdir /www; echo page > /www/index.html; exec httpd -f -p 80 -h /www";
         let web = world.container("web", serve, |record| record.spec.ports = vec![publish(None)]);
         let client = world.client().await;
-        let state = client.start(&web).await.unwrap();
+        let state = client.start(&web, None).await.unwrap();
         assert_eq!(state.ports.len(), 2, "{:?}", state.ports);
         let port = state.ports[0].host_port;
         for host in ["127.0.0.1", "[::1]"] {
@@ -340,7 +343,7 @@ fn ports() {
         }
         let other =
             world.container("other", serve, |record| record.spec.ports = vec![publish(Some((port, port)))]);
-        let failed = client.start(&other).await;
+        let failed = client.start(&other, None).await;
         let Err(ClientError::Failed(failure)) = failed else { panic!("{failed:?}") };
         assert!(matches!(failure.kind, FailureKind::PortTaken(_)));
         assert!(
@@ -350,11 +353,11 @@ fn ports() {
         assert_eq!(world.state(&other).status, Status::Created);
         let range = world
             .container("range", serve, |record| record.spec.ports = vec![publish(Some((port, port + 20)))]);
-        let state = client.start(&range).await.unwrap();
+        let state = client.start(&range, None).await.unwrap();
         assert_ne!(state.ports[0].host_port, port);
         client.stop(&web, None, Some(Duration::ZERO)).await.unwrap();
         assert!(world.state(&web).ports.is_empty());
-        client.start(&other).await.unwrap();
+        client.start(&other, None).await.unwrap();
         assert_eq!(world::fetch("127.0.0.1", port), "page\n");
     });
 }
@@ -364,7 +367,7 @@ fn pause() {
         let id =
             world.container("web", "sleep 60", |record| record.spec.log.mode = LogMode::NonBlocking(65536));
         let client = world.client().await;
-        client.start(&id).await.unwrap();
+        client.start(&id, None).await.unwrap();
         client.pause(&id).await.unwrap();
         assert_eq!(world.state(&id).status, Status::Paused);
         let request = ExecRequest { argv: vec!["true".into()], ..ExecRequest::default() };
@@ -389,9 +392,9 @@ fn adoption() {
         let dies = world.container("dies", "sleep 60", |record| record.spec.restart = RestartPolicy::Always);
         let ends = world.container("ends", "sleep 60", |_| {});
         let client = world.client().await;
-        let port = client.start(&lives).await.unwrap().ports[0].host_port;
-        let before = client.start(&dies).await.unwrap();
-        let ended = client.start(&ends).await.unwrap();
+        let port = client.start(&lives, None).await.unwrap().ports[0].host_port;
+        let before = client.start(&dies, None).await.unwrap();
+        let ended = client.start(&ends, None).await.unwrap();
         world.kill_supervisor(&client).await;
         let failed = client.wait(&lives, Condition::Exited).await;
         assert!(matches!(failed, Err(ClientError::Gone { .. })), "{failed:?}");
@@ -421,7 +424,7 @@ fn removes_itself() {
     World::new("remove").run(async |world| {
         let id = world.container("once", "exit 3", |record| record.spec.auto_remove = true);
         let client = world.client().await;
-        let (started, state) = tokio::join!(client.start(&id), client.wait(&id, Condition::Exited));
+        let (started, state) = tokio::join!(client.start(&id, None), client.wait(&id, Condition::Exited));
         started.unwrap();
         assert_eq!(code(&state.unwrap()), Some(3));
         assert_eq!(code(&client.wait(&id, Condition::Exited).await.unwrap()), Some(3));
@@ -437,7 +440,7 @@ fn small() {
             (0..10).map(|number| world.container(&format!("s{number}"), "sleep 60", |_| {})).collect();
         let client = world.client().await;
         let began = Instant::now();
-        for started in world::join_all(ids.iter().map(|id| client.start(id))).await {
+        for started in world::join_all(ids.iter().map(|id| client.start(id, None))).await {
             started.unwrap();
         }
         let started = began.elapsed();
