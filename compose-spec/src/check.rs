@@ -142,10 +142,10 @@ fn object(node: &mut Node, object: &'static Object, path: &Path<'_>, scope: &mut
         // A slip stands for the key that was meant, which then is not missing: one message is enough.
         if let Some(near) = nearest(&key, object.fields.iter().map(|field| field.name)) {
             entry.node.value = Value::Bad;
-            map.entry(near.to_owned()).or_insert(entry);
+            map.or_insert_with(near.to_owned(), || entry);
         }
     }
-    if object.required.iter().any(|key| !map.contains_key(*key)) {
+    if object.required.iter().any(|key| !map.contains_key(key)) {
         node.value = Value::Bad;
     }
 }

@@ -42,7 +42,7 @@ fn value(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
         }
         (Kind::Object(object), Value::Map(map)) => {
             for required in object.required {
-                if !map.contains_key(*required) {
+                if !map.contains_key(required) {
                     scope.tell(
                         Diagnostic::error("missing-key", format!("`{path}` has no `{required}`"))
                             .at(span, format!("{} needs `{required}`", object.name)),

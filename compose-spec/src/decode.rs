@@ -8,25 +8,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diagnostic::Span;
 
-use crate::Input;
 use crate::forms::{parse_pull_policy, parse_restart};
 use crate::model::{
     Attachment, Condition, Dependency, Model, ModelUse, Network, NetworkMode, Project, Provider, Service,
 };
 use crate::tree::{Entry, Map, Node, Value};
+use crate::{Input, select};
 
-/// Decodes a whole model. All services are put under `services`.
+/// Decodes a whole model. `profiles` are the active ones.
 pub(crate) fn project(
     model: &mut Node,
     name: &str,
     input: &Input,
     environment: &BTreeMap<String, String>,
+    profiles: BTreeSet<String>,
 ) -> Project {
     let services = match model.as_map_mut().and_then(|map| map.remove("services")) {
         Some(Entry { node: Node { value: Value::Map(map), .. }, .. }) => map,
         _ => Map::new(),
     };
     let tree = std::mem::replace(model, Node::map(Span::NOWHERE));
+    // A service is large: it is made where it stays.
+    let is_enabled =
+        |(_, entry): &(String, Entry)| select::is_enabled(select::profiles_of(&entry.node), &profiles);
+    let (enabled, disabled): (Vec<_>, Vec<_>) = services.into_iter().partition(is_enabled);
+    let decoded = |(name, entry): (String, Entry)| (name.clone(), service(name, entry));
     let section = |key: &str| tree.get(key).and_then(Node::as_map).into_iter().flatten();
     Project {
         name: name.to_owned(),
@@ -34,9 +40,9 @@ pub(crate) fn project(
         files: input.files.clone(),
         environment_files: input.environment_files.clone(),
         environment: environment.clone(),
-        profiles: BTreeSet::new(),
-        services: services.into_iter().map(|(name, entry)| (name.clone(), service(name, entry))).collect(),
-        disabled_services: BTreeMap::new(),
+        services: enabled.into_iter().map(decoded).collect(),
+        disabled_services: disabled.into_iter().map(decoded).collect(),
+        profiles,
         networks: section("networks").map(|(key, entry)| (key.clone(), network(entry))).collect(),
         volumes: section("volumes").map(|(key, entry)| (key.clone(), parts::volume(entry))).collect(),
         secrets: section("secrets")

@@ -109,13 +109,13 @@ fn below(
     if values.is_empty() {
         return;
     }
-    let entry = map.entry(key.to_owned()).or_insert_with(|| Entry { key_span: span, node: Node::map(span) });
+    let entry = map.or_insert_with(key.to_owned(), || Entry { key_span: span, node: Node::map(span) });
     if entry.node.is_null() {
         entry.node = Node::map(span);
     }
     let Some(written) = entry.node.as_map_mut() else { return };
     for (name, value) in values {
         let place = place(&name);
-        written.entry(name).or_insert_with(|| Entry { key_span: place, node: Node::string(value, place) });
+        written.or_insert_with(name, || Entry { key_span: place, node: Node::string(value, place) });
     }
 }

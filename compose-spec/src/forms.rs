@@ -300,7 +300,7 @@ fn extra_host(mut item: Node, map: &mut Map, scope: &mut Scope<'_>) {
     };
     let added = addresses.split(',').map(|address| Node::string(unbracketed(address.trim()), item.span));
     let empty = || Entry { key_span: item.span, node: Node::new(Value::List(Vec::new()), item.span) };
-    let entry = map.entry(host.trim().to_owned()).or_insert_with(empty);
+    let entry = map.or_insert_with(host.trim().to_owned(), empty);
     if let Value::List(addresses) = &mut entry.node.value {
         addresses.extend(added);
     }

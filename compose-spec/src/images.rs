@@ -59,7 +59,7 @@ fn keep_images(service: &mut Service) {
     if let Some(Value::List(mounts)) = map.get_mut("volumes").map(|entry| &mut entry.node.value) {
         mounts.retain(of_image);
     }
-    map.retain(|key, _| matches!(key.as_str(), "image" | "volumes"));
+    map.retain(|key, _| matches!(key, "image" | "volumes"));
 }
 
 /// Visits the reference of every image that a service's tree names.

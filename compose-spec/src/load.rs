@@ -104,7 +104,7 @@ fn finish(
     let needed = select::needed(model, &profiles, &input.services);
     resolve_environment(model, values, &profiles, &needed, assembler);
 
-    let mut project = decode::project(model, name, input, values);
+    let mut project = decode::project(model, name, input, values, profiles);
     for crate::assemble::Content { section, key, variable, value } in std::mem::take(&mut assembler.contents)
     {
         let objects = if section == "secrets" { &mut project.secrets } else { &mut project.configs };
@@ -113,13 +113,6 @@ fn finish(
         {
             object.content.get_or_insert(value);
         }
-    }
-    project.profiles = profiles.clone();
-    let services = std::mem::take(&mut project.services);
-    for (key, service) in services {
-        let enabled = select::is_enabled(service.profiles.iter().map(String::as_str), &profiles);
-        let place = if enabled { &mut project.services } else { &mut project.disabled_services };
-        place.insert(key, service);
     }
     consistency::check(&project, assembler);
     if input.options.check_consistency && !assembler.incomplete && !has_errors(&assembler.diagnostics) {

@@ -124,7 +124,7 @@ fn infer(node: &mut Node) {
     }
     let Some(map) = node.get_mut("depends_on").and_then(Node::as_map_mut) else { return };
     for (service, span, restart) in found {
-        map.entry(service).or_insert_with(|| {
+        map.or_insert_with(service, || {
             let mut inferred = Node::map(span);
             inferred.set("condition", Node::string("service_started", span));
             inferred.set("required", Node::new(Value::Bool(true), span));

@@ -7,6 +7,7 @@ pub(crate) mod damage;
 mod repair;
 mod syntax;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use diagnostic::{Diagnostic, FileId, Sources, Span};
@@ -183,15 +184,15 @@ impl<'t> Reader<'t, '_> {
             Event::Alias(id) => return self.alias(id, span),
             Event::Scalar(text, style, anchor, tag) => {
                 self.look_at(&text, style, span);
-                let value = scalar(&text, style, tag.as_deref());
+                let value = scalar(text, style, tag.as_deref());
                 (Node::new(value, span), anchor, tag)
             }
             Event::SequenceStart(anchor, tag) => {
-                self.anchors.insert(anchor, None);
+                self.begin(anchor);
                 (self.nested(span, Self::sequence)?, anchor, tag)
             }
             Event::MappingStart(anchor, tag) => {
-                self.anchors.insert(anchor, None);
+                self.begin(anchor);
                 (self.nested(span, Self::mapping)?, anchor, tag)
             }
             _ => (Node::new(Value::Null, span), 0, None),
@@ -201,6 +202,13 @@ impl<'t> Reader<'t, '_> {
             self.anchors.insert(anchor, Some((node.clone(), self.nodes - before)));
         }
         Ok(node)
+    }
+
+    /// Keeps that the value of an anchor is being read; 0 is none.
+    fn begin(&mut self, anchor: usize) {
+        if anchor != 0 {
+            self.anchors.insert(anchor, None);
+        }
     }
 
     /// Warns of an unquoted value that looks damaged.
@@ -372,7 +380,7 @@ impl<'t> Reader<'t, '_> {
         match node.value {
             Value::Map(other) => {
                 for (key, entry) in other {
-                    map.entry(key).or_insert(entry);
+                    map.or_insert_with(key, || entry);
                 }
             }
             Value::List(items) if items.iter().all(|item| item.as_map().is_some()) => {
@@ -399,33 +407,26 @@ fn node_kind(shown: Option<&str>) -> &'static str {
 }
 
 /// What a scalar is: quoted ones and those under `!!str` are text.
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
+fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     let is_text = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
     if style != ScalarStyle::Plain || is_text {
-        return Value::String(text.to_owned());
+        return Value::String(text.into_owned());
     }
-    plain(text)
+    plain(&text).unwrap_or_else(|| Value::String(text.into_owned()))
 }
 
-/// What an unquoted scalar is.
-pub(crate) fn plain(text: &str) -> Value {
+/// What an unquoted scalar is, unless it is the text it is written as.
+pub(crate) fn plain(text: &str) -> Option<Value> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
+        "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),
+        "true" | "True" | "TRUE" => return Some(Value::Bool(true)),
+        "false" | "False" | "FALSE" => return Some(Value::Bool(false)),
         _ => {}
     }
     let first = text.as_bytes()[0];
-    if first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.') {
-        if let Some(value) = number::int(text) {
-            return Value::Int(value);
-        }
-        if let Some(value) = number::float(text) {
-            return Value::Float(value);
-        }
-        if let Some(text) = number::timestamp_text(text) {
-            return Value::String(text);
-        }
+    if !first.is_ascii_digit() && !matches!(first, b'-' | b'+' | b'.') {
+        return None;
     }
-    Value::String(text.to_owned())
+    let number = number::int(text).map(Value::Int).or_else(|| number::float(text).map(Value::Float));
+    number.or_else(|| number::timestamp_text(text).map(Value::String))
 }

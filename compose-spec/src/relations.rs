@@ -86,7 +86,7 @@ fn source(node: &Node, name: &str, what: &str, keys: &[&str], span: Span, scope:
     }
     let empty = Map::new();
     let map = node.as_map().unwrap_or(&empty);
-    let named: Vec<_> = keys.iter().filter(|key| map.contains_key(**key)).collect();
+    let named: Vec<_> = keys.iter().filter(|key| map.contains_key(key)).collect();
     match *named.as_slice() {
         [] if !map.contains_key("driver") => {
             let known: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
@@ -108,9 +108,12 @@ fn source(node: &Node, name: &str, what: &str, keys: &[&str], span: Span, scope:
     }
 }
 
+fn items(node: Option<&Node>) -> &[Node] {
+    node.and_then(Node::as_list).unwrap_or(&[])
+}
+
 fn service(node: &Node, name: &str, scope: &mut Scope<'_>) {
-    let list = |node: Option<&Node>| node.and_then(Node::as_list).unwrap_or(&[]).to_vec();
-    for mount in list(node.get("volumes")) {
+    for mount in items(node.get("volumes")) {
         let is_bind = mount.str("type") == Some("bind");
         if is_bind && mount.get("source").is_none_or(|source| source.as_str() == Some("")) {
             scope.tell(
@@ -122,7 +125,7 @@ fn service(node: &Node, name: &str, scope: &mut Scope<'_>) {
     }
     let reserved = ["deploy", "resources", "reservations", "devices"];
     let reserved = reserved.iter().try_fold(node, |node, key| node.get(key));
-    for request in list(node.get("gpus")).into_iter().chain(list(reserved)) {
+    for request in items(node.get("gpus")).iter().chain(items(reserved)) {
         if let (Some(count), Some(ids)) = (request.get("count"), request.get("device_ids")) {
             scope.tell(
                 Diagnostic::error("exclusive-keys", "`count` and `device_ids` exclude each other")
@@ -131,7 +134,7 @@ fn service(node: &Node, name: &str, scope: &mut Scope<'_>) {
             );
         }
     }
-    for watch in list(node.get("develop").and_then(|develop| develop.get("watch"))) {
+    for watch in items(node.get("develop").and_then(|develop| develop.get("watch"))) {
         let needs_target = !matches!(watch.str("action"), Some("rebuild" | "restart") | None);
         if needs_target && watch.get("target").is_none() {
             scope.tell(

@@ -215,7 +215,7 @@ impl Layout {
             entries.push((places[at], key.into(), out));
         }
         if self.json && !self.raw {
-            let missing = |key: &&&str| map.get(**key).is_none_or(|entry| entry.node.is_null());
+            let missing = |key: &&&str| map.get(key).is_none_or(|entry| entry.node.is_null());
             let nulls: &[&str] = if is_service { &["command", "entrypoint"] } else { &[] };
             for key in nulls.iter().filter(missing) {
                 let place = object.position(key).map_or(0, |at| places[at]);

@@ -9,7 +9,7 @@ mod json;
 use crate::forms;
 use crate::merge::Merge;
 use crate::scope::Scope;
-use crate::tree::Node;
+use crate::tree::{Node, compare};
 
 pub use json::json_schema;
 
@@ -112,7 +112,7 @@ impl Object {
 
     /// Where a key stands among the fields.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
-        self.fields.binary_search_by(|field| field.name.cmp(name)).ok()
+        self.fields.binary_search_by(|field| compare(field.name, name)).ok()
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! Every node and every key knows its place. Mappings are ordered by key, as their order means nothing.
 
-use std::collections::BTreeMap;
+mod map;
 
 use diagnostic::Span;
 
-/// A mapping of the tree.
-pub type Map = BTreeMap<String, Entry>;
+pub use map::Map;
+pub(crate) use map::compare;
 
 /// A value of the tree and its place.
 #[derive(Clone, Debug)]

@@ -101,12 +101,24 @@ fn is_printable(c: char) -> bool {
         && !matches!(c, '\u{2028}' | '\u{2029}')
 }
 
+/// Whether a text is one of those that most are, which nobody takes for anything else: letters, digits and
+/// the like, a letter or slash first.
+fn is_simple(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b'-' | b':');
+    let first = bytes.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'/');
+    // Every word with a meaning has at most five letters.
+    let is_word = || value.len() <= 5 && (plain(value).is_some() || is_old_boolean(value));
+    first && bytes.iter().all(fits) && bytes.last() != Some(&b':') && !is_word()
+}
+
 /// Writes a text on one line.
 fn string(value: &str, text: &mut String) {
-    if !value.chars().all(is_printable) {
-        return double(value, text);
+    if is_simple(value) {
+        return text.push_str(value);
     }
-    if !matches!(plain(value), Value::String(same) if same == value) {
+    let is_text = plain(value).is_none_or(|meant| matches!(meant, Value::String(same) if same == value));
+    if !is_text || !value.chars().all(is_printable) {
         return double(value, text);
     }
     if is_old_boolean(value) || is_base_60(value) || value == "<<" || !is_plain(value) {
