@@ -7,6 +7,7 @@ mod arguments;
 mod directive;
 mod flag;
 mod heredoc;
+mod ignore;
 mod instruction;
 mod line;
 mod lint;
@@ -19,6 +20,7 @@ mod transfer;
 mod tree;
 mod word;
 
+pub use ignore::Ignore;
 pub use mount::{Mount, MountSpec, Ownership, Sharing};
 pub use read::{parse, trigger};
 pub use scope::{Given, GlobalScope, PLATFORM_ARGS, PROXY_ARGS, StageScope, unused_build_args};
