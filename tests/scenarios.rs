@@ -13,6 +13,8 @@ mod contents;
 mod disk;
 #[path = "scenarios/faults.rs"]
 mod faults;
+#[path = "scenarios/files.rs"]
+mod files;
 #[path = "scenarios/hooks.rs"]
 mod hooks;
 #[path = "scenarios/input.rs"]

@@ -5,8 +5,8 @@ use crate::order;
 use compose_spec::Service;
 use compose_spec::model::Condition as Wanted;
 use resource::{
-    Condition, Dependency, Desired, DesiredService, ImageNeed, Labels, Observed, ObservedContainer, PodName,
-    PullPolicy, label,
+    Condition, Dependency, Desired, DesiredService, ImageNeed, Labels, MountSpec, Observed,
+    ObservedContainer, PodName, PullPolicy, label,
 };
 use std::collections::BTreeMap;
 
@@ -19,7 +19,9 @@ impl Lowering<'_> {
     }
 
     /// Labels of a container: the user's, then the managed ones, which win.
-    pub(crate) fn container_labels(&self, service: &Service) -> Labels {
+    ///
+    /// The hash covers what secrets and configs contain: other contents make another container.
+    pub(crate) fn container_labels(&self, service: &Service, mounts: &[MountSpec]) -> Labels {
         let mut labels = service.labels.clone();
         labels.extend(self.everywhere());
         labels.extend(self.provenance());
@@ -27,7 +29,7 @@ impl Lowering<'_> {
         put(label::SERVICE, service.name.clone());
         put(label::CONTAINER_NUMBER, "1".to_owned());
         put(label::ONE_OFF, "False".to_owned());
-        put(label::CONFIG_HASH, hash(&service.canonical_json()));
+        put(label::CONFIG_HASH, hash(definition(service, mounts)));
         let depends_on: Vec<_> = service
             .depends_on
             .iter()
@@ -60,6 +62,16 @@ impl Lowering<'_> {
         }
         labels
     }
+}
+
+/// All that a container is made of, as text.
+fn definition(service: &Service, mounts: &[MountSpec]) -> String {
+    let contents = mounts.iter().filter_map(|mount| match mount {
+        MountSpec::Content { content, target, .. } => Some(format!("\n{target} {}", hash(content))),
+        MountSpec::File { sha256, target, .. } => Some(format!("\n{target} {sha256}")),
+        _ => None,
+    });
+    std::iter::once(service.canonical_json()).chain(contents).collect()
 }
 
 fn word(condition: Wanted) -> &'static str {

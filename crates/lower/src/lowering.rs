@@ -66,7 +66,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// SHA-256 of a text, 64 hexadecimal digits.
-pub(crate) fn hash(text: &str) -> String {
-    Digest::of_sha256(&Sha256::digest(text.as_bytes()).into()).hex().to_owned()
+/// SHA-256 of a text or of bytes, 64 hexadecimal digits.
+pub(crate) fn hash(bytes: impl AsRef<[u8]>) -> String {
+    Digest::of_sha256(&Sha256::digest(bytes).into()).hex().to_owned()
 }

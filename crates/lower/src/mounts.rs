@@ -2,11 +2,12 @@
 //!
 //! Of several things at one target, volumes beat secrets, which beat configs.
 
-use crate::lowering::Lowering;
+use crate::lowering::{Lowering, hash};
 use compose_spec::Service;
 use compose_spec::model::{FileMount, FileObject, Mount, MountKind};
 use diagnostic::Severity;
-use resource::{ContainerName, MountSpec, Propagation, VolumeName};
+use resource::{ContainerName, MountSpec, Owner, Propagation, VolumeName};
+use std::path::Path;
 
 impl Lowering<'_> {
     /// Everything mounted, in the order of the file: volumes, tmpfs, secrets, configs.
@@ -89,7 +90,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// A secret or config: a read-only bind of its file, or a file with its content.
+    /// A secret or config: a file of the host or a copy of it, or a file with its content.
     fn file(
         &mut self,
         service: &Service,
@@ -99,53 +100,95 @@ impl Lowering<'_> {
         target: String,
     ) -> Option<MountSpec> {
         let name = &file.source;
-        let error = |lowering: &mut Self, message: String| {
-            let message = format!("service `{}`: {message}", service.name);
-            lowering.tell(Severity::Error, "unusable-value", file.span, message, "");
-            None
-        };
         if object.external || object.driver.is_some() || object.template_driver.is_some() {
             let which = if object.external { "external" } else { "with a driver" };
-            return error(self, format!("{kind} `{name}` is {which}, which is not supported"));
+            self.file_error(service, file, format!("{kind} `{name}` is {which}, which is not supported"));
+            return None;
         }
         if !object.labels.is_empty() {
-            let message = format!("service `{}`: `labels` of {kind} `{name}` have no effect", service.name);
-            self.tell(Severity::Warning, "no-effect", file.span, message, "this is ignored");
+            self.file_warning(service, file, format!("`labels` of {kind} `{name}` have no effect"));
         }
+        let owner = self.owner(service, kind, file);
         if let Some(path) = &object.file {
-            if file.uid.is_some() || file.gid.is_some() || file.mode.is_some() {
-                let message = format!(
-                    "service `{}`: `uid`, `gid` and `mode` of {kind} `{name}` have no effect: it is the file itself",
-                    service.name
-                );
-                self.tell(Severity::Warning, "no-effect", file.span, message, "this is ignored");
-            }
-            return Some(MountSpec::Bind {
-                source: path.into(),
-                target,
-                read_only: true,
-                create: false,
-                recursive: false,
-                propagation: Propagation::Rprivate,
-            });
+            return self.host_file(service, kind, file, Path::new(path), target, owner);
         }
         let Some(content) = object.content.clone() else {
             let variable = object.environment.as_deref().unwrap_or_default();
-            return error(
-                self,
-                format!("environment variable \"{variable}\" required by {kind} \"{name}\" is not set"),
-            );
+            let message =
+                format!("environment variable \"{variable}\" required by {kind} \"{name}\" is not set");
+            self.file_error(service, file, message);
+            return None;
         };
+        let Owner { uid, gid, mode } = owner;
+        Some(MountSpec::Content { content, target, uid, gid, mode })
+    }
+
+    /// A secret or config that is a file of the host, or a folder there. With an owner or mode of its own
+    /// it is a copy of the file.
+    fn host_file(
+        &mut self,
+        service: &Service,
+        kind: &str,
+        file: &FileMount,
+        path: &Path,
+        target: String,
+        owner: Owner,
+    ) -> Option<MountSpec> {
+        let owned = file.uid.is_some() || file.gid.is_some() || file.mode.is_some();
+        if self.options.files.is_dir(path) {
+            if owned {
+                let message = format!(
+                    "`uid`, `gid` and `mode` of {kind} `{}` have no effect: it is a folder, mounted as it is",
+                    file.source
+                );
+                self.file_warning(service, file, message);
+            }
+            let (read_only, create, recursive) = (true, false, false);
+            let (source, propagation) = (path.to_owned(), Propagation::Rprivate);
+            return Some(MountSpec::Bind { source, target, read_only, create, recursive, propagation });
+        }
+        match self.options.files.read(path) {
+            Ok(content) => Some(MountSpec::File {
+                source: path.to_owned(),
+                target,
+                sha256: hash(&content),
+                owner: owned.then_some(owner),
+            }),
+            Err(error) => {
+                let message = format!("{kind} `{}`: cannot read {}: {error}", file.source, path.display());
+                self.file_error(service, file, message);
+                None
+            }
+        }
+    }
+
+    /// Whose a secret or config is: root's, and for everybody to read, unless it says otherwise.
+    fn owner(&mut self, service: &Service, kind: &str, file: &FileMount) -> Owner {
         let mut id = |text: &Option<String>, what: &str| match text.as_deref().map(str::parse) {
+            Some(Ok(number)) if number != 0 && self.options.single_id => {
+                let why = "this account has no subordinate ids";
+                let message = format!("`{what}` of {kind} `{}` has no effect: {why}", file.source);
+                self.file_warning(service, file, message);
+                0
+            }
             None => 0,
             Some(Ok(number)) => number,
             Some(Err(_)) => {
-                error(self, format!("{what} of {kind} `{name}` is not a number"));
+                self.file_error(service, file, format!("{what} of {kind} `{}` is not a number", file.source));
                 0
             }
         };
-        let (uid, gid) = (id(&file.uid, "uid"), id(&file.gid, "gid"));
-        Some(MountSpec::Content { content, target, uid, gid, mode: file.mode.unwrap_or(0o444) })
+        Owner { uid: id(&file.uid, "uid"), gid: id(&file.gid, "gid"), mode: file.mode.unwrap_or(0o444) }
+    }
+
+    fn file_error(&mut self, service: &Service, file: &FileMount, message: impl std::fmt::Display) {
+        let message = format!("service `{}`: {message}", service.name);
+        self.tell(Severity::Error, "unusable-value", file.span, message, "");
+    }
+
+    fn file_warning(&mut self, service: &Service, file: &FileMount, message: impl std::fmt::Display) {
+        let message = format!("service `{}`: {message}", service.name);
+        self.tell(Severity::Warning, "no-effect", file.span, message, "this is ignored");
     }
 
     /// Reads `service[:ro]` and `container:NAME[:ro]`.

@@ -94,6 +94,7 @@ impl Lowering<'_> {
 
     fn container(&mut self, service: &Service, image: &ImageNeed) -> ContainerSpec {
         let (network_mode, endpoints) = self.connection(service);
+        let mounts = self.mounts(service);
         ContainerSpec {
             name: self.first_container(&service.name),
             pod: self.pod(),
@@ -112,7 +113,6 @@ impl Lowering<'_> {
             dns_options: service.dns_opt.clone(),
             extra_hosts: self.extra_hosts(service),
             links: self.links(service),
-            mounts: self.mounts(service),
             volumes_from: self.volumes_from(service),
             restart: restart(service.restart_policy()),
             healthcheck: self.healthcheck(service),
@@ -131,7 +131,8 @@ impl Lowering<'_> {
             log: self.logging(service),
             auto_remove: false,
             annotations: service.annotations.clone(),
-            labels: self.container_labels(service),
+            labels: self.container_labels(service, &mounts),
+            mounts,
         }
     }
 

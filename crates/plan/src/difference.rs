@@ -71,8 +71,23 @@ impl Changes {
                 self.0.insert("networks".to_owned(), keys);
             }
             ("mounts", Value::Array(old), Value::Array(new)) => {
-                let keys = items(old, new, "target");
-                self.0.insert("volumes".to_owned(), keys);
+                let is_file = |mount: &&Value| {
+                    mount
+                        .get("type")
+                        .and_then(Value::as_str)
+                        .is_some_and(|kind| matches!(kind, "content" | "file"))
+                };
+                let files = |list: &[Value]| list.iter().filter(is_file).cloned().collect::<Vec<_>>();
+                let others =
+                    |list: &[Value]| list.iter().filter(|mount| !is_file(mount)).cloned().collect::<Vec<_>>();
+                for (word, old, new) in
+                    [("volumes", others(old), others(new)), ("secrets and configs", files(old), files(new))]
+                {
+                    let keys = items(&old, &new, "target");
+                    if !keys.is_empty() {
+                        self.0.insert(word.to_owned(), keys);
+                    }
+                }
             }
             ("image", Value::String(_), Value::String(new)) => {
                 self.0.insert("image".to_owned(), vec![new.clone()]);

@@ -30,7 +30,7 @@ pub use digest::Digest;
 pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus};
 pub use image::{Image, ImageConfig, Platform};
 pub use layout::{Mapping, Roots};
-pub use mount::{Mount, MountSpec, Propagation};
+pub use mount::{Mount, MountSpec, Owner, Propagation};
 pub use name::{ContainerId, ContainerName, NetworkName, PodName, VolumeName};
 pub use network::{NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet};
 pub use observed::{Observed, ObservedContainer, ObservedNetwork, ObservedVolume};

@@ -81,6 +81,28 @@ pub enum MountSpec {
         /// Permission bits.
         mode: u32,
     },
+    /// A file of the host that cannot be written to: a secret or config from a file.
+    File {
+        /// Absolute path on the host.
+        source: PathBuf,
+        /// Absolute path in the container.
+        target: String,
+        /// SHA-256 of its content, hexadecimal, when it was asked for: another content is another mount.
+        sha256: String,
+        /// Owner, group and permission bits of a copy; without them it is the file itself.
+        owner: Option<Owner>,
+    },
+}
+
+/// Whose a copy of a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// User id inside the container.
+    pub uid: u32,
+    /// Group id inside the container.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
 }
 
 impl MountSpec {
@@ -90,8 +112,14 @@ impl MountSpec {
             Self::Bind { target, .. }
             | Self::Volume { target, .. }
             | Self::Tmpfs { target, .. }
-            | Self::Content { target, .. } => target,
+            | Self::Content { target, .. }
+            | Self::File { target, .. } => target,
         }
+    }
+
+    /// Whether it is a single file that is given to the container: a secret or config.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::Content { .. } | Self::File { .. })
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Draft, Undo};
 use crate::resolve::PlannedMount;
 use crate::{Engine, EngineError, disk};
 use resource::{
-    ContainerRecord, ContainerSpec, Image, Mount, MountSpec, Propagation, VolumeName, VolumeRecord,
+    ContainerRecord, ContainerSpec, Image, Mount, MountSpec, Owner, Propagation, VolumeName, VolumeRecord,
     VolumeSpec,
 };
 use std::io::{self, Write};
@@ -182,33 +182,41 @@ fn content_path(run: &Path, index: usize) -> PathBuf {
     run.join("content").join(index.to_string())
 }
 
-/// Writes the files of secrets and configs that have no file on the host, each with its owner and mode.
-/// They live in memory, so they are gone after a reboot and are written again before a start.
+/// Writes the files of secrets and configs that are no files of the host, each with its owner and mode,
+/// and copies of those that are. They live in memory, so they are gone after a reboot and are written
+/// again before a start; a copy is always made anew.
 fn write_contents(run: &Path, spec: &ContainerSpec) -> Result<(), EngineError> {
     for (index, mount) in spec.mounts.iter().enumerate() {
-        let MountSpec::Content { content, uid, gid, mode, .. } = mount else { continue };
         let path = content_path(run, index);
-        if path.exists() {
-            continue;
+        match mount {
+            MountSpec::Content { content, uid, gid, mode, .. } if !path.exists() => {
+                write_content(&path, content.as_bytes(), Owner { uid: *uid, gid: *gid, mode: *mode })?;
+            }
+            MountSpec::File { source, owner: Some(owner), .. } => {
+                let content = std::fs::read(source).map_err(EngineError::file("read", source))?;
+                write_content(&path, &content, *owner)?;
+            }
+            _ => {}
         }
-        disk::make_folder(&run.join("content"))?;
-        // Nobody reads it before it has its owner; the rename makes it whole or absent.
-        let temporary = path.with_extension("tmp");
-        let write = || {
-            let mut file = std::fs::File::options()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&temporary)?;
-            file.write_all(content.as_bytes())?;
-            std::os::unix::fs::fchown(&file, Some(*uid), Some(*gid))?;
-            file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(*mode))?;
-            std::fs::rename(&temporary, &path)
-        };
-        write().map_err(EngineError::file("write", &path))?;
     }
     Ok(())
+}
+
+fn write_content(path: &Path, content: &[u8], owner: Owner) -> Result<(), EngineError> {
+    if let Some(folder) = path.parent() {
+        disk::make_folder(folder)?;
+    }
+    // Nobody reads it before it has its owner; the rename makes it whole or absent.
+    let temporary = path.with_extension("tmp");
+    let write = || {
+        let mut file =
+            std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(content)?;
+        std::os::unix::fs::fchown(&file, Some(owner.uid), Some(owner.gid))?;
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(owner.mode))?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(EngineError::file("write", path))
 }
 
 impl Engine {

@@ -38,7 +38,7 @@ pub enum PlannedMount {
         /// A folder inside it.
         subpath: Option<String>,
     },
-    /// The n-th `Content` of the specification: a file in the run-time folder.
+    /// The n-th mount of the specification, a `Content` or `File`: a file in the run-time folder.
     Content {
         /// Its place in the specification's list of mounts.
         index: usize,
@@ -75,8 +75,7 @@ pub fn mounts(
 ) -> Result<Vec<PlannedMount>, ResolveError> {
     let mut planned: Vec<PlannedMount> = vec![];
     // A volume, bind or tmpfs beats a secret or config at the same target, whatever their order.
-    let (files, others): (Vec<_>, Vec<_>) =
-        specs.iter().enumerate().partition(|(_, spec)| matches!(spec, MountSpec::Content { .. }));
+    let (files, others): (Vec<_>, Vec<_>) = specs.iter().enumerate().partition(|(_, spec)| spec.is_file());
     for (index, spec) in others.into_iter().chain(files) {
         let target = target(spec.target())?;
         if planned.iter().all(|mount| mount.target() != target) {
@@ -132,7 +131,17 @@ fn wanted(index: usize, spec: &MountSpec, target: String, replaced: &[Mount]) ->
             target,
             options: tmpfs_options(*size, *mode, options, *read_only),
         }),
-        MountSpec::Content { .. } => PlannedMount::Content { index, target },
+        MountSpec::Content { .. } | MountSpec::File { owner: Some(_), .. } => {
+            PlannedMount::Content { index, target }
+        }
+        MountSpec::File { source, owner: None, .. } => PlannedMount::Bind {
+            source: source.clone(),
+            target,
+            read_only: true,
+            create: false,
+            recursive: false,
+            propagation: Propagation::Rprivate,
+        },
     }
 }
 
