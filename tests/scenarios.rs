@@ -25,6 +25,8 @@ mod kills;
 mod life;
 #[path = "scenarios/network.rs"]
 mod network;
+#[path = "scenarios/networks.rs"]
+mod networks;
 #[path = "scenarios/outside.rs"]
 mod outside;
 #[path = "scenarios/pods.rs"]

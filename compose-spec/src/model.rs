@@ -790,6 +790,13 @@ pub struct Model {
     pub span: Option<Span>,
 }
 
+impl Project {
+    /// The place of what `path` names in a network (see [`Node::place`]), or of the deepest part of it.
+    pub fn network_place(&self, network: &str, path: &str) -> Span {
+        self.tree.place(&format!("networks.{network}.{path}"))
+    }
+}
+
 impl Service {
     /// The place of an attribute by dotted path (`ports.0`, `depends_on.db`), or of the nearest thing
     /// around it that was written.

@@ -176,9 +176,10 @@ fn record() -> NetworkRecord {
         driver: NetworkDriver::Bridge,
         options: [].into(),
         internal: false,
+        ipv4: true,
         ipv6: false,
         subnets: vec![(subnet, Some(gateway))],
-        ip_range: None,
+        ip_ranges: vec![],
         reserved: vec![],
         labels: [].into(),
     };
@@ -214,11 +215,14 @@ fn endpoint(record: &NetworkRecord, address: Ipv4Addr) -> Endpoint {
         mac: None,
         interface: None,
         gateway_priority: 0,
+        link_local: vec![],
+        sysctls: vec![],
     };
     let [a, b, c, d] = address.octets();
     Endpoint {
         spec,
         bridge: record.bridge.clone(),
+        driver: resource::NetworkDriver::Bridge,
         interface: "eth0".to_owned(),
         mac: [2, 0x42, a, b, c, d],
         addresses: vec![(address.into(), 16)],

@@ -40,15 +40,19 @@ pub(crate) fn candidates<'a>(
     taken: &'a BTreeSet<IpAddr>,
 ) -> impl Iterator<Item = IpAddr> + 'a {
     let (first, last) = usable(subnet);
-    let range = record.spec.ip_range.filter(|range| subnet.overlaps(range));
-    let (first, last) = match range {
-        Some(range) if range.prefix >= subnet.prefix => {
-            let (low, high) = bounds(&range);
+    let ranges = record.spec.ip_ranges.iter().filter(|range| subnet.contains(range.address));
+    let mut spans: Vec<_> = ranges
+        .filter(|range| range.prefix >= subnet.prefix)
+        .map(|range| {
+            let (low, high) = bounds(range);
             (first.max(low), last.min(high))
-        }
-        _ => (first, last),
-    };
-    (first..=last).map(|number| to_address(number, subnet.address)).filter(move |address| {
+        })
+        .collect();
+    if spans.is_empty() {
+        spans.push((first, last));
+    }
+    let numbers = spans.into_iter().flat_map(|(first, last)| first..=last);
+    numbers.map(|number| to_address(number, subnet.address)).filter(move |address| {
         !taken.contains(address) && !record.spec.reserved.contains(address) && !is_gateway(record, *address)
     })
 }
@@ -152,9 +156,10 @@ mod tests {
             driver: NetworkDriver::Bridge,
             options: std::collections::BTreeMap::new(),
             internal: false,
+            ipv4: true,
             ipv6: false,
             subnets: vec![],
-            ip_range: range.and_then(Subnet::parse),
+            ip_ranges: range.and_then(Subnet::parse).into_iter().collect(),
             reserved: reserved.iter().map(|text| text.parse().unwrap()).collect(),
             labels: resource::Labels::new(),
         };
@@ -183,6 +188,15 @@ mod tests {
         assert_eq!(first(&record, &[], 2), ["10.0.5.0", "10.0.5.1"]);
         let end = candidates(&record, &record.subnets[0].0, &BTreeSet::new()).last();
         assert_eq!(end, "10.0.5.255".parse().ok());
+    }
+
+    #[test]
+    fn ranges_are_used_up_in_turn_and_count_in_their_own_subnet_only() {
+        let mut record = record(&["10.0.0.0/16", "10.1.0.0/29"], Some("10.0.5.0/31"), &[]);
+        record.spec.ip_ranges.extend(Subnet::parse("10.0.9.0/31"));
+        assert_eq!(first(&record, &[], 9), ["10.0.5.0", "10.0.5.1", "10.0.9.0", "10.0.9.1"]);
+        let second = candidates(&record, &record.subnets[1].0, &BTreeSet::new()).next();
+        assert_eq!(second, "10.1.0.2".parse().ok());
     }
 
     #[test]
@@ -225,6 +239,8 @@ mod tests {
             mac: None,
             interface: interface.map(str::to_owned),
             gateway_priority,
+            link_local: vec![],
+            sysctls: vec![],
         }
     }
 

@@ -13,6 +13,9 @@ use sys::file::Lock;
 /// Driver option with the name of the bridge.
 const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 
+/// Driver option with the interface of the host's that a macvlan or ipvlan network is on.
+const PARENT: &str = "parent";
+
 /// Driver option with the maximum transmission unit.
 const MTU: &str = "com.docker.network.driver.mtu";
 
@@ -94,7 +97,7 @@ impl Engine {
         };
         let mut subnets: Vec<_> =
             spec.subnets.iter().map(|(subnet, address)| gateway(*subnet, *address)).collect();
-        if subnets.iter().all(|(subnet, _)| subnet.address.is_ipv6()) {
+        if spec.ipv4 && subnets.iter().all(|(subnet, _)| subnet.address.is_ipv6()) {
             let netlink = self.netlink().map_err(failed)?;
             subnets.insert(0, gateway(network::choose_subnet(netlink, &taken).map_err(failed)?, None));
         }
@@ -102,8 +105,10 @@ impl Engine {
             subnets.push(gateway(network::choose_subnet_v6(&id, &taken), None));
         }
         subnets.sort_by_key(|(subnet, _)| subnet.address.is_ipv6());
-        let bridge = spec.options.get(BRIDGE_NAME).cloned().unwrap_or_else(|| network::bridge_name(&id));
-        let mtu = spec.options.get(MTU).and_then(|text| text.parse().ok()).unwrap_or(1500);
+        let named = if spec.driver.has_host() { BRIDGE_NAME } else { PARENT };
+        let bridge = spec.options.get(named).cloned().unwrap_or_else(|| network::bridge_name(&id));
+        let mtu = spec.options.get(MTU).and_then(|text| text.parse().ok());
+        let mtu = mtu.unwrap_or(if spec.driver.has_host() { 1500 } else { 0 });
         Ok(NetworkRecord { bridge, id, spec: spec.clone(), created: jiff::Timestamp::now(), subnets, mtu })
     }
 

@@ -1,6 +1,7 @@
 //! How a service's containers are connected: networks, ports, names.
 
 use crate::lowering::Lowering;
+use crate::network_options::HOST_BINDING;
 use compose_spec::Service;
 use compose_spec::model::{self, Attachment};
 use resource::{
@@ -8,6 +9,9 @@ use resource::{
 };
 use std::net::IpAddr;
 use std::str::FromStr;
+
+/// The option of an attachment with kernel settings of the interface, separated by commas.
+const SYSCTL_OPTION: &str = "com.docker.network.endpoint.sysctls";
 
 /// The driver option that says what `interface_name` says.
 const INTERFACE_OPTION: &str = "com.docker.network.endpoint.ifname";
@@ -60,20 +64,17 @@ impl Lowering<'_> {
         let mut seen = std::collections::HashSet::new();
         aliases.retain(|alias| seen.insert(alias.clone()));
         let mut interface = attachment.interface_name.clone();
+        let mut sysctls = vec![];
         for (option, value) in &attachment.driver_opts {
-            if option == INTERFACE_OPTION {
-                interface = Some(value.clone());
-            } else {
-                self.ignored(
-                    service,
-                    &format!("networks.{key}.driver_opts.{option}"),
-                    "it is not known here",
-                );
+            let path = format!("networks.{key}.driver_opts.{option}");
+            match option.as_str() {
+                INTERFACE_OPTION => interface = Some(value.clone()),
+                SYSCTL_OPTION => match interface_sysctls(value) {
+                    Ok(settings) => sysctls = settings,
+                    Err(why) => self.error(service, &path, why),
+                },
+                _ => self.ignored(service, &path, "it is not known here"),
             }
-        }
-        if !attachment.link_local_ips.is_empty() {
-            let path = format!("networks.{key}.link_local_ips");
-            self.ignored(service, &path, "link-local addresses are not supported");
         }
         EndpointSpec {
             network,
@@ -95,7 +96,25 @@ impl Lowering<'_> {
                 reason = "a priority is a small number; a cast saturates"
             )]
             gateway_priority: attachment.gw_priority as i64,
+            link_local: self.link_local(service, key, attachment),
+            sysctls,
         }
+    }
+
+    fn link_local(&mut self, service: &Service, key: &str, attachment: &Attachment) -> Vec<IpAddr> {
+        let path = format!("networks.{key}.link_local_ips");
+        let mut addresses = vec![];
+        for text in &attachment.link_local_ips {
+            match self.address(service, &path, Some(text)) {
+                Some(address) if is_link_local(address) => addresses.push(address),
+                Some(address) => {
+                    let why = format!("{address} is in neither 169.254.0.0/16 nor fe80::/64");
+                    self.error(service, &path, why);
+                }
+                None => {}
+            }
+        }
+        addresses
     }
 
     /// Reads an address, or says that it is none.
@@ -119,9 +138,13 @@ impl Lowering<'_> {
             }
             return vec![];
         }
+        if !service.ports.is_empty() && self.is_cut_off(service) {
+            self.ignored(service, "ports", "none of the service's networks leads to the host's ports");
+        }
+        let binding = self.host_binding(service);
         let mut ports = vec![];
         for port in &service.ports {
-            match port_spec(port) {
+            match port_spec(port, binding) {
                 Ok(spec) => ports.push(spec),
                 Err(why) => self.error(service, "ports", why),
             }
@@ -129,9 +152,34 @@ impl Lowering<'_> {
         ports
     }
 
+    /// Whether every network of a service is known to have no way to the host's ports.
+    fn is_cut_off(&self, service: &Service) -> bool {
+        let closed = |key: &String| {
+            self.project.networks.get(key).is_some_and(|network| {
+                let elsewhere = matches!(network.driver.as_deref(), Some("macvlan" | "ipvlan"));
+                !network.external && (network.internal || elsewhere)
+            })
+        };
+        !service.networks.is_empty() && service.networks.keys().all(closed)
+    }
+
+    /// The host address of ports that name none, as the network says that has the default route.
+    fn host_binding(&self, service: &Service) -> Option<IpAddr> {
+        let networks = service.networks.iter().filter_map(|(key, attachment)| {
+            let network = self.project.networks.get(key).filter(|network| !network.internal)?;
+            Some((network, attachment.gw_priority))
+        });
+        let (network, _) = networks.min_by(|(one, first), (other, second)| {
+            second.total_cmp(first).then_with(|| one.name.cmp(&other.name))
+        })?;
+        let address = network.driver_opts.get(HOST_BINDING)?.parse().ok()?;
+        (!IpAddr::is_unspecified(&address)).then_some(address)
+    }
+
     /// Where the service asks for these ports.
     pub(crate) fn port_places(&self, service: &Service, ports: &[PortSpec]) -> Vec<PortPlace> {
-        let read = service.ports.iter().filter_map(|port| Some((port_spec(port).ok()?, port.span)));
+        let binding = self.host_binding(service);
+        let read = service.ports.iter().filter_map(|port| Some((port_spec(port, binding).ok()?, port.span)));
         let published = read.filter(|(port, _)| ports.contains(port));
         let place = |span| self.options.sources.place(span);
         published
@@ -212,11 +260,46 @@ fn plain_endpoint(network: NetworkName) -> EndpointSpec {
         mac: None,
         interface: None,
         gateway_priority: 0,
+        link_local: vec![],
+        sysctls: vec![],
     }
 }
 
-/// A port in the engine's words, or why it is none.
-fn port_spec(port: &model::Port) -> Result<PortSpec, String> {
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.segments()[..4] == [0xfe80, 0, 0, 0],
+    }
+}
+
+/// Reads `net.ipv4.conf.IFNAME.log_martians=1,…`. Each is of the interface itself: what is of the whole
+/// namespace is a matter of the service's `sysctls`.
+fn interface_sysctls(text: &str) -> Result<Vec<(String, String)>, String> {
+    let one = |setting: &str| {
+        let (key, value) = setting.split_once('=')?;
+        let (key, value) = (key.trim(), value.trim());
+        let parts: Vec<_> = key.split('.').collect();
+        let of_interface = matches!(parts[..], ["net", "ipv4" | "ipv6" | "mpls", "conf" | "neigh", "IFNAME", last] if is_word(last));
+        of_interface.then(|| (key.to_owned(), value.to_owned()))
+    };
+    let settings = text.split(',').filter(|setting| !setting.trim().is_empty());
+    settings
+        .map(|setting| {
+            one(setting).ok_or_else(|| {
+                format!(
+                    "`{setting}` is no setting of an interface, such as `net.ipv4.conf.IFNAME.log_martians=1`"
+                )
+            })
+        })
+        .collect()
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// A port in the engine's words, or why it is none. `binding` is the host address of one that names none.
+fn port_spec(port: &model::Port, binding: Option<IpAddr>) -> Result<PortSpec, String> {
     let protocol = match &port.protocol {
         model::Protocol::Tcp => Protocol::Tcp,
         model::Protocol::Udp => Protocol::Udp,
@@ -229,5 +312,5 @@ fn port_spec(port: &model::Port) -> Result<PortSpec, String> {
         return Err("a container port cannot be 0".to_owned());
     }
     let published = port.published.filter(|range| *range != (0, 0));
-    Ok(PortSpec { host_ip: port.host_ip, published, target: port.target, protocol })
+    Ok(PortSpec { host_ip: port.host_ip.or(binding), published, target: port.target, protocol })
 }

@@ -13,6 +13,7 @@ mod logging;
 mod lowering;
 mod mounts;
 mod network;
+mod network_options;
 mod one_off;
 mod order;
 mod pod;

@@ -1,21 +1,13 @@
 //! The networks of the selected services.
 
 use crate::lowering::{Lowering, hash};
+use crate::network_options::PARENT;
 use compose_spec::Project;
 use compose_spec::model::{AddressPool, Network};
 use diagnostic::{Severity, Span};
 use resource::{DesiredService, NetworkDriver, NetworkName, NetworkSpec, Subnet, label};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-
-/// Driver option with the name of the bridge.
-const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
-
-/// Whether the kernel takes this as the name of an interface.
-fn is_interface_name(name: &str) -> bool {
-    let barred = |letter: char| matches!(letter, '/' | ':') || letter.is_ascii_whitespace();
-    (1..=15).contains(&name.len()) && !matches!(name, "." | "..") && !name.contains(barred)
-}
 
 impl Lowering<'_> {
     /// Every network some container is to be on, in order of name.
@@ -53,9 +45,10 @@ impl Lowering<'_> {
             driver: NetworkDriver::Bridge,
             options: BTreeMap::new(),
             internal: false,
+            ipv4: true,
             ipv6: false,
             subnets: vec![],
-            ip_range: None,
+            ip_ranges: vec![],
             reserved: vec![],
             labels: BTreeMap::new(),
         };
@@ -76,25 +69,32 @@ impl Lowering<'_> {
     }
 
     fn network(&mut self, key: &str, network: &Network, fixed: Vec<IpAddr>) -> NetworkSpec {
-        let span = network.span.unwrap_or(Span::NOWHERE);
-        if !network.external {
-            self.check(key, network, span);
-        }
+        let driver = self.network_driver(key, network);
+        let options = if network.external {
+            network.driver_opts.clone()
+        } else {
+            self.check(key, network);
+            self.network_options(key, network, driver)
+        };
+        // Without a parent, containers of a macvlan or ipvlan network have only each other.
+        let alone = !driver.has_host() && !options.contains_key(PARENT);
         let mut spec = NetworkSpec {
             name: NetworkName(network.name.clone()),
             external: network.external,
-            driver: NetworkDriver::Bridge,
-            options: network.driver_opts.clone(),
-            internal: network.internal,
+            driver,
+            options,
+            internal: network.internal || alone,
+            ipv4: network.enable_ipv4.unwrap_or(true),
             ipv6: network.enable_ipv6,
             subnets: vec![],
-            ip_range: None,
+            ip_ranges: vec![],
             reserved: fixed,
             labels: network.labels.clone(),
         };
         for pool in &network.ipam {
             self.pool(key, pool, &mut spec);
         }
+        self.check_families(key, &spec);
         spec.reserved.sort_unstable();
         spec.reserved.dedup();
         if !spec.external {
@@ -103,27 +103,25 @@ impl Lowering<'_> {
         spec
     }
 
+    /// A network has addresses of a family at least, and none of a family that is switched off.
+    fn check_families(&mut self, key: &str, spec: &NetworkSpec) {
+        if spec.ipv4 {
+            return;
+        }
+        let message = if spec.subnets.iter().any(|(subnet, _)| subnet.address.is_ipv4()) {
+            format!("network `{key}` has an IPv4 subnet and `enable_ipv4: false`")
+        } else if !spec.ipv6 && spec.subnets.is_empty() {
+            format!("network `{key}`: without IPv4 it needs `enable_ipv6: true`")
+        } else {
+            return;
+        };
+        let span = self.project.network_place(key, "enable_ipv4");
+        self.tell(Severity::Error, "unusable-value", span, message, "");
+    }
+
     /// Tells what of a network cannot be done.
-    fn check(&mut self, key: &str, network: &Network, span: Span) {
-        match network.driver.as_deref() {
-            None | Some("bridge" | "") => {}
-            Some(driver) => {
-                let message =
-                    format!("network `{key}`: driver `{driver}` is not supported, only `bridge` is");
-                self.tell(Severity::Error, "unusable-value", span, message, "");
-            }
-        }
-        if let Some(name) = network.driver_opts.get(BRIDGE_NAME).filter(|name| !is_interface_name(name)) {
-            let message = format!(
-                "network `{key}`: `{name}` cannot be the name of a bridge: it has 1 to 15 bytes, no `/`, `:` or blank"
-            );
-            self.tell(Severity::Error, "unusable-value", span, message, "");
-        }
-        if network.enable_ipv4 == Some(false) {
-            let message =
-                format!("network `{key}`: `enable_ipv4: false` has no effect, it gets IPv4 addresses too");
-            self.tell(Severity::Warning, "no-effect", span, message, "this is ignored");
-        }
+    fn check(&mut self, key: &str, network: &Network) {
+        let span = network.span.unwrap_or(Span::NOWHERE);
         if network.ipam_driver.as_deref().is_some_and(|driver| !matches!(driver, "" | "default")) {
             let message =
                 format!("network `{key}`: `ipam.driver` has no effect, addresses come from the engine");
@@ -150,7 +148,7 @@ impl Lowering<'_> {
         }
         if let Some(text) = &pool.ip_range {
             match Subnet::parse(text) {
-                Some(range) => spec.ip_range = spec.ip_range.or(Some(range)),
+                Some(range) => spec.ip_ranges.push(range),
                 None => bad(text),
             }
         }

@@ -110,6 +110,8 @@ fn take_network(infra: &mut ContainerSpec, services: &[DesiredService]) {
                     known.aliases.extend(new);
                     known.ipv4 = known.ipv4.or(endpoint.ipv4);
                     known.ipv6 = known.ipv6.or(endpoint.ipv6);
+                    extend(&mut known.link_local, &endpoint.link_local);
+                    extend(&mut known.sysctls, &endpoint.sysctls);
                 }
             }
         }

@@ -43,9 +43,10 @@ fn record(number: u8) -> Outcome<NetworkRecord> {
         driver: resource::NetworkDriver::Bridge,
         options: BTreeMap::new(),
         internal: false,
+        ipv4: true,
         ipv6: false,
         subnets: vec![],
-        ip_range: None,
+        ip_ranges: vec![],
         reserved: vec![],
         labels: BTreeMap::new(),
     };
@@ -74,10 +75,13 @@ fn endpoint(record: &NetworkRecord, host: u8) -> Endpoint {
         mac: None,
         interface: None,
         gateway_priority: 0,
+        link_local: vec![],
+        sysctls: vec![],
     };
     Endpoint {
         spec,
         bridge: record.bridge.clone(),
+        driver: resource::NetworkDriver::Bridge,
         interface: "eth0".to_owned(),
         mac: network::hardware_address(address),
         addresses: vec![(address.into(), 16)],

@@ -4,8 +4,8 @@ use crate::bridge::remove_links;
 use crate::channel::Channel;
 use crate::link::{self, Link, Veth};
 use crate::wire::Messages;
-use crate::{Netlink, NetworkError, namespace, sysctl};
-use resource::{ContainerId, Endpoint, PodName};
+use crate::{Netlink, NetworkError, child, namespace, sysctl};
+use resource::{ContainerId, Endpoint, IpvlanMode, NetworkDriver, PodName};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -22,7 +22,7 @@ pub fn hardware_address(address: Ipv4Addr) -> [u8; 6] {
     [0x02, 0x42, a, b, c, d]
 }
 
-/// Puts a container's namespace on a bridge: interface, hardware address, addresses, default routes.
+/// Puts a container's namespace on a bridge, or on an interface of the host's: interface, hardware address, addresses, default routes.
 /// `index` is the number of the endpoint. When this returns, packets pass in both directions.
 ///
 /// # Errors
@@ -35,6 +35,9 @@ pub fn attach(
     index: usize,
     endpoint: &Endpoint,
 ) -> Result<(), NetworkError> {
+    if !endpoint.driver.has_host() {
+        return child::attach(netlink, namespace, container, endpoint);
+    }
     let bridge = link::find(&netlink.channel, &endpoint.bridge)?.filter(|found| found.kind == "bridge");
     let bridge = bridge.ok_or_else(|| NetworkError::NoBridge {
         bridge: endpoint.bridge.clone(),
@@ -68,9 +71,20 @@ impl Wires {
         Ok(Self(link::all(netlink)?.into_iter().map(|link| link.alias).collect()))
     }
 
-    /// Whether this interface of a container has its other end here.
-    pub fn lead_to(&self, pod: &PodName, container: &ContainerId, endpoint: &Endpoint) -> bool {
-        self.0.contains(&alias(pod, container, endpoint))
+    /// Whether this interface of a container has its other end here; one that has no other end, whether
+    /// it is there.
+    pub fn lead_to(
+        &self,
+        namespace: BorrowedFd<'_>,
+        pod: &PodName,
+        container: &ContainerId,
+        endpoint: &Endpoint,
+    ) -> bool {
+        if endpoint.driver.has_host() {
+            return self.0.contains(&alias(pod, container, endpoint));
+        }
+        let found = namespace::within(namespace, || link::find(&Channel::route()?, &endpoint.interface));
+        found.is_ok_and(|found| found.is_some())
     }
 }
 
@@ -153,25 +167,12 @@ fn configure(
     let name = endpoint.interface.as_str();
     namespace::within(namespace, || {
         let inside = Channel::route()?;
-        let with_ipv6 = endpoint.addresses.iter().any(|(address, _)| address.is_ipv6());
-        sysctl::container_ipv6(name, with_ipv6)?;
-        let mut batch = Messages::default();
-        for (address, prefix) in &endpoint.addresses {
-            link::add_address(&mut batch, host.peer, name, *address, *prefix);
-        }
-        link::set_up(&mut batch, host.peer, name);
-        if endpoint.default_route {
-            for gateway in &endpoint.gateways {
-                link::add_default_route(&mut batch, host.peer, name, *gateway);
-            }
-        }
-        batch.acknowledged();
-        inside.tell(&mut batch)?;
+        equip(&inside, host.peer, endpoint)?;
         // The host's end has its carrier now, and the bridge with its first port, but the kernel acts on
         // that some time later and drops what comes before. Asking for a link makes it act now.
         link::find(&netlink.channel, &host.name)?;
         link::find(&netlink.channel, &endpoint.bridge)?;
-        if with_ipv6 {
+        if has_ipv6(endpoint) {
             link::find(&inside, name)?;
         }
         // Neighbours hear of the address now that somebody can hear.
@@ -180,6 +181,40 @@ fn configure(
         link::set_hardware_address(&mut batch, host.peer, name, endpoint.mac);
         inside.tell(batch.acknowledged())
     })
+}
+
+fn has_ipv6(endpoint: &Endpoint) -> bool {
+    let leased = endpoint.addresses.iter().map(|(address, _)| address);
+    leased.chain(&endpoint.spec.link_local).any(std::net::IpAddr::is_ipv6)
+}
+
+/// Gives an interface its settings, addresses and routes and switches it on, inside its namespace.
+pub(crate) fn equip(inside: &Channel, index: u32, endpoint: &Endpoint) -> Result<(), NetworkError> {
+    let name = endpoint.interface.as_str();
+    sysctl::container_ipv6(name, has_ipv6(endpoint))?;
+    for (key, value) in &endpoint.spec.sysctls {
+        sysctl::interface(key, name, value)?;
+    }
+    let mut batch = Messages::default();
+    for (address, prefix) in &endpoint.addresses {
+        link::add_address(&mut batch, index, name, *address, *prefix);
+    }
+    for address in &endpoint.spec.link_local {
+        // 169.254.0.0/16 and fe80::/64.
+        let prefix = if address.is_ipv4() { 16 } else { 64 };
+        link::add_address(&mut batch, index, name, *address, prefix);
+    }
+    link::set_up(&mut batch, index, name);
+    let without_neighbours = matches!(endpoint.driver, NetworkDriver::Ipvlan(mode) if mode != IpvlanMode::L2);
+    let gateways = endpoint.gateways.iter().filter(|_| endpoint.default_route);
+    for gateway in gateways {
+        if without_neighbours {
+            link::add_device_route(&mut batch, index, name, *gateway);
+        } else {
+            link::add_default_route(&mut batch, index, name, *gateway);
+        }
+    }
+    inside.tell(batch.acknowledged())
 }
 
 #[cfg(test)]

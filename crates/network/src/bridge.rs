@@ -14,7 +14,7 @@
 use crate::rule::{End, Rule};
 use crate::table::{self, Chain, Family, Hook};
 use crate::wire::Messages;
-use crate::{Netlink, NetworkError, link, sysctl};
+use crate::{Netlink, NetworkError, child, link, sysctl};
 use resource::{NetworkName, NetworkRecord, Subnet};
 use rustix::io::Errno;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -25,6 +25,12 @@ const LINK_LOCAL: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1)
 const BETWEEN_CONTAINERS: &str = "com.docker.network.bridge.enable_icc";
 /// Driver option: what leaves goes out under the host's address; on by default.
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+/// Driver options, one for each family: `nat` by default; `nat-unprotected`, where others than the host
+/// reach every port of the containers; `isolated`, where the host has no address on the bridge.
+const GATEWAY_MODES: [(&str, IpAddr); 2] = [
+    ("com.docker.network.bridge.gateway_mode_ipv4", IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+    ("com.docker.network.bridge.gateway_mode_ipv6", IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+];
 
 /// The bridge name of a network whose options name none: `cb-` and twelve digits of its id.
 pub fn bridge_name(id: &str) -> String {
@@ -65,16 +71,21 @@ pub fn bridge_up(netlink: &Netlink, record: &NetworkRecord) -> Result<(), Networ
 /// The step that the kernel refused.
 pub fn bridges_up(netlink: &Netlink, records: &[NetworkRecord]) -> Result<(), NetworkError> {
     for record in records {
-        make(netlink, record)?;
+        if record.spec.driver.has_host() {
+            make(netlink, record)?
+        } else {
+            child::parent_up(netlink, record)?
+        }
     }
-    let routed = || records.iter().filter(|record| !record.spec.internal).flat_map(|record| &record.subnets);
+    let bridges = || records.iter().filter(|record| record.spec.driver.has_host());
+    let routed = || bridges().filter(|record| !record.spec.internal).flat_map(|record| &record.subnets);
     if routed().any(|(subnet, _)| subnet.address.is_ipv4()) {
         sysctl::forward_ipv4()?;
     }
     if routed().any(|(subnet, _)| subnet.address.is_ipv6()) {
         sysctl::forward_ipv6()?;
     }
-    let chains: Vec<_> = records.iter().flat_map(|record| chains(netlink, record)).collect();
+    let chains: Vec<_> = bridges().flat_map(|record| chains(netlink, record)).collect();
     if chains.is_empty() {
         return Ok(());
     }
@@ -94,7 +105,8 @@ fn make(netlink: &Netlink, record: &NetworkRecord) -> Result<(), NetworkError> {
     let mut batch = Messages::default();
     link::configure_bridge(&mut batch, found.index, name, &alias, !record.spec.internal);
     link::set_mtu(&mut batch, found.index, name, record.mtu);
-    for (subnet, gateway) in &record.subnets {
+    let isolated = |family: &IpAddr| gateway_mode(record, *family) == "isolated";
+    for (subnet, gateway) in record.subnets.iter().filter(|(_, gateway)| !isolated(gateway)) {
         link::add_address(&mut batch, found.index, name, *gateway, subnet.prefix);
     }
     if with_ipv6 {
@@ -163,12 +175,30 @@ fn chains(netlink: &Netlink, record: &NetworkRecord) -> Vec<Chain> {
     }
     let loopback =
         |end| Rule::default().from(bridge).family_of(LOOPBACK.address).subnet(end, &LOOPBACK).drop();
-    let entry = Rule::default().to(bridge).not_from(bridge).unexpected().not_redirected().drop();
     vec![
         chain("nat", Hook::LEAVING, masquerades(record)),
-        chain("filter", Hook::PASSING, vec![entry]),
+        chain("filter", Hook::PASSING, entries(record)),
         chain("guard", Hook::FIRST, vec![loopback(End::Source), loopback(End::Destination)]),
     ]
+}
+
+/// How the host is a gateway for one family, given by any address of it.
+fn gateway_mode(record: &NetworkRecord, family: IpAddr) -> &str {
+    let option = GATEWAY_MODES.iter().find(|(_, like)| like.is_ipv4() == family.is_ipv4());
+    option.and_then(|(name, _)| record.spec.options.get(*name)).map_or("nat", String::as_str)
+}
+
+/// What is dropped on the way into the bridge: what belongs to no connection known and to no published
+/// port, in the families that are protected.
+fn entries(record: &NetworkRecord) -> Vec<Rule> {
+    let entry = |rule: Rule| rule.to(&record.bridge).not_from(&record.bridge).unexpected();
+    let open = |family: &IpAddr| gateway_mode(record, *family) == "nat-unprotected";
+    let families = GATEWAY_MODES.map(|(_, family)| family);
+    if !families.iter().any(open) {
+        return vec![entry(Rule::default()).not_redirected().drop()];
+    }
+    let protected = families.iter().filter(|family| !open(family));
+    protected.map(|family| entry(Rule::default().family_of(*family)).not_redirected().drop()).collect()
 }
 
 fn masquerades(record: &NetworkRecord) -> Vec<Rule> {
@@ -208,6 +238,10 @@ pub fn bridges_down(netlink: &Netlink, records: &[NetworkRecord]) -> Result<(), 
     table::remove(&*table::router()?, |chain| ours(&chain.name))?;
     let mut bridges = Vec::new();
     for record in records {
+        if !record.spec.driver.has_host() {
+            child::parent_down(netlink, record)?;
+            continue;
+        }
         bridges.extend(link::find(&netlink.channel, &record.bridge)?.filter(|found| is_ours(found, record)));
     }
     remove_links(netlink, &bridges)
@@ -233,7 +267,7 @@ const PREFIX: &str = "compose:";
 
 impl Netlink {
     /// What a network's bridge and chains are marked with.
-    fn alias(&self, network: &NetworkName) -> String {
+    pub(crate) fn alias(&self, network: &NetworkName) -> String {
         let mut alias = format!("{PREFIX}{}:{}", self.owner, network.0);
         // The kernel takes 255 bytes.
         alias.truncate(alias.floor_char_boundary(250));
@@ -257,7 +291,8 @@ pub fn sweep(
         marks.contains(&chain.comment) || pods.contains(&chain.name)
     })?;
     let mut bridges = link::all(netlink)?;
-    bridges.retain(|found| found.kind == "bridge" && marks.contains(&found.alias));
+    bridges
+        .retain(|found| matches!(&*found.kind, "bridge" | "veth" | "vlan") && marks.contains(&found.alias));
     removed.extend(bridges.iter().map(|found| found.name.clone()));
     remove_links(netlink, &bridges)?;
     Ok(removed)

@@ -44,6 +44,14 @@ pub enum NetworkError {
         /// Short id of the container.
         container: String,
     },
+    /// The interface that a macvlan or ipvlan network is to be on does not exist.
+    #[error("network {network} is to be on interface {parent}, and there is no such interface here")]
+    NoParent {
+        /// The interface.
+        parent: String,
+        /// The network.
+        network: String,
+    },
     /// An answer of the kernel that does not parse.
     #[error("cannot {attempt}: the kernel's answer does not make sense")]
     Answer {
@@ -62,9 +70,11 @@ impl NetworkError {
     pub fn raw_os_error(&self) -> Option<i32> {
         match self {
             Self::Kernel { source, .. } | Self::Unsupported { source, .. } => source.raw_os_error(),
-            Self::PoolExhausted | Self::NameTaken { .. } | Self::NoBridge { .. } | Self::Answer { .. } => {
-                None
-            }
+            Self::PoolExhausted
+            | Self::NameTaken { .. }
+            | Self::NoBridge { .. }
+            | Self::NoParent { .. }
+            | Self::Answer { .. } => None,
         }
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! bridge            record.bridge ([`bridge_name`] of the id by default), alias "compose:OWNER:NETWORK-NAME"
+//! parent            the same, where a macvlan or ipvlan network needs one made
 //! veth, host end    cvCCCCCCNFFFFFF: six digits of the container's id, number, something fresh
 //! table             inet compose, removed with its last chain
 //! chains, network   BRIDGE-nat, BRIDGE-filter, BRIDGE-guard; comment = the bridge's alias
@@ -17,6 +18,7 @@
 mod attach;
 mod bridge;
 mod channel;
+mod child;
 mod client;
 mod error;
 mod link;

@@ -4,7 +4,7 @@
 use crate::channel::Channel;
 use crate::wire::{self, Attributes, CREATE, DUMP, EXCLUSIVE, Messages, REPLACE};
 use crate::{Netlink, NetworkError};
-use resource::Subnet;
+use resource::{IpvlanMode, MacvlanMode, NetworkDriver, Subnet};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -18,7 +18,8 @@ const GET_ROUTE: u16 = 26;
 const LINK_ADDRESS: u16 = 1;
 const LINK_NAME: u16 = 3;
 const LINK_MTU: u16 = 4;
-const LINK_PEER_INDEX: u16 = 5;
+/// Index of a veth's other end, or of the interface that a link is on.
+const LINK_BELOW: u16 = 5;
 const LINK_MASTER: u16 = 10;
 const LINK_INFO: u16 = 18;
 const LINK_ALIAS: u16 = 20;
@@ -38,6 +39,9 @@ const INFO_PORT_DATA: u16 = 5;
 const VETH_PEER: u16 = 1;
 const PORT_HAIRPIN: u16 = 4;
 const PORT_ISOLATED: u16 = 33;
+const VLAN_NUMBER: u16 = 1;
+const MACVLAN_MODE: u16 = 1;
+const IPVLAN_MODE: u16 = 1;
 
 const FAMILY_INET: u8 = 2;
 const FAMILY_INET6: u8 = 10;
@@ -79,7 +83,7 @@ impl Link {
                 LINK_ALIAS => link.alias = wire::text(value),
                 LINK_ADDRESS => link.mac = value.try_into().unwrap_or_default(),
                 LINK_GROUP => link.group = wire::u32_at(value, 0)?,
-                LINK_PEER_INDEX => link.peer = wire::u32_at(value, 0)?,
+                LINK_BELOW => link.peer = wire::u32_at(value, 0)?,
                 LINK_INFO => {
                     link.kind = wire::attribute(value, INFO_KIND).map(wire::text).unwrap_or_default()
                 }
@@ -282,6 +286,103 @@ pub(crate) fn create_veth(batch: &mut Messages, veth: &Veth<'_>) {
         .needs("veth pairs (CONFIG_VETH)");
 }
 
+/// Makes an interface that leads nowhere: a veth whose other end, switched on too, is left alone.
+pub(crate) fn create_loose_end(batch: &mut Messages, name: &str, other: &str) {
+    let what = format!("make interface {name}");
+    batch
+        .add((NEW_LINK, CREATE | EXCLUSIVE), what, &link_header(0, 0, 0), |attributes| {
+            attributes.text(LINK_NAME, name).nest(LINK_INFO, |info| {
+                info.text(INFO_KIND, "veth").nest(INFO_DATA, |data| {
+                    data.nest(VETH_PEER, |peer| {
+                        peer.raw(&link_header(0, 0, 0)).text(LINK_NAME, other);
+                    });
+                });
+            });
+        })
+        .needs("veth pairs (CONFIG_VETH)");
+    set_up(batch, 0, other);
+}
+
+/// Makes the interface of a VLAN.
+pub(crate) fn create_vlan(batch: &mut Messages, name: &str, below: u32, number: u16) {
+    let header = link_header(0, 0, 0);
+    batch
+        .add((NEW_LINK, CREATE | EXCLUSIVE), format!("make VLAN {name}"), &header, |attributes| {
+            attributes.text(LINK_NAME, name).number(LINK_BELOW, below).nest(LINK_INFO, |info| {
+                info.text(INFO_KIND, "vlan").nest(INFO_DATA, |data| {
+                    data.bytes(VLAN_NUMBER, &number.to_ne_bytes());
+                });
+            });
+        })
+        .needs("VLANs (CONFIG_VLAN_8021Q)");
+}
+
+/// Gives a link its alias.
+pub(crate) fn mark(batch: &mut Messages, index: u32, name: &str, alias: &str) {
+    batch.add((NEW_LINK, 0), format!("mark interface {name}"), &link_header(index, 0, 0), |attributes| {
+        attributes.bytes(LINK_ALIAS, alias.as_bytes());
+    });
+}
+
+/// An interface on another one, to be made in a namespace.
+pub(crate) struct Child<'a> {
+    /// Macvlan or ipvlan.
+    pub(crate) driver: NetworkDriver,
+    /// Its name.
+    pub(crate) interface: &'a str,
+    /// Hardware address; an ipvlan interface has its parent's.
+    pub(crate) mac: [u8; 6],
+    /// Bytes; 0 is the parent's.
+    pub(crate) mtu: u32,
+    /// Index of the parent.
+    pub(crate) parent: u32,
+    /// Where it is made.
+    pub(crate) namespace: BorrowedFd<'a>,
+}
+
+/// Makes a macvlan or ipvlan interface.
+pub(crate) fn create_child(batch: &mut Messages, child: &Child<'_>) {
+    let kind = child.driver.as_str();
+    let what = format!("make the {kind} interface {}", child.interface);
+    batch.add((NEW_LINK, CREATE | EXCLUSIVE), what, &link_header(0, 0, 0), |attributes| {
+        attributes.text(LINK_NAME, child.interface).number(LINK_BELOW, child.parent);
+        attributes.number(LINK_NAMESPACE, child.namespace.as_raw_fd().cast_unsigned());
+        if child.mtu > 0 {
+            attributes.number(LINK_MTU, child.mtu);
+        }
+        if matches!(child.driver, NetworkDriver::Macvlan(_)) {
+            attributes.bytes(LINK_ADDRESS, &child.mac);
+        }
+        attributes.nest(LINK_INFO, |info| {
+            info.text(INFO_KIND, kind).nest(INFO_DATA, |data| child_mode(data, child.driver));
+        });
+    });
+    batch.needs("macvlan and ipvlan (CONFIG_MACVLAN, CONFIG_IPVLAN)");
+}
+
+fn child_mode(data: &mut Attributes, driver: NetworkDriver) {
+    match driver {
+        NetworkDriver::Bridge => {}
+        NetworkDriver::Macvlan(mode) => {
+            let number = match mode {
+                MacvlanMode::Private => 1,
+                MacvlanMode::Vepa => 2,
+                MacvlanMode::Bridge => 4,
+                MacvlanMode::Passthru => 8,
+            };
+            data.number(MACVLAN_MODE, number);
+        }
+        NetworkDriver::Ipvlan(mode) => {
+            let number: u16 = match mode {
+                IpvlanMode::L2 => 0,
+                IpvlanMode::L3 => 1,
+                IpvlanMode::L3s => 2,
+            };
+            data.bytes(IPVLAN_MODE, &number.to_ne_bytes());
+        }
+    }
+}
+
 /// Makes a bridge port what containers need: packets may leave where they came from (a container that
 /// reaches itself by a published port), and for `isolated` ports not to one another.
 pub(crate) fn configure_port(batch: &mut Messages, host: &str, alias: &str, isolated: bool) {
@@ -340,6 +441,15 @@ pub(crate) fn add_default_route(batch: &mut Messages, index: u32, name: &str, ga
     let header = [family(gateway), 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
     batch.add((NEW_ROUTE, CREATE | REPLACE), what, &header, |attributes| {
         attributes.bytes(5, &octets(gateway)).number(4, index);
+    });
+}
+
+/// Routes everything of the address's family by the interface, without a gateway.
+pub(crate) fn add_device_route(batch: &mut Messages, index: u32, name: &str, like: IpAddr) {
+    // Main table, set at boot, on this link, unicast.
+    let header = [family(like), 0, 0, 0, 254, 3, 253, 1, 0, 0, 0, 0];
+    batch.add((NEW_ROUTE, CREATE | REPLACE), format!("route through {name}"), &header, |attributes| {
+        attributes.number(4, index);
     });
 }
 

@@ -6,6 +6,12 @@ use crate::link::kernel_has_ipv6;
 use std::io;
 use std::path::Path;
 
+/// A setting of one interface, in the namespace the thread is in: `net.ipv4.conf.IFNAME.log_martians`.
+/// A name may have dots, so it comes in last.
+pub(crate) fn interface(key: &str, name: &str, value: &str) -> Result<(), NetworkError> {
+    set(&format!("/proc/sys/{}", key.replace('.', "/").replace("IFNAME", name)), value)
+}
+
 fn set(path: &str, value: &str) -> Result<(), NetworkError> {
     std::fs::write(path, value).or_else(|source| {
         // /proc/sys may be read-only here and right already.

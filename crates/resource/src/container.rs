@@ -155,6 +155,12 @@ pub struct EndpointSpec {
     pub interface: Option<String>,
     /// The endpoint with the highest value provides the default route.
     pub gateway_priority: i64,
+    /// Addresses besides the leased ones, link-local and not unique beyond the network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link_local: Vec<IpAddr>,
+    /// Kernel settings of the interface, with `IFNAME` for its name: `net.ipv4.conf.IFNAME.log_martians`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sysctls: Vec<(String, String)>,
 }
 
 /// A container's place on a network, with its addresses leased.
@@ -162,8 +168,11 @@ pub struct EndpointSpec {
 pub struct Endpoint {
     /// As asked for.
     pub spec: EndpointSpec,
-    /// The network's bridge.
+    /// The network's bridge, or the interface of the host's that another driver's containers are on.
     pub bridge: String,
+    /// The network's driver.
+    #[serde(default)]
+    pub driver: crate::NetworkDriver,
     /// Name of the interface inside.
     pub interface: String,
     /// Hardware address, six bytes.

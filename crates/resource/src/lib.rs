@@ -32,7 +32,7 @@ pub use image::{Image, ImageConfig, Platform};
 pub use layout::{Mapping, Roots};
 pub use mount::{Mount, MountSpec, Owner, Propagation};
 pub use name::{ContainerId, ContainerName, NetworkName, PodName, VolumeName};
-pub use network::{NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet};
+pub use network::{IpvlanMode, MacvlanMode, NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet};
 pub use observed::{Observed, ObservedContainer, ObservedNetwork, ObservedVolume};
 pub use pod::{INFRA, PodRecord, PodStatus};
 pub use port::{PortBinding, PortSpec, Protocol};

@@ -20,11 +20,61 @@ pub enum NetworkMode {
 }
 
 /// Kind of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkDriver {
     /// A bridge on this host.
+    #[default]
     Bridge,
+    /// Containers are on a network of the host's themselves, each with a hardware address of its own.
+    Macvlan(MacvlanMode),
+    /// Containers are on a network of the host's themselves, under the host's hardware address.
+    Ipvlan(IpvlanMode),
+}
+
+/// Who may talk to whom among the containers on one interface of the host's. They never reach the host
+/// itself by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MacvlanMode {
+    /// They to one another, directly.
+    #[default]
+    Bridge,
+    /// Nobody.
+    Private,
+    /// They to one another, by way of the switch that the interface leads to.
+    Vepa,
+    /// There is only one, which has the interface to itself.
+    Passthru,
+}
+
+/// Where the kernel decides about packets of containers on one interface of the host's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IpvlanMode {
+    /// As a switch.
+    #[default]
+    L2,
+    /// As a router: no broadcasts, no neighbours.
+    L3,
+    /// As a router, with the host's packet filter.
+    L3s,
+}
+
+impl NetworkDriver {
+    /// `bridge`, `macvlan` or `ipvlan`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Macvlan(_) => "macvlan",
+            Self::Ipvlan(_) => "ipvlan",
+        }
+    }
+
+    /// Whether the host is a party of the network: its gateway, and the publisher of its ports.
+    pub fn has_host(self) -> bool {
+        self == Self::Bridge
+    }
 }
 
 /// An address block.
@@ -84,16 +134,29 @@ pub struct NetworkSpec {
     pub options: BTreeMap<String, String>,
     /// No way out: no NAT, no default route, published ports do not work.
     pub internal: bool,
+    /// IPv4 addresses.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub ipv4: bool,
     /// IPv6 addresses too.
     pub ipv6: bool,
     /// Address blocks with their gateways, as configured; empty means a block from the pool.
     pub subnets: Vec<(Subnet, Option<IpAddr>)>,
-    /// Dynamic addresses come out of this block only.
-    pub ip_range: Option<Subnet>,
+    /// In a subnet with one of these blocks, dynamic addresses come out of them only.
+    #[serde(default)]
+    pub ip_ranges: Vec<Subnet>,
     /// Addresses never given out: auxiliary ones and the fixed ones of the whole project.
     pub reserved: Vec<IpAddr>,
     /// Labels, the managed ones among them.
     pub labels: Labels,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// A network that exists: its document.
@@ -105,10 +168,11 @@ pub struct NetworkRecord {
     pub spec: NetworkSpec,
     /// When it was made.
     pub created: Timestamp,
-    /// Name of the bridge, 15 bytes at most, made from the id unless configured.
+    /// Name of the bridge, 15 bytes at most, made from the id unless configured; of another driver's
+    /// network, the interface of the host's that its containers are on.
     pub bridge: String,
     /// Address blocks with their gateways, at least one.
     pub subnets: Vec<(Subnet, IpAddr)>,
-    /// Maximum transmission unit, bytes.
+    /// Maximum transmission unit, bytes; 0 is that of the interface of the host's.
     pub mtu: u32,
 }

@@ -164,7 +164,8 @@ impl Container {
     /// The address that published ports lead to: that of the endpoint with the default route, else
     /// the first one on a network with a way out.
     pub(crate) fn target(&self, v6: bool) -> Option<(IpAddr, &str)> {
-        let usable = self.record.endpoints.iter().filter(|endpoint| !endpoint.internal);
+        let usable =
+            self.record.endpoints.iter().filter(|endpoint| !endpoint.internal && endpoint.driver.has_host());
         let mut endpoints: Vec<_> = usable.collect();
         endpoints.sort_by_key(|endpoint| !endpoint.default_route);
         endpoints.iter().find_map(|endpoint| {

@@ -108,7 +108,8 @@ pub(crate) fn resolv_conf(record: &ContainerRecord, host: &Host) -> String {
 
 /// What `host-gateway` means to a container: the host's address on the network of its default route.
 pub(crate) fn gateway(record: &ContainerRecord) -> Option<IpAddr> {
-    let mut endpoints: Vec<_> = record.endpoints.iter().collect();
+    let with_host = record.endpoints.iter().filter(|endpoint| endpoint.driver.has_host());
+    let mut endpoints: Vec<_> = with_host.collect();
     endpoints.sort_by_key(|endpoint| !endpoint.default_route);
     endpoints.iter().find_map(|endpoint| endpoint.gateways.first().copied())
 }

@@ -26,6 +26,8 @@ pub(crate) fn record(service: &str) -> ContainerRecord {
         mac: None,
         interface: None,
         gateway_priority: 0,
+        link_local: vec![],
+        sysctls: vec![],
     };
     ContainerRecord {
         id: ContainerId(format!("{:064x}", crc32fast::hash(service.as_bytes()))),
@@ -48,6 +50,7 @@ pub(crate) fn record(service: &str) -> ContainerRecord {
         endpoints: vec![Endpoint {
             spec: endpoint,
             bridge: "cb-test".into(),
+            driver: resource::NetworkDriver::Bridge,
             interface: "eth0".into(),
             mac: [2, 66, 172, 30, 0, 2],
             addresses: vec![("172.30.0.2".parse().unwrap(), 16)],

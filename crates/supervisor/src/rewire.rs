@@ -29,7 +29,7 @@ impl Supervisor {
         let (Some(netlink), Some(container)) = (&self.netlink, self.containers.get(&slot)) else { return };
         let (Some(namespace), id) = (&container.namespace, &container.record.id) else { return };
         for (index, endpoint) in container.record.endpoints.iter().enumerate() {
-            if !wires.lead_to(&self.pod, id, endpoint) {
+            if !wires.lead_to(namespace.as_fd(), &self.pod, id, endpoint) {
                 network::attach_again(netlink, namespace.as_fd(), &self.pod, id, index, endpoint)
                     .unwrap_or_else(|error| complain(&error));
             }

@@ -75,6 +75,7 @@ impl Draft<'_> {
         Ok(Endpoint {
             spec: spec.clone(),
             bridge: record.bridge.clone(),
+            driver: record.spec.driver,
             interface,
             mac,
             addresses: leased,

@@ -72,6 +72,8 @@ impl World {
             mac: None,
             interface: None,
             gateway_priority: 0,
+            link_local: vec![],
+            sysctls: vec![],
         };
         ContainerSpec { network_mode: NetworkMode::Networks, endpoints: vec![endpoint], ..self.spec(name) }
     }
@@ -83,9 +85,10 @@ impl World {
             driver: NetworkDriver::Bridge,
             options: BTreeMap::new(),
             internal: false,
+            ipv4: true,
             ipv6: false,
             subnets: vec![],
-            ip_range: None,
+            ip_ranges: vec![],
             reserved: vec![],
             labels: BTreeMap::from([(LABEL.to_owned(), self.pod.0.clone())]),
         }

@@ -142,9 +142,10 @@ pub(crate) fn record(number: u8) -> NetworkRecord {
         driver: resource::NetworkDriver::Bridge,
         options: BTreeMap::new(),
         internal: false,
+        ipv4: true,
         ipv6: false,
         subnets: vec![],
-        ip_range: None,
+        ip_ranges: vec![],
         reserved: vec![],
         labels: BTreeMap::new(),
     };
@@ -171,6 +172,8 @@ pub(crate) fn endpoint(record: &NetworkRecord, host: u8, index: usize) -> Endpoi
         mac: None,
         interface: None,
         gateway_priority: 0,
+        link_local: vec![],
+        sysctls: vec![],
     };
     let addresses: Vec<_> = record.subnets.iter().map(|(subnet, _)| (at(subnet), subnet.prefix)).collect();
     let v4 = addresses.iter().find_map(|(ip, _)| match ip {
@@ -181,6 +184,7 @@ pub(crate) fn endpoint(record: &NetworkRecord, host: u8, index: usize) -> Endpoi
     Endpoint {
         spec,
         bridge: record.bridge.clone(),
+        driver: resource::NetworkDriver::Bridge,
         interface: format!("eth{index}"),
         mac: network::hardware_address(v4.unwrap_or(Ipv4Addr::new(9, 9, 9, host))),
         addresses,

@@ -81,6 +81,8 @@ pub(crate) fn endpoint(network: &str) -> EndpointSpec {
         mac: None,
         interface: None,
         gateway_priority: 0,
+        link_local: vec![],
+        sysctls: vec![],
     }
 }
 
@@ -146,9 +148,10 @@ impl Wish {
             driver: NetworkDriver::Bridge,
             options: BTreeMap::new(),
             internal: false,
+            ipv4: true,
             ipv6: false,
             subnets: vec![],
-            ip_range: None,
+            ip_ranges: vec![],
             reserved: vec![],
             labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         });
@@ -457,6 +460,7 @@ impl World {
             mac: [2; 6],
             addresses: vec![],
             gateways: vec![],
+            driver: NetworkDriver::Bridge,
             default_route: true,
             internal: false,
             mtu: 1500,

@@ -47,9 +47,10 @@ impl World {
             driver: NetworkDriver::Bridge,
             options: Default::default(),
             internal: false,
+            ipv4: true,
             ipv6: false,
             subnets: vec![],
-            ip_range: None,
+            ip_ranges: vec![],
             reserved: vec![],
             labels: Labels::new(),
         };
@@ -130,6 +131,8 @@ impl World {
             mac: None,
             interface: None,
             gateway_priority: 0,
+            link_local: vec![],
+            sysctls: vec![],
         };
         ContainerRecord {
             id: self.id(service),
@@ -153,6 +156,7 @@ impl World {
             endpoints: vec![Endpoint {
                 spec: endpoint,
                 bridge: self.network.bridge.clone(),
+                driver: resource::NetworkDriver::Bridge,
                 interface: "eth0".into(),
                 mac: ::network::hardware_address(ip),
                 addresses: vec![(IpAddr::V4(ip), subnet.prefix)],

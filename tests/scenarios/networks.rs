@@ -1,0 +1,163 @@
+//! Scenarios about networks as the file declares them, seen by netlink and /proc from inside and outside.
+
+use scenarios::{Who, World, scenario, within};
+use serde_json::Value;
+use std::process::Command;
+
+scenario! {
+    /// Addresses, blocks, gateways, options and names of networks and of places on them are the file's.
+    networks_are_made_as_declared, |world| {
+        let net = number(world, 104);
+        world.write(".env", &format!("NET={net}\n"));
+        world.compose("up -d").ok();
+        let links = inside(world, "web", "ip -j addr");
+        let names: Vec<_> = links.iter().map(|link| link["ifname"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), 4, "{names:?}");
+        let lan = link(&links, "lan0");
+        assert_eq!((&lan["mtu"], &lan["address"]), (&1400.into(), &"02:42:0a:d8:00:10".into()));
+        let addresses = addresses(lan);
+        for expected in [
+            format!("10.216.{net}.2/24"), format!("fd16:{net}::9/64"),
+            "169.254.9.1/16".to_owned(), "fe80::9/64".to_owned(),
+        ] {
+            assert!(addresses.contains(&expected), "{expected} not in {addresses:?}");
+        }
+        // The primary network gets the service's own hardware address.
+        assert_eq!(link(&links, "eth0")["address"], "02:42:0a:d8:00:99");
+        let six = self::addresses(link(&links, "six0"));
+        assert!(!six.is_empty() && six.iter().all(|address| address.contains(':')), "{six:?}");
+        let martians = world.compose("exec -T web cat /proc/sys/net/ipv4/conf/lan0/log_martians").ok();
+        assert_eq!(martians.stdout.trim(), "1");
+        let routes = inside(world, "web", "ip -j route");
+        let default = routes.iter().find(|route| route["dst"] == "default").unwrap();
+        assert_eq!((&default["dev"], &default["gateway"]), (&"lan0".into(), &format!("10.216.{net}.6").into()));
+        let routes = inside(world, "web", "ip -j -6 route");
+        let default = routes.iter().find(|route| route["dst"] == "default").unwrap();
+        assert_eq!(default["gateway"], format!("fd16:{net}::7"));
+
+        // The block's first seven: .1 is the printer's, .2 is fixed, .6 is the gateway's.
+        let given: Vec<_> = (1..=2).map(|index| {
+            let links = inside(world, &format!("--index {index} all"), "ip -j -4 addr show eth0");
+            self::addresses(&links[0]).remove(0)
+        }).collect();
+        assert_ne!(given[0], given[1]);
+        for address in &given {
+            assert!([3, 4, 5, 7].iter().any(|last| *address == format!("10.216.{net}.{last}/24")), "{address}");
+        }
+
+        // Containers that may not talk to one another do not.
+        let other = inside(world, "--index 2 lone", "ip -j -4 addr show eth0");
+        let other = self::addresses(&other[0])[0].split('/').next().unwrap().to_owned();
+        world.run(&["exec", "-T", "--index", "1", "lone", "ping", "-c", "1", "-w", "1", &other], "").exits(1);
+        assert_eq!(inside(world, "quiet", "ip -j addr").len(), 1);
+        // Reached, but not by name.
+        assert_eq!(inside(world, "plain", "ip -j addr").len(), 2);
+
+        // A file that changes a network makes it anew, with what is on it, and says why.
+        world.edit("compose.yaml", "mtu: 1400", "mtu: 1300");
+        world.compose("up -d --dry-run").ok().says("driver_opts of network `project_wide` changed: com.docker.network.driver.mtu");
+        let before = world.id("quiet");
+        world.compose("up -d").ok();
+        assert_eq!(link(&inside(world, "web", "ip -j addr"), "lan0")["mtu"], 1300);
+        assert_eq!(world.id("quiet"), before);
+    }
+}
+
+scenario! {
+    /// Containers of macvlan and ipvlan networks are on an interface of the host's, which is left as it
+    /// was; what was made for them goes with the network.
+    containers_are_on_networks_of_the_hosts, root_only = "the host's interfaces are root's; a user's router has none", |world| {
+        let parent = Parent::new();
+        world.write(".env", &format!("NET=106\nPARENT={}\n", parent.0));
+        world.compose("up -d").ok();
+        let links = inside(world, "two", "ip -j -d addr");
+        let lan = links.iter().find(|link| link["address"] == "02:42:0a:d9:00:22").unwrap();
+        assert_eq!(lan["linkinfo"]["info_kind"], "macvlan");
+        assert_eq!(lan["linkinfo"]["info_data"]["mode"], "bridge");
+        let address = &addresses(lan)[0];
+        let last: u8 = address.split(['.', '/']).nth(3).unwrap().parse().unwrap();
+        assert!(last >= 128, "{address}");
+        let routes = inside(world, "two", "ip -j route");
+        assert!(routes.iter().any(|route| route["dst"] == "default" && route["gateway"] == "10.217.106.1"));
+        world.compose("exec -T one ping -c 1 -w 5 two").ok();
+        if parent.may_have("vlan id 7") && parent.may_have("ipvlan") {
+            world.compose("--profile routed up -d three").ok();
+            let links = inside(world, "three", "ip -j -d addr show eth0");
+            assert_eq!(links[0]["linkinfo"]["info_data"]["mode"], "l3");
+            let routes = inside(world, "three", "ip -j route");
+            assert!(routes.iter().any(|route| route["dst"] == "default" && route["gateway"].is_null()));
+        } else {
+            world.compose("--profile routed up -d three").exits(1).says("this kernel lacks");
+        }
+        world.compose("--profile routed down -t 0").ok();
+        assert!(parent.children().is_empty(), "{:?}", parent.children());
+        world.edit(".env", &parent.0, "nosuch0");
+        world.compose("up -d").exits(1).says("nosuch0").says("compose.yaml:");
+    }
+}
+
+/// Tells the addresses of root's and of the user's world apart: both may be played at once.
+fn number(world: &World, first: u8) -> u8 {
+    if world.who() == Who::Root { first } else { first + 1 }
+}
+
+/// What `ip -j …` says inside the first container of a service.
+fn inside(world: &World, service: &str, command: &str) -> Vec<Value> {
+    let (index, service) = match service.strip_prefix("--index ") {
+        Some(rest) => rest.split_once(' ').map(|(index, service)| (index.parse().unwrap(), service)).unwrap(),
+        None => (1, service),
+    };
+    let name = format!("project-{service}-{index}");
+    let row = world.rows().into_iter().find(|row| row["Name"] == name).unwrap();
+    let pid = world.processes(row["ID"].as_str().unwrap())[0];
+    let words: Vec<_> = command.split(' ').collect();
+    let output = within(&format!("/proc/{pid}/ns/net"), || Command::new(words[0]).args(&words[1..]).output());
+    serde_json::from_slice(&output.unwrap().stdout).unwrap()
+}
+
+fn link<'a>(links: &'a [Value], name: &str) -> &'a Value {
+    links.iter().find(|link| link["ifname"] == name).unwrap_or_else(|| panic!("no {name} in {links:#?}"))
+}
+
+/// `ADDRESS/PREFIX` of a link.
+fn addresses(link: &Value) -> Vec<String> {
+    let infos = link["addr_info"].as_array().unwrap();
+    infos.iter().map(|info| format!("{}/{}", info["local"].as_str().unwrap(), info["prefixlen"])).collect()
+}
+
+/// An interface of the host's that nobody else uses; gone when dropped.
+struct Parent(String);
+
+impl Parent {
+    fn new() -> Self {
+        let name = format!("lan{}", std::process::id());
+        let made = Command::new("ip").args(["link", "add", &name, "up", "type", "veth"]).status();
+        assert!(made.unwrap().success());
+        Self(name)
+    }
+
+    /// Whether this kernel makes such an interface on it.
+    fn may_have(&self, kind: &str) -> bool {
+        let line = format!("link add link {} name try{} type {kind}", self.0, std::process::id());
+        let made = Command::new("ip").args(line.split(' ')).status().unwrap().success();
+        let name = format!("try{}", std::process::id());
+        drop(Command::new("ip").args(["link", "del", &name]).status());
+        made
+    }
+
+    /// Interfaces that were made on it.
+    fn children(&self) -> Vec<String> {
+        let output = Command::new("ip").args(["-o", "link"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines()
+            .filter(|line| line.contains(&format!("@{}:", self.0)) && !line.contains("veth"))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Drop for Parent {
+    fn drop(&mut self) {
+        drop(Command::new("ip").args(["link", "del", &self.0]).status());
+    }
+}
