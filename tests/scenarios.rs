@@ -31,6 +31,8 @@ mod networks;
 mod outside;
 #[path = "scenarios/pods.rs"]
 mod pods;
+#[path = "scenarios/reach.rs"]
+mod reach;
 #[path = "scenarios/refusals.rs"]
 mod refusals;
 #[path = "scenarios/rootless.rs"]

@@ -1,6 +1,7 @@
 //! Scenarios about the address by which a container knows the client of a published port.
 
-use scenarios::{Who, scenario, until, within};
+use crate::outside::network_of;
+use scenarios::{scenario, until, within};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -11,7 +12,7 @@ scenario! {
     /// A container knows a client on another machine by the client's own address, and one on this
     /// machine's loopback by its gateway's, over IPv4 and IPv6, TCP and UDP.
     containers_see_who_calls, |world| {
-        let machine = Machine::new(world.who());
+        let machine = Machine::new(network_of(world.who(), 102));
         let net = machine.net;
         let subnets = format!("SUBNET4=10.215.{net}.0/24\nSUBNET6=fd15:{net}::/64\n");
         world.write(".env", &subnets);
@@ -79,16 +80,17 @@ fn ask_by_udp(server: SocketAddr) -> Option<String> {
 }
 
 /// Another machine: a namespace behind a veth pair.
-struct Machine {
-    /// Tells the addresses of root's and of the user's world apart: both may be played at once.
+pub(crate) struct Machine {
+    /// Tells its addresses from those of machines of other tests, which may run at once.
     net: u8,
     name: String,
-    file: String,
+    /// Its namespace.
+    pub(crate) file: String,
 }
 
 impl Machine {
-    fn new(who: Who) -> Self {
-        let net = if who == Who::Root { 102 } else { 103 };
+    /// Makes one in the networks 198.51.NET.0/24 and fd51:NET::/64.
+    pub(crate) fn new(net: u8) -> Self {
         let name = format!("caller{}-{net}", std::process::id());
         let link = format!("caller{net}");
         let script = format!(

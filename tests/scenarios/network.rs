@@ -1,6 +1,6 @@
 //! Scenarios about networks, names and published ports.
 
-use crate::outside::Outside;
+use crate::outside::{Outside, network_of};
 use scenarios::{Who, World, free_port, http, scenario, until, within};
 use std::collections::BTreeSet;
 use std::net::UdpSocket;
@@ -114,11 +114,7 @@ scenario! {
 scenario! {
     /// Connections to the outside leave through NAT: the other side sees the host's address.
     the_outside_is_reached_through_nat, |world| {
-        // The two tests of this scenario may run at once.
-        let outside = Outside::new(match world.who() {
-            Who::Root => 100,
-            Who::User => 101,
-        });
+        let outside = Outside::new(network_of(world.who(), 100));
         world.compose("up -d").ok();
         until("the outside answers with the host's address", || {
             let output = world.run(&["exec", "-T", "web", "sh", "-c", &outside.question()], "");

@@ -1,7 +1,7 @@
 //! A machine outside: a network namespace behind a veth pair, whose server answers with the address that
 //! the client has there.
 
-use scenarios::within;
+use scenarios::{Who, within};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::Command;
@@ -14,6 +14,12 @@ pub(crate) struct Outside {
     pub(crate) address: String,
     /// This host's address towards it.
     pub(crate) host: String,
+}
+
+/// A number for the network of a scenario's own: the two tests of a scenario may run at once, so root's
+/// is this one and the user's the next.
+pub(crate) fn network_of(who: Who, number: u8) -> u8 {
+    number + u8::from(who == Who::User)
 }
 
 impl Outside {
@@ -40,6 +46,11 @@ impl Outside {
             }
         });
         Self { namespace, link, address, host }
+    }
+
+    /// Its network namespace.
+    pub(crate) fn file(&self) -> String {
+        format!("/run/netns/{}", self.namespace)
     }
 
     /// A line for sh in a container that asks the server and prints its answer.

@@ -52,7 +52,7 @@ scenario! {
     /// When infra, pasta and the supervisor are killed at once, the router goes and containers live on;
     /// the next command gives the same containers their networks, names and ports again.
     a_lost_router_is_replaced, user_only = "root's bridges are in the machine's own namespace", |world| {
-        let outside = Outside::new(102);
+        let outside = Outside::new(104);
         world.compose("up -d").ok();
         let serves = || {
             let address = format!("127.0.0.1:{}", world.port());
@@ -245,7 +245,7 @@ fn kill(pid: i32) {
 
 /// Runs `compose` on a machine that is otherwise set up: `setup` is a line for sh, run by root in a
 /// mount namespace of its own before the program becomes the user's.
-fn on_a_machine(world: &World, setup: &str, arguments: &[&str]) -> Output {
+pub(crate) fn on_a_machine(world: &World, setup: &str, arguments: &[&str]) -> Output {
     machine(world, setup, arguments).output().unwrap()
 }
 

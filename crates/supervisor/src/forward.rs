@@ -33,6 +33,8 @@ struct Pair {
     ends: [End; 2],
     /// The second is not connected yet.
     connecting: bool,
+    /// Servers to ask when the second end's cannot be reached.
+    others: Vec<SocketAddr>,
 }
 
 struct End {
@@ -81,19 +83,31 @@ impl Supervisor {
         let from = from.and_then(|from| SocketAddr::try_from(from).ok());
         let known_as = self.outside.known_as(from, target);
         if let Ok(socket) = connect_as(known_as, target, SocketType::STREAM) {
-            self.forward(client, socket, vec![]);
+            self.forward(client, socket, vec![], vec![]);
         }
     }
 
-    /// Joins a client to a connection that has been begun, on which first these bytes are sent.
-    pub(crate) fn forward(&mut self, client: OwnedFd, socket: OwnedFd, first: Vec<u8>) {
+    /// Joins a client to the first of these servers that can be reached, which is sent these bytes.
+    pub(crate) fn forward_to_one(&mut self, client: OwnedFd, mut servers: Vec<SocketAddr>, first: Vec<u8>) {
+        while !servers.is_empty() {
+            let server = servers.remove(0);
+            let begun = self.outside.run(|| connect(server, SocketType::STREAM, |_| Ok(())));
+            if let Ok(Ok(socket)) = begun {
+                return self.forward(client, socket, first, servers);
+            }
+        }
+    }
+
+    /// Joins a client to a connection that has been begun, on which first these bytes are sent; if it
+    /// fails, the others are tried.
+    fn forward(&mut self, client: OwnedFd, socket: OwnedFd, first: Vec<u8>, others: Vec<SocketAddr>) {
         self.forwarder.next += 1;
         let number = self.forwarder.next;
         let [client, server] = [(client, vec![]), (socket, first)].map(|(socket, outbox)| {
             let token = self.reactor.token();
             End { socket, token, outbox, finished: false, closed: false, interest: None }
         });
-        let mut pair = Pair { ends: [client, server], connecting: true };
+        let mut pair = Pair { ends: [client, server], connecting: true, others };
         for (side, end) in pair.ends.iter().enumerate() {
             let _ = rustix::net::sockopt::set_tcp_nodelay(&end.socket, true);
             self.sources.insert(end.token, Source::Forward);
@@ -111,9 +125,14 @@ impl Supervisor {
         if pair.go_on(side, flags, &mut self.scratch) {
             pair.listen(&self.reactor);
         } else if let Some(pair) = self.forwarder.pairs.remove(&number) {
-            for end in pair.ends {
+            for end in &pair.ends {
                 self.forwarder.ends.remove(&end.token);
                 self.ignore(end.token);
+                self.reactor.remove(&end.socket);
+            }
+            if pair.connecting && side == 1 {
+                let [client, server] = pair.ends;
+                self.forward_to_one(client.socket, pair.others, server.outbox);
             }
         }
     }
@@ -212,7 +231,7 @@ fn connect_as(client: Option<SocketAddr>, target: SocketAddr, kind: SocketType) 
 }
 
 /// Begins a connection from a socket prepared so, without waiting for it.
-pub(crate) fn connect(
+fn connect(
     target: SocketAddr,
     kind: SocketType,
     prepare: impl FnOnce(&OwnedFd) -> io::Result<()>,

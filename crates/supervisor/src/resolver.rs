@@ -3,11 +3,9 @@
 
 use crate::core::{Slot, Source, Supervisor, Timer};
 use crate::files;
-use crate::forward::connect;
 use crate::names::Sight;
 use crate::reactor::{EventFlags, Token};
 use dns::Verdict;
-use rustix::net::SocketType;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -181,13 +179,9 @@ impl Supervisor {
                     let Some(query) = self.queries.remove(&token) else { return };
                     self.ignore(token);
                     self.reactor.remove(&query.stream);
-                    let server = servers.first().map(|server| SocketAddr::new(*server, 53));
-                    let begin = |server| connect(server, SocketType::STREAM, |_| Ok(()));
-                    let begun = server.map(|server| self.outside.run(|| begin(server)));
-                    if let Some(Ok(Ok(socket))) = begun {
-                        // From here on the connection is the server's.
-                        self.forward(OwnedFd::from(query.stream), socket, query.bytes);
-                    }
+                    let servers = servers.into_iter().map(|server| SocketAddr::new(server, 53)).collect();
+                    // From here on the connection is the server's.
+                    self.forward_to_one(OwnedFd::from(query.stream), servers, query.bytes);
                     return;
                 }
                 Verdict::Drop => return self.drop_query(token),
