@@ -1,4 +1,4 @@
-//! Scenarios about what is in containers and what they use: commit, export, stats.
+//! Scenarios about what is in containers and what they use: commit, export, cp, stats.
 
 use scenarios::scenario;
 use serde_json::Value;
@@ -85,5 +85,80 @@ scenario! {
         shown.signal("INT");
         assert_eq!(shown.end(), 130);
         world.compose("stats no-such-service").exits(1);
+    }
+}
+
+scenario! {
+    /// `cp` copies files and folders into every replica and out of one, running or not, into volumes too;
+    /// links stay inside, nothing is replaced by something of another kind, and owners are as documented.
+    files_are_copied_both_ways, |world| {
+        let project = world.project();
+        world.compose("up -d").ok();
+        let exec = |index: &str, script: &str| {
+            world.run(&["exec", "-T", "--index", index, "web", "sh", "-c", script], "").ok().stdout
+        };
+        let read = |path: &str| std::fs::read_to_string(project.join(path)).unwrap();
+
+        for state in ["running", "stopped"] {
+            if state == "stopped" {
+                world.compose("stop -t 0").ok();
+            }
+            world.run(&["cp", "site", &format!("web:/srv/{state}")], "").ok();
+            world.run(&["cp", "site", &format!("web:/srv/{state}")], "").ok();
+            world.run(&["cp", "site/.", &format!("web:srv/pages/../{state}")], "").ok();
+            world.run(&["cp", "site/page", &format!("web:/srv/pages/{state}")], "").ok();
+            world.run(&["cp", "site/page", "web:/srv/fixed/new"], "").exits(1).says("Read-only");
+            world.run(&["cp", "site", &format!("web:/srv/{state}/page")], "").exits(1).says("no folder");
+            world.run(&["cp", "site/page", &format!("web:/srv/{state}/")], "").ok();
+            world.run(&["cp", "site/page", &format!("web:/srv/{state}/deep")], "").ok();
+            world.run(&["cp", "site/deep/page", "web:/nowhere/deep/page"], "").exits(1).says("/nowhere/deep");
+            world.run(&["cp", "--index", "2", "site/page", &format!("web:/only-{state}")], "").ok();
+
+            world.run(&["cp", &format!("web:/srv/{state}/."), &format!("out-{state}")], "").ok();
+            assert_eq!(read(&format!("out-{state}/deep/page")), "one\n");
+            assert_eq!(read(&format!("out-{state}/site/deep/page")), "two\n");
+            world.run(&["cp", &format!("web:/srv/pages/{state}"), "copy"], "").ok();
+            assert_eq!(read("copy"), "one\n");
+            let owner = std::fs::metadata(project.join("copy")).unwrap().uid();
+            assert_eq!(owner, std::fs::metadata(&project).unwrap().uid(), "it belongs to who copied it");
+            std::fs::remove_file(project.join("copy")).unwrap();
+        }
+        world.compose("start").ok();
+        for (index, only) in [("1", ""), ("2", "/only-running\n/only-stopped\n")] {
+            let script = "cat /srv/running/page /srv/stopped/site/deep/page /srv/pages/running";
+            assert_eq!(exec(index, script), "one\ntwo\none\n");
+            assert_eq!(exec(index, "ls /only-* 2>/dev/null; true"), only);
+            assert_eq!(exec(index, "stat -c %u:%g /srv/running/page /srv/stopped"), "0:0\n0:0\n");
+        }
+
+        // Links are copied as such, followed where asked for, and lead nowhere outside.
+        exec("1", "ln -s /etc/passwd /srv/link; ln -s /../../../../../etc /srv/up; echo inside > /etc/marker");
+        world.compose("cp web:/srv/link link").ok();
+        assert_eq!(std::fs::read_link(project.join("link")).unwrap().to_str(), Some("/etc/passwd"));
+        world.compose("cp -L web:/srv/link followed").ok();
+        assert!(read("followed").contains("web:"), "the container's own file");
+        world.compose("cp web:/srv/up/marker marker").ok();
+        assert_eq!(read("marker"), "inside\n");
+        world.run(&["cp", "--index", "1", "site/page", "web:/srv/up/placed"], "").ok();
+        assert_eq!(exec("1", "cat /etc/placed"), "one\n");
+        assert!(!std::path::Path::new("/etc/placed").exists());
+
+        // Archives on the standard streams.
+        let packed = world.program().args(["cp", "web:/srv/running", "-"]).output().unwrap();
+        assert!(packed.status.success(), "{packed:?}");
+        std::fs::write(project.join("packed.tar"), &packed.stdout).unwrap();
+        let names = listed(world, "packed.tar");
+        assert!(names.lines().any(|line| line == "running/deep/page"), "{names}");
+        let mut unpack = world.program();
+        unpack.args(["cp", "--index", "1", "-", "web:/tmp"]);
+        unpack.stdin(std::fs::File::open(project.join("packed.tar")).unwrap());
+        assert!(unpack.status().unwrap().success());
+        assert_eq!(exec("1", "cat /tmp/running/site/page"), "one\n");
+
+        world.compose("cp web:/no/such/file x").exits(1).says("/no/such/file");
+        world.compose("cp site other:/x").exits(1).says("no such service");
+        world.compose("cp site copy").exits(1).says("SERVICE:PATH");
+        world.compose("cp web:/a web:/b").exits(1);
+        world.compose("down -v -t 0").ok();
     }
 }

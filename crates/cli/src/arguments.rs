@@ -226,6 +226,8 @@ mod tests {
         for line in [
             "compose attach --index 1 --detach-keys ctrl-c --no-stdin --sig-proxy=false web",
             "compose commit -a x -m y --index 1 -p=false -c CMD=x --change USER=y web name:tag",
+            "compose cp -a -L --index 1 --all web:/a -",
+            "compose cp - web:/a",
             "compose export --index 1 -o file web",
             "compose config --services --volumes --networks --models --hash * --profiles --images --variables \
              --environment --format json -o x -q --no-interpolate --no-normalize --no-path-resolution \

@@ -204,6 +204,27 @@ pub enum EngineError {
     /// The container's process lives, so it cannot be removed.
     #[error("container `{0}` is running; stop it before removing it")]
     Runs(ContainerName),
+    /// Files could not be copied into or out of a container.
+    #[error("cannot copy files of container `{container}`")]
+    Copy {
+        /// The container.
+        container: ContainerName,
+        /// The cause.
+        #[source]
+        source: Box<store::TransferError>,
+    },
+    /// The files of a container that does not run could not be put together.
+    #[error("cannot open the files of container `{container}`")]
+    Root {
+        /// The container.
+        container: ContainerName,
+        /// The cause.
+        #[source]
+        source: Box<runtime::StartError>,
+    },
+    /// The container is just being started or removed.
+    #[error("container `{0}` is being started or removed; try again")]
+    Changing(ContainerName),
     /// What the container asks for cannot be had from its image.
     #[error("cannot make container `{container}`")]
     Resolve {

@@ -19,6 +19,7 @@ mod create;
 mod disk;
 mod engine;
 mod error;
+mod files;
 mod life;
 mod lock;
 mod logs;
@@ -42,6 +43,7 @@ mod volumes;
 pub use changes::{Commit, unnamed};
 pub use engine::{Engine, hidden_role};
 pub use error::EngineError;
+pub use files::{Destination, Source};
 pub use lock::ProjectLock;
 pub use logs::{LogLine, LogQuery, LogStream};
 pub use notes::Claim;
@@ -51,7 +53,7 @@ pub use pull::{PullError, PullEvent};
 pub use runtime::cgroup::Usage;
 pub use send::{Sending, Sent};
 pub use stats::{Sample, Traffic, processor_percent};
-pub use store::{Collected, Omitted, Store, StoreError};
+pub use store::{Collected, Omitted, Owners, Store, StoreError};
 pub use supervisor::{
     ClientError, Event, EventKind, EventStream, Exec, ExecRequest, Failure, FailureKind, Stdio,
 };

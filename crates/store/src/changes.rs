@@ -197,7 +197,7 @@ fn pack(folder: &Path, form: Form, output: impl Write) -> Result<(), StoreError>
 
 fn pack_open(folder: &OwnedFd, form: Form, output: impl Write) -> Result<(), PackError> {
     let mut packer = Packer::new(output, form);
-    packer.content(folder, b"")?;
+    packer.root(folder)?;
     packer.finish().map(drop)
 }
 

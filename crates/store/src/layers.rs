@@ -10,7 +10,7 @@ use crate::decode::decode;
 use crate::error::UnpackError;
 use crate::ids::Ids;
 use crate::lock::Claim;
-use crate::unpack::{Manner, Omitted, unpack};
+use crate::unpack::{Manner, Omitted, Purpose, unpack};
 use crate::{Store, StoreError};
 use resource::{Digest, document};
 use serde::{Deserialize, Serialize};
@@ -157,7 +157,7 @@ impl Store {
         make().map_err(|source| StoreError::io("make", &tree, source))?;
         let digest = source.blob.as_ref().map(|(digest, _)| digest).or(diff_id);
         let digest = digest.map_or_else(|| "without a digest".to_owned(), Digest::to_string);
-        let manner = self.manner()?;
+        let manner = self.manner(Purpose::Layer)?;
         let unpacked = unpack_verified(&tree, source, diff_id, &manner);
         let info = unpacked.map_err(|source| StoreError::Unpack { digest, source: Box::new(source) })?;
         write_document(&folder.join("layer.json"), &info)?;
@@ -176,10 +176,10 @@ impl Store {
         std::fs::rename(folder, &target).map_err(|source| StoreError::io("publish", &target, source))
     }
 
-    fn manner(&self) -> Result<Manner, StoreError> {
+    pub(crate) fn manner(&self, purpose: Purpose) -> Result<Manner, StoreError> {
         let failed = |source| StoreError::io("read", Path::new("/proc/self/uid_map"), source);
         let ids = Ids::of(self.roots.mapping).map_err(failed)?;
-        Ok(Manner { user_attributes: self.user_attributes(), ids })
+        Ok(Manner { user_attributes: self.user_attributes(), ids, purpose })
     }
 
     /// Whether this process may only set `user.*` attributes: it is root in a user namespace of its own.

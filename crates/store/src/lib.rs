@@ -35,6 +35,7 @@ mod lock;
 mod pack;
 mod sparse;
 mod steps;
+mod transfer;
 mod tree;
 mod unpack;
 mod view;
@@ -48,7 +49,8 @@ pub use hash::{Hasher, digest_of};
 pub use images::NewImage;
 pub use layers::{LayerInfo, LayerSlot, LayerWriter, Source};
 pub use steps::{CacheSharing, Forgotten, StepResult, StepSlot, StepWriter};
-pub use unpack::Omitted;
+pub use transfer::{Origin, Target, TransferError};
+pub use unpack::{Omitted, Owners};
 
 use resource::{Mapping, Roots};
 use std::io;

@@ -57,9 +57,14 @@ pub(crate) fn parts(path: &[u8]) -> Vec<&[u8]> {
 
 impl Tree {
     pub(crate) fn open(path: &Path, user_attributes: bool) -> io::Result<Self> {
-        let root = Rc::new(rustix::fs::open(path, folder_flags(), Mode::empty())?);
+        Ok(Self::of(rustix::fs::open(path, folder_flags(), Mode::empty())?, user_attributes))
+    }
+
+    /// The same of a folder that is open.
+    pub(crate) fn of(root: OwnedFd, user_attributes: bool) -> Self {
+        let root = Rc::new(root);
         let opaque = if user_attributes { "user.overlay.opaque" } else { "trusted.overlay.opaque" };
-        Ok(Self { root, last: None, opaque })
+        Self { root, last: None, opaque }
     }
 
     pub(crate) fn root(&self) -> &Rc<OwnedFd> {

@@ -50,6 +50,28 @@ pub(crate) struct Manner {
     /// The overlay will be mounted with `userxattr`.
     pub(crate) user_attributes: bool,
     pub(crate) ids: Ids,
+    pub(crate) purpose: Purpose,
+}
+
+/// What entries are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be a layer: names that begin with `.wh.` speak of lower layers, the last of two entries wins.
+    Layer,
+    /// To be files among others: such names are names, and a folder gives way to nothing else, nor the
+    /// other way round.
+    Files(Owners),
+}
+
+/// To whom files that are copied belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// To whom they belonged.
+    Kept,
+    /// To root.
+    Root,
+    /// To whoever copies.
+    Copier,
 }
 
 /// The folder of a layer while its entries are written.
@@ -71,6 +93,15 @@ pub(crate) fn unpack<R: BufRead>(
     manner: &Manner,
 ) -> Result<(R, Written), UnpackError> {
     let tree = Tree::open(target, manner.user_attributes).map_err(|source| failed("open", b"/", source))?;
+    unpack_below(input, tree, manner)
+}
+
+/// The same into a folder that is open.
+pub(crate) fn unpack_below<R: BufRead>(
+    input: R,
+    tree: Tree,
+    manner: &Manner,
+) -> Result<(R, Written), UnpackError> {
     let mut unpacker =
         Unpacker { tree, manner, folders: vec![], written: Written::default(), omitted: HashSet::new() };
     let mut archive = Archive::new(input);
@@ -105,7 +136,8 @@ impl Unpacker<'_> {
                 Err(refused(path, "it would replace the root folder"))
             };
         };
-        if let Some(hidden) = name.strip_prefix(b".wh.") {
+        let hidden = name.strip_prefix(b".wh.").filter(|_| self.manner.purpose == Purpose::Layer);
+        if let Some(hidden) = hidden {
             let place = self.tree.place(&parts).map_err(|error| failed("make the folder of", path, error))?;
             return self.whiteout(path, &Place { folder: place.folder, name: hidden });
         }
@@ -160,7 +192,7 @@ impl Unpacker<'_> {
         let open = || rustix::fs::openat(&place.folder, place.name, flags, Mode::from_raw_mode(0o600));
         let file = match open() {
             Err(Errno::EXIST) => {
-                self.tree.clear(place).map_err(|error| failed("replace", &entry.path, error))?;
+                self.make_room(entry, place)?;
                 open()
             }
             other => other,
@@ -193,7 +225,7 @@ impl Unpacker<'_> {
             let existing = place.existing().map_err(make)?;
             if existing != Existing::Folder {
                 hides = existing == Existing::Whiteout;
-                self.tree.clear(place).map_err(make)?;
+                self.make_room(entry, place)?;
                 mkdir().map_err(|error| make(error.into()))?;
             }
         }
@@ -226,7 +258,7 @@ impl Unpacker<'_> {
         match target.existing().map_err(link)? {
             Existing::Other => {}
             Existing::Nothing if self.omitted.contains(&named) => {
-                self.tree.clear(place).map_err(link)?;
+                self.make_room(entry, place)?;
                 self.leave_out(&parts(&entry.path));
                 return Ok(());
             }
@@ -239,7 +271,7 @@ impl Unpacker<'_> {
             || rustix::fs::linkat(&target.folder, target.name, &place.folder, place.name, AtFlags::empty());
         match make() {
             Err(Errno::EXIST) => {
-                self.tree.clear(place).map_err(link)?;
+                self.make_room(entry, place)?;
                 make()
             }
             other => other,
@@ -265,7 +297,7 @@ impl Unpacker<'_> {
         };
         let mut created = create();
         if created == Err(Errno::EXIST) {
-            self.tree.clear(place).map_err(make)?;
+            self.make_room(entry, place)?;
             created = create();
         }
         match created {
@@ -278,6 +310,22 @@ impl Unpacker<'_> {
         let owner = self.owner(entry)?;
         special_attributes(entry, place, owner)
             .map_err(|error| failed("set the attributes of", &entry.path, error))
+    }
+
+    /// Removes what is at an entry's place and is not what the entry is.
+    fn make_room(&mut self, entry: &Entry, place: &Place<'_>) -> Result<(), UnpackError> {
+        let replace = |error: io::Error| failed("replace", &entry.path, error);
+        if let Purpose::Files(_) = self.manner.purpose {
+            let folder = place.existing().map_err(replace)? == Existing::Folder;
+            match (folder, entry.kind == Kind::Folder) {
+                (true, false) => return Err(refused(&entry.path, "a folder is in its place")),
+                (false, true) => {
+                    return Err(refused(&entry.path, "something that is no folder is in its place"));
+                }
+                _ => {}
+            }
+        }
+        self.tree.clear(place).map_err(|error| failed("replace", &entry.path, error))
     }
 
     /// Notes that a device node, or a hard link to one, was not made.
@@ -310,8 +358,13 @@ impl Unpacker<'_> {
 
     /// The owner to apply; `None` where there is a single id.
     fn owner(&mut self, entry: &Entry) -> Result<Option<(u32, u32)>, UnpackError> {
-        let owner = self.manner.ids.owner(entry.uid, entry.gid);
-        if owner == Ok(None) && (entry.uid, entry.gid) != (0, 0) {
+        let (uid, gid) = match self.manner.purpose {
+            Purpose::Files(Owners::Copier) => return Ok(None),
+            Purpose::Files(Owners::Root) => (0, 0),
+            Purpose::Layer | Purpose::Files(Owners::Kept) => (entry.uid, entry.gid),
+        };
+        let owner = self.manner.ids.owner(uid, gid);
+        if owner == Ok(None) && (uid, gid) != (0, 0) {
             self.written.omitted.owners += 1;
         }
         owner.map_err(|unmapped| UnpackError::NoId {

@@ -14,6 +14,28 @@ pub struct Attributes {
     pub propagation: u64,
 }
 
+/// Works on a thread of its own in a mount namespace of its own, to which nothing of the host's mounts
+/// comes from then on, nor anything back. What is mounted there is gone afterwards, whatever happens.
+///
+/// # Errors
+/// What unshare(2) or mount(2) says, or the work.
+pub fn in_own_namespace<T: Send, E: Send + From<io::Error>>(
+    work: impl FnOnce() -> Result<T, E> + Send,
+) -> Result<T, E> {
+    use nix::mount::{MsFlags, mount};
+    let inside = || -> Result<T, E> {
+        let nothing = None::<&str>;
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).map_err(io::Error::from)?;
+        mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)
+            .map_err(io::Error::from)?;
+        work()
+    };
+    std::thread::scope(|scope| match scope.spawn(inside).join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
 /// `MOUNT_ATTR_RDONLY`
 pub const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 /// `MOUNT_ATTR_NOSUID`

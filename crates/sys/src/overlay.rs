@@ -105,20 +105,10 @@ impl Folders {
     /// Works in a mount namespace of a thread of its own, with the layers opened there: overlayfs takes
     /// folders of mounts in the caller's own namespace only.
     fn elsewhere(&self, work: impl FnOnce(&Self) -> io::Result<OwnedFd> + Send) -> io::Result<OwnedFd> {
-        use nix::mount::{MsFlags, mount};
         if self.layers.is_empty() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let inside = || -> io::Result<OwnedFd> {
-            let nothing = None::<&str>;
-            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
-            mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
-            work(&self.opened_here()?)
-        };
-        std::thread::scope(|scope| match scope.spawn(inside).join() {
-            Ok(mounted) => mounted,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
+        super::mount::in_own_namespace(|| work(&self.opened_here()?))
     }
 
     /// The same folders in the mount namespace that the thread is in now.

@@ -8,6 +8,7 @@ use engine::user::Purpose;
 pub(crate) mod attach;
 pub(crate) mod commit;
 pub(crate) mod config;
+pub(crate) mod cp;
 pub(crate) mod create;
 pub(crate) mod down;
 pub(crate) mod events;
@@ -46,6 +47,8 @@ pub(crate) enum Verb {
     /// Render the resolved Compose file
     #[command(alias = "convert")]
     Config(config::Args),
+    /// Copy files between a service's containers and the host
+    Cp(cp::Args),
     /// Create containers without starting them
     Create(create::Args),
     /// Stop and remove containers and networks
@@ -107,9 +110,6 @@ pub(crate) enum Verb {
     Build(Later),
     /// Not supported yet
     #[command(hide = true)]
-    Cp(Later),
-    /// Not supported yet
-    #[command(hide = true)]
     Publish(Later),
     /// Not supported yet
     #[command(hide = true)]
@@ -126,10 +126,11 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 31] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 32] = [
     ("attach", attach::Args::augment_args),
     ("commit", commit::Args::augment_args),
     ("config", config::Args::augment_args),
+    ("cp", cp::Args::augment_args),
     ("create", create::Args::augment_args),
     ("down", down::Args::augment_args),
     ("events", events::Args::augment_args),
@@ -167,7 +168,6 @@ impl Verb {
             Self::Config(_)
             | Self::Version(_)
             | Self::Build(_)
-            | Self::Cp(_)
             | Self::Publish(_)
             | Self::Push(_)
             | Self::Watch(_)
@@ -205,6 +205,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Attach(args) => attach::run(&args, session),
         Verb::Commit(args) => commit::run(&args, session),
         Verb::Config(args) => config::run(&args, session),
+        Verb::Cp(args) => cp::run(&args, session),
         Verb::Create(args) => create::run(&args, session),
         Verb::Down(args) => down::run(&args, session),
         Verb::Events(args) => events::run(&args, session),
@@ -234,7 +235,6 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Volumes(args) => volumes::run(&args, session),
         Verb::Wait(args) => wait::run(&args, session),
         Verb::Build(later) => refused("build", &later),
-        Verb::Cp(later) => refused("cp", &later),
         Verb::Publish(later) => refused("publish", &later),
         Verb::Push(later) => refused("push", &later),
         Verb::Watch(later) => refused("watch", &later),

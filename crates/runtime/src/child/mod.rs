@@ -19,7 +19,7 @@ pub(crate) mod namespaces;
 pub(crate) mod rootfs;
 pub(crate) mod terminal;
 
-use crate::error::{REPORT_SIZE, Report, Step};
+use crate::error::{REPORT_SIZE, Report, StartError, Step};
 use crate::prepare::{Place, Prepared};
 use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
@@ -33,6 +33,16 @@ pub(crate) struct Failure<'p> {
     step: Step,
     what: &'p [u8],
     errno: Errno,
+}
+
+impl From<Failure<'_>> for StartError {
+    /// The same words as when a child reports it.
+    fn from(failure: Failure<'_>) -> Self {
+        let mut bytes = [0; REPORT_SIZE];
+        let length = Report::encode(failure.step, failure.errno.raw_os_error(), failure.what, &mut bytes);
+        Report::decode(&bytes[..length])
+            .unwrap_or_else(|| StartError::step("do", "a step")(failure.errno.into()))
+    }
 }
 
 /// The result of a step.

@@ -68,7 +68,7 @@ fn open_source(bind: &Bind) -> Done<'_, OwnedFd> {
 }
 
 /// Mounts the image and gives its root.
-fn overlay(overlay: &Overlay) -> Done<'_, OwnedFd> {
+pub(crate) fn overlay(overlay: &Overlay) -> Done<'_, OwnedFd> {
     use crate::prepare::Options;
     let mount = |data: &CStr| {
         rustix::mount::mount(c"overlay", &overlay.on, c"overlay", MountFlags::empty(), data)
@@ -176,7 +176,7 @@ fn mount_here(
 }
 
 /// Binds something of the host; the target is made like it when missing.
-fn bind<'p>(root: BorrowedFd<'_>, path: &'p CStr, bind: &'p Bind) -> Done<'p> {
+pub(crate) fn bind<'p>(root: BorrowedFd<'_>, path: &'p CStr, bind: &'p Bind) -> Done<'p> {
     let tree = match bind.early.take() {
         Some(tree) => tree,
         None => open_source(bind)?,
@@ -247,7 +247,7 @@ fn link<'p>(root: BorrowedFd<'_>, link: &'p Link) -> Done<'p> {
 }
 
 /// Makes a mount read-only.
-fn read_only(tree: BorrowedFd<'_>, recursive: bool) -> std::io::Result<()> {
+pub(crate) fn read_only(tree: BorrowedFd<'_>, recursive: bool) -> std::io::Result<()> {
     set_attributes(tree, Attributes { set: READ_ONLY, ..Attributes::default() }, recursive)
 }
 

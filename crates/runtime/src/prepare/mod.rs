@@ -6,7 +6,7 @@ mod overlay;
 mod process;
 
 pub(crate) use mounts::{Bind, Device, Kind, Link, MountPlan};
-pub(crate) use overlay::{Options, Overlay};
+pub(crate) use overlay::{Folders, Options, Overlay};
 pub(crate) use process::{Limit, Program};
 
 use crate::launch::{ExecLaunch, Launch, Share, Stdio};

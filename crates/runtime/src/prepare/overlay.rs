@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::path::PathBuf;
 
 /// What the kernel takes as options of one mount(2): a page with its end.
 const OPTIONS: usize = 4096;
@@ -47,35 +48,56 @@ fn rest(mapping: Mapping, volatile: bool) -> &'static str {
     }
 }
 
+/// What an overlay is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Folders<'a> {
+    /// Unpacked layers, lowest first.
+    pub(crate) layers: &'a [PathBuf],
+    /// What is written goes here.
+    pub(crate) upper: &'a Path,
+    /// Overlayfs's own.
+    pub(crate) work: &'a Path,
+    /// Whose ids its files have.
+    pub(crate) mapping: Mapping,
+    /// Nothing written need survive a crash.
+    pub(crate) volatile: bool,
+}
+
 impl Overlay {
     /// Makes the folders that are missing and the mount's options.
     pub(crate) fn prepare(launch: &Launch<'_>) -> Result<Self, StartError> {
-        let top = launch.layers.last().ok_or_else(|| refused("the image has no layer"))?;
-        folders(launch, top)?;
-        let rest = rest(launch.mapping, launch.volatile);
-        let paths = || launch.layers.iter().rev().map(AsRef::as_ref).chain([launch.upper, launch.work]);
+        let Launch { layers, upper, work, mapping, volatile, .. } = *launch;
+        Self::of(Folders { layers, upper, work, mapping, volatile })
+    }
+
+    /// The same for a container that is not being started.
+    pub(crate) fn of(parts: Folders<'_>) -> Result<Self, StartError> {
+        let top = parts.layers.last().ok_or_else(|| refused("the image has no layer"))?;
+        folders(parts, top)?;
+        let rest = rest(parts.mapping, parts.volatile);
+        let paths = || parts.layers.iter().rev().map(AsRef::as_ref).chain([parts.upper, parts.work]);
         let special = |path: &Path| path.as_os_str().as_bytes().iter().any(|byte| b",:\\".contains(byte));
-        let options = match text(launch, rest) {
+        let options = match text(parts, rest) {
             Some(text) if !paths().any(special) => Options::Text(c_string(text)?),
             _ => Options::Descriptors {
                 folders: paths().map(c_path).collect::<Result<_, _>>()?,
                 rest: rest.as_bytes(),
             },
         };
-        Ok(Self { on: c_path(launch.upper)?, options })
+        Ok(Self { on: c_path(parts.upper)?, options })
     }
 }
 
 /// The options as text, if they fit.
-fn text(launch: &Launch<'_>, rest: &str) -> Option<Vec<u8>> {
+fn text(parts: Folders<'_>, rest: &str) -> Option<Vec<u8>> {
     let mut text = b"lowerdir=".to_vec();
-    for (count, layer) in launch.layers.iter().rev().enumerate() {
+    for (count, layer) in parts.layers.iter().rev().enumerate() {
         if count > 0 {
             text.push(b':');
         }
         text.extend_from_slice(layer.as_os_str().as_bytes());
     }
-    for (name, path) in [(",upperdir=", launch.upper), (",workdir=", launch.work)] {
+    for (name, path) in [(",upperdir=", parts.upper), (",workdir=", parts.work)] {
         text.extend_from_slice(name.as_bytes());
         text.extend_from_slice(path.as_os_str().as_bytes());
     }
@@ -85,25 +107,25 @@ fn text(launch: &Launch<'_>, rest: &str) -> Option<Vec<u8>> {
 
 /// Makes upper and work folders. Before the first start the upper folder takes over mode and owner of
 /// the image's root, which it hides.
-fn folders(launch: &Launch<'_>, top: &Path) -> Result<(), StartError> {
+fn folders(parts: Folders<'_>, top: &Path) -> Result<(), StartError> {
     let failed = |step, path: &Path| StartError::step(step, path.display().to_string());
-    let used = launch.work.join("work");
+    let used = parts.work.join("work");
     match fs::symlink_metadata(&used) {
-        Ok(_) if launch.volatile => {
+        Ok(_) if parts.volatile => {
             // The kernel refuses to mount again what might be torn after a crash. Here the machine did
             // not crash: the container was started again.
             let _absent_is_fine = fs::remove_dir_all(used.join("incompat"));
         }
         Ok(_) => {}
         Err(_) => {
-            for folder in [launch.upper, launch.work] {
+            for folder in [parts.upper, parts.work] {
                 fs::create_dir_all(folder).map_err(failed("make folder", folder))?;
             }
             let root = fs::metadata(top).map_err(failed("read layer", top))?;
-            std::os::unix::fs::chown(launch.upper, Some(root.uid()), Some(root.gid()))
-                .map_err(failed("change the owner of", launch.upper))?;
+            std::os::unix::fs::chown(parts.upper, Some(root.uid()), Some(root.gid()))
+                .map_err(failed("change the owner of", parts.upper))?;
             let mode = fs::Permissions::from_mode(root.permissions().mode() & 0o7777);
-            fs::set_permissions(launch.upper, mode).map_err(failed("change the mode of", launch.upper))?;
+            fs::set_permissions(parts.upper, mode).map_err(failed("change the mode of", parts.upper))?;
         }
     }
     Ok(())

@@ -62,17 +62,39 @@ impl<W: Write> Packer<W> {
         Self { output, form, links: HashMap::new(), piece: vec![0; PIECE] }
     }
 
-    /// Writes what is in the folder, and the folder itself where its owner or mode say something. Names
-    /// begin with `prefix`, which is empty or ends with a slash.
+    /// Writes what is in the folder under names that begin with `prefix`, which is empty or ends with a
+    /// slash.
     pub(crate) fn content(&mut self, folder: &OwnedFd, prefix: &[u8]) -> Result<(), PackError> {
+        let status = rustix::fs::fstat(folder).map_err(failed("read", prefix))?;
+        self.below(folder, prefix, status.st_dev, 0)
+    }
+
+    /// Writes the folder itself under a name that ends with a slash, and what is in it.
+    pub(crate) fn folder_as(&mut self, folder: &OwnedFd, path: &[u8]) -> Result<(), PackError> {
+        let status = rustix::fs::fstat(folder).map_err(failed("read", path))?;
+        let mut entry = plain(path, Kind::Folder, &status);
+        entry.attributes = attributes::of(folder).map_err(failed("read", path))?;
+        self.header(&entry, 0)?;
+        self.below(folder, path, status.st_dev, 0)
+    }
+
+    /// Writes the root of a file system: what is in it, and itself where owner or mode say something.
+    pub(crate) fn root(&mut self, folder: &OwnedFd) -> Result<(), PackError> {
         let status = rustix::fs::fstat(folder).map_err(failed("read", b"/"))?;
-        let usual = (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o755, 0, 0);
-        if prefix.is_empty() && !usual {
+        if (status.st_mode & 0o7777, status.st_uid, status.st_gid) != (0o755, 0, 0) {
             let mut entry = plain(b"./", Kind::Folder, &status);
             entry.attributes = attributes::of(folder).map_err(failed("read", b"/"))?;
             self.header(&entry, 0)?;
         }
-        self.below(folder, prefix, status.st_dev, 0)
+        self.content(folder, b"")
+    }
+
+    /// Writes one entry of a folder, and all below it, under the name `path`.
+    pub(crate) fn one(&mut self, folder: &OwnedFd, name: &CStr, path: &[u8]) -> Result<(), PackError> {
+        let status = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+        let status = status.map_err(failed("read", path))?;
+        let device = status.st_dev;
+        self.entry(&Found { folder, name, path: path.to_vec(), status }, device, 0)
     }
 
     /// Ends the archive and gives the output back.
