@@ -23,6 +23,8 @@ mod input;
 mod kills;
 #[path = "scenarios/life.rs"]
 mod life;
+#[path = "scenarios/neighbours.rs"]
+mod neighbours;
 #[path = "scenarios/network.rs"]
 mod network;
 #[path = "scenarios/networks.rs"]

@@ -32,6 +32,8 @@ pub(crate) struct Account {
 
 /// Made with the first test on a machine and kept, as its name says; it cannot log in.
 const NAME: &str = "compose-test-user";
+/// Another one beside it, made with the first test that wants two.
+const NEIGHBOUR: &str = "compose-test-neighbour";
 /// Held while the user is made: several test programs may want it at once.
 const LOCK: &str = "/run/compose-test-user.lock";
 
@@ -41,11 +43,19 @@ pub(crate) fn account() -> &'static Account {
     ACCOUNT.get_or_init(|| {
         let named = std::env::var("COMPOSE_TEST_USER");
         let name = named.unwrap_or_else(|_| {
-            let _lock = sys::file::Lock::exclusive(Path::new(LOCK)).unwrap();
-            make();
+            make(NAME, IDS);
             NAME.to_owned()
         });
         find(&name).unwrap_or_else(|| panic!("there is no user `{name}`"))
+    })
+}
+
+/// Another ordinary user than that of the tests.
+pub(crate) fn neighbour() -> &'static Account {
+    static ACCOUNT: OnceLock<Account> = OnceLock::new();
+    ACCOUNT.get_or_init(|| {
+        make(NEIGHBOUR, 65_536);
+        find(NEIGHBOUR).unwrap()
     })
 }
 
@@ -64,24 +74,25 @@ fn find(name: &str) -> Option<Account> {
 /// stacks has a file of the user 3 000 000.
 const IDS: u64 = 4_000_000;
 
-/// Makes the user, and gives it subordinate ids where useradd(8) gave fewer.
-fn make() {
+/// Makes a user, and gives it subordinate ids where useradd(8) gave fewer.
+fn make(name: &str, ids: u64) {
+    let _lock = sys::file::Lock::exclusive(Path::new(LOCK)).unwrap();
     let run = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output();
         let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
         assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
     };
-    if find(NAME).is_none() {
+    if find(name).is_none() {
         let nobody = ["--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"];
-        run("/usr/sbin/useradd", &[&nobody[..], &["--comment", "made by compose's tests", NAME]].concat());
+        run("/usr/sbin/useradd", &[&nobody[..], &["--comment", "made by compose's tests", name]].concat());
     }
     for (file, option) in [("/etc/subuid", "--add-subuids"), ("/etc/subgid", "--add-subgids")] {
         let text = std::fs::read_to_string(file).unwrap_or_default();
-        let own = text.lines().filter(|line| line.starts_with(&format!("{NAME}:")));
+        let own = text.lines().filter(|line| line.starts_with(&format!("{name}:")));
         let count = |line: &str| line.rsplit(':').next()?.trim().parse::<u64>().ok();
-        if own.filter_map(count).sum::<u64>() < IDS {
+        if own.filter_map(count).sum::<u64>() < ids {
             let first = text.lines().filter_map(end).max().unwrap_or(0).max(100_000);
-            run("/usr/sbin/usermod", &[option, &format!("{first}-{}", first + IDS - 1), NAME]);
+            run("/usr/sbin/usermod", &[option, &format!("{first}-{}", first + ids - 1), name]);
         }
     }
 }
@@ -127,10 +138,14 @@ pub(crate) fn namespace(roots: &Roots) -> Option<(PathBuf, File)> {
 
 /// Processes of the user that are in one of these namespaces, that one of the world's documents
 /// names, or whose command line names the world's folder.
-pub(crate) fn processes(roots: &Roots, folder: &Path, namespaces: &Namespaces) -> Vec<i32> {
+pub(crate) fn processes(
+    account: &Account,
+    roots: &Roots,
+    folder: &Path,
+    namespaces: &Namespaces,
+) -> Vec<i32> {
     let needle = folder.as_os_str().as_encoded_bytes();
     let recorded = ["infra.json", "pasta.json"].map(|document| recorded(roots, document));
-    let uid = account().uid;
     let of_the_world = |pid: &i32| {
         let process = PathBuf::from(format!("/proc/{pid}"));
         if std::fs::read_link(process.join("ns/user")).is_ok_and(|own| namespaces.contains_key(&own)) {
@@ -140,7 +155,7 @@ pub(crate) fn processes(roots: &Roots, folder: &Path, namespaces: &Namespaces) -
         let is_named =
             recorded.contains(&Some(*pid)) || line.windows(needle.len()).any(|part| part == needle);
         // A number may have passed on to somebody else's process.
-        is_named && std::fs::metadata(&process).is_ok_and(|process| process.uid() == uid)
+        is_named && std::fs::metadata(&process).is_ok_and(|process| process.uid() == account.uid)
     };
     all().into_iter().filter(of_the_world).collect()
 }

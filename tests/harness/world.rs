@@ -1,6 +1,6 @@
 //! A scenario's world: its own store, run-time folder, cgroup and copy of the project folder.
 
-use crate::who::{self, Namespaces, Who, account};
+use crate::who::{self, Account, Namespaces, Who, account};
 use crate::{free_port, leaks, registry};
 use resource::Roots;
 use serde_json::Value;
@@ -29,7 +29,8 @@ pub struct World {
     folder: tempfile::TempDir,
     roots: Roots,
     port: u16,
-    who: Who,
+    /// The ordinary user whose world it is; `None` for root's.
+    account: Option<&'static Account>,
     /// The user namespaces this world has had.
     namespaces: Mutex<Namespaces>,
 }
@@ -53,7 +54,17 @@ impl World {
         let cases = std::env::var_os("COMPOSE_TEST_CASES").map_or_else(beside, PathBuf::from);
         let folder = tempfile::Builder::new().prefix("compose-scenario-").tempdir().unwrap();
         copy(&cases.join(scenario.replace('_', "-")), &folder.path().join("project"));
-        Self::around(folder, who)
+        Self::around(folder, account_of(who))
+    }
+
+    /// A fresh world with a copy of this one's project folder, of another user, who may look into this
+    /// one's folder as far as the engine lets them.
+    pub fn neighbour(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("compose-scenario-").tempdir().unwrap();
+        copy(&self.project(), &folder.path().join("project"));
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.folder.path(), open).unwrap();
+        Self::around(folder, Some(who::neighbour()))
     }
 
     /// A fresh world of root in memory whose project folder holds these files; for measurements.
@@ -67,28 +78,28 @@ impl World {
         let project = folder.path().join("project");
         std::fs::create_dir(&project).unwrap();
         files.iter().for_each(|(path, content)| std::fs::write(project.join(path), content).unwrap());
-        Self::around(folder, who)
+        Self::around(folder, account_of(who))
     }
 
-    fn around(folder: tempfile::TempDir, who: Who) -> Self {
+    fn around(folder: tempfile::TempDir, account: Option<&'static Account>) -> Self {
         let mirror = format!(
             "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"127.0.0.1:{}\"\ninsecure = true\n",
             registry::port()
         );
         std::fs::write(folder.path().join("registries.conf"), mirror).unwrap();
-        if who == Who::User {
+        if let Some(account) = account {
             let session = folder.path().join("session");
             std::fs::create_dir(&session).unwrap();
             std::fs::set_permissions(&session, std::fs::Permissions::from_mode(0o700)).unwrap();
-            account().own(folder.path());
+            account.own(folder.path());
         }
         let roots = Roots::below(&folder.path().join("engine"));
-        Self { folder, roots, port: free_port(), who, namespaces: Mutex::default() }
+        Self { folder, roots, port: free_port(), account, namespaces: Mutex::default() }
     }
 
     /// Who runs the program here.
     pub fn who(&self) -> Who {
-        self.who
+        if self.account.is_some() { Who::User } else { Who::Root }
     }
 
     /// The project folder.
@@ -110,15 +121,15 @@ impl World {
     /// on a machine with cgroup v2 alone.
     pub fn has_limits(&self) -> bool {
         let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-        self.who == Who::Root || unified && account().bus().is_some()
+        self.account.is_none_or(|account| unified && account.bus().is_some())
     }
 
     /// Writes a file of the project folder.
     pub fn write(&self, path: &str, content: &str) {
         let path = self.project().join(path);
         std::fs::write(&path, content).unwrap();
-        if self.who == Who::User {
-            account().own(&path);
+        if let Some(account) = self.account {
+            account.own(&path);
         }
     }
 
@@ -133,11 +144,11 @@ impl World {
     pub fn program(&self) -> Command {
         let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/compose");
         let program = std::env::var_os("COMPOSE_TEST_PROGRAM").unwrap_or(built.into());
-        let mut command = match self.who {
-            Who::Root => Command::new(program),
-            Who::User => {
+        let mut command = match self.account {
+            None => Command::new(program),
+            Some(account) => {
                 let mut command = Command::new(who::launcher());
-                command.arg(&account().name).arg(program);
+                command.arg(&account.name).arg(program);
                 command
             }
         };
@@ -149,9 +160,9 @@ impl World {
             .env("COMPOSE_ENGINE_ROOT", self.folder.path().join("engine"))
             .env("CONTAINERS_REGISTRIES_CONF", self.folder.path().join("registries.conf"))
             .env("PORT", self.port.to_string());
-        if self.who == Who::User {
+        if let Some(account) = self.account {
             command.env("XDG_RUNTIME_DIR", self.folder.path().join("session"));
-            command.envs(account().bus().map(|bus| ("DBUS_SESSION_BUS_ADDRESS", bus)));
+            command.envs(account.bus().map(|bus| ("DBUS_SESSION_BUS_ADDRESS", bus)));
         }
         command
     }
@@ -225,7 +236,7 @@ impl World {
     /// Host process ids of all processes in a container, its first process before the others: from its
     /// cgroup, and where an ordinary user may have none, from its mount namespace.
     pub fn processes(&self, id: &str) -> Vec<i32> {
-        match self.who {
+        match self.who() {
             Who::Root => leaks::processes_of(&self.roots, id),
             Who::User => self.first_process(id).map(who::beside).unwrap_or_default(),
         }
@@ -248,7 +259,7 @@ impl World {
 
     /// Remembers the user namespace that the world has now, to look for what stays in it.
     pub(crate) fn note_namespace(&self) {
-        if self.who == Who::User {
+        if self.account.is_some() {
             self.namespaces.lock().unwrap().extend(who::namespace(&self.roots));
         }
     }
@@ -259,10 +270,10 @@ impl World {
         let namespaces = self.namespaces.lock().unwrap();
         let end = Instant::now() + patience();
         loop {
-            let left = match self.who {
+            let left = match self.account {
                 // One that a failed command wanted may come to life, and end, after the command.
-                Who::Root => leaks::supervisors(self.folder.path()),
-                Who::User => who::processes(&self.roots, self.folder.path(), &namespaces),
+                None => leaks::supervisors(self.folder.path()),
+                Some(account) => who::processes(account, &self.roots, self.folder.path(), &namespaces),
             };
             if left.is_empty() || Instant::now() > end {
                 return left;
@@ -386,6 +397,10 @@ impl Drop for Background {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn account_of(who: Who) -> Option<&'static Account> {
+    (who == Who::User).then(account)
 }
 
 trait IntoCode {

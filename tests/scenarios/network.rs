@@ -104,10 +104,9 @@ scenario! {
         world.write(".env", &format!("TAKEN={port}\n"));
         world.edit("compose.yaml", "${PORT}", "${TAKEN}");
         let refused = world.compose("up -d").exits(1).says("already allocated");
-        // Whose socket it is, only root may look up.
-        if world.who() == Who::Root {
-            refused.says(&std::process::id().to_string());
-        }
+        // Which one it is, only root may look up.
+        let own = std::process::id().to_string();
+        refused.says(if world.who() == Who::Root { &own } else { "a process of another user" });
     }
 }
 
