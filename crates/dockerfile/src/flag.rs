@@ -91,7 +91,8 @@ fn unknown(keyword: &str, flag: &Flag, known: &[(&'static str, Takes)]) -> Diagn
         .at(flag.name.span, "");
     match nearest(name, known.iter().map(|(known, _)| *known)) {
         Some(near) => diagnostic.help(format!("a flag with a similar name exists: `--{near}`")),
-        None if known.is_empty() => diagnostic.help(format!("`{keyword}` has no flags")),
+        None if known.is_empty() => diagnostic
+            .help(format!("`{keyword}` has no flags; write `{keyword} -- …` if this is its argument")),
         None => {
             let names: Vec<String> = known.iter().map(|(known, _)| format!("`--{known}`")).collect();
             diagnostic.help(format!("there are {}", names.join(", ")))

@@ -48,6 +48,7 @@ pub(crate) fn opening(word: &str) -> Option<Opening> {
             Some(open) if c == open => quote = None,
             None if c == '\'' || c == '"' => quote = Some(c),
             None if c == '\\' => name.extend(chars.next()),
+            None if c.is_whitespace() => return None,
             _ => name.push(c),
         }
     }
@@ -72,7 +73,7 @@ mod tests {
         assert_eq!(opening("<<EOF"), open("EOF", true, false));
         assert_eq!(opening("3<<-'E F'"), open("E F", false, true));
         assert_eq!(opening("<<\\EOF"), open("EOF", false, false));
-        for none in ["<<", "<<<", "<<<word", "a<<EOF", "$((1<<2))", "<<'EOF", "<<-", "<<''"] {
+        for none in ["<<", "<<<", "<<<word", "a<<EOF", "$((1<<2))", "<<'EOF", "<<-", "<<''", "<<'A' b"] {
             assert_eq!(opening(none), None, "{none}");
         }
     }

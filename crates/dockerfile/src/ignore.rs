@@ -160,10 +160,11 @@ impl Rule {
                 Some(Token::One) if c != '/' => self.enter(&mut next, at + 1),
                 Some(Token::Many) if c != '/' => self.enter(&mut next, at),
                 Some(Token::Rest) => self.enter(&mut next, at),
-                Some(Token::Class(within, ranges)) if c != '/' => {
-                    if ranges.iter().any(|(first, last)| (*first..=*last).contains(&c)) == *within {
-                        self.enter(&mut next, at + 1);
-                    }
+                Some(Token::Class(within, ranges))
+                    if c != '/'
+                        && *within == ranges.iter().any(|(first, last)| (*first..=*last).contains(&c)) =>
+                {
+                    self.enter(&mut next, at + 1);
                 }
                 Some(Token::Folders) => {
                     // Inside a name the reader stays without being able to leave; `/` lets it leave.

@@ -113,21 +113,22 @@ fn read_kind(
     if !KEYWORDS.contains(&keyword.as_str()) {
         return Err(parts.unknown());
     }
-    if parts.arguments.is_empty() {
+    let rest = parts.arguments;
+    let flags = std::mem::take(&mut parts.flags);
+    let has_flags = ["ADD", "COPY", "RUN", "HEALTHCHECK"].contains(&keyword.as_str());
+    if !has_flags {
+        Flags::check(&keyword, flags.clone(), &[], &mut found.faults);
+    }
+    if rest.is_empty() {
         return Err(Diagnostic::error("missing-arguments", format!("`{keyword}` needs an argument"))
             .at(parts.written.span(), ""));
     }
-    let rest = parts.arguments;
-    let flags = std::mem::take(&mut parts.flags);
     match keyword.as_str() {
         "ADD" => transfer::add(flags, rest, heredocs, &mut found.faults),
         "COPY" => transfer::copy(flags, rest, heredocs, &mut found.faults),
         "RUN" => run::read(flags, rest, &heredocs, &mut found.faults),
         "HEALTHCHECK" => healthcheck(flags, rest, &mut found.faults),
-        _ => {
-            Flags::check(&keyword, flags, &[], &mut found.faults);
-            plain(&keyword, parts, heredocs, found)
-        }
+        _ => plain(&keyword, parts, heredocs, found),
     }
 }
 

@@ -42,7 +42,7 @@ pub const PLATFORM_ARGS: [&str; 8] = [
 const BUILDER_ARGS: [&str; 3] = ["SOURCE_DATE_EPOCH", "TARGETSTAGE", "BUILDKIT_"];
 
 /// What is given from outside.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Given<'a> {
     /// `--build-arg` and `build.args`.
     pub build_args: &'a BTreeMap<String, String>,
