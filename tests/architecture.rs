@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every room and the rooms it may lean on: the table of ARCHITECTURE.md.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("diagnostic", &[]),
     ("resource", &[]),
     ("sys", &[]),
@@ -23,7 +23,22 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("runtime", &["resource", "sys"]),
     ("supervisor", &["runtime", "network", "dns", "resource", "sys"]),
     ("engine", &["registry", "store", "network", "runtime", "supervisor", "resource", "sys"]),
-    ("cli", &["compose-spec", "diagnostic", "lower", "plan", "apply", "engine", "resource", "sys"]),
+    ("watch", &["dockerfile"]),
+    (
+        "cli",
+        &[
+            "compose-spec",
+            "diagnostic",
+            "lower",
+            "plan",
+            "apply",
+            "engine",
+            "resource",
+            "sys",
+            "dockerfile",
+            "watch",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,167 @@
+//! What a service's sources looked like when they were last seen, kept between two watches: so that what
+//! was edited while nobody watched is found.
+
+use crate::rule::Watched;
+use crate::walk::{Found, walk};
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The first bytes of a kept census: its form.
+const FORM: &[u8; 8] = b"census 1";
+
+/// Files that rules with a `sync` pick, each with its state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    files: HashMap<PathBuf, Stamp>,
+}
+
+/// What tells whether a file was changed. The change time is there for files that were moved in or had
+/// their times set back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    mode: u32,
+    /// Seconds and nanoseconds, of content and of anything.
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            size: metadata.size(),
+            mode: metadata.mode(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    fn words(self) -> [i64; 6] {
+        let (size, mode) = (self.size.cast_signed(), i64::from(self.mode));
+        [size, mode, self.modified.0, self.modified.1, self.changed.0, self.changed.1]
+    }
+
+    fn of_words(words: [i64; 6]) -> Option<Self> {
+        let [size, mode, modified, modified_nanos, changed, changed_nanos] = words;
+        Some(Self {
+            size: size.cast_unsigned(),
+            mode: u32::try_from(mode).ok()?,
+            modified: (modified, modified_nanos),
+            changed: (changed, changed_nanos),
+        })
+    }
+}
+
+impl Census {
+    /// Looks at all that the service's rules may send.
+    pub fn take(watched: &Watched) -> Self {
+        let mut files = HashMap::new();
+        for rule in watched.rules.iter().filter(|rule| rule.action.syncs()) {
+            walk(watched, rule, &rule.path, &mut |found| {
+                if let Found::File(path, metadata) = found {
+                    files.insert(path, Stamp::of(&metadata));
+                }
+            });
+        }
+        Self { files }
+    }
+
+    /// What is new, different or gone since `earlier`.
+    pub fn since(&self, earlier: &Self) -> BTreeSet<PathBuf> {
+        let different = self.files.iter().filter(|(path, stamp)| earlier.files.get(*path) != Some(stamp));
+        let gone = earlier.files.keys().filter(|path| !self.files.contains_key(*path));
+        different.map(|(path, _)| path).chain(gone).cloned().collect()
+    }
+
+    /// What was changed after this time, in seconds since the epoch.
+    pub fn changed_after(&self, seconds: i64) -> BTreeSet<PathBuf> {
+        let late = self.files.iter().filter(|(_, stamp)| stamp.changed.0.max(stamp.modified.0) > seconds);
+        late.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// All files.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.keys().map(PathBuf::as_path)
+    }
+
+    /// The bytes to keep: form, entries, checksum.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = FORM.to_vec();
+        for (path, stamp) in &self.files {
+            let path = path.as_os_str().as_bytes();
+            bytes.extend(u32::try_from(path.len()).unwrap_or(u32::MAX).to_le_bytes());
+            bytes.extend(path);
+            stamp.words().iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+        }
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        bytes
+    }
+
+    /// What was kept; `None` when the bytes are of another form or damaged: then nothing was seen.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (bytes, sum) = bytes.split_last_chunk::<4>()?;
+        let mut rest = bytes.strip_prefix(FORM)?;
+        if crc32fast::hash(bytes) != u32::from_le_bytes(*sum) {
+            return None;
+        }
+        let mut files = HashMap::new();
+        while !rest.is_empty() {
+            let (length, after) = rest.split_first_chunk::<4>()?;
+            let (path, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+            let (words, after) = after.split_first_chunk::<48>()?;
+            let (words, _) = words.as_chunks::<8>();
+            let stamp = Stamp::of_words(std::array::from_fn(|index| i64::from_le_bytes(words[index])))?;
+            files.insert(PathBuf::from(OsString::from_vec(path.to_vec())), stamp);
+            rest = after;
+        }
+        Some(Self { files })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::tests::{rule, watched};
+
+    fn write(path: &Path, text: &str) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn a_census_finds_what_changed_and_survives_being_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a", "b", "sub/c", "node_modules/x/y", ".git/index"] {
+            write(&at(name), "one");
+        }
+        let watched = watched(vec![rule(folder.path(), &["node_modules"])]);
+        let first = Census::take(&watched);
+        let files: BTreeSet<&Path> = first.files().collect();
+        assert_eq!(files, [at("a"), at("b"), at("sub/c")].iter().map(PathBuf::as_path).collect());
+        assert_eq!(Census::decode(&first.encode()).as_ref(), Some(&first));
+        write(&at("a"), "another");
+        std::fs::remove_file(at("sub/c")).unwrap();
+        write(&at("new"), "");
+        let second = Census::take(&watched);
+        assert_eq!(second.since(&first), [at("a"), at("new"), at("sub/c")].into());
+        assert!(second.since(&second).is_empty());
+        assert_eq!(second.changed_after(i64::MAX), BTreeSet::new());
+        assert_eq!(second.changed_after(0).len(), 3);
+    }
+
+    #[test]
+    fn damage_is_nothing_seen() {
+        let mut bytes = Census::default().encode();
+        assert_eq!(Census::decode(&bytes), Some(Census::default()));
+        bytes[3] ^= 1;
+        assert_eq!(Census::decode(&bytes), None);
+        for length in 0..bytes.len() {
+            assert_eq!(Census::decode(&bytes[..length]), None);
+        }
+    }
+}
