@@ -43,5 +43,7 @@ mod rootless;
 mod sharing;
 #[path = "scenarios/storage.rs"]
 mod storage;
+#[path = "scenarios/watch.rs"]
+mod watch;
 #[path = "scenarios/words.rs"]
 mod words;

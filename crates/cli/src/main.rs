@@ -24,6 +24,7 @@ mod terminal;
 mod verb;
 mod view;
 mod wanted;
+mod watching;
 mod words;
 
 use exit::{Exit, Failure};

@@ -104,6 +104,17 @@ pub(crate) fn run_on(
     runtime::interruptible(Size::One, perform(session, task, &act))
 }
 
+/// The same on the runtime of a command.
+pub(crate) async fn perform_on(
+    session: &Session,
+    operation: &'static str,
+    subject: &Subject,
+    services: &[String],
+    act: &Act,
+) -> Result<Exit, Failure> {
+    perform(session, task(session, operation, subject, services, act)?, act).await
+}
+
 /// Does to a whole pod, whose file is not read, what the verb says.
 pub(crate) async fn on_pod(
     session: &Session,
@@ -112,7 +123,7 @@ pub(crate) async fn on_pod(
     act: &Act,
 ) -> Result<Exit, Failure> {
     let subject = Subject { pod: pod.clone(), loaded: None };
-    perform(session, task(session, operation, &subject, &[], act)?, act).await
+    perform_on(session, operation, &subject, &[], act).await
 }
 
 /// What is to be done: the verb on what is there.

@@ -37,8 +37,8 @@ pub struct Sent {
 impl Engine {
     /// Makes paths in a running container what they are on the host: content, mode, owner, times, and the
     /// target of links. A folder is made, not filled. Where something is gone from the host, it goes from
-    /// the container with all that is below it, but for what `keeps` says (of paths in the container)
-    /// belongs to the container alone.
+    /// the container with all that is below it, but for what `keeps` says is the container's own: of a path in
+    /// the container, and whether it is a folder.
     ///
     /// # Errors
     /// [`EngineError::NotRunning`]; [`EngineError::Send`] with the first path that could not be sent; the
@@ -48,7 +48,7 @@ impl Engine {
         pod: &PodName,
         id: &ContainerId,
         sendings: &[Sending],
-        keeps: &dyn Fn(&Path) -> bool,
+        keeps: &dyn Fn(&Path, bool) -> bool,
     ) -> Result<Sent, EngineError> {
         let root = self.running_root(pod, id)?;
         let mut place = Place::new(&root);

@@ -5,12 +5,11 @@ use compose_spec::Service;
 use compose_spec::tree::Node;
 
 /// What never does anything here, wherever it is given.
-const NEVER: [(&str, &str); 20] = [
+const NEVER: [(&str, &str); 19] = [
     ("cpu_count", "it is for Windows"),
     ("cpu_percent", "it is for Windows"),
     ("credential_spec", "it is for Windows"),
     ("isolation", "it is for Windows"),
-    ("develop.watch", "there is no `watch` yet"),
     ("pull_refresh_after", "no command acts on it"),
     ("deploy.endpoint_mode", "there is one machine, and no virtual address"),
     ("deploy.labels", "they are for a swarm's service; a container has `labels`"),

@@ -42,6 +42,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("services.*.ports[].app_protocol", "read, not acted on: it informs people"),
     ("services.*.ports[].name", "read, not acted on: it informs people"),
     ("services.*.ports[].mode", "read, not acted on: on one machine both modes are the same"),
+    ("services.*.develop", "acted on by `watch`"),
 ];
 
 /// Values that mean something, where one made from the schema does not.

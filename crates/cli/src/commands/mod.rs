@@ -36,6 +36,7 @@ pub(crate) mod up;
 pub(crate) mod version;
 pub(crate) mod volumes;
 pub(crate) mod wait;
+pub(crate) mod watch;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -105,6 +106,8 @@ pub(crate) enum Verb {
     Volumes(volumes::Args),
     /// Block until containers of the services stop
     Wait(wait::Args),
+    /// Keep containers to their sources while these change
+    Watch(watch::Args),
     /// Not supported yet
     #[command(hide = true)]
     Build(Later),
@@ -116,9 +119,6 @@ pub(crate) enum Verb {
     Push(Later),
     /// Not supported yet
     #[command(hide = true)]
-    Watch(Later),
-    /// Not supported yet
-    #[command(hide = true)]
     Bridge(Later),
 }
 
@@ -126,7 +126,7 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 32] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 33] = [
     ("attach", attach::Args::augment_args),
     ("commit", commit::Args::augment_args),
     ("config", config::Args::augment_args),
@@ -159,6 +159,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 32] = [
     ("version", version::Args::augment_args),
     ("volumes", volumes::Args::augment_args),
     ("wait", wait::Args::augment_args),
+    ("watch", watch::Args::augment_args),
 ];
 
 impl Verb {
@@ -170,7 +171,6 @@ impl Verb {
             | Self::Build(_)
             | Self::Publish(_)
             | Self::Push(_)
-            | Self::Watch(_)
             | Self::Bridge(_) => None,
             Self::Events(_)
             | Self::Images(_)
@@ -237,7 +237,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Build(later) => refused("build", &later),
         Verb::Publish(later) => refused("publish", &later),
         Verb::Push(later) => refused("push", &later),
-        Verb::Watch(later) => refused("watch", &later),
+        Verb::Watch(args) => watch::run(&args, session),
         Verb::Bridge(later) => refused("bridge", &later),
     }
 }

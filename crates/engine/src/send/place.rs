@@ -32,7 +32,7 @@ impl<'a> Place<'a> {
     pub(super) fn send(
         &mut self,
         sending: &Sending,
-        keeps: &dyn Fn(&Path) -> bool,
+        keeps: &dyn Fn(&Path, bool) -> bool,
         sent: &mut Sent,
     ) -> io::Result<()> {
         let Sending { host, inside } = sending;
@@ -110,7 +110,7 @@ impl<'a> Place<'a> {
                 return Ok(());
             }
             // A file, or a link that leads to none.
-            Err(error) if is_absent(&error) => self.remove(inside, &|_| false, sent)?,
+            Err(error) if is_absent(&error) => self.remove(inside, &|_, _| false, sent)?,
             Err(error) => return Err(error),
         }
         let folder = self.open_or_make(None, inside)?;
@@ -120,7 +120,12 @@ impl<'a> Place<'a> {
     }
 
     /// Removes what is at `inside`; nothing there is fine.
-    fn remove(&mut self, inside: &Path, keeps: &dyn Fn(&Path) -> bool, sent: &mut Sent) -> io::Result<()> {
+    fn remove(
+        &mut self,
+        inside: &Path,
+        keeps: &dyn Fn(&Path, bool) -> bool,
+        sent: &mut Sent,
+    ) -> io::Result<()> {
         self.folders.retain(|folder, _| !folder.starts_with(inside));
         let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else {
             return Err(io::Error::other("the container's root cannot be removed"));
@@ -141,13 +146,14 @@ fn remove_below(
     parent: &OwnedFd,
     name: &OsStr,
     inside: &Path,
-    keeps: &dyn Fn(&Path) -> bool,
+    keeps: &dyn Fn(&Path, bool) -> bool,
 ) -> io::Result<bool> {
     let Some(status) = status(parent, name)? else { return Ok(false) };
-    if keeps(inside) {
+    let is_folder = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
+    if keeps(inside, is_folder) {
         return Ok(false);
     }
-    if FileType::from_raw_mode(status.st_mode) != FileType::Directory {
+    if !is_folder {
         rustix::fs::unlinkat(parent, name, AtFlags::empty())?;
         return Ok(true);
     }
@@ -268,7 +274,7 @@ fn put_link(
 /// A file cannot be renamed over a folder: what was a folder goes first.
 fn clear_folder(folder: &OwnedFd, name: &OsStr, there: Option<&Stat>) -> io::Result<()> {
     if there.is_some_and(|there| FileType::from_raw_mode(there.st_mode) == FileType::Directory) {
-        remove_below(folder, name, Path::new(name), &|_| false)?;
+        remove_below(folder, name, Path::new(name), &|_, _| false)?;
     }
     Ok(())
 }

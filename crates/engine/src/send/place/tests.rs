@@ -33,7 +33,7 @@ impl Bed {
     fn send_to(&self, name: &str, inside: &Path) -> io::Result<Sent> {
         let mut sent = Sent::default();
         let sending = Sending { host: self.host(name), inside: inside.to_owned() };
-        Place::new(&self.root).send(&sending, &|path| path.ends_with("kept"), &mut sent)?;
+        Place::new(&self.root).send(&sending, &|path, _| path.ends_with("kept"), &mut sent)?;
         Ok(sent)
     }
 }

@@ -1,0 +1,103 @@
+//! What a watch remembers of a service: what its sources looked like, and what was sent into containers of
+//! the image that runs, so that a new container gets it too.
+
+use crate::exit::Failure;
+use engine::Engine;
+use resource::PodName;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+use watch::{Census, Watched};
+
+/// The memory of one service.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Paths that differ from the image: edited since it was made.
+    pub(crate) edited: BTreeSet<PathBuf>,
+    /// The image they differ from.
+    pub(crate) image: String,
+}
+
+impl Memory {
+    /// What is remembered, brought up to date with what was edited while nobody watched.
+    ///
+    /// `image` is that of the container that runs, `made` when the container was: what was changed later
+    /// than that is news to a service that was never watched.
+    pub(crate) fn recall(
+        engine: &Engine,
+        pod: &PodName,
+        watched: &Watched,
+        image: &str,
+        made: i64,
+    ) -> (Self, BTreeSet<PathBuf>) {
+        let now = Census::take(watched);
+        let seen = engine.note(pod, &census_name(&watched.service)).and_then(|it| Census::decode(&it));
+        let news = match &seen {
+            Some(seen) => now.since(seen),
+            None => now.changed_after(made),
+        };
+        let initial = watched.rules.iter().filter(|rule| rule.initial_sync && rule.action.syncs());
+        let initial: Vec<_> = initial.map(|rule| rule.path.as_path()).collect();
+        let sent_at_start = now.files().filter(|path| initial.iter().any(|rule| path.starts_with(rule)));
+        let mut memory = Self::read(engine, pod, &watched.service)
+            .filter(|memory| memory.image == image)
+            .unwrap_or_else(|| Self { edited: BTreeSet::new(), image: image.to_owned() });
+        memory.edited.extend(news);
+        let mut send = memory.edited.clone();
+        send.extend(sent_at_start.map(PathBuf::from));
+        (memory, send)
+    }
+
+    /// Keeps the memory, with the sources as they are now.
+    pub(crate) fn keep(&self, engine: &Engine, pod: &PodName, watched: &Watched) -> Result<(), Failure> {
+        let failed = |error| Failure::because("cannot keep what was synced", error);
+        engine.keep_note(pod, &edited_name(&watched.service), &self.encode()).map_err(failed)?;
+        let census = Census::take(watched).encode();
+        engine.keep_note(pod, &census_name(&watched.service), &census).map_err(failed)
+    }
+
+    /// The image, then the paths, each ended by a NUL.
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.image.as_bytes().to_vec();
+        bytes.push(0);
+        for path in &self.edited {
+            bytes.extend(path.as_os_str().as_bytes());
+            bytes.push(0);
+        }
+        bytes
+    }
+
+    fn read(engine: &Engine, pod: &PodName, service: &str) -> Option<Self> {
+        Self::decode(&engine.note(pod, &edited_name(service))?)
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut parts = bytes.strip_suffix(b"\0")?.split(|byte| *byte == 0);
+        let image = String::from_utf8(parts.next()?.to_vec()).ok()?;
+        let edited = parts.map(|path| PathBuf::from(OsString::from_vec(path.to_vec()))).collect();
+        Some(Self { edited, image })
+    }
+}
+
+fn census_name(service: &str) -> String {
+    format!("watch-{service}.census")
+}
+
+fn edited_name(service: &str) -> String {
+    format!("watch-{service}.edited")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memory_survives_being_kept() {
+        let paths = ["/a", "/b c/d", "/e\nf"].map(PathBuf::from);
+        let memory = Memory { edited: paths.into(), image: "sha256:1".to_owned() };
+        let read = Memory::decode(&memory.encode()).unwrap();
+        assert_eq!((read.edited, read.image), (memory.edited, memory.image));
+        assert!(Memory::decode(b"").is_none());
+    }
+}

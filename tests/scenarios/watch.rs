@@ -1,0 +1,133 @@
+//! Scenarios about `watch`: what changes in the sources is in the containers.
+
+use scenarios::{World, scenario, until};
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+scenario! {
+    /// Files, folders, links and modes follow the sources, however they are changed; what is ignored stays
+    /// away; restarts and commands follow where they are asked for.
+    watch_keeps_containers_to_the_sources, |world| {
+        save(world, "src/a", "one");
+        save(world, "conf/app.conf", "one");
+        let mut watch = world.background("watch");
+        watch.line("is mounted into service `bound` already");
+        watch.line("Watch enabled");
+        let src = world.project().join("src");
+
+        save(world, "src/a", "two");
+        appears(world, "/app/a", "two");
+        // An editor's way: written beside, then renamed over; its temporary file is nobody's business.
+        save(world, "src/.a.swp", "no");
+        save(world, "src/b.new", "three");
+        std::fs::rename(src.join("b.new"), src.join("b")).unwrap();
+        appears(world, "/app/b", "three");
+        std::fs::set_permissions(src.join("b"), PermissionsExt::from_mode(0o751)).unwrap();
+        until("the mode", || (inside(world, "stat -c %a /app/b") == "751").then_some(()));
+        symlink("b", src.join("link")).unwrap();
+        until("the link", || (inside(world, "readlink /app/link") == "b").then_some(()));
+        // What comes all at once comes whole, and what is ignored does not.
+        let batch = world.project().join("batch");
+        for number in 0..300 {
+            save(world, &format!("batch/sub{}/file{number}", number % 7), &number.to_string());
+        }
+        save(world, "src/skip/x", "no");
+        save(world, "src/x.tmp", "no");
+        std::fs::rename(&batch, src.join("batch")).unwrap();
+        until("300 files", || (inside(world, "find /app/batch -type f | wc -l") == "300").then_some(()));
+        std::fs::rename(src.join("batch"), src.join("moved")).unwrap();
+        until("the move", || (inside(world, "find /app/moved -type f | wc -l") == "300").then_some(()));
+        until("the old name", || (inside(world, "ls -d /app/batch || echo gone") == "gone").then_some(()));
+        save(world, "src/moved/sub1/file1", "below a folder that was moved");
+        appears(world, "/app/moved/sub1/file1", "below a folder that was moved");
+        std::fs::remove_dir_all(src.join("moved")).unwrap();
+        until("the removal", || (inside(world, "ls /app") == "a\nb\nlink").then_some(()));
+
+        let started = inside(world, "cat /started");
+        save(world, "conf/app.conf", "two");
+        until("a restart", || Some(inside(world, "cat /started")).filter(|now| !now.is_empty() && *now != started));
+        assert_eq!(inside(world, "cat /etc/app.conf"), "two");
+        save(world, "tables/one", "1\n");
+        appears(world, "/seen", "1");
+        // A path that was not there is waited for, and `include` picks from it.
+        save(world, "not/yet/deep/skipped.md", "no");
+        save(world, "not/yet/deep/note.txt", "yes");
+        appears(world, "/later/deep/note.txt", "yes");
+        assert_eq!(inside(world, "ls /later/deep"), "note.txt");
+
+        // A container that does not run gets its files when it does.
+        world.compose("stop -t 0 web").ok();
+        save(world, "src/a", "while it was stopped");
+        watch.line("Syncing service \"web\"");
+        world.compose("start web").ok();
+        appears(world, "/app/a", "while it was stopped");
+        // A second watch is refused; a new container gets what the image does not have.
+        world.compose("watch --no-up").exits(1).says("is watched by another");
+        world.compose("up -d --force-recreate -t 0 web").ok();
+        appears(world, "/app/b", "three");
+        appears(world, "/etc/app.conf", "two");
+        watch.signal("INT");
+        assert_eq!(watch.end(), 130);
+        assert!(!watch.lines().iter().any(|line| line.contains("swp")));
+    }
+}
+
+scenario! {
+    /// What was edited between two watches, whether the last one ended well or was killed, is found when
+    /// the next begins; `initial_sync` sends everything; nothing to watch is an error.
+    what_was_edited_while_nobody_watched_is_sent, |world| {
+        save(world, "src/old", "old");
+        save(world, "src/gone", "");
+        save(world, "all/a", "all");
+        save(world, "all/node_modules/x", "");
+        let mut watch = world.background("watch");
+        watch.line("Watch enabled");
+        assert_eq!(inside(world, "ls /app 2>/dev/null || echo nothing"), "nothing");
+        assert_eq!(inside(world, "find /all -type f"), "/all/a");
+        save(world, "src/gone", "x");
+        appears(world, "/app/gone", "x");
+        watch.signal("INT");
+        assert_eq!(watch.end(), 130);
+
+        save(world, "src/old", "edited meanwhile");
+        std::fs::remove_file(world.project().join("src/gone")).unwrap();
+        let mut watch = world.background("watch --no-up");
+        watch.line("Watch enabled");
+        assert_eq!(inside(world, "cat /app/old"), "edited meanwhile");
+        assert_eq!(inside(world, "ls /app"), "old");
+        save(world, "src/new", "new");
+        appears(world, "/app/new", "new");
+        watch.signal("KILL");
+        assert_ne!(watch.end(), 0);
+
+        save(world, "src/old", "edited after the kill");
+        world.edit("compose.yaml", "COLOUR: red", "COLOUR: blue");
+        let mut watch = world.background("watch");
+        watch.line("Watch enabled");
+        assert_eq!(inside(world, "cat /app/old /app/new"), "edited after the killnew");
+        world.compose("down -t 0").ok();
+        watch.line("the project was taken down");
+        assert_eq!(watch.end(), 0);
+
+        world.edit("compose.yaml", "    develop:\n", "    x-develop:\n");
+        world.compose("watch").exits(1).says("none of the selected services is configured for watch");
+        world.edit("compose.yaml", "    x-develop:\n", "    develop:\n");
+        world.edit("compose.yaml", "action: sync, path: ./src, target: /app", "action: rebuild, path: ./src");
+        world.compose("watch").exits(1).says("has no `build`").says("compose.yaml:9:20");
+    }
+}
+
+/// Waits until a file of the service `web` has this content.
+fn appears(world: &World, path: &str, content: &str) {
+    until(path, || (inside(world, &format!("cat {path}")) == content.trim()).then_some(()));
+}
+
+/// What a command in the service `web` prints; nothing while it does not run.
+fn inside(world: &World, command: &str) -> String {
+    world.run(&["exec", "-T", "web", "sh", "-c", command], "").stdout.trim().to_owned()
+}
+
+/// Writes a file of the project, with the folders above it.
+fn save(world: &World, path: &str, content: &str) {
+    std::fs::create_dir_all(world.project().join(path).parent().unwrap()).unwrap();
+    world.write(path, content);
+}
