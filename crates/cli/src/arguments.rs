@@ -116,9 +116,14 @@ pub(crate) fn command() -> clap::Command {
     loosened(Arguments::command())
 }
 
+/// The same as it is shown to people: flags without the values that they may have.
+pub(crate) fn shown() -> clap::Command {
+    Arguments::command()
+}
+
 /// The help of the program.
 pub(crate) fn help() -> String {
-    Arguments::command().render_help().to_string()
+    shown().render_help().to_string()
 }
 
 /// The grammar of lines with this verb.
@@ -243,6 +248,10 @@ mod tests {
             "compose image import -c CMD=x --change WORKDIR=/x folder localhost/x",
             "compose image ls -q --format json",
             "compose image rm a b",
+            "compose completion bash",
+            "compose graph --format dot --no-state web",
+            "compose man folder",
+            "compose watch --no-up --prune=false --quiet web",
             "compose images --format json -q web",
             "compose kill -s HUP --remove-orphans web",
             "compose logs -f --index 1 -n 10 --since 1m --until 1s -t --no-color --no-log-prefix web",

@@ -10,6 +10,7 @@ mod converge;
 mod environment;
 mod exit;
 mod files;
+mod graph;
 mod hook;
 mod output;
 mod pattern;

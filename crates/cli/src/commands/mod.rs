@@ -7,6 +7,7 @@ use engine::user::Purpose;
 
 pub(crate) mod attach;
 pub(crate) mod commit;
+pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod cp;
 pub(crate) mod create;
@@ -14,11 +15,13 @@ pub(crate) mod down;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod export;
+pub(crate) mod graph;
 pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod kill;
 pub(crate) mod logs;
 pub(crate) mod ls;
+pub(crate) mod man;
 pub(crate) mod pause;
 pub(crate) mod pod;
 pub(crate) mod port;
@@ -45,6 +48,8 @@ pub(crate) enum Verb {
     Attach(attach::Args),
     /// Make an image of a service's container
     Commit(commit::Args),
+    /// Print what makes a shell complete compose's words
+    Completion(completion::Args),
     /// Render the resolved Compose file
     #[command(alias = "convert")]
     Config(config::Args),
@@ -60,6 +65,8 @@ pub(crate) enum Verb {
     Exec(exec::Args),
     /// Write the files of a service's container as a tar archive
     Export(export::Args),
+    /// Show what depends on what, and how it is
+    Graph(graph::Args),
     /// Manage images
     Image(image::Args),
     /// List images used by the created containers
@@ -70,6 +77,9 @@ pub(crate) enum Verb {
     Logs(logs::Args),
     /// List running projects
     Ls(ls::Args),
+    /// Write manual pages
+    #[command(hide = true)]
+    Man(man::Args),
     /// Pause services
     Pause(pause::Args),
     /// Manage pods: projects by name or id, without their files
@@ -126,9 +136,10 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 33] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 36] = [
     ("attach", attach::Args::augment_args),
     ("commit", commit::Args::augment_args),
+    ("completion", completion::Args::augment_args),
     ("config", config::Args::augment_args),
     ("cp", cp::Args::augment_args),
     ("create", create::Args::augment_args),
@@ -136,11 +147,13 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 33] = [
     ("events", events::Args::augment_args),
     ("exec", exec::Args::augment_args),
     ("export", export::Args::augment_args),
+    ("graph", graph::Args::augment_args),
     ("image", image::Args::augment_args),
     ("images", images::Args::augment_args),
     ("kill", kill::Args::augment_args),
     ("logs", logs::Args::augment_args),
     ("ls", ls::Args::augment_args),
+    ("man", man::Args::augment_args),
     ("pause", pause::Args::augment_args),
     ("pod", pod::Args::augment_args),
     ("port", port::Args::augment_args),
@@ -166,13 +179,16 @@ impl Verb {
     /// What the verb wants of the engine; `None` when it does without. A dry run only looks.
     pub(crate) fn purpose(&self, dry_run: bool) -> Option<Purpose> {
         match self {
-            Self::Config(_)
+            Self::Completion(_)
+            | Self::Config(_)
+            | Self::Man(_)
             | Self::Version(_)
             | Self::Build(_)
             | Self::Publish(_)
             | Self::Push(_)
             | Self::Bridge(_) => None,
             Self::Events(_)
+            | Self::Graph(_)
             | Self::Images(_)
             | Self::Logs(_)
             | Self::Ls(_)
@@ -204,6 +220,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
     match verb {
         Verb::Attach(args) => attach::run(&args, session),
         Verb::Commit(args) => commit::run(&args, session),
+        Verb::Completion(args) => completion::run(&args),
         Verb::Config(args) => config::run(&args, session),
         Verb::Cp(args) => cp::run(&args, session),
         Verb::Create(args) => create::run(&args, session),
@@ -211,11 +228,13 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Events(args) => events::run(&args, session),
         Verb::Exec(args) => exec::run(&args, session),
         Verb::Export(args) => export::run(&args, session),
+        Verb::Graph(args) => graph::run(&args, session),
         Verb::Image(args) => image::run(&args, session),
         Verb::Images(args) => images::run(&args, session),
         Verb::Kill(args) => kill::run(&args, session),
         Verb::Logs(args) => logs::run(&args, session),
         Verb::Ls(args) => ls::run(&args, session),
+        Verb::Man(args) => man::run(&args),
         Verb::Pause(args) => pause::run(&args, session, pause::Way::Pause),
         Verb::Pod(args) => pod::run(&args, session),
         Verb::Port(args) => port::run(&args, session),
