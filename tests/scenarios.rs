@@ -15,6 +15,8 @@ mod disk;
 mod faults;
 #[path = "scenarios/files.rs"]
 mod files;
+#[path = "scenarios/graph.rs"]
+mod graph;
 #[path = "scenarios/hooks.rs"]
 mod hooks;
 #[path = "scenarios/input.rs"]
