@@ -1,6 +1,6 @@
 //! Files → one merged model: interpolation, includes, `extends`, merging. Steps B and C of loading.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use crate::merge::{self, Marks};
 use crate::origin::Origins;
 use crate::paths::{self, Base};
 use crate::schema::{SERVICE, TOP};
-use crate::scope::Scope;
+use crate::scope::{MOST_MADE, Scope};
 use crate::trace::Trace;
 use crate::tree::{Entry, Map, Node, Value};
 use crate::{Files, Input, check, complete, dotenv, interpolate, normalize, parse, relations};
@@ -43,7 +43,7 @@ pub(crate) struct Assembler<'a> {
     /// Where values come from.
     pub(crate) origins: Origins,
     /// Variables that have been warned about.
-    warned: Vec<String>,
+    warned: HashSet<String>,
     /// Whether some file could not be used at all, so that what seems missing may have been in it.
     pub(crate) incomplete: bool,
     /// Services of files that are extended from.
@@ -52,6 +52,8 @@ pub(crate) struct Assembler<'a> {
     faults: HashMap<(PathBuf, String), Vec<Diagnostic>>,
     /// Contents of included secrets and configs that only the include's own variables give.
     pub(crate) contents: Vec<Content>,
+    /// Values that short forms and `extends` have made.
+    made: usize,
     /// What happened to values, if that is asked for.
     pub(crate) trace: Option<Trace>,
 }
@@ -77,11 +79,12 @@ impl<'a> Assembler<'a> {
             sources: Sources::new(),
             diagnostics: Vec::new(),
             origins: Origins::default(),
-            warned: Vec::new(),
+            warned: HashSet::new(),
             incomplete: false,
             bases: HashMap::new(),
             faults: HashMap::new(),
             contents: Vec::new(),
+            made: 0,
             trace: input.options.trace.then(Trace::default),
         }
     }
@@ -91,6 +94,7 @@ impl<'a> Assembler<'a> {
             sources: &self.sources,
             diagnostics: &mut self.diagnostics,
             interpolated: self.input.options.interpolate,
+            made: &mut self.made,
             trace: self.trace.as_mut(),
         }
     }
@@ -319,6 +323,15 @@ impl<'a> Assembler<'a> {
         self.diagnostics.push(Diagnostic::error("too-deep", message).at(span, "this goes too far"));
     }
 
+    /// Tells once that services extend more than there may be.
+    fn too_much(&mut self, span: Span) {
+        if !std::mem::replace(&mut self.incomplete, true) {
+            let message = format!("what services extend is more than {MOST_MADE} values");
+            self.diagnostics
+                .push(Diagnostic::error("too-many-values", message).at(span, "the limit is reached here"));
+        }
+    }
+
     fn include_cycle(&mut self, path: &Path, span: Span, around: &Surroundings) {
         let start = around.chain.iter().position(|(earlier, _)| earlier == path).unwrap_or(0);
         let links = &around.chain[start..];
@@ -444,6 +457,10 @@ impl<'a> Assembler<'a> {
         if let Some(path) = their_file {
             let faults = self.faults.remove(&(path.to_owned(), wanted.clone()));
             self.diagnostics.extend(faults.unwrap_or_default());
+        }
+        if self.made > MOST_MADE || !self.scope().make(entry.node.size()) {
+            self.too_much(span);
+            return child;
         }
         if let Some(trace) = &mut self.trace {
             trace.extended.push((chain[0].1.clone(), entry.node.span, span));

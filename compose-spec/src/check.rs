@@ -128,13 +128,19 @@ fn object(node: &mut Node, object: &'static Object, path: &Path<'_>, scope: &mut
             }
             None if key.starts_with("x-") => {}
             None => {
-                let is_mapping = entry.node.as_map().is_some();
-                scope.tell(unknown_key(key, entry.key_span, is_mapping, object, path));
+                if !scope.is_enough() {
+                    let is_mapping = entry.node.as_map().is_some();
+                    scope.tell(unknown_key(key, entry.key_span, is_mapping, object, path));
+                }
                 unknown.push(key.clone());
             }
         }
     }
     if unknown.is_empty() {
+        return;
+    }
+    if scope.is_enough() {
+        node.value = Value::Bad;
         return;
     }
     for key in unknown {

@@ -3,19 +3,21 @@
 
 mod cycle;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use diagnostic::{Diagnostic, Span, has_errors, nearest};
 
 use crate::assemble::Assembler;
 use crate::model::{FileMount, MountKind, NetworkMode, Project, Service};
+use crate::scope::{MOST_TOLD, is_enough};
 use crate::tree::{Node, Value};
 
 /// Checks the enabled services of a project. What is left to a file that could not be read is not asked for.
 pub(crate) fn check(project: &Project, assembler: &mut Assembler<'_>) {
     let mut told = Vec::new();
-    let checker =
-        Checker { project, references: assembler.input.options.check_consistency && !assembler.incomplete };
+    let references = assembler.input.options.check_consistency && !assembler.incomplete;
+    let checker = Checker { project, references, searches: Cell::new(0) };
     if project.services.is_empty()
         && project.disabled_services.is_empty()
         && !has_errors(&assembler.diagnostics)
@@ -43,6 +45,8 @@ struct Checker<'a> {
     project: &'a Project,
     /// Whether references are checked.
     references: bool,
+    /// How often a similar name was looked for.
+    searches: Cell<usize>,
 }
 
 impl Checker<'_> {
@@ -147,10 +151,17 @@ impl Checker<'_> {
         let message = format!("service `{}` can do without `{name}`, which is not defined", service.name);
         let diagnostic =
             Diagnostic::warning("unknown-dependency", message).at(span, "no service has this name");
-        match nearest(name, self.project.services.keys().map(String::as_str)) {
+        match self.similar(name) {
             Some(near) => diagnostic.help(format!("a service with a similar name exists: `{near}`")),
             None => diagnostic,
         }
+    }
+
+    /// The service with the most similar name; not looked for any more when nobody would read it.
+    fn similar(&self, name: &str) -> Option<&str> {
+        let searches = self.searches.replace(self.searches.get() + 1);
+        let names = self.project.services.keys().map(String::as_str);
+        if searches < MOST_TOLD { nearest(name, names) } else { None }
     }
 
     fn no_service(&self, code: &'static str, message: String, name: &str, span: Span) -> Diagnostic {
@@ -163,7 +174,7 @@ impl Checker<'_> {
                 .help(format!("activate it with `--profile {profile}`, or write `required: false`"));
         }
         let diagnostic = Diagnostic::error(code, message).at(span, "no service has this name");
-        match nearest(name, self.project.services.keys().map(String::as_str)) {
+        match self.similar(name) {
             Some(near) => diagnostic.help(format!("a service with a similar name exists: `{near}`")),
             None => diagnostic,
         }
@@ -173,7 +184,9 @@ impl Checker<'_> {
         let project = self.project;
         let mut look =
             |what: &'static str, name: &str, span: Span, known: &mut dyn Iterator<Item = &String>| {
-                told.push(undefined(service, what, name, span, known));
+                if !is_enough(told) {
+                    told.push(undefined(service, what, name, span, known));
+                }
             };
         for (name, attachment) in &service.networks {
             if !project.networks.contains_key(name) && name != "default" {

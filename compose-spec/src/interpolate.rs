@@ -1,11 +1,11 @@
 //! Variables in texts: `$NAME`, `${NAME}` and the operators `:-` `-` `:+` `+` `:?` `?`; `$$` is a dollar.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use diagnostic::{Diagnostic, Sources, Span};
 
-use crate::scope::within;
+use crate::scope::{MOST_TOLD, within};
 use crate::tree::{Node, Value};
 
 /// Braces within each other.
@@ -191,7 +191,7 @@ impl Lookup for Environment<'_> {
 pub(crate) fn tree(
     node: &mut Node,
     values: &BTreeMap<String, String>,
-    warned: &mut Vec<String>,
+    warned: &mut HashSet<String>,
     sources: &Sources,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
@@ -207,8 +207,10 @@ pub(crate) fn tree(
             }
             for name in lookup.unset {
                 if !warned.contains(&name) {
-                    diagnostics.push(tell_unset(&name, node.span, sources));
-                    warned.push(name);
+                    if diagnostics.len() <= MOST_TOLD {
+                        diagnostics.push(tell_unset(&name, node.span, sources));
+                    }
+                    warned.insert(name);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The order of the steps; see the reference in `loading.md`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -8,20 +8,24 @@ use diagnostic::{Diagnostic, Severity, Span, has_errors};
 
 use crate::assemble::{Assembler, Parsed, Surroundings};
 use crate::model::Project;
+use crate::scope::MOST_TOLD;
 use crate::trace::Trace;
 use crate::tree::{Map, Node, Value};
 use crate::{
     Files, Input, Loaded, advice, consistency, decode, discovery, environment, interpolate, normalize, select,
 };
 
+/// Services of one project. Ten thousand fill 250 MB.
+const MOST_SERVICES: usize = 10_000;
+
 /// Loads a project. All independent errors are told at once.
 pub fn load(input: &Input, files: &dyn Files) -> Loaded {
     let mut assembler = Assembler::new(input, files);
     let project = project(&mut assembler);
     let mut diagnostics = std::mem::take(&mut assembler.diagnostics);
+    let project = project.filter(|_| !has_errors(&diagnostics));
     order(&mut diagnostics);
     assembler.origins.note(&mut diagnostics, input, files, &assembler.sources);
-    let project = project.filter(|_| !has_errors(&diagnostics));
     let trace = assembler.trace.map(|trace| Trace { asked: assembler.origins.asked, ..trace });
     Loaded { project, diagnostics, sources: assembler.sources, trace }
 }
@@ -46,8 +50,24 @@ fn explain(diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Keeps as many diagnostics as anybody reads, errors before warnings; returns one that says so.
+fn shorten(diagnostics: &mut Vec<Diagnostic>) -> Option<Diagnostic> {
+    if diagnostics.len() <= MOST_TOLD {
+        return None;
+    }
+    // Stable: what is found first stays first.
+    diagnostics.sort_by_key(|diagnostic| !diagnostic.is_error());
+    let message = format!("there are more than {MOST_TOLD} messages; the rest is not shown");
+    let is_error = diagnostics[MOST_TOLD].is_error();
+    let told: fn(_, String) -> _ = if is_error { Diagnostic::error } else { Diagnostic::warning };
+    diagnostics.truncate(MOST_TOLD);
+    let told = told("more-diagnostics", message);
+    Some(told.help("mend what is shown first; much of the rest may follow from it"))
+}
+
 /// Brings diagnostics into the order of their places, each once.
 fn order(diagnostics: &mut Vec<Diagnostic>) {
+    let left_out = shorten(diagnostics);
     explain(diagnostics);
     let mut seen = Vec::<Diagnostic>::with_capacity(diagnostics.len());
     diagnostics.sort_by_key(|diagnostic| {
@@ -61,6 +81,7 @@ fn order(diagnostics: &mut Vec<Diagnostic>) {
         }
     }
     *diagnostics = seen;
+    diagnostics.extend(left_out);
 }
 
 fn project(assembler: &mut Assembler<'_>) -> Option<Project> {
@@ -96,6 +117,15 @@ fn finish(
     assembler: &mut Assembler<'_>,
 ) -> Option<Project> {
     let input = assembler.input;
+    if let Some(services) =
+        model.get("services").and_then(Node::as_map).filter(|map| map.len() > MOST_SERVICES)
+    {
+        let message =
+            format!("a project has at most {MOST_SERVICES} services; this one has {}", services.len());
+        let place = services.values().next().map_or(Span::NOWHERE, |entry| entry.key_span);
+        assembler.diagnostics.push(Diagnostic::error("too-many-services", message).at(place, "the first"));
+        return None;
+    }
     model.set("name", Node::string(name, Span::NOWHERE));
     if input.options.normalize {
         normalize::model(model, name, values);
@@ -168,7 +198,7 @@ fn name(assembler: &mut Assembler<'_>, parsed: &[Parsed]) -> Option<String> {
     for node in documents.filter_map(|document| document.get("name")) {
         let mut node = node.clone();
         if input.options.interpolate {
-            let mut ignored = (Vec::new(), Vec::new());
+            let mut ignored = (HashSet::new(), Vec::new());
             interpolate::tree(
                 &mut node,
                 &input.environment,

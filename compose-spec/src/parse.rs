@@ -15,6 +15,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag
 
 use self::repair::{Failure, Mended};
 use crate::number;
+use crate::scope::is_enough;
 use crate::tree::{Entry, Map, Mark, Node, Value};
 
 /// Nodes a file may have with its aliases written out.
@@ -90,25 +91,32 @@ impl From<Diagnostic> for Fault {
 }
 
 /// Character positions, which saphyr counts, as byte offsets.
-enum Offsets {
+enum Offsets<'t> {
     Ascii,
-    Table(Vec<u32>),
+    /// The offset of every sixteenth character.
+    Table(&'t str, Vec<u32>),
 }
 
-impl Offsets {
-    fn of(text: &str) -> Self {
+/// Characters from one offset of the table to the next.
+const STRIDE: usize = 16;
+
+impl<'t> Offsets<'t> {
+    fn of(text: &'t str) -> Self {
         if text.is_ascii() {
             return Self::Ascii;
         }
-        let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-        Self::Table(starts.map(|at| u32::try_from(at).unwrap_or(u32::MAX)).collect())
+        let starts = text.char_indices().step_by(STRIDE).map(|(at, _)| at);
+        Self::Table(text, starts.map(|at| u32::try_from(at).unwrap_or(u32::MAX)).collect())
     }
 
     fn byte(&self, marker: Marker) -> usize {
         match self {
             Self::Ascii => marker.index(),
-            Self::Table(table) => {
-                table.get(marker.index()).or(table.last()).map_or(0, |&offset| offset as usize)
+            Self::Table(text, table) => {
+                let Some(&start) = table.get(marker.index() / STRIDE) else { return text.len() };
+                let rest = text.get(start as usize..).unwrap_or("");
+                let mut characters = rest.char_indices().skip(marker.index() % STRIDE);
+                characters.next().map_or(text.len(), |(at, _)| start as usize + at)
             }
         }
     }
@@ -118,7 +126,7 @@ struct Reader<'t, 'd> {
     file: FileId,
     /// The text as written; what is parsed may be a mended one.
     text: &'d str,
-    offsets: Offsets,
+    offsets: Offsets<'t>,
     mended: Option<&'d Mended>,
     parser: Parser<'t, StrInput<'t>>,
     /// By saphyr's id; `None` while the anchored node is still being read.
@@ -334,6 +342,9 @@ impl<'t> Reader<'t, '_> {
         let diagnostic = Diagnostic::error("duplicate-key", format!("the key `{key}` is written twice"))
             .at(span, "written again here")
             .at(earlier, "first written here");
+        if is_enough(self.diagnostics) {
+            return;
+        }
         self.diagnostics.push(match key {
             "<<" => diagnostic.help("give the anchors as one list: `<<: [*first, *second]`"),
             _ => diagnostic.help("keep one of the two"),

@@ -2,9 +2,21 @@
 
 use std::fmt;
 
-use diagnostic::{Diagnostic, Sources, Span};
+use diagnostic::{Diagnostic, Sources, Span, has_errors};
 
 use crate::trace::Trace;
+
+/// Diagnostics that are told of one load. Nobody reads more, and what is no Compose file at all would have
+/// a hundred thousand.
+pub(crate) const MOST_TOLD: usize = 500;
+
+/// Values that short forms and `extends` may make: enough for every port of a host.
+pub(crate) const MOST_MADE: usize = 400_000;
+
+/// Whether more is told than will be shown, and an error among it: nothing more needs to be.
+pub(crate) fn is_enough(told: &[Diagnostic]) -> bool {
+    told.len() > MOST_TOLD && has_errors(told)
+}
 
 /// The surroundings of a step.
 pub(crate) struct Scope<'a> {
@@ -12,6 +24,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) diagnostics: &'a mut Vec<Diagnostic>,
     /// Whether variables have been replaced; if not, texts that hold one are left as they are.
     pub(crate) interpolated: bool,
+    /// Values that short forms and `extends` have made so far.
+    pub(crate) made: &'a mut usize,
     /// What is kept to explain values with, if they are going to be.
     pub(crate) trace: Option<&'a mut Trace>,
 }
@@ -19,7 +33,20 @@ pub(crate) struct Scope<'a> {
 impl Scope<'_> {
     /// Keeps a diagnostic.
     pub(crate) fn tell(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+        if !self.is_enough() {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Whether nothing more needs to be told.
+    pub(crate) fn is_enough(&self) -> bool {
+        is_enough(self.diagnostics)
+    }
+
+    /// Takes `count` values that stand in no file from what a project may have; false if there are no more.
+    pub(crate) fn make(&mut self, count: usize) -> bool {
+        *self.made += count;
+        *self.made <= MOST_MADE
     }
 
     /// Keeps that the value at `winner` takes the place of the one at `loser`.

@@ -202,6 +202,15 @@ impl Node {
         node.span
     }
 
+    /// How many values it is made of, itself included.
+    pub(crate) fn size(&self) -> usize {
+        1 + match &self.value {
+            Value::List(items) => items.iter().map(Self::size).sum(),
+            Value::Map(map) => map.values().map(|entry| entry.node.size()).sum(),
+            _ => 0,
+        }
+    }
+
     /// The kind of value in the words of messages: "a mapping", "a number".
     pub(crate) fn kind(&self) -> &'static str {
         match self.value {

@@ -74,6 +74,38 @@ fn depth_is_limited() {
     check(format!("x-a: \"{}\"", "${A:-".repeat(50_000)));
 }
 
+/// The codes of what is wrong with a text.
+fn codes(text: String) -> Vec<&'static str> {
+    let files = vec!["/project/compose.yaml".into()];
+    let input = Input { files, project_directory: "/project".into(), ..Input::default() };
+    let loaded = load(&input, &Text(text));
+    assert!(loaded.project.is_none());
+    loaded.diagnostics.iter().map(|told| told.code).collect()
+}
+
+#[test]
+fn what_no_project_needs_is_refused_before_it_is_made() {
+    let repeat = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let services = repeat(10_001, &|at| format!("  s{at}: {{image: a}}\n"));
+    assert_eq!(codes(format!("services:\n{services}")), ["too-many-services"]);
+    let base = repeat(5_000, &|at| format!("      k{at}: v\n"));
+    let heirs = repeat(100, &|at| format!("  s{at}: {{extends: base}}\n"));
+    let extended = format!("services:\n  base:\n    image: a\n    environment:\n{base}{heirs}");
+    assert_eq!(codes(extended), ["too-many-values"]);
+    let ports = repeat(3, &|at| format!("      - 10.0.0.{at}:1-65535:1-65535\n"));
+    let ports = codes(format!("services:\n  web:\n    image: a\n    ports:\n{ports}"));
+    assert_eq!(ports, ["bad-value", "bad-value"]);
+    for (head, line) in [
+        ("x-a:\n", "  k: 1\n"),
+        ("services:\n  a:\n    image: a\n", "    n#: 1\n"),
+        ("services:\n  a:\n    image: a\n    ports:\n", "    - x#\n"),
+        ("services:\n  a:\n    image: a\n    networks:\n", "    - n#\n"),
+    ] {
+        let found = codes(format!("{head}{}", repeat(2_000, &|at| line.replace('#', &at.to_string()))));
+        assert_eq!((found.len(), found.last()), (501, Some(&"more-diagnostics")), "{line}");
+    }
+}
+
 #[test]
 fn the_seeds_of_the_fuzz_targets_hold() {
     type Target = fn(&[u8]);

@@ -26,6 +26,14 @@ pub(crate) fn ports(node: &mut Node, scope: &mut Scope<'_>) {
         match &item.value {
             Value::String(text) if scope.is_open(text) => ports.push(item),
             Value::String(text) => match short(text) {
+                Ok(short) if !scope.make(VALUES * short.count()) => {
+                    if !scope.is_enough() {
+                        let message = "the ranges of ports are too many ports".to_owned();
+                        super::bad(&mut item, scope, message, "the limit is reached here");
+                    }
+                    item.value = Value::Bad;
+                    ports.push(item);
+                }
                 Ok(short) => short.entries(item.span, &mut ports),
                 Err(fault) => {
                     let diagnostic =
@@ -151,7 +159,14 @@ pub(super) fn range(text: &str) -> Result<(u16, u16), String> {
     if first > last { Err(format!("the range `{text}` runs backwards")) } else { Ok((first, last)) }
 }
 
+/// Values that a port in long form is made of.
+const VALUES: usize = 6;
+
 impl Short<'_> {
+    fn count(&self) -> usize {
+        usize::from(self.target.1 - self.target.0) + 1
+    }
+
     fn entries(&self, span: Span, ports: &mut Vec<Node>) {
         let (first, last) = self.target;
         for target in first..=last {

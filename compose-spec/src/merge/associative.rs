@@ -112,8 +112,13 @@ fn file() -> impl Strategy<Value = Node> {
 
 fn merged(mut base: Node, over: Node) -> Node {
     let (sources, mut diagnostics) = (Sources::new(), Vec::new());
-    let mut scope =
-        Scope { sources: &sources, diagnostics: &mut diagnostics, interpolated: true, trace: None };
+    let mut scope = Scope {
+        sources: &sources,
+        diagnostics: &mut diagnostics,
+        interpolated: true,
+        made: &mut 0,
+        trace: None,
+    };
     objects(&mut base, over, &TOP, Marks::Apply, &mut scope);
     assert!(diagnostics.is_empty(), "shapes that fit merge");
     base

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use crate::diagnostic::{Diagnostic, Label, Severity};
 use crate::source::Sources;
@@ -24,10 +24,24 @@ pub fn render(sources: &Sources, diagnostics: &[Diagnostic], color: bool) -> Str
     text.replace(|c| matches!(c, '\u{7f}'..='\u{9f}'), "\u{fffd}")
 }
 
+/// Bytes of a message, and of a line that is shown. Nobody reads more, and drawing it takes its time.
+const LONGEST: usize = 4096;
+/// Bytes from the first to the last line of a drawing.
+const FARTHEST: usize = 4 << 20;
+
+/// A text cut to what is read.
+fn short(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{}…", &text[..floor(text, LONGEST)]))
+}
+
 /// A text whose control characters are shown as pictures: `␛` for an escape. Lines stay lines.
 fn visible(text: &str) -> Cow<'_, str> {
+    let text = short(text);
     if !text.contains(|c: char| c.is_ascii_control() && c != '\n') {
-        return Cow::Borrowed(text);
+        return text;
     }
     let picture = |c: char| match c {
         '\n' => c,
@@ -42,18 +56,41 @@ fn group<'a>(sources: &'a Sources, diagnostic: &'a Diagnostic) -> Group<'a> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(&*diagnostic.message).id(diagnostic.code));
+    let mut group = Group::with_title(level.primary_title(short(&diagnostic.message)).id(diagnostic.code));
     let mut drawn: Vec<&Label> = Vec::new();
     for label in &diagnostic.labels {
         if drawn.iter().any(|earlier| earlier.span.file == label.span.file) {
             continue;
         }
         drawn.push(label);
-        group = group.element(snippet(sources, diagnostic, label));
+        group = if is_drawable(sources, diagnostic, label) {
+            group.element(snippet(sources, diagnostic, label))
+        } else {
+            let (line, column) = sources.line_and_column(label.span).unwrap_or((1, 1));
+            let origin = Origin::path(visible(sources.name(label.span.file)));
+            group.element(origin.line(line).char_column(column))
+        };
     }
     let notes = diagnostic.notes.iter().map(|text| Level::NOTE.message(visible(text)));
     let help = diagnostic.help.iter().map(|text| Level::HELP.message(visible(text)));
     group.elements(notes.chain(help))
+}
+
+/// Whether the lines to show of the file of `first` are ones that can be shown; else their place has to do.
+fn is_drawable(sources: &Sources, diagnostic: &Diagnostic, first: &Label) -> bool {
+    let file = first.span.file;
+    let text = sources.text(file);
+    let (mut from, mut to) = (text.len(), 0);
+    for label in diagnostic.labels.iter().filter(|label| label.span.file == file) {
+        let (start, end) = one_line(text, label.span.start as usize, label.span.end as usize);
+        let line = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let rest = text[end..].bytes().take(LONGEST).position(|byte| byte == b'\n');
+        if end - line + rest.unwrap_or(text.len() - end) > LONGEST {
+            return false;
+        }
+        (from, to) = (from.min(line), to.max(end));
+    }
+    to.saturating_sub(from) <= FARTHEST
 }
 
 /// The part of the drawing that shows one file: every label of `diagnostic` in the file of `first`.
@@ -136,6 +173,16 @@ error[unknown-dependency]: service `web` depends on `cache`, which is not define
   = help: a service with a similar name exists: `cached`
 ";
         assert_eq!(render(&sources, &[diagnostic], false), expected);
+    }
+
+    #[test]
+    fn of_a_line_nobody_could_read_only_the_place_is_shown() {
+        let mut sources = Sources::new();
+        let file = sources.add("compose.yaml", format!("a:\n  {}\n", "é".repeat(2 * LONGEST)));
+        let diagnostic = Diagnostic::error("x", "é".repeat(2 * LONGEST)).at(Span::new(file, 5, 7), "here");
+        let drawn = render(&sources, &[diagnostic], false);
+        assert_eq!(drawn.split_once('…').map(|(_, rest)| rest), Some("\n--> compose.yaml:2:3\n"));
+        assert!(drawn.len() < LONGEST + 100);
     }
 
     #[test]
