@@ -37,6 +37,8 @@ mod outside;
 mod pods;
 #[path = "scenarios/reach.rs"]
 mod reach;
+#[path = "scenarios/process.rs"]
+mod process;
 #[path = "scenarios/refusals.rs"]
 mod refusals;
 #[path = "scenarios/rootless.rs"]

@@ -11,7 +11,7 @@
 //! A [`Draft`] that is dropped before the rename takes back all it did, the last thing first.
 
 use crate::names::{self, Owner};
-use crate::{Engine, EngineError, disk, resolve};
+use crate::{Engine, EngineError, cdi, disk, resolve};
 use resource::{
     ContainerId, ContainerName, ContainerRecord, ContainerSpec, IdentityShare, Image, Mount, NetworkMode,
     PodName, VolumeName,
@@ -50,7 +50,10 @@ impl Engine {
 
         let mut draft = Draft::begin(self, spec, replaced.as_ref())?;
         draft.claim_name()?;
-        let (process, mounts) = planned.take(&draft.owner.id)?;
+        let edits = cdi::find(&spec.security.cdi_devices).map_err(EngineError::Cdi)?;
+        let (mut process, mounts) = planned.take(&draft.owner.id)?;
+        edits.adorn(&mut process);
+        let mounts = draft.sources(mounts, &image)?;
         let record = ContainerRecord {
             id: draft.owner.id.clone(),
             created: jiff::Timestamp::now(),
@@ -59,9 +62,10 @@ impl Engine {
             layers: draft.layers(&image)?,
             process,
             endpoints: draft.endpoints()?,
-            mounts: draft.sources(mounts, &image)?,
+            mounts: edits.mounts.into_iter().chain(mounts).collect(),
             healthcheck: resolve::healthcheck(spec, &image.config),
             stop_signal: planned.stop_signal,
+            injected: edits.injected,
             spec: ContainerSpec { labels: resolve::labels(spec, &image.config), ..spec.clone() },
         };
         draft.commit(&record)

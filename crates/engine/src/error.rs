@@ -1,6 +1,7 @@
 //! What can go wrong at the front door. A variant says what was attempted on what; the cause is its
 //! source. Nothing here knows Compose's exit codes, but a failed start knows its own.
 
+use crate::cdi::CdiError;
 use resource::{ContainerName, NetworkName, PodName, Reference, VolumeName};
 use std::io;
 use std::net::IpAddr;
@@ -193,6 +194,9 @@ pub enum EngineError {
         #[source]
         source: io::Error,
     },
+    /// A device that is named by its CDI name cannot be had.
+    #[error(transparent)]
+    Cdi(CdiError),
     /// A pod that still has containers cannot be removed.
     #[error("pod `{pod}` still has containers: {}", listed(containers))]
     PodInUse {

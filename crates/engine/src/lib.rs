@@ -13,6 +13,7 @@
 //! A program that uses the engine begins its `main` with [`hidden_role`].
 
 mod addresses;
+mod cdi;
 mod changes;
 mod containers;
 mod create;
@@ -40,6 +41,7 @@ mod top;
 pub mod user;
 mod volumes;
 
+pub use cdi::CdiError;
 pub use changes::{Commit, unnamed};
 pub use engine::{Engine, hidden_role};
 pub use error::EngineError;

@@ -250,6 +250,7 @@ mod tests {
             endpoints: vec![],
             healthcheck: None,
             stop_signal: 15,
+            injected: resource::Injected::default(),
         }
     }
 

@@ -101,7 +101,7 @@ fn of_hook(service: &ContainerSpec, hook: &model::Hook, name: ContainerName) -> 
     spec.exposed.clear();
     // What the image of the service declares is mounted from its container, too.
     spec.volumes_from = vec![(service.name.clone(), false)];
-    spec.mounts.retain(|mount| matches!(mount, MountSpec::Tmpfs { .. }));
+    spec.mounts.retain(|mount| matches!(mount, MountSpec::Tmpfs { .. }) || mount.is_file());
     spec.restart = RestartPolicy::No;
     spec.healthcheck = Some(None);
     (spec.post_start, spec.pre_stop) = (vec![], vec![]);

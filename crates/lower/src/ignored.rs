@@ -36,15 +36,8 @@ impl Lowering<'_> {
     /// Warns of the attributes of a service that have no effect.
     pub(crate) fn tell_ignored(&mut self, service: &Service) {
         let userns = service.userns_mode.as_deref().is_some_and(|mode| !matches!(mode, "" | "host"));
-        let deploy = service.deploy.as_ref();
         let runtime = service.runtime.as_deref().is_some_and(|name| !matches!(name, "" | "runc"));
         let table = [
-            ("gpus", !service.gpus.is_empty(), "requests for GPUs are not supported"),
-            (
-                "deploy.resources.reservations.devices",
-                deploy.is_some_and(|deploy| !deploy.devices.is_empty()),
-                "requests for devices are not supported",
-            ),
             (
                 "group_add",
                 self.options.single_id && !service.group_add.is_empty(),

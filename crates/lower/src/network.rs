@@ -61,7 +61,7 @@ impl Lowering<'_> {
     /// Adds the managed labels; the hash is that of everything else.
     fn manage(&self, spec: &mut NetworkSpec, key: &str) {
         let reserved = std::mem::take(&mut spec.reserved);
-        let hash = hash(&serde_json::to_string(spec).unwrap_or_default());
+        let hash = hash(serde_json::to_string(spec).unwrap_or_default());
         spec.reserved = reserved;
         spec.labels.extend(self.everywhere());
         spec.labels.insert(label::NETWORK.to_owned(), key.to_owned());

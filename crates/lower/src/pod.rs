@@ -87,7 +87,7 @@ impl Lowering<'_> {
         let mut fixed = spec.clone();
         fixed.ports.clear();
         fixed.endpoints.iter_mut().for_each(|endpoint| endpoint.aliases.clear());
-        let hash = hash(&serde_json::to_string(&fixed).unwrap_or_default());
+        let hash = hash(serde_json::to_string(&fixed).unwrap_or_default());
         let mut labels = self.pod_labels();
         labels.insert(label::CONFIG_HASH.to_owned(), hash);
         labels.insert(label::CONTAINER_NUMBER.to_owned(), "1".to_owned());
@@ -152,7 +152,7 @@ fn join(service: &mut DesiredService, infra: &ContainerName, shared: &BTreeSet<P
     }
     let words: Vec<_> = shared.iter().map(|namespace| namespace.as_str()).collect();
     if let Some(own) = spec.labels.get_mut(label::CONFIG_HASH) {
-        *own = hash(&format!("{own} {}", words.join(",")));
+        *own = hash(format!("{own} {}", words.join(",")));
     }
     let depends_on = spec.labels.entry(label::DEPENDS_ON.to_owned()).or_default();
     let separator = if depends_on.is_empty() { "" } else { "," };

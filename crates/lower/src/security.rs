@@ -2,6 +2,7 @@
 
 use crate::lowering::Lowering;
 use compose_spec::Service;
+use compose_spec::model::DeviceRequest;
 use resource::{SeccompChoice, SecuritySpec};
 use std::path::Path;
 
@@ -20,13 +21,19 @@ impl Lowering<'_> {
             device_rules: service.device_cgroup_rules.clone(),
             ..SecuritySpec::default()
         };
+        for key in service.sysctls.keys().filter(|key| !is_of_a_namespace(key)) {
+            let message = format!("`{key}` is a kernel parameter of the whole machine, not of a container");
+            self.error(service, "sysctls", message);
+        }
+        for (path, names) in [("cap_add", &service.cap_add), ("cap_drop", &service.cap_drop)] {
+            let unknown = |name: &&String| !CAPABILITIES.contains(&capability(name).as_str());
+            for (place, name) in names.iter().enumerate().filter(|(_, name)| unknown(name)) {
+                self.error(service, &format!("{path}.{place}"), format!("`{name}` is no capability"));
+            }
+        }
         for device in &service.devices {
             if device.is_cdi() {
-                self.error(
-                    service,
-                    "devices",
-                    format!("device `{}`: CDI names are not supported", device.source),
-                );
+                security.cdi_devices.push(device.source.clone());
                 continue;
             }
             let permissions = if device.permissions.is_empty() { "rwm" } else { &device.permissions };
@@ -43,10 +50,51 @@ impl Lowering<'_> {
                 permissions.to_owned(),
             ));
         }
+        for (place, request) in service.gpus.iter().enumerate() {
+            self.device_request(service, &format!("gpus.{place}"), request, &mut security.cdi_devices);
+        }
+        let reserved = service.deploy.iter().flat_map(|deploy| &deploy.devices);
+        for (place, request) in reserved.enumerate() {
+            let path = format!("deploy.resources.reservations.devices.{place}");
+            self.device_request(service, &path, request, &mut security.cdi_devices);
+        }
         for (place, option) in service.security_opt.iter().enumerate() {
             self.security_option(service, &format!("security_opt.{place}"), option, &mut security);
         }
         security
+    }
+
+    /// The CDI names of the devices that a request means. A driver is a vendor (`nvidia`, `amd`: their
+    /// class is `gpu`), a whole CDI kind (`vendor.com/class`), or `cdi`: then the ids are names.
+    fn device_request(
+        &mut self,
+        service: &Service,
+        path: &str,
+        request: &DeviceRequest,
+        names: &mut Vec<String>,
+    ) {
+        let is_gpu = path.starts_with("gpus") || request.capabilities.iter().any(|name| name == "gpu");
+        let kind = match request.driver.as_deref().filter(|driver| !driver.is_empty()) {
+            Some("cdi") => return names.extend(request.device_ids.iter().cloned()),
+            Some(kind) if kind.contains('/') => kind.to_owned(),
+            Some(vendor) if is_gpu => format!("{vendor}.com/gpu"),
+            None if is_gpu => "nvidia.com/gpu".to_owned(),
+            _ => {
+                let message = "no driver gives such devices: name one, `nvidia`, `cdi` or `vendor.com/class`";
+                return self.error(service, path, message);
+            }
+        };
+        match (request.device_ids.as_slice(), request.count) {
+            ([], None | Some(-1)) => names.push(format!("{kind}=all")),
+            ([], Some(count)) => names.extend((0..count).map(|number| format!("{kind}={number}"))),
+            (ids, _) => names.extend(ids.iter().map(|id| format!("{kind}={id}"))),
+        }
+        if request.capabilities.iter().any(|name| name != "gpu") {
+            self.ignored(service, &format!("{path}.capabilities"), "a CDI device has all that it can do");
+        }
+        if !request.options.is_empty() {
+            self.ignored(service, &format!("{path}.options"), "a CDI device has none");
+        }
     }
 
     fn security_option(&mut self, service: &Service, path: &str, option: &str, security: &mut SecuritySpec) {
@@ -83,3 +131,59 @@ impl Lowering<'_> {
         String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
     }
 }
+
+/// Whether a kernel parameter belongs to a namespace that a container may have; sysctl(8) writes it with
+/// dots or slashes.
+fn is_of_a_namespace(key: &str) -> bool {
+    let key = key.replace('/', ".");
+    let ipc = ["msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced"];
+    key.starts_with("net.")
+        || key.starts_with("fs.mqueue.")
+        || key.strip_prefix("kernel.").is_some_and(|name| name == "domainname" || ipc.contains(&name))
+}
+
+/// capabilities(7), Linux 5.9 and later, and the word for all of them.
+const CAPABILITIES: [&str; 42] = [
+    "ALL",
+    "AUDIT_CONTROL",
+    "AUDIT_READ",
+    "AUDIT_WRITE",
+    "BLOCK_SUSPEND",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "KILL",
+    "LEASE",
+    "LINUX_IMMUTABLE",
+    "MAC_ADMIN",
+    "MAC_OVERRIDE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_RAW",
+    "PERFMON",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_CHROOT",
+    "SYS_MODULE",
+    "SYS_NICE",
+    "SYS_PACCT",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+];

@@ -43,7 +43,7 @@ impl Lowering<'_> {
                 labels: volume.labels.clone(),
             };
             if !spec.external {
-                let hash = hash(&serde_json::to_string(&spec).unwrap_or_default());
+                let hash = hash(serde_json::to_string(&spec).unwrap_or_default());
                 spec.labels.extend(self.everywhere());
                 spec.labels.insert(label::VOLUME.to_owned(), key.clone());
                 spec.labels.insert(label::CONFIG_HASH.to_owned(), hash);

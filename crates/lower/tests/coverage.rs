@@ -79,7 +79,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("services.*.env_file[].format", r#""raw""#),
     ("services.*.expose", r#"["80"]"#),
     ("services.*.extra_hosts", r#"["host=10.9.0.8"]"#),
-    ("services.*.gpus[].count", r#""all""#),
+    ("services.*.gpus[].count", "2"),
     ("services.*.ipc", r#""host""#),
     ("services.*.links", r#"["base"]"#),
     ("services.*.logging.driver", r#""none""#),

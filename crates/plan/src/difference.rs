@@ -150,6 +150,7 @@ fn word(field: &str) -> &str {
         "capabilities_dropped" => "cap_drop",
         "no_new_privileges" | "seccomp" | "unconfined_paths" => "security_opt",
         "read_only_root" => "read_only",
+        "cdi_devices" => "devices",
         "device_rules" => "device_cgroup_rules",
         "memory" => "mem_limit",
         "memory_swap" => "memswap_limit",

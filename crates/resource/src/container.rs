@@ -290,4 +290,16 @@ pub struct ContainerRecord {
     pub healthcheck: Option<HealthCheck>,
     /// Number of the stop signal.
     pub stop_signal: i32,
+    /// What its CDI devices bring along besides variables, groups and mounts.
+    #[serde(default)]
+    pub injected: Injected,
+}
+
+/// What the CDI devices of a container bring along.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Injected {
+    /// Devices of the host: source, path in the container, permissions out of `rwm`.
+    pub devices: Vec<(PathBuf, String, String)>,
+    /// Their descriptions ask for programs to be run on the way, which are not run.
+    pub has_hooks: bool,
 }

@@ -24,7 +24,9 @@ pub mod security;
 pub mod state;
 pub mod volume;
 
-pub use container::{ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, LogConfig, LogMode, Resources};
+pub use container::{
+    ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, Injected, LogConfig, LogMode, Resources,
+};
 pub use desired::{Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy, StartHook};
 pub use digest::Digest;
 pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus};

@@ -24,6 +24,9 @@ pub struct SecuritySpec {
     pub sysctls: std::collections::BTreeMap<String, String>,
     /// Devices of the host: source, path in the container, permissions out of `rwm`.
     pub devices: Vec<(PathBuf, String, String)>,
+    /// Devices by their CDI names, `vendor.com/class=name`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cdi_devices: Vec<String>,
     /// Rules for the devices cgroup as written: `c 1:3 mr`.
     pub device_rules: Vec<String>,
 }

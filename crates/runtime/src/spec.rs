@@ -79,7 +79,7 @@ const NODES: [(&str, i64, i64); 6] =
 pub fn devices(record: &ContainerRecord) -> io::Result<Vec<HostDevice>> {
     let security = &record.spec.security;
     let mut found = vec![];
-    for (source, target, access) in &security.devices {
+    for (source, target, access) in security.devices.iter().chain(&record.injected.devices) {
         let count = found.len();
         collect(source, Path::new(target), access, &mut found)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", source.display())))?;

@@ -61,6 +61,7 @@ pub(crate) fn record(service: &str) -> ContainerRecord {
         }],
         healthcheck: None,
         stop_signal: 15,
+        injected: resource::Injected::default(),
         spec,
     }
 }

@@ -18,6 +18,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
+/// What is said of containers whose devices ask for programs on the way.
+const UNHOOKED: &str = "the CDI descriptions of its devices ask for hooks, which are not run";
+
 /// A start that was asked for.
 pub(crate) struct Wanted {
     pub(crate) slot: Slot,
@@ -205,9 +208,12 @@ impl Supervisor {
             // cloned into such a cgroup, because it compares counts of two cgroups: it takes a new one.
             drop(container.cgroup.remove());
         }
-        let not_enforced =
+        let mut not_enforced =
             self.limit(container, &spec).map_err(|error| cannot("limit its resources", &error))?;
         let oom_kills = container.cgroup.oom_kills();
+        if record.injected.has_hooks {
+            not_enforced.push(UNHOOKED.to_owned());
+        }
         let seccomp =
             self.seccomp.get(&record.spec.security).map_err(|error| cannot("filter its calls", &error))?;
         let shares = self.shares(container)?;

@@ -509,6 +509,7 @@ impl World {
             endpoints,
             healthcheck: spec.healthcheck.clone().flatten(),
             stop_signal: 15,
+            injected: resource::Injected::default(),
         };
         self.observed.containers.push(ObservedContainer { record, state: ContainerState::default() });
     }

@@ -360,5 +360,6 @@ pub(crate) fn record(id: &str, pod: &str, argv: &[&str]) -> ContainerRecord {
         endpoints: vec![],
         healthcheck: None,
         stop_signal: 15,
+        injected: resource::Injected::default(),
     }
 }

@@ -167,6 +167,7 @@ impl World {
             }],
             healthcheck: None,
             stop_signal: 15,
+            injected: resource::Injected::default(),
         }
     }
 
