@@ -35,10 +35,10 @@ mod networks;
 mod outside;
 #[path = "scenarios/pods.rs"]
 mod pods;
-#[path = "scenarios/reach.rs"]
-mod reach;
 #[path = "scenarios/process.rs"]
 mod process;
+#[path = "scenarios/reach.rs"]
+mod reach;
 #[path = "scenarios/refusals.rs"]
 mod refusals;
 #[path = "scenarios/rootless.rs"]
