@@ -4,7 +4,7 @@
 use crate::disk::Disk;
 use crate::life::signal;
 use crate::outside::Outside;
-use scenarios::{World, http, scenario, until};
+use scenarios::{World, free_port, http, scenario, until};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Output, Stdio};
@@ -86,6 +86,39 @@ scenario! {
             assert_eq!((look(interfaces), look(routes)), (wires.clone(), ways.clone()));
         }
         assert_eq!((first("web"), first("client")), before, "nothing was started again");
+        world.compose("down -t 0").ok();
+    }
+}
+
+scenario! {
+    /// When infra and every supervisor are killed and pasta is not, pasta ends by itself; the next command,
+    /// whatever it is about, gives all projects a router again.
+    a_new_router_is_every_projects, user_only = "root's bridges are in the machine's own namespace", |world| {
+        let other = free_port();
+        world.compose("up -d").ok();
+        let file = std::fs::read_to_string(world.project().join("compose.yaml")).unwrap();
+        world.write("other.yaml", &file.replace("${PORT}", &other.to_string()));
+        world.compose("-p other -f other.yaml up -d").ok();
+        let serve = || {
+            for (project, port) in [("project", world.port()), ("other", other)] {
+                until("the port answers", || http(&format!("127.0.0.1:{port}"), "passwd"));
+                let ping = ["-p", project, "exec", "-T", "client", "ping", "-c", "1", "-w", "1", "web"];
+                until("names resolve and lead there", || (world.run(&ping, "").code == 0).then_some(()));
+            }
+        };
+        serve();
+        kill(recorded(world, "pasta.json").unwrap());
+        world.compose("ls").ok();
+        let pasta = recorded(world, "pasta.json").filter(|pid| lives(*pid)).expect("pasta was put back");
+        kill(recorded(world, "infra.json").unwrap());
+        kill(world.supervisor().unwrap());
+        assert!(lives(pasta), "one supervisor keeps the router");
+        kill(world.supervisor().unwrap());
+        until("pasta has ended by itself", || (!lives(pasta)).then_some(()));
+        world.compose("ls").ok();
+        assert!(recorded(world, "infra.json").is_some_and(lives), "containers live, so looking puts it back");
+        serve();
+        world.compose("-p other down -t 0").ok();
         world.compose("down -t 0").ok();
     }
 }

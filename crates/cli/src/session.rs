@@ -160,9 +160,31 @@ impl Session {
             }
         })?;
         world.warnings.iter().for_each(|warning| self.warn(warning));
-        self.world.get_or_init(|| world);
+        let world = self.world.get_or_init(|| world);
         self.timing("user's world entered");
+        self.call_supervisors(&world.stranded);
         Ok(())
+    }
+
+    /// Has supervisors of these pods come: there is work for them, whatever this command is about.
+    fn call_supervisors(&self, pods: &[PodName]) {
+        if pods.is_empty() {
+            return;
+        }
+        // What it has open ends with the runtime, so this engine is no command's.
+        let called = Engine::open(self.roots())
+            .map_err(|error| Failure::because("cannot open the engine", error))
+            .and_then(|engine| runtime::run(Size::One, async { Ok(self.call_each(&engine, pods).await) }));
+        called.unwrap_or_else(|failure| self.warn(&failure.line()));
+        self.timing("supervisors called");
+    }
+
+    async fn call_each(&self, engine: &Engine, pods: &[PodName]) {
+        for pod in pods {
+            if let Err(error) = engine.adopt(pod).await {
+                self.warn(&Failure::because(format!("project `{pod}` is not supervised"), error).line());
+            }
+        }
     }
 
     /// The folder that was named for the engine.

@@ -4,6 +4,7 @@
 //! ```text
 //! infra       holds both namespaces and does nothing else     RUN/infra.json  RUN/infra.lock
 //! pasta       joins the router with the outside               RUN/pasta.json  RUN/pasta.log
+//!             all that keep the router hold a pipe                RUN/infra.life
 //! users       commands and supervisors, while they live       RUN/infra.use, locked and shared
 //! ```
 //!
@@ -17,6 +18,7 @@ mod error;
 mod ids;
 mod infra;
 mod launch;
+mod life;
 mod pasta;
 mod places;
 mod survivors;
@@ -25,7 +27,7 @@ pub use error::UserError;
 pub(crate) use infra::{ROLE, serve, succeed};
 
 use infra::Infra;
-use resource::{Mapping, Roots};
+use resource::{Mapping, PodName, Roots};
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 use std::ffi::OsString;
@@ -62,6 +64,9 @@ pub struct World {
     pub roots: Roots,
     /// What the user has to know, a sentence each.
     pub warnings: Vec<String>,
+    /// Pods with containers that live on from a router that was lost: their supervisors wire them to the
+    /// new one, and have to be called.
+    pub stranded: Vec<PodName>,
     /// Keeps infra from ending.
     _use: Option<Lock>,
     /// Keeps the router from ending, and is what its path in `roots` opens.
@@ -103,7 +108,7 @@ fn look(mut roots: Roots) -> Result<World, UserError> {
     entered.map_or_else(
         || {
             roots.mapping = ids::Plan::read().mapping();
-            Ok(World { roots, warnings: vec![], _use: None, _router: None })
+            Ok(World { roots, warnings: vec![], stranded: vec![], _use: None, _router: None })
         },
         Ok,
     )
@@ -133,33 +138,42 @@ fn share(roots: &Roots) -> Result<Lock, UserError> {
 
 /// Joins the namespaces, which are found or made first.
 fn come_in(roots: &Roots, lock: Lock) -> Result<World, UserError> {
-    let mut warnings = vec![];
+    let mut news = News::default();
     let infra = match Infra::living(roots) {
         Some(infra) => infra,
-        None => infra_put_back(roots, &mut warnings)?,
+        None => infra_put_back(roots, &mut news)?,
     };
-    pasta::keep(roots, &infra, &mut warnings)?;
-    join(roots, &infra, lock, warnings)
+    pasta::keep(roots, &infra, &mut news.warnings)?;
+    join(roots, &infra, lock, news)
 }
 
-fn infra_put_back(roots: &Roots, warnings: &mut Vec<String>) -> Result<Infra, UserError> {
+/// What was found out on the way in.
+#[derive(Default)]
+struct News {
+    warnings: Vec<String>,
+    stranded: Vec<PodName>,
+}
+
+fn infra_put_back(roots: &Roots, news: &mut News) -> Result<Infra, UserError> {
     let _making = making(roots)?;
     if let Some(infra) = Infra::living(roots) {
         return Ok(infra);
     }
+    life::make(roots).map_err(UserError::folder(&roots.infra_life()))?;
     let Some(survivors) = survivors::find(roots) else {
         places::check_file_system(roots)?;
         let run = roots.data.join(RUN);
         sys::file::replace(&run, roots.run.as_os_str().as_encoded_bytes())
             .map_err(UserError::folder(&run))?;
         let plan = ids::Plan::read();
-        warnings.extend(plan.warning());
+        news.warnings.extend(plan.warning());
         pasta::end(roots);
         return infra::start(roots, &plan);
     };
     if survivors.router.is_none() {
         // It serves a router that nobody else is in any more.
         pasta::end(roots);
+        news.stranded = survivors::pods(roots);
     }
     infra::start_again(roots, &survivors)
 }
@@ -170,7 +184,7 @@ fn making(roots: &Roots) -> Result<Lock, UserError> {
     Lock::exclusive(&path).map_err(UserError::folder(&path))
 }
 
-fn join(roots: &Roots, infra: &Infra, lock: Lock, warnings: Vec<String>) -> Result<World, UserError> {
+fn join(roots: &Roots, infra: &Infra, lock: Lock, news: News) -> Result<World, UserError> {
     let process = infra.open().ok_or(UserError::Ended)?;
     rustix::thread::move_into_thread_name_spaces(process.as_fd(), ThreadNameSpaceType::USER)
         .map_err(|error| UserError::Join(error.into()))?;
@@ -178,7 +192,8 @@ fn join(roots: &Roots, infra: &Infra, lock: Lock, warnings: Vec<String>) -> Resu
         open_namespace(Path::new(&format!("/proc/{}/ns/net", infra.process.pid))).map_err(UserError::Join)?;
     let path = format!("/proc/{}/fd/{}", std::process::id(), router.as_raw_fd());
     let roots = Roots { mapping: infra.mapping(), router: Some(path.into()), ..roots.clone() };
-    Ok(World { roots, warnings, _use: Some(lock), _router: Some(router) })
+    let News { warnings, stranded } = news;
+    Ok(World { roots, warnings, stranded, _use: Some(lock), _router: Some(router) })
 }
 
 /// Opens a namespace by its path.

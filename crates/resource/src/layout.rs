@@ -92,6 +92,12 @@ impl Roots {
         self.run.join("infra.use")
     }
 
+    /// `RUN/infra.life`: a pipe that an ordinary user's infra and supervisors have open for writing for as
+    /// long as they live. pasta is killed with the last of them.
+    pub fn infra_life(&self) -> PathBuf {
+        self.run.join("infra.life")
+    }
+
     /// `RUN/networks.lock`: held alone while a network is made or removed, shared while addresses of
     /// one are leased.
     pub fn networks_lock(&self) -> PathBuf {

@@ -20,6 +20,8 @@ pub(crate) struct Outside {
     keeps_clients: bool,
     /// Keeps the user's namespaces for as long as this process lives.
     _use: Option<Lock>,
+    /// Keeps pasta from being killed by the kernel for as long as this process lives.
+    _life: Option<File>,
 }
 
 impl Outside {
@@ -32,12 +34,13 @@ impl Outside {
         let Some(path) = &roots.router else { return Ok(Self::default()) };
         let lock = Lock::shared(&roots.infra_use())?;
         let router = File::open(path)?;
+        let life = File::options().read(true).write(true).open(roots.infra_life())?;
         let companion = Companion::start()?;
         rustix::thread::move_into_link_name_space(router.as_fd(), Some(LinkNameSpaceType::Network))?;
         let kept = network::Netlink::open().and_then(|netlink| network::keep_clients(&netlink));
         // Without, containers see the gateway's address.
         let keeps_clients = kept.inspect_err(|error| complain(error)).is_ok();
-        Ok(Self { companion: Some(companion), keeps_clients, _use: Some(lock) })
+        Ok(Self { companion: Some(companion), keeps_clients, _use: Some(lock), _life: Some(life) })
     }
 
     /// Whether the host's network is another than the supervisor's own.

@@ -234,6 +234,29 @@ pub fn set_stdio(_proof: &InChild, descriptors: [BorrowedFd<'_>; 3]) -> io::Resu
     Ok(())
 }
 
+/// Has the kernel kill this process when the last descriptor for writing to a pipe is closed, of which
+/// this one is for reading, for as long as it is open; also after it has executed a program. See
+/// `F_SETSIG` in fcntl(2).
+///
+/// # Errors
+/// What fcntl(2) says.
+pub fn die_with_writers(_proof: &InChild, pipe: BorrowedFd<'_>) -> io::Result<()> {
+    // As in `asm-generic/fcntl.h`; libc has no name for it.
+    const F_SETSIG: i32 = 10;
+    // SAFETY: getpid(2) has no precondition.
+    let own = unsafe { libc::getpid() };
+    let ways =
+        [(libc::F_SETOWN, own), (F_SETSIG, libc::SIGKILL), (libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK)];
+    for (way, value) in ways {
+        // SAFETY: these commands of fcntl(2) take numbers only. The signal ends a process that nobody
+        // else was promised to live.
+        if unsafe { libc::fcntl(pipe.as_raw_fd(), way, value) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Marks every descriptor from `first` on close-on-exec. Linux 5.11; see close_range(2).
 ///
 /// # Errors

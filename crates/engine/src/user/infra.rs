@@ -8,10 +8,12 @@
 //!                                               ←      mapped MAPPING
 //! ready | failed TEXT      router, document     →
 //! ```
+//! Its standard output is its end of the pipe that pasta is tied to, which stays open when it executes
+//! its program again.
 
 use super::ids::Plan;
 use super::survivors::{self, Survivors};
-use super::{UserError, error, making, mapping_of, move_into, open_namespace, pasta};
+use super::{UserError, error, life, making, mapping_of, move_into, open_namespace, pasta};
 use crate::disk;
 use resource::{Mapping, ProcessIdentity, Roots};
 use rustix::thread::LinkNameSpaceType;
@@ -102,7 +104,7 @@ impl Conversation {
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
+            .stdout(life::keep(roots).map_err(failed)?)
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
@@ -166,12 +168,14 @@ pub(crate) fn succeed(roots: &Roots) {
         return;
     }
     // Returns only when that fails; then the next command finds what is left.
+    let Ok(life) = life::keep(roots) else { return };
     let _failed = Command::new("/proc/self/exe")
         .arg0(NAME)
         .arg(ROLE)
         .args([&roots.data, &roots.run])
         .args([INSIDE, INSIDE])
         .env_clear()
+        .stdout(life)
         .stderr(Stdio::null())
         .exec();
 }
@@ -291,6 +295,7 @@ fn leave(roots: &Roots) {
         drop(disk::remove_file(&roots.data.join(super::RUN)));
         drop(std::fs::remove_dir(&roots.data));
     }
+    drop(disk::remove_file(&roots.infra_life()));
     // Last: whoever waits for it looks whether it is still there.
     drop(disk::remove_file(&roots.infra_use()));
     drop(std::fs::remove_dir(&roots.run));

@@ -29,6 +29,8 @@ pub(super) struct Launch<'a> {
     pub(super) arguments: &'a [&'a str],
     /// The process that holds both namespaces.
     pub(super) infra: i32,
+    /// Its standard input: a pipe. The kernel kills it with the last who can write to that.
+    pub(super) life: &'a OwnedFd,
     /// A folder that is there, for machines without folders of sessions.
     pub(super) run: &'a Path,
     /// Where it is written down.
@@ -47,6 +49,7 @@ struct Prepared<'a> {
     target: &'a Path,
     document: &'a Path,
     null: File,
+    life: &'a OwnedFd,
     log: &'a File,
     program: CString,
     arguments: Texts,
@@ -71,6 +74,7 @@ impl Launch<'_> {
             target: &target,
             null: File::options().read(true).write(true).open("/dev/null")?,
             document: self.document,
+            life: self.life,
             log: self.log,
             program: CString::new(self.program.as_os_str().as_bytes())?,
             arguments: Texts::new(words.collect::<Result<_, _>>()?),
@@ -106,7 +110,8 @@ fn become_program(
     move_into(&prepared.user, LinkNameSpaceType::User).map_err(at("enter the user namespace"))?;
     lay_router(prepared).map_err(at("bind the router's namespace"))?;
     rustix::process::chdir("/").map_err(io::Error::from).map_err(at("change to /"))?;
-    let streams = [prepared.null.as_fd(), prepared.null.as_fd(), prepared.log.as_fd()];
+    sys::process::die_with_writers(proof, prepared.life.as_fd()).map_err(at("be tied to the router"))?;
+    let streams = [prepared.life.as_fd(), prepared.null.as_fd(), prepared.log.as_fd()];
     sys::process::set_stdio(proof, streams).map_err(at("set standard error"))?;
     sys::process::close_on_exec_from(3).map_err(at("close files"))?;
     sys::process::reset_signals();

@@ -8,7 +8,7 @@ use super::ids::find_program;
 use super::infra::Infra;
 use super::launch::Launch;
 use super::survivors;
-use super::{UserError, making};
+use super::{UserError, life, making};
 use crate::disk;
 use resource::{ProcessIdentity, Roots};
 use std::fs::File;
@@ -63,7 +63,8 @@ fn start(roots: &Roots, infra: &Infra) -> Result<(), String> {
     };
     let arguments: Vec<_> = ARGUMENTS.split_ascii_whitespace().collect();
     let (infra, run, document) = (infra.process.pid, &roots.run, &roots.run.join(DOCUMENT));
-    let launch = Launch { program: &program, arguments: &arguments, infra, run, document, log: &log };
+    let life = &life::watch(roots).map_err(|error| without(error.to_string()))?;
+    let launch = Launch { program: &program, arguments: &arguments, infra, life, run, document, log: &log };
     launch.start().map_err(|error| without(format!("pasta cannot be started: {error}")))?;
     before.map_or(Ok(()), |said| Err(without(format!("pasta has ended: {said}; it is started again"))))
 }

@@ -5,7 +5,7 @@ use crate::disk;
 use resource::{ContainerId, ContainerState, PodName, ProcessIdentity, Roots};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Namespaces that were found again.
 #[derive(Debug)]
@@ -47,12 +47,23 @@ fn supervisors(roots: &Roots) -> Vec<ProcessIdentity> {
 
 /// First processes of containers that live.
 pub(super) fn containers(roots: &Roots) -> impl Iterator<Item = ProcessIdentity> + use<'_> {
-    let pods = disk::entries(&roots.run.join("pods")).unwrap_or_default().into_iter().map(PodName);
-    let states = pods.flat_map(move |pod| {
-        let ids = disk::entries(&roots.pod_run(&pod).join("containers")).unwrap_or_default();
-        ids.into_iter().map(move |id| roots.state(&pod, &ContainerId(id)))
-    });
-    states.filter_map(|path| disk::read::<ContainerState>(&path)?.process).filter(|process| lives(*process))
+    pods_written_down(roots).flat_map(move |pod| containers_of(roots, &pod))
+}
+
+/// Pods that have containers that live.
+pub(super) fn pods(roots: &Roots) -> Vec<PodName> {
+    pods_written_down(roots).filter(|pod| containers_of(roots, pod).next().is_some()).collect()
+}
+
+fn pods_written_down(roots: &Roots) -> impl Iterator<Item = PodName> + use<> {
+    disk::entries(&roots.run.join("pods")).unwrap_or_default().into_iter().map(PodName)
+}
+
+fn containers_of(roots: &Roots, pod: &PodName) -> impl Iterator<Item = ProcessIdentity> + use<> {
+    let ids = disk::entries(&roots.pod_run(pod).join("containers")).unwrap_or_default();
+    let states: Vec<_> = ids.into_iter().map(|id| roots.state(pod, &ContainerId(id))).collect();
+    let process = |path: PathBuf| disk::read::<ContainerState>(&path)?.process;
+    states.into_iter().filter_map(process).filter(|process| lives(*process))
 }
 
 /// What tells a process from later ones with its number; `None` when it has ended.
