@@ -33,6 +33,8 @@ mod network;
 mod networks;
 #[path = "scenarios/outside.rs"]
 mod outside;
+#[path = "scenarios/plans.rs"]
+mod plans;
 #[path = "scenarios/pods.rs"]
 mod pods;
 #[path = "scenarios/process.rs"]

@@ -50,6 +50,39 @@ pub(crate) struct Tuning {
     pub(crate) limit: Option<Duration>,
 }
 
+/// What would be done.
+pub(crate) struct Preview {
+    /// Images that would be had first.
+    pub(crate) images: Plan,
+    /// Everything else, as far as it can be known without them.
+    pub(crate) plan: Plan,
+}
+
+impl Preview {
+    /// Refuses anything but what is expected, and says what differs.
+    fn is(&self, expected: &str) -> Result<(), Failure> {
+        let found = self.to_string();
+        if found == expected {
+            return Ok(());
+        }
+        let mut text = "the world has moved since the plan was made; nothing was done".to_owned();
+        let absent = |line: &&str, other: &str| !other.lines().any(|known| known == *line);
+        let planned =
+            expected.lines().filter(|line| absent(line, &found)).map(|line| format!("\n  - {line}"));
+        let needed = found.lines().filter(|line| absent(line, expected)).map(|line| format!("\n  + {line}"));
+        text.extend(planned.chain(needed));
+        Err(Failure::new(text)
+            .hint("`-` is in the plan, `+` is needed now; make the plan anew with `compose plan -o`"))
+    }
+}
+
+impl std::fmt::Display for Preview {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = format!("{}{}", self.images, self.plan);
+        formatter.write_str(if text.is_empty() { "nothing to do\n" } else { &text })
+    }
+}
+
 /// What came of it.
 pub(crate) struct Converged {
     /// No plan had a step.
@@ -67,7 +100,16 @@ impl Job<'_> {
     ///
     /// # Errors
     /// The first step that failed, or what stands in the way.
-    pub(crate) async fn run(mut self) -> Result<Converged, Failure> {
+    pub(crate) async fn run(self) -> Result<Converged, Failure> {
+        self.run_as(None).await
+    }
+
+    /// The same, if what would be done is what is expected: compared under the project's lock, before
+    /// anything is done.
+    ///
+    /// # Errors
+    /// Something else would be done; those of [`Job::run`].
+    pub(crate) async fn run_as(mut self, expected: Option<&str>) -> Result<Converged, Failure> {
         if self.session.globals.dry_run {
             return self.dry_run();
         }
@@ -76,6 +118,9 @@ impl Job<'_> {
         let mut unchanged = true;
         let mut lock = self.lock().await?;
         let mut observed = self.observe()?;
+        if let Some(expected) = expected {
+            self.preview(&observed).is(expected)?;
+        }
         if self.wants_images() {
             let images = plan::plan_images(&self.desired, &observed, Timestamp::now());
             self.told(&images, &mut warned)?;
@@ -148,23 +193,30 @@ impl Job<'_> {
         })
     }
 
+    /// What would be done now, and nothing of it is.
+    ///
+    /// # Errors
+    /// The project cannot be looked at.
+    pub(crate) fn look(&self) -> Result<Preview, Failure> {
+        Ok(self.preview(&self.observe()?))
+    }
+
+    fn preview(&self, observed: &Observed) -> Preview {
+        let mut desired = self.desired.clone();
+        let images = self.wants_images().then(|| plan::plan_images(&desired, observed, Timestamp::now()));
+        if images.is_some() {
+            crate::wanted::resolve(&mut desired, observed);
+        }
+        Preview { images: images.unwrap_or_default(), plan: plan::plan(&desired, observed, &self.policy) }
+    }
+
     /// Prints what would be done, and does nothing at all.
-    fn dry_run(mut self) -> Result<Converged, Failure> {
-        let observed = self.observe()?;
-        let mut text = String::new();
-        if self.wants_images() {
-            text.push_str(&plan::plan_images(&self.desired, &observed, Timestamp::now()).to_string());
-            crate::wanted::resolve(&mut self.desired, &observed);
-        }
-        let plan = plan::plan(&self.desired, &observed, &self.policy);
-        text.push_str(&plan.to_string());
-        if text.is_empty() {
-            text.push_str("nothing to do\n");
-        }
-        for line in text.lines() {
+    fn dry_run(self) -> Result<Converged, Failure> {
+        let preview = self.look()?;
+        for line in preview.to_string().lines() {
             crate::output::message(&format!("DRY-RUN MODE - {line}\n"));
         }
-        if let Some(failure) = plan.failures.first() {
+        if let Some(failure) = preview.plan.failures.first() {
             return Err(self.failed(failure));
         }
         Ok(Converged { unchanged: true, nothing: false })

@@ -5,6 +5,7 @@ use crate::session::Session;
 use clap::{Args as _, Subcommand};
 use engine::user::Purpose;
 
+pub(crate) mod apply;
 pub(crate) mod attach;
 pub(crate) mod commit;
 pub(crate) mod completion;
@@ -23,6 +24,7 @@ pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod pause;
+pub(crate) mod plan;
 pub(crate) mod pod;
 pub(crate) mod port;
 pub(crate) mod ps;
@@ -40,10 +42,13 @@ pub(crate) mod version;
 pub(crate) mod volumes;
 pub(crate) mod wait;
 pub(crate) mod watch;
+pub(crate) mod why;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Do what a plan in a file says
+    Apply(apply::Args),
     /// Attach the terminal to a service's running container
     Attach(attach::Args),
     /// Make an image of a service's container
@@ -82,6 +87,8 @@ pub(crate) enum Verb {
     Man(man::Args),
     /// Pause services
     Pause(pause::Args),
+    /// Show what up would do, and keep it for apply
+    Plan(plan::Args),
     /// Manage pods: projects by name or id, without their files
     Pod(pod::Args),
     /// Print the public port for a port of a service
@@ -118,6 +125,8 @@ pub(crate) enum Verb {
     Wait(wait::Args),
     /// Keep containers to their sources while these change
     Watch(watch::Args),
+    /// Say what would be done to a service, and why
+    Why(why::Args),
     /// Not supported yet
     #[command(hide = true)]
     Build(Later),
@@ -136,7 +145,8 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 36] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 39] = [
+    ("apply", apply::Args::augment_args),
     ("attach", attach::Args::augment_args),
     ("commit", commit::Args::augment_args),
     ("completion", completion::Args::augment_args),
@@ -155,6 +165,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 36] = [
     ("ls", ls::Args::augment_args),
     ("man", man::Args::augment_args),
     ("pause", pause::Args::augment_args),
+    ("plan", plan::Args::augment_args),
     ("pod", pod::Args::augment_args),
     ("port", port::Args::augment_args),
     ("ps", ps::Args::augment_args),
@@ -173,6 +184,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 36] = [
     ("volumes", volumes::Args::augment_args),
     ("wait", wait::Args::augment_args),
     ("watch", watch::Args::augment_args),
+    ("why", why::Args::augment_args),
 ];
 
 impl Verb {
@@ -189,6 +201,8 @@ impl Verb {
             | Self::Bridge(_) => None,
             Self::Events(_)
             | Self::Graph(_)
+            | Self::Plan(_)
+            | Self::Why(_)
             | Self::Images(_)
             | Self::Logs(_)
             | Self::Ls(_)
@@ -218,6 +232,7 @@ pub(crate) struct Later {
 /// Whatever kept the verb from doing what it was asked.
 pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
     match verb {
+        Verb::Apply(args) => apply::run(&args, session),
         Verb::Attach(args) => attach::run(&args, session),
         Verb::Commit(args) => commit::run(&args, session),
         Verb::Completion(args) => completion::run(&args),
@@ -236,6 +251,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Ls(args) => ls::run(&args, session),
         Verb::Man(args) => man::run(&args),
         Verb::Pause(args) => pause::run(&args, session, pause::Way::Pause),
+        Verb::Plan(args) => plan::run(&args, session),
         Verb::Pod(args) => pod::run(&args, session),
         Verb::Port(args) => port::run(&args, session),
         Verb::Ps(args) => ps::run(&args, session),
@@ -257,6 +273,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Publish(later) => refused("publish", &later),
         Verb::Push(later) => refused("push", &later),
         Verb::Watch(args) => watch::run(&args, session),
+        Verb::Why(args) => why::run(&args, session),
         Verb::Bridge(later) => refused("bridge", &later),
     }
 }
