@@ -108,6 +108,18 @@ scenario! {
         watch.line("the project was taken down");
         assert_eq!(watch.end(), 0);
 
+        // The same beside the output of the containers.
+        let mut up = world.background("up --watch");
+        up.line("⦿ Watch enabled");
+        until("it runs", || (world.state("web") == "running").then_some(()));
+        appears(world, "/all/a", "all");
+        save(world, "src/old", "edited beside up");
+        up.line("⦿ Syncing service \"web\"");
+        appears(world, "/app/old", "edited beside up");
+        up.signal("INT");
+        assert_eq!(up.end(), 130);
+        assert_eq!(world.state("web"), "exited");
+
         world.edit("compose.yaml", "    develop:\n", "    x-develop:\n");
         world.compose("watch").exits(1).says("none of the selected services is configured for watch");
         world.edit("compose.yaml", "    x-develop:\n", "    develop:\n");

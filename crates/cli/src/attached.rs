@@ -16,6 +16,7 @@ use crate::runtime::Interrupts;
 use crate::session::Session;
 use crate::view::logs::{Prefixes, display_name};
 use crate::view::progress::{Mode, Progress};
+use crate::watching::Watching;
 use engine::{Engine, Event, EventKind, LogLine, LogQuery, LogStream};
 use plan::{Orphans, Policy, Verb};
 use resource::{ContainerId, Desired, ExitStatus, INFRA, ObservedContainer, PodName, Status, Timestamp};
@@ -66,13 +67,16 @@ pub(crate) struct Attached<'a> {
     pub(crate) timestamps: bool,
     /// Starts are told of on standard error.
     pub(crate) tell_starts: bool,
+    /// What keeps the containers to their sources meanwhile.
+    pub(crate) watching: Option<Watching<'a>>,
 }
 
 type Work<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
 
 /// Runs it.
-pub(crate) async fn run(attached: Attached<'_>) -> Result<Exit, Failure> {
+pub(crate) async fn run(mut attached: Attached<'_>) -> Result<Exit, Failure> {
     let session = attached.session;
+    let mut watching = attached.watching.take();
     let mut interrupts = Interrupts::listen()?;
     let create = Policy { verb: Verb::Create, ..attached.made.policy.clone() };
     let progress = session.progress("up");
@@ -112,8 +116,33 @@ pub(crate) async fn run(attached: Attached<'_>) -> Result<Exit, Failure> {
         stopped_infra: false,
         outcome: Exit::Success,
         codes: Codes::default(),
+        busy: watching.as_ref().map(Watching::busy),
     };
-    follow.run(&mut interrupts).await
+    let outcome = match &mut watching {
+        None => follow.run(&mut interrupts).await,
+        Some(watching) => beside(follow.run(&mut interrupts), watching.run()).await,
+    };
+    if let Some(watching) = &mut watching {
+        watching.end();
+    }
+    outcome
+}
+
+/// Follows while files are watched; when watching ends, following goes on.
+async fn beside(
+    follow: impl Future<Output = Result<Exit, Failure>>,
+    watch: impl Future<Output = Result<(), Failure>>,
+) -> Result<Exit, Failure> {
+    let (mut follow, mut watch) = (std::pin::pin!(follow), std::pin::pin!(watch));
+    let ended = tokio::select! {
+        biased;
+        outcome = &mut follow => return outcome,
+        ended = &mut watch => ended,
+    };
+    if let Err(failure) = ended {
+        output::message(&format!("watching ended: {}\n", failure.line()));
+    }
+    follow.await
 }
 
 fn job<'a>(attached: &Attached<'a>, progress: &'a Progress, policy: Policy, first: bool) -> Job<'a> {
@@ -210,6 +239,8 @@ struct Follow<'a> {
     stopped_infra: bool,
     outcome: Exit,
     codes: Codes,
+    /// Whether what is watched is being acted on: containers that end then are replaced.
+    busy: Option<tokio::sync::watch::Receiver<bool>>,
 }
 
 impl Follow<'_> {
@@ -244,6 +275,7 @@ impl Follow<'_> {
                 },
                 started = work(&mut self.starting) => self.started(started)?,
                 stopped = work(&mut self.stopping) => self.stopped(stopped)?,
+                () = changed(&mut self.busy) => self.find_running()?,
             }
         }
     }
@@ -288,6 +320,7 @@ impl Follow<'_> {
             && self.starting.is_none()
             && self.stopping.is_none()
             && self.pending.is_empty()
+            && !self.busy.as_ref().is_some_and(|busy| *busy.borrow())
     }
 
     fn open_logs(&mut self) -> Result<(), Failure> {
@@ -416,6 +449,10 @@ impl Follow<'_> {
         self.starting = None;
         outcome?;
         // What was running before had no event.
+        self.find_running()
+    }
+
+    fn find_running(&mut self) -> Result<(), Failure> {
         let about = converge::about(self.pod);
         for container in self.engine.containers(self.pod).map_err(about)? {
             if self.is_ours(&container.record.spec.service) && lives(container.state.status) {
@@ -465,6 +502,17 @@ async fn work(work: &mut Option<Work<'_>>) -> Result<(), Failure> {
     match work {
         Some(work) => work.await,
         None => std::future::pending().await,
+    }
+}
+
+/// That watching begins or ends to act; never, when nothing is watched.
+async fn changed(busy: &mut Option<tokio::sync::watch::Receiver<bool>>) {
+    let is_open = match busy {
+        Some(receiver) => receiver.changed().await.is_ok(),
+        None => std::future::pending().await,
+    };
+    if !is_open {
+        *busy = None;
     }
 }
 

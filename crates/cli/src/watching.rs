@@ -49,6 +49,8 @@ pub(crate) struct Watching<'a> {
     observer: Observer,
     memories: BTreeMap<String, Memory>,
     options: Options,
+    /// Whether a batch is being acted on.
+    busy: tokio::sync::watch::Sender<bool>,
     _claim: Claim,
 }
 
@@ -94,7 +96,13 @@ impl<'a> Watching<'a> {
                 .hint("raise the limit with `sysctl fs.inotify.max_user_instances=512`")
         })?;
         let memories = BTreeMap::new();
-        Ok(Self { session, pod, services, commands, observer, memories, options, _claim: claim })
+        let busy = tokio::sync::watch::Sender::new(false);
+        Ok(Self { session, pod, services, commands, observer, memories, options, busy, _claim: claim })
+    }
+
+    /// Tells whether a batch is being acted on, by which containers may end and others start.
+    pub(crate) fn busy(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.busy.subscribe()
     }
 
     /// Acts on changes for ever; ends when the project is taken down.
@@ -129,7 +137,12 @@ impl<'a> Watching<'a> {
                     None => return Ok(()),
                     Some(event) => self.started(&event),
                 },
-                batch = self.observer.next() => self.act(&batch).await,
+                batch = self.observer.next() => {
+                    self.busy.send_replace(true);
+                    let outcome = self.act(&batch).await;
+                    self.busy.send_replace(false);
+                    outcome
+                }
             };
             if let Err(failure) = outcome {
                 self.say(&failure.line());
@@ -160,8 +173,8 @@ impl<'a> Watching<'a> {
             let Some(newest) = of_service().max_by_key(|it| it.record.created) else { continue };
             let image = newest.record.image.to_string();
             let made = newest.record.created.as_second();
-            let (memory, send) = Memory::recall(engine, &self.pod, watched, &image, made);
-            let sync = syncs(watched, &send);
+            let memory = Memory::recall(engine, &self.pod, watched, &image, made);
+            let sync = syncs(watched, &memory.edited);
             for container in of_service().filter(|it| it.state.status == Status::Running) {
                 self.tell(watched, self.send(watched, container, &sync));
             }

@@ -8,6 +8,7 @@ use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::verb;
 use crate::view::progress::Mode;
+use crate::watching::{self, Options, Watching};
 use plan::{Recreate, Verb};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -103,6 +104,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let end = end(args, &made.desired)?;
     let shown = shown(args, &made.desired)?;
+    let watching = args.watch.then(|| watching(args, session)).transpose()?;
     let attached = Attached {
         session,
         made,
@@ -112,8 +114,19 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         prefix: !args.no_log_prefix,
         timestamps: args.timestamps,
         tell_starts: session.mode != Mode::Tty,
+        watching,
     };
     runtime::run(Size::Two, attached::run(attached))
+}
+
+/// What `--watch` asks for, among the lines of containers.
+fn watching<'a>(args: &Args, session: &'a Session) -> Result<Watching<'a>, Failure> {
+    let loaded = session.load(&args.services)?;
+    let services = watching::rules::read(session, &loaded, &args.services)?;
+    let colour = session.colour && !args.no_color;
+    let mark = if colour { "\x1b[92m⦿\x1b[0m " } else { "⦿ " };
+    let options = Options { quiet: args.making.quiet_build, prune: true, mark: Some(mark.to_owned()) };
+    Watching::begin(session, &loaded.0.name, services, options)
 }
 
 /// Refuses combinations that make no sense, and what cannot be done yet.
@@ -137,9 +150,6 @@ fn check(args: &Args) -> Result<(), Failure> {
     }
     if args.making.no_build && args.watch {
         return Err(Failure::new("--no-build cannot be combined with --watch"));
-    }
-    if args.watch {
-        return Err(Failure::unsupported("`--watch`"));
     }
     if args.menu {
         return Err(
@@ -214,6 +224,5 @@ mod tests {
         assert!(refused(&["--always-recreate-deps", "--no-recreate"]).is_some());
         assert!(refused(&["-V", "--no-recreate"]).is_some());
         assert!(refused(&["--attach", "web", "--attach-dependencies"]).is_some());
-        assert!(refused(&["--watch"]).unwrap().contains("not supported"));
     }
 }

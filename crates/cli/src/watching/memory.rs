@@ -24,13 +24,7 @@ impl Memory {
     ///
     /// `image` is that of the container that runs, `made` when the container was: what was changed later
     /// than that is news to a service that was never watched.
-    pub(crate) fn recall(
-        engine: &Engine,
-        pod: &PodName,
-        watched: &Watched,
-        image: &str,
-        made: i64,
-    ) -> (Self, BTreeSet<PathBuf>) {
+    pub(crate) fn recall(engine: &Engine, pod: &PodName, watched: &Watched, image: &str, made: i64) -> Self {
         let now = Census::take(watched);
         let seen = engine.note(pod, &census_name(&watched.service)).and_then(|it| Census::decode(&it));
         let news = match &seen {
@@ -44,9 +38,9 @@ impl Memory {
             .filter(|memory| memory.image == image)
             .unwrap_or_else(|| Self { edited: BTreeSet::new(), image: image.to_owned() });
         memory.edited.extend(news);
-        let mut send = memory.edited.clone();
-        send.extend(sent_at_start.map(PathBuf::from));
-        (memory, send)
+        // A new container is to get these, too.
+        memory.edited.extend(sent_at_start.map(PathBuf::from));
+        memory
     }
 
     /// Keeps the memory, with the sources as they are now.
