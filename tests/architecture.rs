@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every room and the rooms it may lean on: the table of ARCHITECTURE.md.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("diagnostic", &[]),
     ("resource", &[]),
     ("sys", &[]),
@@ -22,7 +22,8 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("dockerfile", &["diagnostic", "resource"]),
     ("runtime", &["resource", "sys"]),
     ("supervisor", &["runtime", "network", "dns", "resource", "sys"]),
-    ("engine", &["registry", "store", "network", "runtime", "supervisor", "resource", "sys"]),
+    ("builder", &["dockerfile", "diagnostic", "store", "runtime", "resource", "sys"]),
+    ("engine", &["builder", "registry", "store", "network", "runtime", "supervisor", "resource", "sys"]),
     ("watch", &["dockerfile"]),
     (
         "cli",

@@ -1,7 +1,7 @@
 //! Makes reality match what is wanted: lock, observe, plan, apply, and round again after every wait.
 //!
 //! ```text
-//! lock ─▶ observe ─▶ plan images ─▶ pull (lock given up) ─▶ lock, observe
+//! lock ─▶ observe ─▶ plan images ─▶ pull, build (lock given up) ─▶ lock, observe
 //!      ─▶ plan ─▶ apply ─┬▶ done
 //!                        └▶ waiting: lock given up until a condition holds or cannot hold, then lock …
 //! ```
@@ -10,11 +10,11 @@
 use crate::exit::Failure;
 use crate::perform::{self, Performer};
 use crate::session::{self, Session};
-use crate::view::progress::{Line, Progress, Status};
+use crate::view::progress::{Line, Mode, Progress, Status};
 use engine::{Engine, EngineError, ProjectLock, Scope};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use plan::{Await, Plan, Policy, Question, Verb, Warning};
-use resource::{Condition, Desired, Observed, PodName, Timestamp};
+use resource::{Condition, Desired, Observed, PodName, PullPolicy, Reference, Timestamp};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -42,6 +42,8 @@ pub(crate) struct Job<'a> {
 pub(crate) struct Tuning {
     /// Pulls are not shown.
     pub(crate) quiet_pull: bool,
+    /// Builds are not shown.
+    pub(crate) quiet_build: bool,
     /// Images were seen to just before; none is pulled once more.
     pub(crate) images_done: bool,
     /// Containers that run already are told of.
@@ -127,7 +129,7 @@ impl Job<'_> {
             if !images.is_empty() && !self.tuning.images_done {
                 unchanged = false;
                 drop(lock);
-                self.pull(&images).await?;
+                self.fetch(&images).await?;
                 lock = self.lock().await?;
                 observed = self.observe()?;
             }
@@ -222,9 +224,29 @@ impl Job<'_> {
         Ok(Converged { unchanged: true, nothing: false })
     }
 
-    async fn pull(&self, images: &Plan) -> Result<(), Failure> {
+    /// Pulls and builds; what could not be pulled is built, if it can be.
+    async fn fetch(&self, images: &Plan) -> Result<(), Failure> {
+        let unpulled = self.fetch_once(images).await?;
+        if unpulled.is_empty() {
+            return Ok(());
+        }
+        let mut rest = self.desired.clone();
+        rest.services.retain(|service| unpulled.contains(&service.image.reference));
+        for service in &mut rest.services {
+            let name = service.image.reference.familiar();
+            self.progress.warning(&format!("{name} could not be pulled: it is built"));
+            service.image.policy = PullPolicy::Build;
+        }
+        let builds = plan::plan_images(&rest, &Observed::default(), Timestamp::now());
+        self.fetch_once(&builds).await.map(drop)
+    }
+
+    async fn fetch_once(&self, images: &Plan) -> Result<Vec<Reference>, Failure> {
         self.told_only(images)?;
         let performer = Performer::new(self.engine()?, &self.desired.pod, &Observed::default());
+        let quiet = Progress::new(Mode::Quiet, "build", false, false);
+        let shown = if self.tuning.quiet_build { &quiet } else { self.progress };
+        let performer = performer.building(shown, self.session.parallel()?);
         let quiet = self.tuning.quiet_pull;
         let tell = |event: apply::Event| {
             if !quiet && let Some(line) = perform::line(images.get(event.step), &event.kind) {
@@ -232,7 +254,8 @@ impl Job<'_> {
             }
         };
         let outcome = apply::apply(images, &performer, self.session.parallel()?, tell).await;
-        outcome.map(drop).map_err(|failed| perform::failure(failed, &self.desired))
+        outcome.map_err(|failed| perform::failure(failed, &self.desired))?;
+        Ok(performer.unpulled())
     }
 
     /// Tells the warnings of a plan, and fails on what stands in its way.

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod attached;
+mod building;
 mod commands;
 mod converge;
 mod environment;

@@ -2,15 +2,16 @@
 
 use crate::exit::Failure;
 use crate::hook::{self, HookError};
-use crate::view::progress::{Line, Status};
+use crate::view::progress::{Line, Progress, Status};
 use apply::{Perform, StepFailed};
 use engine::{Engine, EngineError};
 use plan::{Change, Planned, Reason, Step};
 use resource::{
-    ContainerId, ContainerName, Desired, EndpointSpec, INFRA, NetworkName, NetworkSpec, Observed, PodName,
-    PortSpec,
+    BuildSpec, ContainerId, ContainerName, Desired, EndpointSpec, INFRA, ImageNeed, NetworkName, NetworkSpec,
+    Observed, PodName, PortSpec, Reference,
 };
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
 /// Why an act could not be done.
@@ -57,6 +58,10 @@ pub(crate) struct Performer<'a> {
     ids: Mutex<HashMap<ContainerName, ContainerId>>,
     /// What of their limits is not enforced for the containers that were started.
     not_enforced: Mutex<BTreeSet<String>>,
+    /// Where builds are shown, and how many of their steps go on at once.
+    builds: Option<(&'a Progress, NonZeroUsize)>,
+    /// Images that could not be pulled and can be built.
+    unpulled: Mutex<Vec<Reference>>,
 }
 
 impl<'a> Performer<'a> {
@@ -66,7 +71,42 @@ impl<'a> Performer<'a> {
         let ids = known
             .map(|container| (container.record.spec.name.clone(), container.record.id.clone()))
             .collect();
-        Self { engine, pod: pod.clone(), ids: Mutex::new(ids), not_enforced: Mutex::default() }
+        Self {
+            engine,
+            pod: pod.clone(),
+            ids: Mutex::new(ids),
+            not_enforced: Mutex::default(),
+            builds: None,
+            unpulled: Mutex::default(),
+        }
+    }
+
+    /// The same, which also builds, and does not fail for an image that can be built instead of pulled.
+    pub(crate) fn building(self, progress: &'a Progress, width: NonZeroUsize) -> Self {
+        Self { builds: Some((progress, width)), ..self }
+    }
+
+    /// Images that could not be pulled and can be built.
+    pub(crate) fn unpulled(self) -> Vec<Reference> {
+        self.unpulled.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn pull(&self, need: &ImageNeed, tell: &(dyn Fn(apply::Progress) + Sync)) -> Result<(), ActError> {
+        let layers = Layers::default();
+        let told = |event| layers.told(event).into_iter().for_each(tell);
+        match (self.engine.pull(need, &told).await, self.builds) {
+            (Err(_), Some(_)) if need.buildable => {
+                self.unpulled.lock().unwrap_or_else(PoisonError::into_inner).push(need.reference.clone());
+                Ok(())
+            }
+            (pulled, _) => Ok(pulled.map(drop)?),
+        }
+    }
+
+    async fn build(&self, builds: &[BuildSpec]) -> Result<(), ActError> {
+        let Some((progress, width)) = self.builds else { return Ok(()) };
+        crate::building::build(self.engine, builds.to_vec(), width, progress).await?;
+        Ok(())
     }
 
     /// What of their limits is not enforced for the containers it has started, a sentence each.
@@ -144,11 +184,8 @@ impl Perform for Performer<'_> {
                 self.engine.create_pod(pod, labels)?;
             }
             Step::RemovePod { pod } => self.engine.remove_pod(pod).await?,
-            Step::Pull { need, .. } => {
-                let layers = Layers::default();
-                let told = |event| layers.told(event).into_iter().for_each(tell);
-                self.engine.pull(need, &told).await?;
-            }
+            Step::Pull { need, .. } => self.pull(need, tell).await?,
+            Step::Build { builds, .. } => self.build(builds).await?,
             Step::RemoveImage { reference } => {
                 self.engine.store().remove_image(reference, None)?;
             }
@@ -279,7 +316,12 @@ fn words(planned: &Planned) -> Option<(String, (&'static str, &'static str))> {
         Step::PauseContainer { container: name, .. } => (container(name), ("Pausing", "Paused")),
         Step::UnpauseContainer { container: name, .. } => (container(name), ("Unpausing", "Unpaused")),
         Step::RemoveContainer { container: name, .. } => (container(name), ("Removing", "Removed")),
-        Step::CreatePod { .. } | Step::RemovePod { .. } | Step::Await(_) | Step::Ask(_) => return None,
+        // A build shows its steps and images itself.
+        Step::Build { .. }
+        | Step::CreatePod { .. }
+        | Step::RemovePod { .. }
+        | Step::Await(_)
+        | Step::Ask(_) => return None,
     })
 }
 
@@ -340,6 +382,9 @@ pub(crate) fn explain(planned: &Planned, source: ActError, desired: &Desired) ->
     let subject = asked.unwrap_or_else(|| subject(&planned.step, desired));
     let hint = hint_for(&source);
     let failure = match source {
+        ActError::Engine(error) if matches!(*error, EngineError::Build(_)) => {
+            return crate::building::failure(*error);
+        }
         // The engine's sentence says what was attempted on what.
         ActError::Engine(error) => Failure::new(format!("{subject}{}", chain(&*error))),
         ActError::Hook(error) => match &planned.step {

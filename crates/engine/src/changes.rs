@@ -117,6 +117,7 @@ fn config(record: &ContainerRecord, image: &ImageConfig) -> ImageConfig {
         stop_signal: spec.stop_signal.clone().or_else(|| image.stop_signal.clone()),
         healthcheck: record.healthcheck.clone(),
         shell: image.shell.clone(),
+        triggers: vec![],
     }
 }
 

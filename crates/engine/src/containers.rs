@@ -100,7 +100,7 @@ impl Engine {
 
     /// The rename of its folder is the moment at which the container is gone; what follows only makes
     /// room, and is stale if it does not happen.
-    fn remove_files(
+    pub(crate) fn remove_files(
         &self,
         pod: &PodName,
         id: &ContainerId,

@@ -17,7 +17,7 @@ use resource::{
     PodName, VolumeName,
 };
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 mod endpoints;
 mod sources;
@@ -36,14 +36,26 @@ impl Engine {
         spec: &ContainerSpec,
         replaces: Option<&ContainerId>,
     ) -> Result<ContainerId, EngineError> {
-        names::check(&spec.name.0)?;
-        names::check(&spec.pod.0)?;
         self.store().prepare()?;
         // No layer is collected before the document that needs it is there.
         let _shared = self.store().share()?;
         let image = self.image_of(spec)?;
+        self.create_container_of(spec, &image, &[], replaces)
+    }
+
+    /// As [`Engine::create_container`], of an image that need not be in the store; the caller keeps its
+    /// layers. `below` is laid under them all: what shows only where the image has nothing.
+    pub(crate) fn create_container_of(
+        &self,
+        spec: &ContainerSpec,
+        image: &Image,
+        below: &[Stub],
+        replaces: Option<&ContainerId>,
+    ) -> Result<ContainerId, EngineError> {
+        names::check(&spec.name.0)?;
+        names::check(&spec.pod.0)?;
         let replaced = replaces.and_then(|id| self.record(&spec.pod, id));
-        let mut planned = self.planned(spec, &image, replaced.as_ref())?;
+        let mut planned = self.planned(spec, image, replaced.as_ref())?;
         if self.pod(&spec.pod).is_none() {
             self.create_pod(&spec.pod, &resource::Labels::new())?;
         }
@@ -53,13 +65,13 @@ impl Engine {
         let edits = cdi::find(&spec.security.cdi_devices).map_err(EngineError::Cdi)?;
         let (mut process, mounts) = planned.take(&draft.owner.id)?;
         edits.adorn(&mut process);
-        let mounts = draft.sources(mounts, &image)?;
+        let mounts = draft.sources(mounts, image)?;
         let record = ContainerRecord {
             id: draft.owner.id.clone(),
             created: jiff::Timestamp::now(),
             image: image.id.clone(),
             manifest: image.manifest.clone(),
-            layers: draft.layers(&image)?,
+            layers: draft.layers(image, below)?,
             process,
             endpoints: draft.endpoints()?,
             mounts: edits.mounts.into_iter().chain(mounts).collect(),
@@ -153,6 +165,14 @@ impl Engine {
     }
 }
 
+/// A place to mount something on, where the image has none.
+pub(crate) struct Stub {
+    /// Absolute path in the container, without `..`.
+    pub(crate) path: String,
+    /// An empty file, rather than a folder.
+    pub(crate) file: bool,
+}
+
 /// What is decided before anything is made.
 struct Planned<'a> {
     spec: &'a ContainerSpec,
@@ -226,16 +246,28 @@ impl<'a> Draft<'a> {
 
     /// The folders below its own, lowest first. An image without layers gets one of nothing, so that
     /// there is a root.
-    fn layers(&self, image: &Image) -> Result<Vec<PathBuf>, EngineError> {
-        if !image.layers.is_empty() {
-            return Ok(image.layers.iter().map(|layer| self.engine.store().layer_path(layer)).collect());
+    fn layers(&self, image: &Image, below: &[Stub]) -> Result<Vec<PathBuf>, EngineError> {
+        let store = self.engine.store();
+        let layers = image.layers.iter().map(|layer| store.layer_path(layer));
+        if !image.layers.is_empty() && below.is_empty() {
+            return Ok(layers.collect());
         }
         let made = self.folder.join("empty");
-        std::fs::DirBuilder::new()
-            .mode(0o755)
-            .create(&made)
-            .map_err(EngineError::file("make folder", &made))?;
-        Ok(vec![self.engine.roots().container(&self.spec.pod, &self.owner.id).join("empty")])
+        let open = |folder: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder);
+        open(&made).map_err(EngineError::file("make folder", &made))?;
+        for stub in below {
+            let path = made.join(stub.path.trim_start_matches('/'));
+            let make = || match stub.file {
+                false => open(&path),
+                true => {
+                    path.parent().map_or(Ok(()), &open)?;
+                    std::fs::File::create(&path).map(drop)
+                }
+            };
+            make().map_err(EngineError::file("make", &path))?;
+        }
+        let lowest = self.engine.roots().container(&self.spec.pod, &self.owner.id).join("empty");
+        Ok(std::iter::once(lowest).chain(layers).collect())
     }
 
     fn claim_name(&mut self) -> Result<(), EngineError> {

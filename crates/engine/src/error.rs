@@ -66,6 +66,9 @@ pub enum EngineError {
         #[source]
         source: network::NetworkError,
     },
+    /// Images could not be built.
+    #[error("{0}")]
+    Build(Box<builder::BuildError>),
     /// The image is not in the store.
     #[error("image `{}` is not here", reference.familiar())]
     NoImage {

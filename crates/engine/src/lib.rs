@@ -13,6 +13,7 @@
 //! A program that uses the engine begins its `main` with [`hidden_role`].
 
 mod addresses;
+mod build;
 mod cdi;
 mod changes;
 mod containers;
@@ -41,6 +42,7 @@ mod top;
 pub mod user;
 mod volumes;
 
+pub use builder::{BuildError, Event as BuildEvent, EventKind as BuildEventKind};
 pub use cdi::CdiError;
 pub use changes::{Commit, unnamed};
 pub use engine::{Engine, hidden_role};

@@ -133,6 +133,7 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
         place: String::new(),
         pre_start: vec![],
         port_places: vec![],
+        builds: vec![],
     })
 }
 

@@ -4,6 +4,7 @@
 //!
 //! Pure: the texts of files it needs (a seccomp profile) come through [`compose_spec::Files`].
 
+mod build;
 mod connection;
 mod hooks;
 mod ignored;

@@ -4,7 +4,7 @@ use crate::lowering::Lowering;
 use crate::{Options, short};
 use compose_spec::Project;
 use diagnostic::{Diagnostic, has_errors};
-use resource::{ContainerName, ContainerSpec, ImageNeed, RestartPolicy, VolumeName, label};
+use resource::{BuildSpec, ContainerName, ContainerSpec, ImageNeed, RestartPolicy, VolumeName, label};
 use std::collections::BTreeMap;
 
 /// What the command line of `run` changes of a service's container.
@@ -55,7 +55,7 @@ pub fn one_off(
     service: &str,
     overrides: &OneOff,
     options: &Options<'_>,
-) -> Result<(ContainerSpec, ImageNeed), Vec<Diagnostic>> {
+) -> Result<(ContainerSpec, ImageNeed, Vec<BuildSpec>), Vec<Diagnostic>> {
     let mut lowering = Lowering::new(project, options);
     let enabled = project.services.get(service);
     let Some(service) = enabled.or_else(|| project.disabled_services.get(service)) else {
@@ -97,7 +97,7 @@ pub fn one_off(
     if !overrides.use_aliases {
         spec.endpoints.iter_mut().for_each(|endpoint| endpoint.aliases.clear());
     }
-    if has_errors(&lowering.found) { Err(lowering.found) } else { Ok((spec, lowered.image)) }
+    if has_errors(&lowering.found) { Err(lowering.found) } else { Ok((spec, lowered.image, lowered.builds)) }
 }
 
 fn labels(spec: &mut ContainerSpec, overrides: &OneOff) {

@@ -74,6 +74,7 @@ impl Lowering<'_> {
                 .map(|place| self.options.sources.place(place))
                 .unwrap_or_default(),
             pre_start: vec![],
+            builds: vec![],
             port_places: if shared.contains(&PodNamespace::Net) {
                 services.iter().flat_map(|service| service.port_places.clone()).collect()
             } else {

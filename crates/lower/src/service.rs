@@ -23,6 +23,7 @@ impl Lowering<'_> {
         let image = self.image(service)?;
         let container = self.container(service, &image);
         let port_places = self.port_places(service, &container.ports);
+        let builds = self.builds(service, &image);
         Some(DesiredService {
             name: service.name.clone(),
             selected: true,
@@ -36,6 +37,7 @@ impl Lowering<'_> {
             place: self.options.sources.place(service.span),
             pre_start: vec![],
             port_places,
+            builds,
         })
     }
 
@@ -54,7 +56,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn image(&mut self, service: &Service) -> Option<ImageNeed> {
+    pub(crate) fn image(&mut self, service: &Service) -> Option<ImageNeed> {
         let text = service.image_or_default(&self.project.name, self.separator());
         self.image_named(service, &text, "image")
     }
@@ -126,7 +128,7 @@ impl Lowering<'_> {
             uts: self.share(service, "uts", service.uts.as_deref()),
             cgroup: self.share(service, "cgroup", service.cgroup.as_deref()),
             resources: self.resources(service),
-            rlimits: limits(service),
+            rlimits: crate::build::rlimits(&service.ulimits),
             shm_size: service.shm_size.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0),
             log: self.logging(service),
             auto_remove: false,
@@ -219,14 +221,4 @@ fn restart(policy: model::Restart) -> RestartPolicy {
             RestartPolicy::OnFailure { limit: Some(max).filter(|max| *max > 0) }
         }
     }
-}
-
-fn limits(service: &Service) -> Vec<resource::Rlimit> {
-    let number = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
-    let limit = |(name, limit): (&String, &model::Ulimit)| resource::Rlimit {
-        name: name.clone(),
-        soft: number(limit.soft),
-        hard: number(limit.hard),
-    };
-    service.ulimits.iter().map(limit).collect()
 }

@@ -107,7 +107,7 @@ fn run_changes_what_the_command_line_says_and_no_more() {
         remove: true,
         ..OneOff::default()
     };
-    let (spec, image) = one_off(project, "api", &overrides, &options(&loaded)).expect("it can be done");
+    let (spec, image, _) = one_off(project, "api", &overrides, &options(&loaded)).expect("it can be done");
     assert_eq!(spec.name.as_str(), "p-api-run-0123456789ab");
     assert_eq!((spec.number, spec.restart, spec.auto_remove), (None, resource::RestartPolicy::No, true));
     assert_eq!(spec.process.command, Some(vec!["sh".to_owned()]));

@@ -1,8 +1,8 @@
 //! The acts a plan is made of. Each holds all that its performer needs; nothing is looked up later.
 
 use resource::{
-    Condition, ContainerId, ContainerName, ContainerSpec, Hook, ImageNeed, Labels, NetworkName, NetworkSpec,
-    PodName, Reference, VolumeName, VolumeSpec,
+    BuildSpec, Condition, ContainerId, ContainerName, ContainerSpec, Hook, ImageNeed, Labels, NetworkName,
+    NetworkSpec, PodName, Reference, VolumeName, VolumeSpec,
 };
 use std::fmt;
 use std::time::Duration;
@@ -27,6 +27,13 @@ pub enum Step {
         /// The image.
         need: ImageNeed,
         /// The services that want it.
+        services: Vec<String>,
+    },
+    /// Builds images, all of them at once: what they have in common is made once.
+    Build {
+        /// The images, with those they take files from.
+        builds: Vec<BuildSpec>,
+        /// The services that want them.
         services: Vec<String>,
     },
     /// Removes an image.
@@ -188,6 +195,7 @@ impl fmt::Display for Step {
             Self::CreatePod { pod, .. } => write!(formatter, "create pod {pod}"),
             Self::RemovePod { pod } => write!(formatter, "remove pod {pod}"),
             Self::Pull { need, .. } => write!(formatter, "pull {}", need.reference.familiar()),
+            Self::Build { services, .. } => write!(formatter, "build {}", services.join(", ")),
             Self::RemoveImage { reference } => write!(formatter, "remove image {}", reference.familiar()),
             Self::CreateNetwork(spec) => write!(formatter, "create network {}", spec.name),
             Self::RaiseNetwork(spec) => write!(formatter, "raise network {}", spec.name),

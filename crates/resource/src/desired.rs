@@ -1,8 +1,8 @@
 //! What is wanted of a whole project.
 
 use crate::{
-    Condition, ContainerSpec, Digest, Labels, NetworkName, NetworkSpec, Platform, PodName, PortSpec,
-    Reference, VolumeSpec,
+    BuildSpec, Condition, ContainerSpec, Digest, Labels, NetworkName, NetworkSpec, Platform, PodName,
+    PortSpec, Reference, VolumeSpec,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -59,6 +59,9 @@ pub struct DesiredService {
     /// Who asked for the container's ports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub port_places: Vec<PortPlace>,
+    /// How its image is built, and after it the builds that this takes files from; empty when it is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub builds: Vec<BuildSpec>,
 }
 
 /// A container that runs to its end before a service starts.

@@ -125,4 +125,7 @@ pub struct ImageConfig {
     pub healthcheck: Option<HealthCheck>,
     /// `SHELL`, for `CMD-SHELL` probes; empty means `/bin/sh -c`.
     pub shell: Vec<String>,
+    /// `ONBUILD`: instructions for the first moment of a build that starts from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<String>,
 }

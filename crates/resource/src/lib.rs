@@ -3,6 +3,7 @@
 //!
 //! Nothing here reads a file, a clock, the environment or the network; every value is handed in.
 
+pub mod build;
 pub mod container;
 pub mod desired;
 pub mod digest;
@@ -24,6 +25,7 @@ pub mod security;
 pub mod state;
 pub mod volume;
 
+pub use build::{BuildContext, BuildNetwork, BuildSecret, BuildSpec, DockerfileSource};
 pub use container::{
     ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, Injected, LogConfig, LogMode, Resources,
 };

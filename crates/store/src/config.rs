@@ -54,6 +54,8 @@ pub(crate) struct Runtime {
     healthcheck: Option<Check>,
     #[serde(deserialize_with = "nullable")]
     shell: Vec<String>,
+    #[serde(deserialize_with = "nullable")]
+    on_build: Vec<String>,
 }
 
 /// Durations are nanoseconds; 0 inherits the default.
@@ -128,6 +130,7 @@ impl Runtime {
             stop_signal: config.stop_signal.clone(),
             healthcheck: config.healthcheck.as_ref().map(Check::of),
             shell: config.shell.clone(),
+            on_build: config.triggers.clone(),
         }
     }
 
@@ -145,6 +148,7 @@ impl Runtime {
             stop_signal: self.stop_signal.filter(|signal| !signal.is_empty()),
             healthcheck,
             shell: self.shell,
+            triggers: self.on_build,
         }
     }
 }

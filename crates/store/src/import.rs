@@ -6,6 +6,21 @@ use resource::{Image, ImageConfig, Reference, Timestamp};
 use std::io::{BufReader, Read};
 
 impl Store {
+    /// Unpacks a tar archive, compressed or not, into `tree` of a folder that the caller removes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unpack`], [`StoreError::Io`]; nothing is left behind then.
+    pub fn unpack_apart(&self, archive: impl Read + Send) -> Result<std::path::PathBuf, StoreError> {
+        self.prepare()?;
+        let folder = self.temporary("archive");
+        let source = Source { bytes: BufReader::with_capacity(1 << 18, archive), blob: None };
+        if let Err(error) = self.unpack_into(&folder, source, None) {
+            discard(&folder)?;
+            return Err(error);
+        }
+        Ok(folder)
+    }
+
     /// Makes an image for the host's platform of one tar archive, compressed or not, and a configuration.
     ///
     /// # Errors

@@ -6,7 +6,6 @@ use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::view::progress::Progress;
 use crate::wanted;
-use compose_spec::Project;
 use plan::{Orphans, Policy, Recreate, Verb};
 use resource::{Desired, PullPolicy, Timestamp};
 use std::collections::BTreeMap;
@@ -121,32 +120,41 @@ impl Making {
             return Err(Failure::new(format!("no such service: {name}")));
         }
         let mut desired = wanted::of_project(session, &loaded, &selection)?;
-        self.check(&loaded.0, &desired)?;
-        if let Some(pull) = pull {
-            desired.services.iter_mut().for_each(|service| service.image.policy = pull);
-        }
+        crate::building::complete(session, &mut desired);
+        self.policies(&mut desired, pull);
         session.timing("desired");
         let mut policy = policy;
         policy.consent.all = self.yes;
         if self.no_recreate {
             policy.recreate_dependencies = Recreate::Never;
         }
-        Ok(Made { desired, policy, tuning: Tuning { quiet_pull: self.quiet_pull, ..Tuning::default() } })
+        Ok(Made {
+            desired,
+            policy,
+            tuning: Tuning {
+                quiet_pull: self.quiet_pull,
+                quiet_build: self.quiet_build,
+                ..Tuning::default()
+            },
+        })
     }
 
-    /// Refuses what cannot be done yet.
-    fn check(&self, project: &Project, desired: &Desired) -> Result<(), Failure> {
-        let asked = self.build || self.pull.as_deref() == Some("build");
-        let builds = |name: &str| project.services.get(name).is_some_and(|service| service.build.is_some());
-        match desired.services.iter().find(|service| builds(&service.name)) {
-            Some(service) if asked => Err(Failure::new(format!(
-                "service `{}` ({}): building images is not supported yet",
-                service.name, service.place
-            ))
-            .hint("build the image elsewhere, name it with `image`, and leave `--build` out")),
-            _ => Ok(()),
+    /// Gives images the policies that the flags ask for.
+    fn policies(&self, desired: &mut Desired, pull: Option<PullPolicy>) {
+        for service in &mut desired.services {
+            if self.no_build {
+                service.builds.clear();
+                service.image.buildable = false;
+            }
+            if let Some(pull) = pull.filter(|pull| *pull != PullPolicy::Build || !service.builds.is_empty()) {
+                service.image.policy = pull;
+            }
+            if self.build && !service.builds.is_empty() {
+                service.image.policy = PullPolicy::Build;
+            }
         }
     }
+
     /// When containers are recreated.
     pub(crate) fn recreate(&self) -> Recreate {
         match (self.force_recreate, self.no_recreate) {

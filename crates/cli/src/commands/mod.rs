@@ -7,6 +7,7 @@ use engine::user::Purpose;
 
 pub(crate) mod apply;
 pub(crate) mod attach;
+pub(crate) mod build;
 pub(crate) mod commit;
 pub(crate) mod completion;
 pub(crate) mod config;
@@ -51,6 +52,8 @@ pub(crate) enum Verb {
     Apply(apply::Args),
     /// Attach the terminal to a service's running container
     Attach(attach::Args),
+    /// Build or rebuild services
+    Build(Box<build::Args>),
     /// Make an image of a service's container
     Commit(commit::Args),
     /// Print what makes a shell complete compose's words
@@ -129,9 +132,6 @@ pub(crate) enum Verb {
     Why(why::Args),
     /// Not supported yet
     #[command(hide = true)]
-    Build(Later),
-    /// Not supported yet
-    #[command(hide = true)]
     Publish(Later),
     /// Not supported yet
     #[command(hide = true)]
@@ -145,9 +145,10 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 39] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 40] = [
     ("apply", apply::Args::augment_args),
     ("attach", attach::Args::augment_args),
+    ("build", build::Args::augment_args),
     ("commit", commit::Args::augment_args),
     ("completion", completion::Args::augment_args),
     ("config", config::Args::augment_args),
@@ -195,7 +196,6 @@ impl Verb {
             | Self::Config(_)
             | Self::Man(_)
             | Self::Version(_)
-            | Self::Build(_)
             | Self::Publish(_)
             | Self::Push(_)
             | Self::Bridge(_) => None,
@@ -269,7 +269,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Version(args) => version::run(&args),
         Verb::Volumes(args) => volumes::run(&args, session),
         Verb::Wait(args) => wait::run(&args, session),
-        Verb::Build(later) => refused("build", &later),
+        Verb::Build(args) => build::run(&args, session),
         Verb::Publish(later) => refused("publish", &later),
         Verb::Push(later) => refused("push", &later),
         Verb::Watch(args) => watch::run(&args, session),

@@ -14,15 +14,15 @@ use crate::perform::{self, Performer};
 use crate::runtime::{self, Interrupts, Size};
 use crate::session::Session;
 use crate::stream::{self, Joined};
-use crate::view::progress::Progress;
+use crate::view::progress::{Mode, Progress};
 use crate::{environment, files, output, terminal, wanted};
 use compose_spec::{Loaded, Project};
 use engine::{Engine, EngineError, FailureKind, Stdio};
 use lower::OneOff;
 use plan::{Orphans, Planned, Policy, Reason, Step, Verb};
 use resource::{
-    Condition, ContainerId, ContainerSpec, Desired, ExitStatus, ImageNeed, Observed, PodName, PullPolicy,
-    Timestamp, label,
+    BuildSpec, Condition, ContainerId, ContainerSpec, Desired, ExitStatus, ImageNeed, Observed, PodName,
+    PullPolicy, Timestamp, label,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -119,6 +119,8 @@ struct OneOffRun<'a> {
     dependencies: Desired,
     spec: ContainerSpec,
     need: ImageNeed,
+    /// How its image is built.
+    builds: Vec<BuildSpec>,
     orphans: Orphans,
     tty: bool,
 }
@@ -131,18 +133,20 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let loaded = session.load(std::slice::from_ref(service))?;
     let (project, texts) = &loaded;
     wanted::selection(session, &loaded, std::slice::from_ref(service))?;
-    if args.build && project.services.get(service).is_some_and(|service| service.build.is_some()) {
-        return Err(Failure::new(format!("service `{service}`: building images is not supported yet")));
-    }
     let overrides = overrides(args, session, project, service, command)?;
     let tty = overrides.tty;
     let made = lower::one_off(project, service, &overrides, &wanted::options(session, texts));
-    let (spec, mut need) = made.map_err(|diagnostics| session.diagnostics(texts, &diagnostics))?;
+    let (spec, mut need, mut builds) =
+        made.map_err(|diagnostics| session.diagnostics(texts, &diagnostics))?;
     if let Some(policy) = pull_policy(args.pull.as_deref())? {
         need.policy = policy;
     }
+    if args.build && !builds.is_empty() {
+        need.policy = PullPolicy::Build;
+    }
+    builds.iter_mut().for_each(|build| crate::building::complete_one(session, build));
     let dependencies = dependencies(session, &loaded, service, args.no_deps)?;
-    let one = OneOffRun { args, session, dependencies, spec, need, orphans, tty };
+    let one = OneOffRun { args, session, dependencies, spec, need, builds, orphans, tty };
     if session.globals.dry_run {
         return one.dry_run();
     }
@@ -323,9 +327,14 @@ impl OneOffRun<'_> {
     async fn image(&self, engine: &Engine, progress: &Progress) -> Result<(), Failure> {
         let need = &self.need;
         let here = engine.store().image(&need.reference, need.platform.as_ref()).is_some();
+        let can_be_built = !self.builds.is_empty();
+        let is_named = self.builds.first().is_none_or(|build| build.named);
         match need.policy {
-            PullPolicy::Always => {}
-            PullPolicy::Never | PullPolicy::Build if !here => {
+            PullPolicy::Build if can_be_built => return self.build(engine, progress).await,
+            PullPolicy::Always if is_named => {}
+            _ if here => return Ok(()),
+            PullPolicy::Never if can_be_built => return self.build(engine, progress).await,
+            PullPolicy::Never | PullPolicy::Build => {
                 return Err(Failure::new(format!(
                     "image {} of service `{}` ({}) is not here and may not be pulled",
                     need.reference.familiar(),
@@ -333,7 +342,7 @@ impl OneOffRun<'_> {
                     need.place
                 )));
             }
-            _ if here => return Ok(()),
+            _ if !is_named => return self.build(engine, progress).await,
             _ => {}
         }
         let performer = Performer::new(engine, &self.spec.pod, &Observed::default());
@@ -347,8 +356,18 @@ impl OneOffRun<'_> {
                 progress.tell(line);
             }
         };
-        let pulled = perform::alone(&performer, &planned, show).await;
-        pulled.map_err(|error| perform::explain(&planned, error, &self.dependencies))
+        match perform::alone(&performer, &planned, show).await {
+            Err(_) if can_be_built => self.build(engine, progress).await,
+            pulled => pulled.map_err(|error| perform::explain(&planned, error, &self.dependencies)),
+        }
+    }
+
+    async fn build(&self, engine: &Engine, progress: &Progress) -> Result<(), Failure> {
+        let quiet = Progress::new(Mode::Quiet, "build", false, false);
+        let shown = if self.args.quiet_build { &quiet } else { progress };
+        let built =
+            crate::building::build(engine, self.builds.clone(), self.session.parallel()?, shown).await;
+        built.map(drop).map_err(crate::building::failure)
     }
 
     /// Starts the container on our streams and waits for its end; signals are passed on to it.

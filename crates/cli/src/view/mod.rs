@@ -1,6 +1,7 @@
 //! How things look on a terminal, in a pipe and as JSON. Everything in here is text in, text out,
 //! but for the progress view, which also has a terminal to redraw.
 
+pub(crate) mod build;
 pub(crate) mod diagnostics;
 pub(crate) mod duration;
 pub(crate) mod logs;

@@ -108,6 +108,11 @@ impl Progress {
         Self { mode, colour, dry_run, operation, board: Mutex::default() }
     }
 
+    /// Its form.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// Tells what happened.
     pub(crate) fn tell(&self, line: &Line) {
         let mut board = self.board();

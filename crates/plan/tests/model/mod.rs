@@ -67,6 +67,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
             place: "compose.yaml:2:3".to_owned(),
             pre_start: vec![],
             port_places: vec![],
+            builds: vec![],
         });
     }
     wish.hashed()
@@ -369,7 +370,7 @@ impl World {
             Step::UnpauseContainer { container, .. } => {
                 self.container(container).state.status = Status::Running
             }
-            Step::Pull { .. } | Step::RemoveImage { .. } => {}
+            Step::Pull { .. } | Step::Build { .. } | Step::RemoveImage { .. } => {}
             Step::Await(_) | Step::Ask(_) => panic!("never performed"),
         }
         self.used_by();

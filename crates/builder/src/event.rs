@@ -1,0 +1,37 @@
+//! What a build tells while it goes on.
+
+use resource::Digest;
+use std::time::Duration;
+
+/// Something that happened in a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The step it happened to, numbered from 1 in the order in which steps begin.
+    pub step: u32,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened to a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// It begins.
+    Begun {
+        /// The build it belongs to.
+        build: String,
+        /// `web builder 2/5`: build, stage if it has a name, number and count.
+        label: String,
+        /// The instruction.
+        text: String,
+    },
+    /// It wrote a line, or something is worth a line.
+    Output(String),
+    /// An earlier result was taken.
+    Cached,
+    /// It is done.
+    Done(Duration),
+    /// It failed.
+    Failed(String),
+    /// An image is ready: its id.
+    Ready(Digest),
+}

@@ -1,0 +1,300 @@
+//! Which stages of which builds are needed, and what each of them waits for. Nothing is done here but
+//! reading the Dockerfiles.
+//!
+//! A node is a stage. It needs the stage it starts from and those it copies or mounts from; whatever no
+//! wanted image needs is not in the graph at all.
+
+use crate::context::Context;
+use crate::error::{BuildError, at};
+use diagnostic::{Diagnostic, Sources, Span};
+use dockerfile::{Dockerfile, Given, GlobalScope, Instruction, InstructionKind, expand};
+use resource::{BuildContext, BuildSpec, DockerfileSource, Platform, Reference};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A build with its Dockerfile read.
+pub(crate) struct Target {
+    pub(crate) spec: BuildSpec,
+    pub(crate) sources: Sources,
+    pub(crate) file: Dockerfile,
+    pub(crate) global: GlobalScope,
+    pub(crate) platform: Platform,
+    /// The stage that is wanted.
+    pub(crate) stage: usize,
+    /// Its files; `None` when nothing of it takes any and it is no folder.
+    pub(crate) context: Arc<Context>,
+    /// Text of the file that says which files of the context do not count.
+    pub(crate) ignore: String,
+    /// Other folders by name.
+    pub(crate) folders: BTreeMap<String, Arc<Context>>,
+}
+
+/// A stage of one of the builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Node {
+    pub(crate) target: usize,
+    pub(crate) stage: usize,
+}
+
+/// What a name after `FROM`, `--from` or `from=` means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nothing.
+    Scratch,
+    /// A stage, of this build or another.
+    Stage(Node),
+    /// An image.
+    Image(Reference),
+    /// A named context that is a folder.
+    Folder(String),
+}
+
+/// Contexts by folder, so that builds share what is known of them.
+#[derive(Default)]
+pub(crate) struct Contexts(BTreeMap<PathBuf, Arc<Context>>);
+
+impl Contexts {
+    fn open(&mut self, path: &Path) -> std::io::Result<Arc<Context>> {
+        if let Some(context) = self.0.get(path) {
+            return Ok(context.clone());
+        }
+        let context = Arc::new(Context::open(path)?);
+        self.0.insert(path.to_owned(), context.clone());
+        Ok(context)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Context> {
+        self.0.values().map(|context| &**context)
+    }
+}
+
+impl Target {
+    /// Reads a build's Dockerfile and opens its folders.
+    pub(crate) fn read(spec: &BuildSpec, contexts: &mut Contexts) -> Result<Self, BuildError> {
+        let about = |message: String| {
+            let place = if spec.place.is_empty() { String::new() } else { format!(" ({})", spec.place) };
+            BuildError::general("unusable-build", format!("build of `{}`{place}: {message}", spec.name))
+        };
+        let folder = match &spec.context {
+            BuildContext::Folder(path) => path.clone(),
+            BuildContext::Remote(url) => {
+                return Err(about(format!("the context `{url}` is remote, which is not supported yet")));
+            }
+            _ => return Err(about("its context is no folder".to_owned())),
+        };
+        let unreadable =
+            |path: &Path, error: std::io::Error| about(format!("cannot read {}: {error}", path.display()));
+        let context = contexts.open(&folder).map_err(|error| unreadable(&folder, error))?;
+        let (name, text, beside) = match &spec.dockerfile {
+            DockerfileSource::Inline(text) => ("Dockerfile".to_owned(), text.clone(), None),
+            DockerfileSource::File(path) => {
+                let path = folder.join(path);
+                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+                let mut beside = path.clone().into_os_string();
+                beside.push(".dockerignore");
+                (path.display().to_string(), text, Some(PathBuf::from(beside)))
+            }
+        };
+        let mut ignore = String::new();
+        for path in beside.into_iter().chain([folder.join(".dockerignore")]) {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => {
+                    ignore = text;
+                    break;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(unreadable(&path, error)),
+            }
+        }
+        let mut folders = BTreeMap::new();
+        for (name, context) in &spec.contexts {
+            match context {
+                BuildContext::Folder(path) => {
+                    let opened = contexts.open(path).map_err(|error| unreadable(path, error))?;
+                    folders.insert(name.clone(), opened);
+                }
+                BuildContext::Remote(url) => {
+                    return Err(about(format!(
+                        "the additional context `{name}`, `{url}`, is remote, which is not supported yet"
+                    )));
+                }
+                BuildContext::Image(_) | BuildContext::Build(_) => {}
+            }
+        }
+        let mut sources = Sources::new();
+        let id = sources.add(name, text.clone());
+        let drawn = |diagnostics| BuildError { sources: sources.clone(), diagnostics };
+        let file = dockerfile::parse(id, &text).map_err(drawn)?;
+        let stage = match &spec.target {
+            None => file.stages.len() - 1,
+            Some(name) => file.stage(name).ok_or_else(|| {
+                let stages: Vec<String> = file
+                    .stages
+                    .iter()
+                    .filter_map(|stage| Some(format!("`{}`", stage.name.as_ref()?.text)))
+                    .collect();
+                let known = match stages.is_empty() {
+                    true => "its stages have no names".to_owned(),
+                    false => format!("its stages are {}", stages.join(", ")),
+                };
+                about(format!("there is no stage `{name}` in the Dockerfile; {known}"))
+            })?,
+        };
+        let platform = spec.platform.clone().unwrap_or_else(Platform::host);
+        let target_stage =
+            file.stages[stage].name.as_ref().map_or("default".to_owned(), |name| name.text.clone());
+        let given = Given {
+            build_args: &spec.args,
+            build: &Platform::host(),
+            target: &platform,
+            target_stage: &target_stage,
+        };
+        let global = GlobalScope::new(&file, &given).map_err(drawn)?;
+        Ok(Self { spec: spec.clone(), sources, file, global, platform, stage, context, ignore, folders })
+    }
+
+    /// What is wrong, with the Dockerfile to draw it in.
+    pub(crate) fn drawn(&self, diagnostic: Diagnostic) -> BuildError {
+        BuildError { sources: self.sources.clone(), diagnostics: vec![diagnostic] }
+    }
+}
+
+/// All builds of one command.
+pub(crate) struct Graph {
+    pub(crate) targets: Vec<Target>,
+    /// The needed stages, each after those it needs.
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl Graph {
+    /// Finds what is needed for all targets.
+    pub(crate) fn new(targets: Vec<Target>) -> Result<Self, BuildError> {
+        let mut graph = Self { targets, nodes: vec![] };
+        let (mut open, mut nodes) = (BTreeSet::new(), vec![]);
+        for target in 0..graph.targets.len() {
+            graph.visit(graph.wanted(target), &mut open, &mut nodes)?;
+        }
+        graph.nodes = nodes;
+        Ok(graph)
+    }
+
+    /// The stage that a target is for.
+    pub(crate) fn wanted(&self, target: usize) -> Node {
+        Node { target, stage: self.targets[target].stage }
+    }
+
+    fn visit(&self, node: Node, open: &mut BTreeSet<Node>, done: &mut Vec<Node>) -> Result<(), BuildError> {
+        if done.contains(&node) {
+            return Ok(());
+        }
+        let target = &self.targets[node.target];
+        if !open.insert(node) {
+            let message =
+                format!("the build of `{}` takes files from itself by way of others", target.spec.name);
+            return Err(BuildError::general("circular-build", message));
+        }
+        for origin in self.needs(node)? {
+            if let Origin::Stage(other) = origin {
+                self.visit(other, open, done)?;
+            }
+        }
+        done.push(node);
+        Ok(())
+    }
+
+    /// Everything a stage takes something from.
+    fn needs(&self, node: Node) -> Result<Vec<Origin>, BuildError> {
+        let stage = &self.targets[node.target].file.stages[node.stage];
+        let mut needs = vec![self.base(node)?];
+        for instruction in &stage.instructions {
+            for (name, span) in names(instruction) {
+                needs.push(self.source(node, &name, span)?);
+            }
+        }
+        Ok(needs)
+    }
+
+    /// What a stage starts from.
+    pub(crate) fn base(&self, node: Node) -> Result<Origin, BuildError> {
+        let target = &self.targets[node.target];
+        let from = &target.file.stages[node.stage].from;
+        let name = expand(from, &target.global).map_err(|error| target.drawn(error))?;
+        if name.is_empty() {
+            let message = format!("`{}` is empty: no stage can start from it", from.text);
+            return Err(target.drawn(at(from.span, "empty-base", message)));
+        }
+        if let Some(origin) = self.named(node, &name) {
+            return Ok(origin);
+        }
+        if name == "scratch" {
+            return Ok(Origin::Scratch);
+        }
+        if let Some(stage) = target.file.base_stage(node.stage, &name) {
+            return Ok(Origin::Stage(Node { stage, ..node }));
+        }
+        self.image(node, &name, from.span)
+    }
+
+    /// What a name after `--from` or `from=` means.
+    pub(crate) fn source(&self, node: Node, name: &str, span: Span) -> Result<Origin, BuildError> {
+        let target = &self.targets[node.target];
+        if let Some(origin) = self.named(node, name) {
+            return Ok(origin);
+        }
+        match target.file.stage(name) {
+            Some(stage) if stage < node.stage => return Ok(Origin::Stage(Node { stage, ..node })),
+            Some(stage) if stage == node.stage => {
+                let message = format!("`{name}` is this stage itself");
+                return Err(target.drawn(at(span, "circular-stage", message)));
+            }
+            _ => {}
+        }
+        if name == "scratch" {
+            return Ok(Origin::Scratch);
+        }
+        self.image(node, name, span)
+    }
+
+    /// A named context.
+    fn named(&self, node: Node, name: &str) -> Option<Origin> {
+        let spec = &self.targets[node.target].spec;
+        let context = spec.contexts.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+        Some(match context? {
+            (own, BuildContext::Folder(_) | BuildContext::Remote(_)) => Origin::Folder(own.clone()),
+            (_, BuildContext::Image(reference)) => Origin::Image(reference.clone()),
+            (_, BuildContext::Build(build)) => {
+                let target = self.targets.iter().position(|target| target.spec.name == *build)?;
+                Origin::Stage(self.wanted(target))
+            }
+        })
+    }
+
+    fn image(&self, node: Node, name: &str, span: Span) -> Result<Origin, BuildError> {
+        let target = &self.targets[node.target];
+        // An image that another build of this command makes is that one's result.
+        let reference =
+            Reference::parse(name).map_err(|error| target.drawn(at(span, "bad-image", error.to_string())))?;
+        let builder = self.targets.iter().position(|other| {
+            other.spec.name != target.spec.name && other.spec.references.contains(&reference)
+        });
+        Ok(match builder {
+            Some(other) => Origin::Stage(self.wanted(other)),
+            None => Origin::Image(reference),
+        })
+    }
+}
+
+/// The names that an instruction takes files from.
+fn names(instruction: &Instruction) -> Vec<(String, Span)> {
+    match &instruction.kind {
+        InstructionKind::Copy(copy) => copy.from.iter().map(|from| (from.text.clone(), from.span)).collect(),
+        InstructionKind::Run(run) => run
+            .mounts
+            .iter()
+            .filter_map(|mount| mount.from())
+            .map(|from| (from.text.clone(), from.span))
+            .collect(),
+        _ => vec![],
+    }
+}

@@ -1,0 +1,63 @@
+//! What a build needs of the engine: base images and containers for `RUN`.
+
+use resource::{BuildNetwork, Digest, ImageNeed, MountSpec, ProcessSpec, Rlimit};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Why the engine could not do something.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The engine, as a build sees it. Its functions block; they are called from several threads.
+pub trait Machine: Sync {
+    /// Gets an image from its registry, whatever is here. `tell` is told in lines how it goes.
+    ///
+    /// # Errors
+    /// What the engine says.
+    fn pull(&self, need: &ImageNeed, tell: &(dyn Fn(String) + Sync)) -> Result<(), Cause>;
+
+    /// Runs a process to its end in a container of these layers. `output` is given what it writes.
+    ///
+    /// # Errors
+    /// What the engine says of a process that could not be started; a process that fails is no error.
+    fn run(&self, job: &Job, output: &mut dyn FnMut(&[u8])) -> Result<Ran, Cause>;
+
+    /// Ends every process that runs for this build, and starts no other. Called when the build fails.
+    fn give_up(&self);
+}
+
+/// A process to run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The layers below it, lowest first.
+    pub layers: Vec<Digest>,
+    /// What runs; all of it, there is no image to take anything from.
+    pub process: ProcessSpec,
+    /// Text of `/etc/passwd` of those layers.
+    pub passwd: String,
+    /// Text of `/etc/group` of those layers.
+    pub group: String,
+    /// What is mounted besides /proc and its like.
+    pub mounts: Vec<MountSpec>,
+    /// Places of mounts, absolute and without `..`, and whether each is a file: they show only while
+    /// something is mounted there.
+    pub places: Vec<(String, bool)>,
+    /// How it is connected.
+    pub network: BuildNetwork,
+    /// With all privileges.
+    pub insecure: bool,
+    /// Lines for /etc/hosts.
+    pub extra_hosts: Vec<(String, Option<IpAddr>)>,
+    /// Bytes of /dev/shm.
+    pub shm_size: Option<u64>,
+    /// Limits of the process.
+    pub rlimits: Vec<Rlimit>,
+}
+
+/// A process that has ended.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// Its exit code; 128 and the number for a signal.
+    pub code: i32,
+    /// What it changed, an overlay's upper folder. It is the caller's now.
+    pub changes: PathBuf,
+}

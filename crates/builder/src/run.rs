@@ -1,0 +1,235 @@
+//! `RUN`: a process in a container of the layers so far.
+
+use crate::error::at;
+use crate::machine::Job;
+use crate::mounts::Mounted;
+use crate::stage::{Stop, Told, Worker, met};
+use crate::state::Key;
+use diagnostic::Diagnostic;
+use dockerfile::{Instruction, Run, RunCommand, RunNetwork, RunSecurity};
+use resource::{BuildNetwork, Digest, MountSpec, Platform, ProcessSpec};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+/// Lines of a step's output that its failure shows.
+const LAST_LINES: usize = 20;
+
+impl Worker<'_> {
+    pub(crate) fn run(&mut self, instruction: &Instruction, run: &Run) -> Result<(), Stop> {
+        let layers = self.state.all_layers();
+        let (argv, script) = self.program(run);
+        let network = match run.network {
+            RunNetwork::Default => self.target.spec.network.clone(),
+            RunNetwork::None => BuildNetwork::None,
+            RunNetwork::Host => BuildNetwork::Host,
+        };
+        self.check_rights(instruction, run)?;
+        let mounts = self.mounts(run)?;
+        let environment: Vec<String> =
+            self.state.scope.environment().map(|(name, value)| format!("{name}={value}")).collect();
+        let key = Key::new("run")
+            .with_all(layers.iter().map(Digest::as_str))
+            .with_all(&argv)
+            .with_all(&environment)
+            .with(script.as_ref().map_or("", |(_, content)| content))
+            .with(self.state.folder())
+            .with(&self.state.config.user)
+            .with(format!("{network:?} {:?}", run.security))
+            .with_all(mounts.key())
+            .finish();
+        let text = instruction.original.clone();
+        self.layered(instruction, &text, &key, |worker, told| {
+            worker.execute(instruction, run, Program { argv, script, network, layers }, mounts, told)
+        })
+    }
+
+    /// What is run; of a script its path and content, too.
+    fn program(&self, run: &Run) -> (Vec<String>, Option<(String, String)>) {
+        match &run.command {
+            RunCommand::Exec(argv) => (argv.clone(), None),
+            RunCommand::Shell(text) => (self.state.shell().into_iter().chain([text.clone()]).collect(), None),
+            RunCommand::Script { name, content } => {
+                let path = format!("/dev/pipes/{name}");
+                (vec![path.clone()], Some((path, content.clone())))
+            }
+        }
+    }
+
+    /// Refuses what the build was not allowed, and what this machine cannot execute.
+    fn check_rights(&self, instruction: &Instruction, run: &Run) -> Result<(), Stop> {
+        let spec = &self.target.spec;
+        let denied = |what: &str, entitlement: &str| -> Stop {
+            let message = format!("`{what}` needs the entitlement `{entitlement}`");
+            let help = format!("add it to `entitlements` of the build of `{}`", spec.name);
+            at(instruction.span, "not-entitled", message).help(help).into()
+        };
+        if run.security == RunSecurity::Insecure && !spec.allow_insecure {
+            return Err(denied("--security=insecure", "security.insecure"));
+        }
+        if run.network == RunNetwork::Host && !spec.allow_host_network {
+            return Err(denied("--network=host", "network.host"));
+        }
+        let host = Platform::host();
+        let platform = self.state.base.as_ref().map_or(&host, |base| &base.platform);
+        if platform.architecture != host.architecture && !has_emulator(&platform.architecture) {
+            let message = format!("programs for {platform} cannot be executed on this machine, {host}");
+            let help = "install an emulator such as qemu-user-static, registered with binfmt_misc";
+            return Err(at(instruction.span, "foreign-platform", message).help(help).into());
+        }
+        Ok(())
+    }
+
+    fn execute(
+        &mut self,
+        instruction: &Instruction,
+        run: &Run,
+        program: Program,
+        mounts: Mounted,
+        told: &Told<'_>,
+    ) -> Result<PathBuf, Stop> {
+        let span = instruction.span;
+        let store = self.site.store;
+        let Program { argv, script, network, layers } = program;
+        let (passwd, group) =
+            store.users_in(&layers).map_err(|error| met(span, "read the image's users", &error))?;
+        let mut ready = mounts.ready(store, span)?;
+        if let Some((target, content)) = script {
+            ready.mounts.push(MountSpec::Content { content, target, uid: 0, gid: 0, mode: 0o755 });
+        }
+        let own = self.state.scope.environment();
+        let mut environment: std::collections::BTreeMap<_, _> = self
+            .target
+            .global
+            .proxies()
+            .map(|(name, value)| (name.to_owned(), Some(value.to_owned())))
+            .collect();
+        environment.extend(own.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))));
+        environment.extend(ready.environment.drain(..).map(|(name, value)| (name, Some(value))));
+        let spec = &self.target.spec;
+        let job = Job {
+            layers,
+            process: ProcessSpec {
+                entrypoint: Some(argv),
+                environment,
+                working_dir: Some(self.state.folder().to_owned()),
+                user: Some(self.state.config.user.clone()),
+                ..ProcessSpec::default()
+            },
+            passwd,
+            group,
+            mounts: std::mem::take(&mut ready.mounts),
+            places: std::mem::take(&mut ready.places),
+            network,
+            insecure: run.security == RunSecurity::Insecure,
+            extra_hosts: spec.extra_hosts.clone(),
+            shm_size: spec.shm_size,
+            rlimits: spec.rlimits.clone(),
+        };
+        let mut lines = Lines::default();
+        let ran = self.site.machine.run(&job, &mut |bytes| lines.take(bytes, &|line| told.line(line)));
+        lines.end(&|line| told.line(line));
+        let ran = ran.map_err(|error| met(span, "run the step", &*error))?;
+        if ran.code == 0 {
+            return Ok(ran.changes);
+        }
+        // Its changes are nobody's; what cannot be removed now is swept later.
+        drop(std::fs::remove_dir_all(&ran.changes));
+        Err(failure(instruction, ran.code, &lines).into())
+    }
+}
+
+/// What a step executes, and where.
+struct Program {
+    argv: Vec<String>,
+    script: Option<(String, String)>,
+    network: BuildNetwork,
+    layers: Vec<Digest>,
+}
+
+fn failure(instruction: &Instruction, code: i32, lines: &Lines) -> Diagnostic {
+    let what = match code {
+        137 => "was killed (exit code 137)".to_owned(),
+        code => format!("ended with exit code {code}"),
+    };
+    let first = instruction.original.lines().next().unwrap_or_default();
+    let mut diagnostic = at(instruction.span, "step-failed", format!("`{}` {what}", shortened(first)));
+    if !lines.last.is_empty() {
+        let last: Vec<&str> = lines.last.iter().map(String::as_str).collect();
+        diagnostic = diagnostic.note(format!("its last output was:\n{}", last.join("\n")));
+    }
+    diagnostic
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Whether the kernel hands programs of this architecture to an emulator.
+fn has_emulator(architecture: &str) -> bool {
+    let name = match architecture {
+        "amd64" => "x86_64",
+        "arm64" => "aarch64",
+        "386" => "i386",
+        other => other,
+    };
+    let folder = Path::new("/proc/sys/fs/binfmt_misc");
+    folder.join(format!("qemu-{name}")).exists()
+}
+
+/// Cuts what a process writes into lines, and keeps the last ones.
+#[derive(Default)]
+struct Lines {
+    begun: Vec<u8>,
+    last: VecDeque<String>,
+}
+
+impl Lines {
+    fn take(&mut self, bytes: &[u8], tell: &dyn Fn(String)) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.begun.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                self.end(tell);
+            }
+        }
+    }
+
+    fn end(&mut self, tell: &dyn Fn(String)) {
+        if self.begun.is_empty() {
+            return;
+        }
+        let text = String::from_utf8_lossy(&self.begun);
+        // What a carriage return has written over was progress.
+        let text = text.trim_end_matches(['\n', '\r']);
+        let text = text.rsplit('\r').next().unwrap_or_default().to_owned();
+        self.begun.clear();
+        if self.last.len() == LAST_LINES {
+            self.last.pop_front();
+        }
+        self.last.push_back(text.clone());
+        tell(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[test]
+    fn output_comes_in_lines_and_the_last_ones_are_kept() {
+        let (mut lines, told) = (Lines::default(), RefCell::new(vec![]));
+        let tell = |line: String| told.borrow_mut().push(line);
+        lines.take(b"one\ntw", &tell);
+        lines.take(b"o\n10%\r100%\nend", &tell);
+        lines.end(&tell);
+        lines.end(&tell);
+        assert_eq!(*told.borrow(), ["one", "two", "100%", "end"]);
+        for number in 0..LAST_LINES {
+            lines.take(format!("{number}\n").as_bytes(), &tell);
+        }
+        assert_eq!((lines.last.len(), lines.last[0].as_str()), (LAST_LINES, "0"));
+    }
+}

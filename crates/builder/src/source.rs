@@ -1,0 +1,225 @@
+//! Where steps take files from: a folder of the host, or the files of a stage or image; and how what is
+//! taken is found there.
+
+use crate::context::Context;
+use crate::error::at;
+use crate::graph::Origin;
+use crate::stage::{Stop, Worker, met};
+use crate::tree::{self, Entry, Verdict};
+use diagnostic::Span;
+use dockerfile::Ignore;
+use resource::Digest;
+use rustix::fs::Mode;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A tree that files are taken from.
+pub(crate) enum Source {
+    /// A folder of the host. Its files become root's.
+    Folder { context: Arc<Context>, ignore: Ignore },
+    /// The files of these layers, which belong to whom they belong.
+    Layers { root: OwnedFd, layers: Vec<Digest> },
+}
+
+/// Entries that were found under one path.
+pub(crate) struct Found {
+    /// The path as it was asked for, from the tree's root.
+    pub(crate) asked: PathBuf,
+    /// Where it leads to.
+    pub(crate) start: Entry,
+    /// That, and what is in it, as far as it counts.
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl Worker<'_> {
+    /// The tree that a name stands for; the build's own context without one.
+    pub(crate) fn source(&self, name: Option<&str>, span: Span) -> Result<Source, Stop> {
+        let target = self.target;
+        let Some(name) = name else {
+            let ignore = Ignore::parse(ignore_file(), &target.ignore).map_err(|mut found| found.remove(0))?;
+            return Ok(Source::Folder { context: target.context.clone(), ignore });
+        };
+        let origin = self.site.graph.source(self.node, name, span);
+        let origin = origin.map_err(|mut error| error.diagnostics.remove(0))?;
+        let layers = match origin {
+            Origin::Scratch => vec![],
+            Origin::Folder(name) => {
+                let Some(context) = target.folders.get(&name) else {
+                    return Err(at(span, "bad-context", format!("the context `{name}` is no folder")).into());
+                };
+                let own = std::fs::read_to_string(context.path.join(".dockerignore")).unwrap_or_default();
+                let ignore = Ignore::parse(ignore_file(), &own).map_err(|mut found| found.remove(0))?;
+                return Ok(Source::Folder { context: context.clone(), ignore });
+            }
+            Origin::Stage(node) => self.site.board.result(node)?.all_layers(),
+            Origin::Image(reference) => {
+                let platform = target.platform.clone();
+                self.image(&reference, &platform, span, &|_| ())?.layers
+            }
+        };
+        let view =
+            self.site.store.view(&layers).map_err(|error| met(span, "see the files of a stage", &error))?;
+        // The view's own root is open as a place only.
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+        let root = rustix::fs::openat(&view, ".", flags, Mode::empty());
+        let root = root.map_err(|error| met(span, "see the files of a stage", &io::Error::from(error)))?;
+        Ok(Source::Layers { root, layers })
+    }
+}
+
+/// The id that places in a `.dockerignore` have: it is drawn with no Dockerfile.
+fn ignore_file() -> diagnostic::FileId {
+    diagnostic::Sources::new().add(".dockerignore", "")
+}
+
+impl Source {
+    pub(crate) fn root(&self) -> &OwnedFd {
+        match self {
+            Self::Folder { context, .. } => &context.root,
+            Self::Layers { root, .. } => root,
+        }
+    }
+
+    /// Whether its files have owners that mean something.
+    pub(crate) fn has_owners(&self) -> bool {
+        matches!(self, Self::Layers { .. })
+    }
+
+    /// Whether nothing of it is left out.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self {
+            Self::Folder { ignore, .. } => ignore.is_empty(),
+            Self::Layers { .. } => true,
+        }
+    }
+
+    fn ignore(&self) -> Option<&Ignore> {
+        match self {
+            Self::Folder { ignore, .. } => Some(ignore),
+            Self::Layers { .. } => None,
+        }
+    }
+
+    /// What lies under a path or pattern: one thing for a path, any number for a pattern. `exclude` counts
+    /// from the root of the tree.
+    pub(crate) fn find(&self, pattern: &str, exclude: &Ignore) -> io::Result<Vec<Found>> {
+        let pattern = crate::state::clean(pattern);
+        let pattern = pattern.trim_start_matches('/');
+        let paths = match pattern.contains(['*', '?', '[']) {
+            true => matching(self.root(), pattern)?,
+            false => vec![PathBuf::from(pattern)],
+        };
+        let mut found = vec![];
+        for path in paths {
+            let one = self.find_at(path, exclude)?;
+            // A folder of which nothing counts is as good as an empty one; anything else is not there.
+            if !one.entries.is_empty() || one.start.is_folder() {
+                found.push(one);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What lies at a path, taken literally.
+    pub(crate) fn find_one(&self, path: &str, exclude: &Ignore) -> io::Result<Found> {
+        let path = crate::state::clean(path);
+        self.find_at(PathBuf::from(path.trim_start_matches('/')), exclude)
+    }
+
+    fn find_at(&self, asked: PathBuf, exclude: &Ignore) -> io::Result<Found> {
+        let start = tree::resolve(self.root(), &asked)?;
+        let judge = |path: &Path, is_folder| self.judge(exclude, path, is_folder);
+        let entries = tree::walk(self.root(), &start, &judge)?;
+        Ok(Found { asked, start, entries })
+    }
+
+    fn judge(&self, exclude: &Ignore, path: &Path, is_folder: bool) -> Verdict {
+        let Some(text) = path.to_str().filter(|text| !text.is_empty()) else { return Verdict::Kept };
+        let out = |ignore: &Ignore| ignore.is_ignored(text);
+        if out(exclude) {
+            return match is_folder && exclude.may_take_back_below(text) {
+                true => Verdict::Below,
+                false => Verdict::Left,
+            };
+        }
+        match self.ignore() {
+            Some(ignore) if out(ignore) => match is_folder && ignore.may_take_back_below(text) {
+                true => Verdict::Below,
+                false => Verdict::Left,
+            },
+            _ => Verdict::Kept,
+        }
+    }
+
+    /// What a step's result depends on in what was found.
+    pub(crate) fn digest(&self, store: &store::Store, found: &Found) -> io::Result<String> {
+        match self {
+            Self::Folder { context, .. } => {
+                let base = match found.start.is_folder() {
+                    true => found.start.path.as_path(),
+                    false => found.start.path.parent().unwrap_or(Path::new("")),
+                };
+                Ok(context.digest(store, base, &found.entries)?.to_string())
+            }
+            Self::Layers { layers, .. } => {
+                let layers: Vec<&str> = layers.iter().map(Digest::as_str).collect();
+                Ok(format!("{} {}", layers.join(" "), found.start.path.display()))
+            }
+        }
+    }
+}
+
+/// The paths that a pattern matches, sorted. A part without wildcards is taken as it is.
+fn matching(root: &OwnedFd, pattern: &str) -> io::Result<Vec<PathBuf>> {
+    let bad = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+    if pattern.contains("**") {
+        let whole = Ignore::of([pattern]).map_err(bad)?;
+        let start = tree::resolve(root, Path::new(""))?;
+        let entries = tree::walk(root, &start, &|_, _| Verdict::Kept)?;
+        let paths = entries.into_iter().map(|entry| entry.path);
+        let is_match =
+            |path: &PathBuf| path.to_str().is_some_and(|text| !text.is_empty() && whole.is_ignored(text));
+        let mut found: Vec<PathBuf> = vec![];
+        for path in paths.filter(is_match) {
+            // What lies below a match comes with it.
+            if !found.last().is_some_and(|above| path.starts_with(above)) {
+                found.push(path);
+            }
+        }
+        return Ok(found);
+    }
+    let mut found = vec![PathBuf::new()];
+    for part in pattern.split('/') {
+        let mut next = vec![];
+        if !part.contains(['*', '?', '[']) {
+            next.extend(found.iter().map(|path| path.join(part)));
+        } else {
+            let rule = Ignore::of([part]).map_err(bad)?;
+            for path in &found {
+                let Ok(names) = names(root, path) else { continue };
+                next.extend(names.iter().filter(|name| rule.is_ignored(name)).map(|name| path.join(name)));
+            }
+        }
+        found = next;
+    }
+    found.retain(|path| tree::resolve(root, path).is_ok());
+    Ok(found)
+}
+
+/// The names in a folder, sorted.
+fn names(root: &OwnedFd, path: &Path) -> io::Result<Vec<String>> {
+    let folder = tree::open_folder(root, &tree::resolve(root, path)?.path)?;
+    let mut names = vec![];
+    for entry in rustix::fs::Dir::read_from(folder.as_fd())? {
+        let entry = entry?;
+        if let Ok(name) = entry.file_name().to_str()
+            && !matches!(name, "." | "..")
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,457 @@
+//! Does what a stage says, instruction by instruction. What only changes the configuration is computed each
+//! time; what changes files is looked for among earlier results first.
+
+use crate::board::{Board, Over};
+use crate::error::{at, chain};
+use crate::event::{Event, EventKind};
+use crate::graph::{Graph, Node, Origin, Target};
+use crate::machine::Machine;
+use crate::state::{Key, State};
+use diagnostic::{Diagnostic, Span};
+use dockerfile::{Command, Healthcheck, Instruction, InstructionKind, Pair, Word, expand, expand_list};
+use resource::{Digest, HealthCheck, Image, ImageNeed, Platform, PullPolicy, Reference, Timestamp};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use store::{StepResult, StepSlot, Store};
+
+/// What all stages of a build work with.
+pub(crate) struct Site<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) machine: &'a dyn Machine,
+    pub(crate) graph: &'a Graph,
+    pub(crate) board: &'a Board,
+    pub(crate) tell: &'a (dyn Fn(Event) + Sync),
+    /// Images that were found, by reference and platform.
+    pub(crate) images: Mutex<HashMap<String, Arc<Mutex<Option<Image>>>>>,
+}
+
+/// Why a stage goes no further.
+pub(crate) enum Stop {
+    /// Something else failed.
+    Over,
+    /// This.
+    Failed(Box<Diagnostic>),
+}
+
+impl From<Over> for Stop {
+    fn from(_: Over) -> Self {
+        Self::Over
+    }
+}
+
+impl From<Diagnostic> for Stop {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Failed(Box::new(diagnostic))
+    }
+}
+
+/// Makes a failure of an error that a step met.
+pub(crate) fn met(span: Span, attempt: impl AsRef<str>, error: &dyn std::error::Error) -> Stop {
+    at(span, "step-failed", format!("cannot {}: {}", attempt.as_ref(), chain(error))).into()
+}
+
+/// A stage at work.
+pub(crate) struct Worker<'a> {
+    pub(crate) site: &'a Site<'a>,
+    pub(crate) node: Node,
+    pub(crate) target: &'a Target,
+    pub(crate) state: State,
+    /// The number of the next step that is told.
+    number: usize,
+}
+
+/// A step that is being told of.
+pub(crate) struct Told<'a> {
+    site: &'a Site<'a>,
+    number: u32,
+    began: Instant,
+}
+
+impl Told<'_> {
+    pub(crate) fn line(&self, text: String) {
+        (self.site.tell)(Event { step: self.number, kind: EventKind::Output(text) });
+    }
+
+    fn cached(&self) {
+        (self.site.tell)(Event { step: self.number, kind: EventKind::Cached });
+    }
+
+    fn end<T>(&self, result: Result<T, Stop>) -> Result<T, Stop> {
+        let kind = match &result {
+            Ok(_) => EventKind::Done(self.began.elapsed()),
+            Err(Stop::Over) => EventKind::Failed("cancelled".to_owned()),
+            Err(Stop::Failed(diagnostic)) => EventKind::Failed(diagnostic.message.to_string()),
+        };
+        (self.site.tell)(Event { step: self.number, kind });
+        result
+    }
+}
+
+/// Does a stage, from what it starts from to its last instruction.
+pub(crate) fn perform(site: &Site<'_>, node: Node) -> Result<State, Stop> {
+    let target = &site.graph.targets[node.target];
+    let nothing = State::begin(None, dockerfile::StageScope::default());
+    let mut worker = Worker { site, node, target, state: nothing, number: 1 };
+    let triggers = worker.begin()?;
+    for instruction in triggers.iter().chain(&target.file.stages[node.stage].instructions) {
+        worker.instruction(instruction)?;
+    }
+    Ok(worker.state)
+}
+
+impl<'a> Worker<'a> {
+    fn stage(&self) -> &'a dockerfile::Stage {
+        &self.target.file.stages[self.node.stage]
+    }
+
+    /// Tells that a step begins.
+    pub(crate) fn told(&mut self, text: &str) -> Result<Told<'a>, Stop> {
+        let number = self.site.board.number()?;
+        let files = |instruction: &&Instruction| {
+            use InstructionKind::{Add, Copy, Run, Workdir};
+            matches!(instruction.kind, Add(_) | Copy(_) | Run(_) | Workdir(_))
+        };
+        let total = 1 + self.stage().instructions.iter().filter(files).count();
+        let stage = match &self.stage().name {
+            Some(name) => format!(" {}", name.text),
+            None if self.target.file.stages.len() > 1 => format!(" stage-{}", self.node.stage),
+            None => String::new(),
+        };
+        let build = self.target.spec.name.clone();
+        let label = format!("{build}{stage} {}/{}", self.number, total.max(self.number));
+        self.number += 1;
+        let kind = EventKind::Begun { build, label, text: text.to_owned() };
+        (self.site.tell)(Event { step: number, kind });
+        Ok(Told { site: self.site, number, began: Instant::now() })
+    }
+
+    /// Takes what the stage starts from, and returns what that wants done first.
+    fn begin(&mut self) -> Result<Vec<Instruction>, Stop> {
+        let stage = self.stage();
+        let origin = self.site.graph.base(self.node).map_err(first)?;
+        let triggers;
+        match origin {
+            Origin::Scratch => {
+                let scope = self.target.global.stage([]);
+                self.state = State::begin(None, scope);
+                triggers = vec![];
+            }
+            Origin::Stage(node) => {
+                let mut state = self.site.board.result(node)?;
+                if node.target != self.node.target {
+                    let environment = pairs(&state.config.environment);
+                    state.scope = self.target.global.stage(environment);
+                }
+                state.has_command = false;
+                triggers = std::mem::take(&mut state.config.triggers);
+                self.state = state;
+            }
+            Origin::Folder(name) => {
+                let message = format!("the context `{name}` is a folder: no stage can start from it");
+                return Err(at(stage.from.span, "bad-base", message).into());
+            }
+            Origin::Image(reference) => {
+                let told = self.told(&stage.original)?;
+                let platform = self.stage_platform()?;
+                let image = self.image(&reference, &platform, stage.from.span, &|line| told.line(line));
+                let image = told.end(image)?;
+                let scope = self.target.global.stage(pairs(&image.config.environment));
+                triggers = image.config.triggers.clone();
+                self.state = State::begin(Some(image), scope);
+            }
+        }
+        self.read_triggers(&triggers)
+    }
+
+    fn read_triggers(&self, triggers: &[String]) -> Result<Vec<Instruction>, Stop> {
+        let mut sources = self.target.sources.clone();
+        let mut read = vec![];
+        for text in triggers {
+            let file = sources.add("ONBUILD", text.as_str());
+            let mut instruction = dockerfile::trigger(file, text).map_err(|mut found| found.remove(0))?;
+            // Whatever goes wrong with it is shown where the image is asked for.
+            instruction.span = self.stage().from.span;
+            read.push(instruction);
+        }
+        Ok(read)
+    }
+
+    /// What the stage is for.
+    fn stage_platform(&self) -> Result<Platform, Stop> {
+        let Some(word) = &self.stage().platform else { return Ok(self.target.platform.clone()) };
+        let text = expand(word, &self.target.global)?;
+        let bad = || at(word.span, "bad-platform", format!("`{text}` is no platform such as `linux/amd64`"));
+        Ok(Platform::parse(&text).ok_or_else(bad)?)
+    }
+
+    /// An image, pulled when it is missing or when the build wants it fresh; once for all stages.
+    pub(crate) fn image(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        span: Span,
+        tell: &(dyn Fn(String) + Sync),
+    ) -> Result<Image, Stop> {
+        let store = self.site.store;
+        let key = format!("{reference} {platform} {}", self.target.spec.pull);
+        let place = {
+            let mut images = self.site.images.lock().unwrap_or_else(PoisonError::into_inner);
+            images.entry(key).or_default().clone()
+        };
+        let mut known = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(image) = &*known {
+            return Ok(image.clone());
+        }
+        let wanted = (*platform != Platform::host()).then_some(platform);
+        let here = || {
+            let image = store.image(reference, wanted)?;
+            image.layers.iter().all(|layer| store.has_layer(layer)).then_some(image)
+        };
+        let found = if self.target.spec.pull { None } else { here() };
+        let image = match found {
+            Some(image) => image,
+            None => {
+                let need = ImageNeed {
+                    reference: reference.clone(),
+                    platform: wanted.cloned(),
+                    policy: PullPolicy::Always,
+                    buildable: false,
+                    resolved: None,
+                    place: String::new(),
+                };
+                let pulled = self.site.machine.pull(&need, tell);
+                pulled.map_err(|error| at(span, "no-image", chain(&*error)))?;
+                here().ok_or_else(|| {
+                    at(span, "no-image", format!("`{}` is gone again", reference.familiar()))
+                })?
+            }
+        };
+        *known = Some(image.clone());
+        Ok(image)
+    }
+
+    /// Whether earlier results are not to be used.
+    fn is_uncached(&self) -> bool {
+        let spec = &self.target.spec;
+        let name = self.stage().name.as_ref().map(|name| name.text.as_str());
+        let named = |stage: &String| {
+            name.is_some_and(|name| name.eq_ignore_ascii_case(stage)) || *stage == self.node.stage.to_string()
+        };
+        spec.no_cache || spec.no_cache_stages.iter().any(named)
+    }
+
+    /// Finds the result of a step or makes it. `work` returns the folder with what has changed.
+    pub(crate) fn layered(
+        &mut self,
+        instruction: &Instruction,
+        text: &str,
+        key: &Digest,
+        work: impl FnOnce(&mut Self, &Told<'a>) -> Result<PathBuf, Stop>,
+    ) -> Result<(), Stop> {
+        let told = self.told(text)?;
+        let result = self.result(instruction.span, key, &told, work);
+        let result = match result {
+            Ok((result, true)) => {
+                told.cached();
+                result
+            }
+            Ok((result, false)) => told.end(Ok(result))?,
+            Err(stop) => return told.end(Err(stop)),
+        };
+        self.state.created = self.state.created.max(result.created);
+        self.state.note(text, result.layer);
+        Ok(())
+    }
+
+    /// A result, and whether it was there.
+    fn result(
+        &mut self,
+        span: Span,
+        key: &Digest,
+        told: &Told<'a>,
+        work: impl FnOnce(&mut Self, &Told<'a>) -> Result<PathBuf, Stop>,
+    ) -> Result<(StepResult, bool), Stop> {
+        let (store, board) = (self.site.store, self.site.board);
+        let failed = |error: store::StoreError| met(span, "keep the step's result", &error);
+        let writer = if self.is_uncached() && !board.has_made(key) {
+            let writer = store.begin_step_anew(key).map_err(failed)?;
+            if board.has_made(key)
+                && let Some(result) = store.step(key)
+            {
+                return Ok((result, true));
+            }
+            writer
+        } else {
+            match store.begin_step(key).map_err(failed)? {
+                StepSlot::Present(result) => return Ok((result, true)),
+                StepSlot::Missing(writer) => writer,
+            }
+        };
+        let slot = board.slot()?;
+        let changes = work(self, told)?;
+        let made = store.take_changes(changes).map_err(failed)?;
+        drop(slot);
+        let layer = made.as_ref().map(|made| (made.info.diff_id.clone(), made.archive_size));
+        let result = StepResult { layer, created: Timestamp::now() };
+        writer.keep(&result).map_err(failed)?;
+        board.made(key);
+        Ok((result, false))
+    }
+
+    /// Expands a word with the variables of this place.
+    pub(crate) fn expand(&self, word: &Word) -> Result<String, Stop> {
+        Ok(expand(word, &self.state.scope)?)
+    }
+
+    fn pairs(&self, pairs: &[Pair]) -> Result<Vec<(String, String)>, Stop> {
+        pairs.iter().map(|pair| Ok((self.expand(&pair.key)?, self.expand(&pair.value)?))).collect()
+    }
+
+    fn instruction(&mut self, instruction: &Instruction) -> Result<(), Stop> {
+        let text = instruction.original.clone();
+        match &instruction.kind {
+            InstructionKind::Add(_) | InstructionKind::Copy(_) => return self.transfer(instruction),
+            InstructionKind::Run(run) => return self.run(instruction, run),
+            InstructionKind::Workdir(word) => return self.workdir(instruction, word),
+            InstructionKind::Arg(args) => {
+                for arg in args {
+                    self.state.scope.declare(arg, &self.target.global)?;
+                }
+            }
+            InstructionKind::Env(list) => {
+                for (name, value) in self.pairs(list)? {
+                    self.state.set_environment(&name, &value);
+                    self.state.scope.set_env(name, value);
+                }
+            }
+            InstructionKind::Label(list) => self.state.config.labels.extend(self.pairs(list)?),
+            InstructionKind::Cmd(command) => {
+                self.state.config.command = self.argv(command);
+                self.state.has_command = true;
+            }
+            InstructionKind::Entrypoint(command) => {
+                self.state.config.entrypoint = self.argv(command);
+                // A command of the base was for the base's entrypoint.
+                if !self.state.has_command {
+                    self.state.config.command.clear();
+                }
+            }
+            InstructionKind::Expose(words) => self.expose(words)?,
+            InstructionKind::Healthcheck(check) => self.state.config.healthcheck = self.healthcheck(check),
+            InstructionKind::Maintainer(name) => self.state.author = Some(name.clone()),
+            InstructionKind::Onbuild(onbuild) => self.state.config.triggers.push(onbuild.trigger.clone()),
+            InstructionKind::Shell(shell) => self.state.config.shell.clone_from(shell),
+            InstructionKind::StopSignal(word) => {
+                self.state.config.stop_signal = Some(self.expand(word)?);
+            }
+            InstructionKind::User(word) => self.state.config.user = self.expand(word)?,
+            InstructionKind::Volume(words) => {
+                for word in words {
+                    let path = self.expand(word)?;
+                    if !self.state.config.volumes.contains(&path) {
+                        self.state.config.volumes.push(path);
+                    }
+                }
+                // As they come back from a configuration that was kept.
+                self.state.config.volumes.sort();
+            }
+        }
+        self.state.note(&text, None);
+        Ok(())
+    }
+
+    fn argv(&self, command: &Command) -> Vec<String> {
+        match command {
+            Command::Exec(argv) => argv.clone(),
+            Command::Shell(text) => self.state.shell().into_iter().chain([text.clone()]).collect(),
+        }
+    }
+
+    fn expose(&mut self, words: &[Word]) -> Result<(), Stop> {
+        for word in words {
+            for port in expand_list(word, &self.state.scope)? {
+                let (number, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
+                let protocol = protocol.to_ascii_lowercase();
+                let bad = || at(word.span, "bad-port", format!("`{port}` is no port such as `80/tcp`"));
+                let (first, last) = number.split_once('-').unwrap_or((number, number));
+                let (first, last): (u16, u16) = first.parse().ok().zip(last.parse().ok()).ok_or_else(bad)?;
+                for number in first..=last {
+                    let exposed = format!("{number}/{protocol}");
+                    if !self.state.config.exposed_ports.contains(&exposed) {
+                        self.state.config.exposed_ports.push(exposed);
+                    }
+                }
+            }
+        }
+        self.state.config.exposed_ports.sort();
+        Ok(())
+    }
+
+    fn healthcheck(&self, check: &Healthcheck) -> Option<HealthCheck> {
+        let Healthcheck::Check { command, interval, timeout, start_period, start_interval, retries } = check
+        else {
+            return None;
+        };
+        Some(HealthCheck {
+            test: self.argv(command),
+            interval: *interval,
+            timeout: *timeout,
+            retries: *retries,
+            start_period: *start_period,
+            start_interval: *start_interval,
+        })
+    }
+
+    fn workdir(&mut self, instruction: &Instruction, word: &Word) -> Result<(), Stop> {
+        let path = self.state.absolute(&self.expand(word)?);
+        self.state.config.working_dir = if path == "/" { String::new() } else { path.clone() };
+        let text = format!("WORKDIR {path}");
+        let layers = self.state.all_layers();
+        let key = Key::new("workdir").with_all(layers.iter().map(Digest::as_str)).with(&path).finish();
+        let span = instruction.span;
+        self.layered(instruction, &text, &key, |worker, _| {
+            worker.changed(span, &layers, |root| {
+                let mut target = crate::copy::Target::new(root, crate::copy::Manner::default());
+                target.make_folder(std::path::Path::new(path.trim_start_matches('/'))).map(drop)
+            })
+        })
+    }
+
+    /// Changes the files of layers and returns the folder with the changes.
+    pub(crate) fn changed(
+        &self,
+        span: Span,
+        layers: &[Digest],
+        change: impl FnOnce(&std::os::fd::OwnedFd) -> std::io::Result<()>,
+    ) -> Result<PathBuf, Stop> {
+        let store = self.site.store;
+        let folder = store.scratch("view").map_err(|error| met(span, "make a folder", &error))?;
+        let changes = store.scratch("step").map_err(|error| met(span, "make a folder", &error))?;
+        let done = store.writable_view(layers, &folder).and_then(|root| {
+            change(&root)?;
+            drop(root);
+            std::fs::rename(folder.join("upper"), &changes)
+        });
+        // What cannot be removed now is swept later.
+        drop(std::fs::remove_dir_all(&folder));
+        match done {
+            Ok(()) => Ok(changes),
+            Err(error) => Err(at(span, "step-failed", format!("cannot copy: {error}")).into()),
+        }
+    }
+}
+
+/// `NAME=value` as pairs.
+fn pairs(environment: &[String]) -> impl Iterator<Item = (&str, &str)> {
+    environment.iter().filter_map(|entry| entry.split_once('='))
+}
+
+/// The first of the things that are wrong.
+fn first(mut error: crate::BuildError) -> Stop {
+    match error.diagnostics.is_empty() {
+        true => Stop::Over,
+        false => error.diagnostics.remove(0).into(),
+    }
+}

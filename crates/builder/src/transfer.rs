@@ -1,0 +1,235 @@
+//! `COPY` and `ADD`: files go from a tree straight into the layer.
+
+use crate::copy::{Manner, Target};
+use crate::error::at;
+use crate::source::{Found, Source};
+use crate::stage::{Stop, Worker, met};
+use crate::state::Key;
+use diagnostic::Span;
+use dockerfile::{Ignore, Instruction, InstructionKind, Transfer, TransferSource, expand_inline};
+use resource::Digest;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Something to put into the image.
+enum Piece {
+    /// Files that were found.
+    Files(Found),
+    /// A file written in the Dockerfile.
+    Text { name: String, content: String },
+    /// An archive to unpack, found as a file.
+    Archive(Found),
+}
+
+impl Worker<'_> {
+    pub(crate) fn transfer(&mut self, instruction: &Instruction) -> Result<(), Stop> {
+        let (transfer, from, parents, unpack) = match &instruction.kind {
+            InstructionKind::Copy(copy) => (&copy.transfer, copy.from.as_ref(), copy.parents, false),
+            InstructionKind::Add(add) => (&add.transfer, None, false, add.unpack.unwrap_or(true)),
+            _ => return Ok(()),
+        };
+        let span = instruction.span;
+        let source = self.source(from.map(|from| from.text.as_str()), span)?;
+        let pieces = self.pieces(transfer, &source, span, unpack)?;
+        let asked = self.expand(&transfer.destination)?;
+        let is_folder = asked.ends_with('/') || asked.ends_with("/.") || asked == "." || parents;
+        let destination = self.state.absolute(&asked);
+        if pieces.len() > 1 && !is_folder {
+            let message = format!("several things cannot be copied to `{asked}`, which is no folder");
+            return Err(at(span, "not-a-folder", message).help("let the destination end in `/`").into());
+        }
+        let manner = self.manner(transfer, &source, span)?;
+        let layers = if transfer.link { vec![] } else { self.state.all_layers() };
+        let mut key = Key::new("copy").with_all(layers.iter().map(Digest::as_str)).with(&destination).with(
+            format!("{is_folder} {parents} {:?} {:?} {}", manner.owner, manner.mode, source.has_owners()),
+        );
+        for piece in &pieces {
+            key = match piece {
+                Piece::Files(found) | Piece::Archive(found) => {
+                    let digest = source.digest(self.site.store, found);
+                    let digest = digest.map_err(|error| met(span, "read what is copied", &error))?;
+                    // The name counts where it is the name in the image, too.
+                    let name = if found.start.is_folder() && !parents { Path::new("") } else { &found.asked };
+                    key.with(matches!(piece, Piece::Archive(_)).to_string())
+                        .with(name.as_os_str().as_encoded_bytes())
+                        .with(digest)
+                }
+                Piece::Text { name, content } => key.with(name).with(content),
+            };
+        }
+        let place = Place { path: PathBuf::from(destination.trim_start_matches('/')), is_folder, parents };
+        let text = instruction.original.clone();
+        self.layered(instruction, &text, &key.finish(), |worker, _| {
+            worker.changed(span, &layers, |root| {
+                let mut target = Target::new(root, manner);
+                let is_folder = place.is_folder || target.is_folder(&place.path);
+                let place = Place { is_folder, ..place };
+                if place.is_folder {
+                    target.make_folder(&place.path)?;
+                }
+                pieces.iter().try_for_each(|piece| worker.put(&mut target, &source, piece, &place))
+            })
+        })
+    }
+
+    /// What the sources of an instruction stand for.
+    fn pieces(
+        &self,
+        transfer: &Transfer,
+        source: &Source,
+        span: Span,
+        unpack: bool,
+    ) -> Result<Vec<Piece>, Stop> {
+        let exclude: Vec<String> =
+            transfer.exclude.iter().map(|word| self.expand(word)).collect::<Result<_, _>>()?;
+        let exclude = Ignore::of(exclude.iter().map(String::as_str));
+        let exclude = exclude.map_err(|why| at(span, "bad-pattern", why))?;
+        let mut pieces = vec![];
+        for one in &transfer.sources {
+            let word = match one {
+                TransferSource::Inline(inline) => {
+                    let content = expand_inline(inline, &self.state.scope)?;
+                    pieces.push(Piece::Text { name: inline.name.clone(), content });
+                    continue;
+                }
+                TransferSource::Path(word) => word,
+            };
+            let path = self.expand(word)?;
+            if path.contains("://") || path.starts_with("git@") {
+                let message = format!("`{path}`: adding from a remote place is not supported yet");
+                return Err(at(word.span, "remote-source", message).into());
+            }
+            let found = source.find(&path, &exclude).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                    at(word.span, "not-found", format!("`{path}` is not there")).help(within(source))
+                }
+                _ => at(word.span, "not-readable", format!("cannot read `{path}`: {error}")),
+            })?;
+            if found.is_empty() {
+                let message = format!("nothing that counts matches `{path}`");
+                let why = match source.is_whole() {
+                    true => within(source),
+                    false => format!("{}, and `.dockerignore` leaves files out", within(source)),
+                };
+                return Err(at(word.span, "not-found", message).help(why).into());
+            }
+            let is_archive = |found: &Found| unpack && self.is_archive(source, found);
+            pieces.extend(found.into_iter().map(|found| match is_archive(&found) {
+                true => Piece::Archive(found),
+                false => Piece::Files(found),
+            }));
+        }
+        Ok(pieces)
+    }
+
+    /// Whether a file of an `ADD` is an archive, by its first bytes.
+    fn is_archive(&self, source: &Source, found: &Found) -> bool {
+        use std::io::Read;
+        if found.start.is_folder() {
+            return false;
+        }
+        let mut start = vec![];
+        let read = crate::tree::open_file(source.root(), &found.start.path)
+            .and_then(|file| file.take(512).read_to_end(&mut start));
+        let magic: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\0"];
+        let is_tar = start.get(257..262) == Some(b"ustar");
+        read.is_ok() && (is_tar || magic.iter().any(|magic| start.starts_with(magic)))
+    }
+
+    /// Owner and mode of what is copied.
+    fn manner(&self, transfer: &Transfer, source: &Source, span: Span) -> Result<Manner, Stop> {
+        let mode = match &transfer.chmod {
+            None => None,
+            Some(word) => {
+                let text = self.expand(word)?;
+                let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
+                let bad = || at(word.span, "bad-mode", format!("`{text}` is no octal mode such as `755`"));
+                Some(mode.ok_or_else(bad)?)
+            }
+        };
+        let owner = match &transfer.chown {
+            None if source.has_owners() => None,
+            None => Some((0, 0)),
+            Some(word) => Some(self.owner(&self.expand(word)?, span)?),
+        };
+        Ok(Manner { owner, mode })
+    }
+
+    fn owner(&self, text: &str, span: Span) -> Result<(u32, u32), Stop> {
+        let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+        // Numbers need no names, and a user's number is then its group's, too.
+        let number = |text: &str| text.parse::<u32>().ok();
+        if let Some(uid) = number(user)
+            && let Some(gid) = group.map_or(Some(uid), number)
+        {
+            return Ok((uid, gid));
+        }
+        let layers = self.state.all_layers();
+        let users = self.site.store.users_in(&layers);
+        let (passwd, groups) = users.map_err(|error| met(span, "read the image's users", &error))?;
+        let found = runtime::users::resolve(text, &[], &passwd, &groups);
+        let found = found.map_err(|error| at(span, "unknown-user", error.to_string()))?;
+        Ok((found.uid, found.gid))
+    }
+
+    fn put(&self, target: &mut Target<'_>, source: &Source, piece: &Piece, place: &Place) -> io::Result<()> {
+        match piece {
+            Piece::Files(found) => {
+                let start = &found.start;
+                let name = found.asked.file_name().or(start.path.file_name()).unwrap_or_default();
+                let above = match (place.parents, start.is_folder(), place.is_folder) {
+                    (true, ..) => place.path.join(&found.asked),
+                    (false, true, _) | (false, false, false) => place.path.clone(),
+                    (false, false, true) => place.path.join(name),
+                };
+                if start.is_folder() {
+                    target.make_folder(&above)?;
+                }
+                target.copy(source.root(), &found.entries, &|path| {
+                    let below = path.strip_prefix(&start.path).unwrap_or(path);
+                    if below.as_os_str().is_empty() { above.clone() } else { above.join(below) }
+                })
+            }
+            Piece::Text { name, content } => {
+                let path = if place.is_folder { place.path.join(name) } else { place.path.clone() };
+                target.write(&path, content.as_bytes())
+            }
+            Piece::Archive(found) => {
+                let file = crate::tree::open_file(source.root(), &found.start.path)?;
+                let folder = self.site.store.unpack_apart(file).map_err(io::Error::other)?;
+                let unpacked = crate::context::Context::open(&folder.join("tree")).and_then(|tree| {
+                    let root = crate::tree::resolve(&tree.root, Path::new(""))?;
+                    let all = crate::tree::walk(&tree.root, &root, &|_, _| crate::tree::Verdict::Kept)?;
+                    target.make_folder(&place.path)?;
+                    let to = |path: &Path| match path.as_os_str().is_empty() {
+                        true => place.path.clone(),
+                        false => place.path.join(path),
+                    };
+                    // Who owns what is in an archive is for the archive to say.
+                    target.keeping_owners(|target| target.copy(&tree.root, &all, &to))
+                });
+                // What cannot be removed now is swept later.
+                drop(std::fs::remove_dir_all(&folder));
+                unpacked
+            }
+        }
+    }
+}
+
+/// Where things go.
+#[derive(Clone)]
+struct Place {
+    /// From the root, without a leading slash.
+    path: PathBuf,
+    /// It is a folder that things are put into.
+    is_folder: bool,
+    /// The folders above each source come along.
+    parents: bool,
+}
+
+fn within(source: &Source) -> String {
+    match source {
+        Source::Folder { context, .. } => format!("paths count from {}", context.path.display()),
+        Source::Layers { .. } => "paths count from the root of the stage or image".to_owned(),
+    }
+}

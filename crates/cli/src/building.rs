@@ -1,0 +1,76 @@
+//! Builds of images: what a build is given besides the file, and how it is run and shown.
+
+use crate::exit::Failure;
+use crate::session::Session;
+use crate::view::build::BuildView;
+use crate::view::progress::{Line, Progress, Status};
+use engine::{Engine, EngineError};
+use resource::{BuildSpec, Desired, Image};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Variables that every build is given from the environment, unless its arguments have them.
+const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
+
+/// Gives the builds of services what the file does not say: proxies, and the user's own ssh agent.
+pub(crate) fn complete(session: &Session, desired: &mut Desired) {
+    let builds = desired.services.iter_mut().flat_map(|service| &mut service.builds);
+    builds.for_each(|build| complete_one(session, build));
+}
+
+/// The same for one build.
+pub(crate) fn complete_one(session: &Session, build: &mut BuildSpec) {
+    let environment = session.environment();
+    for upper in PROXIES {
+        for name in [upper.to_owned(), upper.to_lowercase()] {
+            if let Some(value) = environment.filled(&name) {
+                build.args.entry(name).or_insert_with(|| value.to_owned());
+            }
+        }
+    }
+    for path in build.ssh.values_mut().filter(|path| path.as_os_str().is_empty()) {
+        *path = environment.filled("SSH_AUTH_SOCK").map(PathBuf::from).unwrap_or_default();
+    }
+}
+
+/// Builds images and shows how it goes.
+pub(crate) async fn build(
+    engine: &Engine,
+    builds: Vec<BuildSpec>,
+    width: NonZeroUsize,
+    progress: &Progress,
+) -> Result<Vec<Image>, EngineError> {
+    let names: Vec<String> = builds.iter().map(|build| name(build)).collect();
+    let mut view = BuildView::new(progress);
+    let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
+    // Nobody listens any more only when the build is given up.
+    let building = engine.build(builds, width, move |event| drop(send.send(event)));
+    tokio::pin!(building);
+    let built = loop {
+        tokio::select! {
+            biased;
+            Some(event) = receive.recv() => view.show(event),
+            built = &mut building => break built,
+        }
+    };
+    while let Ok(event) = receive.try_recv() {
+        view.show(event);
+    }
+    let (status, text) = if built.is_ok() { (Status::Done, "Built") } else { (Status::Error, "Error") };
+    for name in names {
+        progress.tell(&Line::new(format!("Image {name}"), status, text));
+    }
+    built
+}
+
+fn name(build: &BuildSpec) -> String {
+    build.references.first().map(|reference| reference.familiar()).unwrap_or_default()
+}
+
+/// The failure that a build's error is for the user.
+pub(crate) fn failure(error: EngineError) -> Failure {
+    match error {
+        EngineError::Build(error) => Failure::Drawn(error.render(false)),
+        error => Failure::because("cannot build", error),
+    }
+}

@@ -1,0 +1,159 @@
+//! `compose build`: builds the images of services.
+
+use crate::exit::{Exit, Failure};
+use crate::runtime::{self, Size};
+use crate::session::Session;
+use crate::{building, wanted};
+use resource::{BuildSpec, Desired};
+use std::path::PathBuf;
+
+/// Flags of `build`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// NAME=VALUE, or NAME for its value in the environment
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) build_arg: Vec<String>,
+    /// There is one builder: accepted, without effect
+    #[arg(long, env = "BUILDX_BUILDER", value_name = "NAME")]
+    pub(crate) builder: Option<String>,
+    /// Former flag, without effect
+    #[arg(short, long, value_name = "BYTES")]
+    pub(crate) memory: Option<String>,
+    /// Do not use results of earlier builds
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Print the equivalent bake file and build nothing
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// No attestations are made: accepted, without effect
+    #[arg(long, value_name = "MODE")]
+    pub(crate) provenance: Option<String>,
+    /// No attestations are made: accepted, without effect
+    #[arg(long, value_name = "MODE")]
+    pub(crate) sbom: Option<String>,
+    /// Look for base images in their registries, even when they are here
+    #[arg(long)]
+    pub(crate) pull: bool,
+    /// No progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// default, or ID=PATH of an ssh agent's socket
+    #[arg(long, value_name = "ID[=PATH]", num_args = 0..=1, default_missing_value = "default")]
+    pub(crate) ssh: Option<String>,
+    /// Also build the services that these depend on
+    #[arg(long)]
+    pub(crate) with_dependencies: bool,
+    /// Former flag, without meaning
+    #[arg(long, hide = true)]
+    pub(crate) parallel: bool,
+    /// Former flag, without meaning
+    #[arg(long, hide = true)]
+    pub(crate) compress: bool,
+    /// Former flag, without meaning
+    #[arg(long, hide = true)]
+    pub(crate) force_rm: bool,
+    /// Former flag, without meaning
+    #[arg(long, hide = true)]
+    pub(crate) no_rm: bool,
+    /// Services, all by default
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+}
+
+/// Builds images.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let loaded = session.load(&args.services)?;
+    let mut selection = wanted::selection(session, &loaded, &args.services)?;
+    if !args.with_dependencies {
+        selection = selection.without_dependencies();
+    }
+    let mut desired = wanted::of_project(session, &loaded, &selection)?;
+    building::complete(session, &mut desired);
+    let progress = session.progress_unless(args.quiet, "build");
+    tell_ignored(args, &progress);
+    let builds = builds(args, session, &desired)?;
+    if builds.is_empty() {
+        progress.warning("No services to build");
+        return Ok(Exit::Success);
+    }
+    if args.print {
+        crate::output::result(&format!("{:#}\n", bake::file(&builds, &wanted_names(&desired))))?;
+        return Ok(Exit::Success);
+    }
+    if session.globals.dry_run {
+        for build in &builds {
+            crate::output::message(&format!("DRY-RUN MODE - build {}\n", build.name));
+        }
+        return Ok(Exit::Success);
+    }
+    session.timing("desired");
+    let (engine, width) = (session.engine()?, session.parallel()?);
+    runtime::interruptible(Size::Two, async {
+        let built = building::build(engine, builds, width, &progress).await;
+        session.timing("built");
+        progress.finish();
+        built.map(|_| Exit::Success).map_err(building::failure)
+    })
+}
+
+mod bake;
+
+fn wanted_names(desired: &Desired) -> Vec<String> {
+    desired
+        .services
+        .iter()
+        .filter(|service| !service.builds.is_empty())
+        .map(|service| service.name.clone())
+        .collect()
+}
+
+/// The builds of all services, each once, with what the flags say.
+fn builds(args: &Args, session: &Session, desired: &Desired) -> Result<Vec<BuildSpec>, Failure> {
+    let mut builds: Vec<BuildSpec> = vec![];
+    for build in desired.services.iter().flat_map(|service| &service.builds) {
+        if builds.iter().all(|known| known.name != build.name) {
+            builds.push(build.clone());
+        }
+    }
+    for build in &mut builds {
+        build.no_cache |= args.no_cache;
+        build.pull |= args.pull;
+        for argument in &args.build_arg {
+            let (name, value) = match argument.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (argument.as_str(), session.environment().get(argument).map(str::to_owned)),
+            };
+            match value {
+                Some(value) => drop(build.args.insert(name.to_owned(), value)),
+                None => drop(build.args.remove(name)),
+            }
+        }
+        if let Some(ssh) = &args.ssh {
+            let (id, path) =
+                ssh.split_once('=').unwrap_or((if ssh.is_empty() { "default" } else { ssh }, ""));
+            let environment = session.environment();
+            let path = match path {
+                "" if id == "default" => environment.filled("SSH_AUTH_SOCK").unwrap_or_default(),
+                "" => return Err(Failure::new(format!("--ssh {id} names no socket")).hint("write ID=PATH")),
+                path => path,
+            };
+            build.ssh.insert(id.to_owned(), PathBuf::from(path));
+        }
+    }
+    Ok(builds)
+}
+
+fn tell_ignored(args: &Args, progress: &crate::view::progress::Progress) {
+    let asked = |value: &Option<String>| value.as_deref().is_some_and(|value| !matches!(value, "" | "false"));
+    let table = [
+        ("--builder", args.builder.is_some(), "there is one builder"),
+        ("--memory", args.memory.is_some(), "steps have the memory of the machine"),
+        ("--provenance", asked(&args.provenance), "no attestations are made"),
+        ("--sbom", asked(&args.sbom), "no attestations are made"),
+    ];
+    for (flag, given, why) in table {
+        if given {
+            progress.warning(&format!("{flag} has no effect: {why}"));
+        }
+    }
+}

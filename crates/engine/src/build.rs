@@ -1,0 +1,319 @@
+//! Builds: the machine that `builder` runs its steps on.
+//!
+//! The steps of one build are containers of a pod of their own, `build-…`, which is locked for as long as
+//! the build lives: a pod of a build that nobody holds is what a killed one left, and the next build
+//! removes it. The pod's network is made when a step first needs it.
+
+use crate::create::Stub;
+use crate::{Engine, EngineError, disk, lock};
+use builder::{Cause, Job, Machine, Ran};
+use resource::{
+    BuildNetwork, BuildSpec, Condition, ContainerId, ContainerName, ContainerSpec, Digest, EndpointSpec,
+    ExitStatus, Image, ImageConfig, ImageNeed, Labels, LogConfig, NetworkDriver, NetworkMode, NetworkName,
+    NetworkSpec, PodName, Reference, SecuritySpec,
+};
+use rustix::process::{Pid, PidfdFlags, Signal};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use supervisor::Stdio;
+use tokio::runtime::Handle;
+
+/// Label of a pod that belongs to a build.
+const LABEL: &str = "compose.build";
+
+impl Engine {
+    /// Builds images, whatever is here: stages that none of them needs are left out, what can go on side
+    /// by side does, `width` steps at a time, and results of earlier builds are used as each
+    /// specification says. `tell` is told of every step.
+    ///
+    /// Dropped before its end, it kills what runs for it.
+    ///
+    /// # Errors
+    /// [`EngineError::Build`].
+    pub async fn build(
+        &self,
+        specs: Vec<BuildSpec>,
+        width: std::num::NonZeroUsize,
+        tell: impl Fn(builder::Event) + Send + Sync + 'static,
+    ) -> Result<Vec<Image>, EngineError> {
+        self.clear_dead_builds()?;
+        let pod = PodName(format!("build-{}", &disk::random_id()?[..12]));
+        let lock = self.lock(&pod, || ()).await?;
+        let workshop = std::sync::Arc::new(Workshop {
+            engine: self.clone(),
+            pod,
+            handle: Handle::current(),
+            is_open: Mutex::new(false),
+            has_network: Mutex::new(false),
+            given_up: AtomicBool::new(false),
+            count: AtomicU32::new(0),
+        });
+        let guard = Guard { workshop: workshop.clone(), _lock: lock };
+        let building = tokio::task::spawn_blocking(move || {
+            let store = workshop.engine.store().clone();
+            builder::build(&store, &specs, width, &*workshop, &tell)
+        });
+        let built = building.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let used = *guard.workshop.is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        if used {
+            self.disconnect(&guard.workshop.pod).await;
+            let cleared = tokio::task::spawn_blocking(move || drop(guard)).await;
+            cleared.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        }
+        built.map_err(|error| EngineError::Build(Box::new(error)))
+    }
+
+    /// Removes the pods of builds that were killed.
+    fn clear_dead_builds(&self) -> Result<(), EngineError> {
+        for name in disk::entries(&self.roots().data.join("pods"))? {
+            let pod = PodName(name);
+            let is_build = pod.0.starts_with("build-")
+                && self.pod(&pod).is_some_and(|record| record.labels.contains_key(LABEL));
+            if is_build && !lock::is_held(&self.roots().pod_run(&pod)) {
+                self.clear_build(&pod)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a build's pod with all that is in it.
+    fn clear_build(&self, pod: &PodName) -> Result<(), EngineError> {
+        let containers = self.containers(pod)?;
+        for container in &containers {
+            if let Some(process) = container.state.process {
+                kill(process);
+            }
+        }
+        // Names and other claims of what was being made, too.
+        self.end_supervisors(pod);
+        self.clear_half_made(pod)?;
+        for container in containers {
+            self.remove_files(pod, &container.record.id, true, false)?;
+        }
+        self.remove_network(&network_of(pod))?;
+        let failed = |source| EngineError::Cgroup { pod: pod.clone(), source };
+        runtime::cgroup::remove_pod(self.roots(), pod).map_err(failed)?;
+        drop(runtime::cgroup::remove_base(self.roots()));
+        disk::retire_folder(&self.roots().pod(pod), &self.roots().data.join("tmp"))?;
+        self.clear_run_folder(pod)
+    }
+}
+
+/// Kills a process and waits for its end; one that ended is what is wanted.
+fn kill(process: resource::ProcessIdentity) {
+    let pid = Pid::from_raw(process.pid);
+    let Some(handle) = pid.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()) else {
+        return;
+    };
+    // The handle stays this process, so what is true of it now was true when it was opened.
+    if runtime::start_time(process.pid).is_ok_and(|start| start == process.start_time) {
+        rustix::process::pidfd_send_signal(&handle, Signal::KILL).ok();
+        let mut ended = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
+        let patience = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&patience))).ok();
+    }
+}
+
+fn network_of(pod: &PodName) -> NetworkName {
+    NetworkName(pod.0.clone())
+}
+
+/// Where one build runs its steps.
+struct Workshop {
+    engine: Engine,
+    pod: PodName,
+    handle: Handle,
+    /// The pod has been made.
+    is_open: Mutex<bool>,
+    has_network: Mutex<bool>,
+    given_up: AtomicBool,
+    /// Containers so far, for their names.
+    count: AtomicU32,
+}
+
+/// Clears the workshop away, however the build ends, before it gives up the pod's lock.
+struct Guard {
+    workshop: std::sync::Arc<Workshop>,
+    _lock: crate::ProjectLock,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.workshop.given_up.store(true, Ordering::Relaxed);
+        if *self.workshop.is_open.lock().unwrap_or_else(PoisonError::into_inner) {
+            // What stays is removed by the next build.
+            drop(self.workshop.engine.clear_build(&self.workshop.pod));
+        }
+    }
+}
+
+impl Machine for Workshop {
+    fn pull(&self, need: &ImageNeed, tell: &(dyn Fn(String) + Sync)) -> Result<(), Cause> {
+        let told = |event| {
+            if let crate::PullEvent::Done(layer) = event {
+                tell(format!("layer {} done", layer.hex().get(..12).unwrap_or_default()));
+            }
+        };
+        Ok(self.handle.block_on(self.engine.pull(need, &told)).map(drop)?)
+    }
+
+    fn run(&self, job: &Job, output: &mut dyn FnMut(&[u8])) -> Result<Ran, Cause> {
+        self.open()?;
+        let (spec, image) = (self.container(job)?, image(job));
+        let stubs: Vec<Stub> = surroundings()
+            .into_iter()
+            .chain(job.places.iter().map(|(path, file)| Stub { path: path.clone(), file: *file }))
+            .collect();
+        let id = self.engine.create_container_of(&spec, &image, &stubs, None)?;
+        let code = self.perform(&id, output);
+        let changes = self.engine.store().scratch("step")?;
+        let upper = self.engine.roots().container(&self.pod, &id).join("upper");
+        std::fs::rename(&upper, &changes).map_err(EngineError::file("move", &upper))?;
+        self.handle.block_on(self.engine.remove_container(&self.pod, &id, true))?;
+        match code {
+            Ok(code) => Ok(Ran { code, changes }),
+            Err(error) => {
+                drop(disk::remove_folder(&changes));
+                Err(error.into())
+            }
+        }
+    }
+
+    fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        for container in self.engine.containers(&self.pod).unwrap_or_default() {
+            container.state.process.into_iter().for_each(kill);
+        }
+    }
+}
+
+impl Workshop {
+    /// Makes the pod, once.
+    fn open(&self) -> Result<(), EngineError> {
+        let mut is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_open {
+            self.engine.create_pod(&self.pod, &Labels::from([(LABEL.to_owned(), String::new())]))?;
+            *is_open = true;
+        }
+        Ok(())
+    }
+
+    /// Starts a container and hands on what it writes, until nobody has the other end any more.
+    fn perform(&self, id: &ContainerId, output: &mut dyn FnMut(&[u8])) -> Result<i32, EngineError> {
+        let null = std::path::Path::new("/dev/null");
+        let stdin = std::fs::File::open(null).map_err(EngineError::file("open", null))?;
+        let (mut reader, writer) = std::io::pipe().map_err(EngineError::file("read", null))?;
+        let again = writer.try_clone().map_err(EngineError::file("read", null))?;
+        let stdio = Stdio::Files {
+            stdin: OwnedFd::from(stdin),
+            stdout: OwnedFd::from(writer),
+            stderr: OwnedFd::from(again),
+        };
+        self.handle.block_on(self.engine.run_attached(&self.pod, id, stdio))?;
+        if self.given_up.load(Ordering::Relaxed) {
+            self.give_up();
+        }
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            match reader.read(&mut piece) {
+                Ok(0) => break,
+                Ok(length) => output(&piece[..length]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(EngineError::file("read", null)(error)),
+            }
+        }
+        let state = self.handle.block_on(self.engine.wait(&self.pod, id, Condition::Exited))?;
+        // An end that nobody saw was a kill.
+        Ok(state.exit.and_then(ExitStatus::code).unwrap_or(137))
+    }
+
+    fn container(&self, job: &Job) -> Result<ContainerSpec, EngineError> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let (network_mode, network) = match &job.network {
+            BuildNetwork::None => (NetworkMode::None, None),
+            BuildNetwork::Host => (NetworkMode::Host, None),
+            BuildNetwork::Network(name) => (NetworkMode::Networks, Some(name.clone())),
+            BuildNetwork::Default => (NetworkMode::Networks, Some(self.network()?)),
+        };
+        let endpoint = |network| EndpointSpec {
+            network,
+            aliases: vec![],
+            ipv4: None,
+            ipv6: None,
+            mac: None,
+            interface: None,
+            gateway_priority: 0,
+            link_local: vec![],
+            sysctls: vec![],
+        };
+        let name = ContainerName(format!("{}-{number}", self.pod));
+        Ok(ContainerSpec {
+            number: None,
+            process: job.process.clone(),
+            hostname: Some("build".to_owned()),
+            network_mode,
+            endpoints: network.into_iter().map(endpoint).collect(),
+            extra_hosts: job.extra_hosts.clone(),
+            mounts: job.mounts.clone(),
+            security: SecuritySpec { privileged: job.insecure, ..SecuritySpec::default() },
+            rlimits: job.rlimits.clone(),
+            shm_size: job.shm_size,
+            log: LogConfig { none: true, ..LogConfig::default() },
+            ..ContainerSpec::new(name, &self.pod, "build", Image::empty().reference)
+        })
+    }
+
+    /// The network of this build, made when it is first asked for.
+    fn network(&self) -> Result<NetworkName, EngineError> {
+        let name = network_of(&self.pod);
+        let mut has_network = self.has_network.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*has_network {
+            self.engine.create_network(&NetworkSpec {
+                name: name.clone(),
+                external: false,
+                driver: NetworkDriver::Bridge,
+                options: BTreeMap::new(),
+                internal: false,
+                ipv4: true,
+                ipv6: false,
+                subnets: vec![],
+                ip_ranges: vec![],
+                reserved: vec![],
+                labels: Labels::new(),
+            })?;
+            *has_network = true;
+        }
+        Ok(name)
+    }
+}
+
+/// Layers and users; all that is wished for is in the specification.
+fn image(job: &Job) -> Image {
+    // To overlayfs a layer that is there twice is one: the upper of the two.
+    let mut layers: Vec<Digest> = vec![];
+    for layer in job.layers.iter().rev() {
+        if !layers.contains(layer) {
+            layers.push(layer.clone());
+        }
+    }
+    layers.reverse();
+    Image {
+        layers,
+        passwd: job.passwd.clone(),
+        group: job.group.clone(),
+        config: ImageConfig::default(),
+        reference: Reference { repository: "build".to_owned(), ..Image::empty().reference },
+        ..Image::empty()
+    }
+}
+
+/// Where the runtime mounts something in every container.
+fn surroundings() -> Vec<Stub> {
+    let folders = ["/proc", "/sys", "/dev"].map(|path| Stub { path: path.to_owned(), file: false });
+    let files = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+    let files = files.map(|path| Stub { path: path.to_owned(), file: true });
+    folders.into_iter().chain(files).collect()
+}

@@ -1,0 +1,105 @@
+//! Images that are built here: what a build is asked for.
+
+use crate::{Labels, NetworkName, Platform, Reference, Rlimit};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// An image to build, with everything its making depends on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BuildSpec {
+    /// Who asks for it: a service. Its steps are told under this name, and other builds refer to it.
+    pub name: String,
+    /// The references it gets; the first is the one it is known by.
+    pub references: Vec<Reference>,
+    /// The file gives the image a name, so that a registry may have it.
+    pub named: bool,
+    /// Where its files come from.
+    pub context: BuildContext,
+    /// Its instructions.
+    pub dockerfile: DockerfileSource,
+    /// The stage wanted; the last one by default.
+    pub target: Option<String>,
+    /// Values of `ARG`.
+    pub args: BTreeMap<String, String>,
+    /// Contexts by name, for `FROM`, `COPY --from` and mounts.
+    pub contexts: BTreeMap<String, BuildContext>,
+    /// Secrets by id.
+    pub secrets: BTreeMap<String, BuildSecret>,
+    /// Sockets of SSH agents by id; a path that is empty stands for an agent that is not there.
+    pub ssh: BTreeMap<String, PathBuf>,
+    /// Labels over those of the instructions.
+    pub labels: Labels,
+    /// What it is for; the host's platform by default.
+    pub platform: Option<Platform>,
+    /// The network of steps that do not say otherwise.
+    pub network: BuildNetwork,
+    /// Lines for /etc/hosts of its steps: name and address; `None` is the host's own address.
+    pub extra_hosts: Vec<(String, Option<IpAddr>)>,
+    /// Bytes of /dev/shm in its steps.
+    pub shm_size: Option<u64>,
+    /// Limits of its steps' processes.
+    pub rlimits: Vec<Rlimit>,
+    /// `RUN --security=insecure` is allowed.
+    pub allow_insecure: bool,
+    /// `RUN --network=host` is allowed.
+    pub allow_host_network: bool,
+    /// Base images are looked for in their registries, even when they are here.
+    pub pull: bool,
+    /// Results of earlier builds are not used.
+    pub no_cache: bool,
+    /// Stages whose earlier results are not used.
+    pub no_cache_stages: Vec<String>,
+    /// The file and line that asked for it, for messages.
+    pub place: String,
+}
+
+/// A source of files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuildContext {
+    /// A folder of the host.
+    Folder(PathBuf),
+    /// The root of an image.
+    Image(Reference),
+    /// What another build of the same command makes, by its name.
+    Build(String),
+    /// A git repository `URL#REF:SUBFOLDER`, or the URL of an archive.
+    Remote(String),
+}
+
+/// Where instructions come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DockerfileSource {
+    /// A file; a relative path counts from the context.
+    File(PathBuf),
+    /// Their text.
+    Inline(String),
+}
+
+/// A secret that steps may see and no layer has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuildSecret {
+    /// A file of the host.
+    File(PathBuf),
+    /// Its content.
+    Content(String),
+}
+
+/// How steps are connected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuildNetwork {
+    /// A network of the build's own with a way out.
+    #[default]
+    Default,
+    /// Loopback only.
+    None,
+    /// The host's network.
+    Host,
+    /// A network that exists.
+    Network(NetworkName),
+}
