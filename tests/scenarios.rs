@@ -15,6 +15,8 @@ mod disk;
 mod faults;
 #[path = "scenarios/files.rs"]
 mod files;
+#[path = "scenarios/firewall.rs"]
+mod firewall;
 #[path = "scenarios/graph.rs"]
 mod graph;
 #[path = "scenarios/hooks.rs"]
@@ -25,6 +27,8 @@ mod input;
 mod kills;
 #[path = "scenarios/life.rs"]
 mod life;
+#[path = "scenarios/names.rs"]
+mod names;
 #[path = "scenarios/neighbours.rs"]
 mod neighbours;
 #[path = "scenarios/network.rs"]

@@ -28,7 +28,16 @@ scenario! {
         }
         world.compose("exec -T web ping -c 1 -w 5 client").ok();
         world.compose("down").says("project_default").says("in use");
+        world.compose("up -d").ok();
+        let declared = std::fs::read_to_string(world.project().join("compose.yaml")).unwrap();
+        world.write("compose.yaml", &format!("{declared}    internal: true\n"));
+        world.compose("up -d").ok().says("kept as it is").says("other-client-1");
+        world.run(&["-p", "other", "exec", "-T", "client", "ping", "-c", "1", "-w", "5", "shop"], "").ok();
         world.compose("-p other -f other/compose.yaml down").ok();
+        // Nobody else is on it: it is made anew, with what is on it.
+        world.compose("up -d --dry-run").ok().says("internal of network `project_default` changed");
+        world.compose("up -d").ok();
+        world.run(&["exec", "-T", "web", "ip", "route", "get", "192.0.2.1"], "").exits(2);
         world.compose("down").ok();
     }
 }

@@ -54,9 +54,10 @@ pub(crate) fn hosts(record: &ContainerRecord, hostname: &str, gateway: Option<Ip
         }
     }
     // `name.domain` is known by its first label, too.
-    let names = match hostname.split_once('.') {
-        Some((first, _)) => format!("{hostname} {first}"),
-        None => hostname.to_owned(),
+    let names = match (hostname.split_once('.'), &record.spec.domainname) {
+        (Some((first, _)), _) => format!("{hostname} {first}"),
+        (None, Some(domain)) if !domain.is_empty() => format!("{hostname}.{domain} {hostname}"),
+        (None, _) => hostname.to_owned(),
     };
     for (address, _) in record.endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
         let _ = writeln!(text, "{address}\t{names}");
