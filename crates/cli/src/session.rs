@@ -174,7 +174,12 @@ impl Session {
         // What it has open ends with the runtime, so this engine is no command's.
         let called = Engine::open(self.roots())
             .map_err(|error| Failure::because("cannot open the engine", error))
-            .and_then(|engine| runtime::run(Size::One, async { Ok(self.call_each(&engine, pods).await) }));
+            .and_then(|engine| {
+                runtime::run(Size::One, async {
+                    self.call_each(&engine, pods).await;
+                    Ok(())
+                })
+            });
         called.unwrap_or_else(|failure| self.warn(&failure.line()));
         self.timing("supervisors called");
     }
