@@ -19,6 +19,8 @@ mod files;
 mod firewall;
 #[path = "scenarios/graph.rs"]
 mod graph;
+#[path = "scenarios/happenings.rs"]
+mod happenings;
 #[path = "scenarios/hooks.rs"]
 mod hooks;
 #[path = "scenarios/input.rs"]

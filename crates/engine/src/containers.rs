@@ -35,6 +35,7 @@ impl Engine {
             return Err(error);
         }
         owner.release(&self.name_path(&old))?;
+        self.journalize(&record, supervisor::EventKind::Renamed { from: old });
         self.tell_supervisor(pod, id, "rename", |client, id| async move { client.renamed(&id).await })
             .await
             .map(drop)
@@ -127,6 +128,7 @@ impl Engine {
                 owner.release(&claim)?;
             }
             self.remove_own_volumes(record, volumes)?;
+            self.journalize(record, supervisor::EventKind::Removed);
             if record.spec.number.is_none() {
                 disk::remove_file(&roots.log(&record.spec, id))?;
             }

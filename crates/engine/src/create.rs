@@ -293,6 +293,7 @@ impl<'a> Draft<'a> {
         };
         rename().map_err(EngineError::file("commit", &place))?;
         self.undo.clear();
+        self.engine.journalize(record, supervisor::EventKind::Created);
         Ok(self.owner.id.clone())
     }
 

@@ -21,6 +21,7 @@ mod create;
 mod disk;
 mod engine;
 mod error;
+mod events;
 mod files;
 mod life;
 mod lock;
@@ -47,6 +48,7 @@ pub use cdi::CdiError;
 pub use changes::{Commit, unnamed};
 pub use engine::{Engine, hidden_role};
 pub use error::EngineError;
+pub use events::{EventQuery, Events};
 pub use files::{Destination, Source};
 pub use lock::ProjectLock;
 pub use logs::{LogLine, LogQuery, LogStream};
@@ -58,6 +60,7 @@ pub use runtime::cgroup::Usage;
 pub use send::{Sending, Sent};
 pub use stats::{Sample, Traffic, processor_percent};
 pub use store::{Collected, Omitted, Owners, Store, StoreError};
+pub use supervisor::journal::Note;
 pub use supervisor::{
     ClientError, Event, EventKind, EventStream, Exec, ExecRequest, Failure, FailureKind, Stdio,
 };

@@ -5,8 +5,8 @@ use crate::lowering::Lowering;
 use compose_spec::Service;
 use compose_spec::model;
 use resource::{
-    Condition, ContainerSpec, Dependency, DesiredService, HealthCheck, ImageNeed, Platform, ProcessSpec,
-    PullPolicy, Reference, RestartPolicy,
+    Condition, ContainerSpec, Dependency, DesiredService, HealthCheck, ImageNeed, OnUnhealthy, Platform,
+    ProcessSpec, PullPolicy, Reference, RestartPolicy,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -118,6 +118,7 @@ impl Lowering<'_> {
             volumes_from: self.volumes_from(service),
             restart: restart(service.restart_policy()),
             healthcheck: self.healthcheck(service),
+            on_unhealthy: self.on_unhealthy(service),
             stop_signal: service.stop_signal.clone(),
             stop_grace: service.stop_grace_period,
             post_start: hooks::lasting(&service.post_start),
@@ -135,6 +136,20 @@ impl Lowering<'_> {
             annotations: service.annotations.clone(),
             labels: self.container_labels(service, &mounts),
             mounts,
+        }
+    }
+
+    /// `x-on-unhealthy: restart` is ours: the specification leaves unhealthy containers alone.
+    fn on_unhealthy(&mut self, service: &Service) -> OnUnhealthy {
+        const KEY: &str = "x-on-unhealthy";
+        let Some(wish) = service.extensions.get(KEY) else { return OnUnhealthy::Nothing };
+        match wish.as_str() {
+            Some("restart") => OnUnhealthy::Restart,
+            Some("none") => OnUnhealthy::Nothing,
+            _ => {
+                self.error(service, KEY, "`x-on-unhealthy` must be `restart` or `none`");
+                OnUnhealthy::Nothing
+            }
         }
     }
 

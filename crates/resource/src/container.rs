@@ -2,8 +2,8 @@
 
 use crate::{
     ContainerId, ContainerName, Digest, HealthCheck, Hook, IdentityShare, Labels, MountSpec, NetworkMode,
-    NetworkName, PodName, PortSpec, Process, ProcessSpec, Reference, RestartPolicy, Rlimit, SecuritySpec,
-    Timestamp,
+    NetworkName, OnUnhealthy, PodName, PortSpec, Process, ProcessSpec, Reference, RestartPolicy, Rlimit,
+    SecuritySpec, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,6 +56,9 @@ pub struct ContainerSpec {
     pub restart: RestartPolicy,
     /// Health check laid over the image's; `Some(None)` switches the image's off, `None` keeps it.
     pub healthcheck: Option<Option<HealthCheck>>,
+    /// What follows when the check finds it unhealthy.
+    #[serde(default)]
+    pub on_unhealthy: OnUnhealthy,
     /// Signal to stop it, name or number; the image's or SIGTERM by default.
     pub stop_signal: Option<String>,
     /// Time from that signal to SIGKILL; 10 s by default.
@@ -118,6 +121,7 @@ impl ContainerSpec {
             volumes_from: vec![],
             restart: RestartPolicy::No,
             healthcheck: None,
+            on_unhealthy: OnUnhealthy::Nothing,
             stop_signal: None,
             stop_grace: None,
             post_start: vec![],

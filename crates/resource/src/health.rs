@@ -4,6 +4,17 @@ use crate::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// What follows when a health check finds a container unhealthy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnhealthy {
+    /// It is told, and nothing else happens.
+    #[default]
+    Nothing,
+    /// The container is stopped and started again.
+    Restart,
+}
+
 /// A health check with nothing left to inherit or default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthCheck {

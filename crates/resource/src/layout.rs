@@ -9,7 +9,7 @@
 //!        volumes/NAME/{volume.json,_data/,users/ID}
 //!        networks/NAME/{network.json,leases/ADDRESS}
 //!        names/CONTAINER-NAME             symbolic link to ../pods/POD/containers/ID, as are users and leases
-//!        pods/POD/{pod.json,logs/SERVICE-NUMBER.log,containers/ID/{container.json,upper/,work/}}
+//!        pods/POD/{pod.json,events,events.1,logs/SERVICE-NUMBER.log,containers/ID/{container.json,upper/,work/}}
 //!        pods/POD/making/ID               a container before the rename that makes it exist
 //! RUN/   store.lock  networks.lock  volumes.lock  names.lock
 //!        infra.json  infra.lock  infra.use  pasta.json  pasta.log      an ordinary user's namespaces

@@ -31,7 +31,7 @@ pub use container::{
 };
 pub use desired::{Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy, StartHook};
 pub use digest::Digest;
-pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus};
+pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus, OnUnhealthy};
 pub use image::{Image, ImageConfig, Platform};
 pub use layout::{Mapping, Roots};
 pub use mount::{Mount, MountSpec, Owner, Propagation};

@@ -36,6 +36,8 @@ pub(crate) struct Container {
     pub(crate) pidfd: Option<OwnedFd>,
     /// When that was started.
     pub(crate) since: Option<Instant>,
+    /// It is being stopped because it is unhealthy, to be started again.
+    pub(crate) healing: bool,
     /// The pause before this run.
     pub(crate) pause: Option<Duration>,
     /// Its network namespace; kept between runs that follow one another by policy.
@@ -106,6 +108,7 @@ impl Container {
             starting: None,
             pidfd: None,
             since: None,
+            healing: false,
             pause: None,
             namespace: None,
             resolver: None,

@@ -9,6 +9,7 @@ use crate::connection::Connection;
 use crate::container::Container;
 use crate::exec::Running;
 use crate::forward::Forwarder;
+use crate::journal::{self, Note};
 use crate::names::Foreign;
 use crate::outside::Outside;
 use crate::protocol::{Event, EventKind, Failure, FailureKind, Reply};
@@ -284,7 +285,7 @@ impl Supervisor {
         format!("{}-{}", self.roots.cgroup, self.pod)
     }
 
-    /// Tells those who follow the pod.
+    /// Notes an event, and tells those who follow the pod.
     pub(crate) fn tell(&mut self, slot: Slot, kind: EventKind) {
         let Some(container) = self.containers.get(&slot) else { return };
         let spec = &container.record.spec;
@@ -296,6 +297,12 @@ impl Supervisor {
             number: spec.number,
             kind,
         };
+        let labels = container.record.spec.labels.clone();
+        let note = Note { event, image: spec.image.familiar(), labels };
+        let noted =
+            journal::turn(&self.roots, &self.pod).and_then(|()| journal::note(&self.roots, &self.pod, &note));
+        noted.unwrap_or_else(|error| complain(&error));
+        let event = note.event;
         let mut told = None;
         for client in self.clients.values_mut() {
             for number in client.follows.clone() {

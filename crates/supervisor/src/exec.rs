@@ -7,7 +7,7 @@ use crate::protocol::{EventKind, ExecRequest, Failure, FailureKind, Reply, Strea
 use crate::reactor::EventFlags;
 use crate::start::{Opened, cannot, nothing};
 use crate::stop::not_running;
-use resource::{ContainerId, HealthProbe, Process, Status, Timestamp};
+use resource::{ContainerId, HealthProbe, HealthStatus, OnUnhealthy, Process, Status, Timestamp};
 use runtime::ExecLaunch;
 use rustix::fs::{Mode, OFlags};
 use std::io::Read;
@@ -26,7 +26,7 @@ pub(crate) struct Running {
 }
 
 enum Purpose {
-    Client { caller: Caller, detach: bool },
+    Client { caller: Caller, detach: bool, argv: Vec<String> },
     Probe(Probe),
 }
 
@@ -78,7 +78,7 @@ impl Supervisor {
             })?),
             Streams::Log => Opened::Files(nothings()?),
         };
-        let purpose = Purpose::Client { caller, detach: request.detach };
+        let purpose = Purpose::Client { caller, detach: request.detach, argv: request.argv.clone() };
         self.exec(slot, &process, request.privileged, &streams, purpose)?;
         Ok(None)
     }
@@ -138,8 +138,9 @@ impl Supervisor {
         let Some(starting) = running.starting.take() else { return };
         match starting.finish() {
             Ok(started) => {
-                let caller = match &running.purpose {
-                    Purpose::Client { caller, .. } => Some(*caller),
+                let slot = running.slot;
+                let caller = match &mut running.purpose {
+                    Purpose::Client { caller, argv, .. } => Some((*caller, std::mem::take(argv))),
                     Purpose::Probe(_) => None,
                 };
                 let pidfd = started.pidfd;
@@ -147,7 +148,8 @@ impl Supervisor {
                 if let (Ok(_), Some(running)) = (watched, self.execs.get_mut(&exec)) {
                     running.pidfd = Some(pidfd);
                 }
-                if let Some(caller) = caller {
+                if let Some((caller, argv)) = caller {
+                    self.tell(slot, EventKind::ExecStarted { argv });
                     let reply = Reply::Executing { pid: started.identity.pid };
                     self.reply(caller, reply, started.console);
                 }
@@ -172,7 +174,8 @@ impl Supervisor {
         let Some(running) = self.execs.remove(&exec) else { return };
         let code = running.pidfd.and_then(|pidfd| sys::process::wait(pidfd.as_fd()));
         match running.purpose {
-            Purpose::Client { caller, detach } => {
+            Purpose::Client { caller, detach, .. } => {
+                self.tell(running.slot, EventKind::ExecDied { code: code.unwrap_or(137) });
                 if !detach {
                     self.reply(caller, Reply::Executed { code: code.unwrap_or(137) }, None);
                 }
@@ -286,9 +289,13 @@ impl Supervisor {
             output: String::from_utf8_lossy(&probe.output).into_owned(),
         };
         let verdict = health::judge(check, report, result, probe.age);
+        let heals = container.record.spec.on_unhealthy == OnUnhealthy::Restart;
         self.changed(slot);
         if let Some(status) = verdict {
             self.tell(slot, EventKind::Health(status));
+        }
+        if heals && verdict == Some(HealthStatus::Unhealthy) {
+            return self.heal(slot);
         }
         self.schedule_probe(slot);
     }

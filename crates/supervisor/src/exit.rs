@@ -36,7 +36,9 @@ impl Supervisor {
         let oom = container.cgroup.oom_kills() > container.oom_kills;
         let ran = container.since.take().map(|since| since.elapsed()).unwrap_or_default();
         let (policy, state) = (container.record.spec.restart, &mut container.state);
-        let again = !state.stopped_by_hand && policy.restarts_after(exit.code(), state.restart_count);
+        let healing = std::mem::take(&mut container.healing);
+        let by_policy = policy.restarts_after(exit.code(), state.restart_count);
+        let again = !state.stopped_by_hand && (healing || by_policy);
         state.status = if again { Status::Restarting } else { Status::Exited };
         state.process = None;
         state.finished = Some(Timestamp::now());

@@ -29,6 +29,7 @@ mod files;
 mod fixture;
 mod forward;
 mod health;
+pub mod journal;
 mod launcher;
 pub mod log;
 mod names;

@@ -220,8 +220,25 @@ pub enum EventKind {
         /// Why.
         message: String,
     },
-    /// It was removed because its record asks for that.
+    /// It was removed.
     Removed,
+    /// It was made.
+    Created,
+    /// It has another name now.
+    Renamed {
+        /// The one it had.
+        from: ContainerName,
+    },
+    /// A command was started in it.
+    ExecStarted {
+        /// The command.
+        argv: Vec<String>,
+    },
+    /// A command in it has ended.
+    ExecDied {
+        /// Its exit code.
+        code: i32,
+    },
 }
 
 /// Why a request failed.

@@ -60,6 +60,22 @@ impl Supervisor {
         Ok(None)
     }
 
+    /// Stops a container that is unhealthy and wants to be started again for that. It is not stopped by
+    /// hand: what comes after its end is a restart, with the pause that restarts have.
+    pub(crate) fn heal(&mut self, slot: Slot) {
+        let Some(container) = self.containers.get_mut(&slot) else { return };
+        if !container.is_up() || container.state.stopped_by_hand || container.healing {
+            return;
+        }
+        container.healing = true;
+        let (run, signal) = (container.run, container.record.stop_signal);
+        let grace = container.record.spec.stop_grace.unwrap_or(GRACE);
+        self.send(slot, signal);
+        if grace < Duration::from_secs(u64::from(u32::MAX)) {
+            self.reactor.after(grace, Timer::Kill(slot, run));
+        }
+    }
+
     /// A start under way is waited for: it takes milliseconds, and what follows needs to know.
     fn settle_start(&mut self, slot: Slot) {
         if self.wanted.iter().any(|wanted| wanted.slot == slot) {

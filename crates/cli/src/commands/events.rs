@@ -5,8 +5,8 @@ use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::view::duration;
 use crate::{output, select};
-use engine::{Event, EventKind};
-use resource::{ExitStatus, HealthStatus, Observed, Timestamp};
+use engine::{EventKind, EventQuery, Note};
+use resource::{ExitStatus, HealthStatus, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// Flags of `events`.
@@ -26,59 +26,59 @@ pub(crate) struct Args {
     pub(crate) services: Vec<String>,
 }
 
-/// Shows events until it is interrupted.
+/// Shows events until it is interrupted, or until the time that was given.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    if args.since.is_some() {
-        return Err(Failure::unsupported("`--since` of `compose events`")
-            .hint("events are shown from now on; none are kept"));
-    }
-    let now = Timestamp::now();
-    let until = match &args.until {
-        None => None,
-        Some(text) => Some(
-            duration::point(text, now)
-                .ok_or_else(|| Failure::new(format!("invalid value for --until: `{text}`")))?,
-        ),
-    };
+    let query = query(args, Timestamp::now())?;
     let subject = session.subject(&[])?;
     let pod = &subject.pod;
     let observed = session.containers(pod)?;
     let chosen = select::services(&args.services, subject.known(&observed))?;
+    session.supervise(pod, &observed);
     runtime::interruptible(Size::One, async {
-        let engine = session.engine()?;
         let failed = |error| Failure::because("cannot follow the events", error);
-        let mut events = engine.events(pod).await.map_err(failed)?;
-        let show = async {
-            while let Some(event) = events.next().await {
-                if event.number.is_none() || !(chosen.is_empty() || chosen.contains(&event.service)) {
-                    continue;
-                }
-                let observed = session.containers(pod)?;
-                output::result(&text(&event, &observed, args.json))?;
+        let mut events = session.engine()?.journal(pod, query).map_err(failed)?;
+        loop {
+            let note = events.next().await;
+            let note = note.map_err(|error| Failure::because("cannot follow the events", error))?;
+            let Some(note) = note else { return Ok(Exit::Success) };
+            let event = &note.event;
+            if event.number.is_some() && (chosen.is_empty() || chosen.contains(&event.service)) {
+                output::result(&text(&note, args.json))?;
             }
-            Ok(Exit::Success)
-        };
-        match until.and_then(|until| std::time::Duration::try_from(until.duration_since(now)).ok()) {
-            None => show.await,
-            Some(limit) => tokio::time::timeout(limit, show).await.unwrap_or(Ok(Exit::Success)),
         }
     })
 }
 
+/// The times that were given.
+fn query(args: &Args, now: Timestamp) -> Result<EventQuery, Failure> {
+    let point = |flag: &str, text: Option<&String>| match text {
+        None => Ok(None),
+        Some(text) => duration::point(text, now).map(Some).ok_or_else(|| {
+            Failure::new(format!("invalid value for --{flag}: `{text}`"))
+                .hint("use a time such as `2026-01-02T15:04:05Z`, or a duration such as `42m`")
+        }),
+    };
+    Ok(EventQuery {
+        since: point("since", args.since.as_ref())?,
+        until: point("until", args.until.as_ref())?,
+    })
+}
+
 /// The words for what happened; what one event stands for may have several.
-fn actions(kind: &EventKind) -> Vec<(String, Option<(&'static str, String)>)> {
-    let plain = |action: &str| vec![(action.to_owned(), None)];
+fn actions(kind: &EventKind) -> Vec<(String, Vec<(&'static str, String)>)> {
+    let plain = |action: &str| vec![(action.to_owned(), vec![])];
     match kind {
         EventKind::Started { .. } => plain("start"),
-        EventKind::Died { exit, .. } => {
+        EventKind::Died { exit, ran, .. } => {
             let code = match exit {
                 ExitStatus::Code(code) => code.to_string(),
                 ExitStatus::Unknown => "unknown".to_owned(),
             };
-            vec![("die".to_owned(), Some(("exitCode", code)))]
+            let ran = ran.as_secs().to_string();
+            vec![("die".to_owned(), vec![("exitCode", code), ("execDuration", ran)])]
         }
         EventKind::Stopped => plain("stop"),
-        EventKind::Killed { signal } => vec![("kill".to_owned(), Some(("signal", signal.to_string())))],
+        EventKind::Killed { signal } => vec![("kill".to_owned(), vec![("signal", signal.to_string())])],
         EventKind::Health(status) => plain(match status {
             HealthStatus::Starting => "health_status: starting",
             HealthStatus::Healthy => "health_status: healthy",
@@ -88,29 +88,27 @@ fn actions(kind: &EventKind) -> Vec<(String, Option<(&'static str, String)>)> {
         EventKind::Unpaused => plain("unpause"),
         EventKind::Oom => plain("oom"),
         EventKind::StartFailed { message } => {
-            vec![("start_failed".to_owned(), Some(("error", message.clone())))]
+            vec![("start_failed".to_owned(), vec![("error", message.clone())])]
         }
         EventKind::Removed => plain("destroy"),
+        EventKind::Created => plain("create"),
+        EventKind::Renamed { from } => vec![("rename".to_owned(), vec![("oldName", from.to_string())])],
+        EventKind::ExecStarted { argv } => vec![(format!("exec_start: {}", argv.join(" ")), vec![])],
+        EventKind::ExecDied { code } => vec![("exec_die".to_owned(), vec![("exitCode", code.to_string())])],
     }
 }
 
-fn text(event: &Event, observed: &Observed, as_json: bool) -> String {
-    let record = observed
-        .containers
-        .iter()
-        .map(|container| &container.record)
-        .find(|record| record.id == event.container);
-    let mut attributes = Map::new();
-    if let Some(record) = record {
-        let labels = record.spec.labels.iter().filter(|(key, _)| !key.starts_with("com.docker.compose."));
-        attributes.extend(labels.map(|(key, value)| (key.clone(), Value::from(value.clone()))));
-        attributes.insert("image".to_owned(), record.spec.image.familiar().into());
-    }
+fn text(note: &Note, as_json: bool) -> String {
+    let event = &note.event;
+    let labels = note.labels.iter().filter(|(key, _)| !key.starts_with("com.docker.compose."));
+    let mut attributes: Map<String, Value> =
+        labels.map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect();
+    attributes.insert("image".to_owned(), note.image.clone().into());
     attributes.insert("name".to_owned(), event.name.as_str().into());
     let mut text = String::new();
     for (action, more) in actions(&event.kind) {
         let mut attributes = attributes.clone();
-        attributes.extend(more.map(|(key, value)| (key.to_owned(), Value::from(value))));
+        attributes.extend(more.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))));
         if as_json {
             let object = json!({
                 "time": crate::view::logs::stamp(event.time), "type": "container", "service": event.service,
@@ -136,6 +134,8 @@ fn text(event: &Event, observed: &Observed, as_json: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::Event;
+    use resource::Labels;
 
     #[test]
     fn an_event_is_a_line_or_an_object() {
@@ -151,11 +151,16 @@ mod tests {
                 ran: std::time::Duration::ZERO,
             },
         };
+        let labels: Labels = [("a", "b"), ("com.docker.compose.service", "web")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        let note = Note { event, image: "busybox".to_owned(), labels };
         assert_eq!(
-            text(&event, &Observed::default(), false),
-            "2026-03-01 12:00:00.500000 container die abc (exitCode=3, name=shop-web-1)\n\n"
+            text(&note, false),
+            "2026-03-01 12:00:00.500000 container die abc (a=b, execDuration=0, exitCode=3, image=busybox, \
+             name=shop-web-1)\n\n"
         );
-        let object = text(&event, &Observed::default(), true);
+        let object = text(&note, true);
         assert!(object.contains("\"action\":\"die\"") && object.contains("\"exitCode\":\"3\""), "{object}");
     }
 }

@@ -20,7 +20,10 @@ impl Watch {
     /// What inotify_init1(2) and inotify_add_watch(2) say.
     pub fn new(folder: &Path) -> io::Result<Self> {
         let descriptor = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-        let what = inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
+        let what = inotify::WatchFlags::MODIFY
+            | inotify::WatchFlags::CREATE
+            | inotify::WatchFlags::MOVED_TO
+            | inotify::WatchFlags::MOVE_SELF;
         inotify::add_watch(&descriptor, folder, what)?;
         Ok(Self { inotify: crate::client::watched(descriptor)? })
     }

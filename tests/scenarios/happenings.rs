@@ -1,0 +1,83 @@
+//! Scenarios about what happens to containers: events, and what follows from bad health.
+
+use scenarios::{World, scenario, until};
+use serde_json::Value;
+
+/// What `events --json` has noted since the beginning, as `service action`.
+fn noted(world: &World) -> Vec<String> {
+    let text = world.compose("events --json --since 2000-01-01 --until 0s").ok().stdout;
+    let line = |line: &str| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        format!("{} {}", event["service"].as_str().unwrap(), event["action"].as_str().unwrap())
+    };
+    text.lines().map(line).collect()
+}
+
+scenario! {
+    /// `events` follows what happens, from before the first `up` to after `down`, with labels and image;
+    /// `--since` and `--until` give what was noted, also with no supervisor there.
+    events_are_kept_and_followed, |world| {
+        let mut all = world.background("events --json --since 1h");
+        let mut web = world.background("events --since 1h web");
+        world.compose("up -d").ok();
+        for action in ["create", "start"] {
+            let event: Value = serde_json::from_str(&all.line(&format!("\"action\":\"{action}\""))).unwrap();
+            assert_eq!(event["type"], "container");
+            assert_eq!(event["attributes"]["image"], "busybox:latest");
+            assert!(event["time"].as_str().unwrap().ends_with('Z'), "{event}");
+        }
+        let line = web.line("container create");
+        assert!(line.contains(&world.id("web")) && line.contains("tier=front"), "{line}");
+        assert!(line.contains("name=project-web-1") && !line.contains("com.docker"), "{line}");
+        world.run(&["exec", "-T", "web", "sh", "-c", "exit 3"], "").exits(3);
+        assert!(web.line("exec_start: sh -c exit 3").contains("web"));
+        assert!(web.line("exec_die").contains("exitCode=3"));
+        world.compose("kill -s SIGTERM web").ok();
+        assert!(web.line("container die").contains("exitCode=143"), "{:?}", web.lines());
+        until("web has ended", || (world.state("web") == "exited").then_some(()));
+        world.compose("stop -t 5 db").ok();
+        all.line("\"action\":\"stop\"");
+
+        let events = noted(world);
+        let of = |service: &str| -> Vec<&str> {
+            events.iter().filter_map(|event| event.strip_prefix(service)).map(str::trim).collect()
+        };
+        assert_eq!(of("db"), ["create", "start", "kill", "die", "stop"]);
+        assert_eq!(of("web"), ["create", "start", "exec_start: sh -c exit 3", "exec_die", "kill", "die", "stop"]);
+        let late = world.compose("events --json --since 0s --until 0s").ok().stdout;
+        assert_eq!(late, "");
+        world.compose("events --since yesterday-or-so").exits(1).says("--since");
+
+        world.compose("down").ok();
+        assert!(web.line("container destroy").contains("project-web-1"));
+        world.compose("up -d db").ok();
+        all.line("\"action\":\"create\"");
+        for mut follower in [all, web] {
+            follower.signal("INT");
+            assert_eq!(follower.end(), 130);
+        }
+    }
+}
+
+scenario! {
+    /// A container with `x-on-unhealthy: restart` is stopped and started again when its check fails, any
+    /// number of times; another stays unhealthy, and what is stopped by hand stays stopped.
+    an_unhealthy_container_is_healed_when_asked, |world| {
+        world.compose("up -d --wait").ok();
+        let count = |action: &str| noted(world).iter().filter(|event| *event == action).count();
+        for round in 1..=2 {
+            world.run(&["exec", "-T", "web", "rm", "/tmp/well"], "").ok();
+            until("web was started again", || (count("web start") == round + 1).then_some(()));
+            until("web is healthy", || (world.row("web")["Health"] == "healthy").then_some(()));
+        }
+        world.run(&["exec", "-T", "other", "rm", "/tmp/well"], "").ok();
+        until("other is unhealthy", || (world.row("other")["Health"] == "unhealthy").then_some(()));
+        assert_eq!((count("other start"), count("other die")), (1, 0));
+        assert_eq!((count("web health_status: unhealthy"), count("web die")), (2, 2));
+        world.compose("stop -t 0").ok();
+        assert_eq!(world.state("web"), "exited");
+
+        world.edit("compose.yaml", "x-on-unhealthy: restart", "x-on-unhealthy: dance");
+        world.compose("up -d").exits(1).says("compose.yaml:6:21").says("`restart` or `none`");
+    }
+}
