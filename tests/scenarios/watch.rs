@@ -128,6 +128,43 @@ scenario! {
     }
 }
 
+scenario! {
+    /// A change of what an image is built from builds it and replaces the container, and nothing else; a build
+    /// that fails leaves what runs, and the next save tries again.
+    watch_rebuilds_what_has_a_build, |world| {
+        save(world, "app/Dockerfile", "FROM busybox\nCOPY . /app\nRUN cat /app/requirements > /made\n");
+        save(world, "app/.dockerignore", "*.log\n");
+        save(world, "app/requirements", "one");
+        save(world, "app/src/a", "a");
+        let mut watch = world.background("watch");
+        watch.line("Watch enabled");
+        assert_eq!(inside(world, "cat /made /app/src/a"), "onea");
+        let (first, db) = (world.id("web"), world.id("db"));
+        save(world, "app/src/a", "synced");
+        appears(world, "/app/src/a", "synced");
+        assert_eq!(world.id("web"), first);
+
+        save(world, "app/requirements", "two");
+        watch.line("Rebuilding service(s) [\"web\"]");
+        watch.line("successfully built");
+        appears(world, "/made", "two");
+        assert_ne!(world.id("web"), first);
+        assert_eq!(inside(world, "cat /app/src/a"), "synced");
+
+        let second = world.id("web");
+        save(world, "app/Dockerfile", "FROM busybox\nCOPY . /app\nRUN echo so it goes; exit 7\n");
+        watch.line("so it goes");
+        watch.line("exit code 7");
+        assert_eq!((world.id("web"), world.state("web")), (second, "running".to_owned()));
+        save(world, "app/Dockerfile", "FROM busybox\nCOPY . /app\nRUN echo three > /made\n");
+        appears(world, "/made", "three");
+        assert_eq!(world.id("db"), db);
+        watch.signal("INT");
+        assert_eq!(watch.end(), 130);
+        world.compose("down -t 0").ok();
+    }
+}
+
 /// Waits until a file of the service `web` has this content.
 fn appears(world: &World, path: &str, content: &str) {
     until(path, || (inside(world, &format!("cat {path}")) == content.trim()).then_some(()));

@@ -40,7 +40,7 @@ pub(crate) async fn build(
     width: NonZeroUsize,
     progress: &Progress,
 ) -> Result<Vec<Image>, EngineError> {
-    let names: Vec<String> = builds.iter().map(|build| name(build)).collect();
+    let names: Vec<String> = builds.iter().map(name).collect();
     let mut view = BuildView::new(progress);
     let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
     // Nobody listens any more only when the build is given up.
