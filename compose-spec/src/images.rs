@@ -7,14 +7,15 @@ use crate::tree::{Map, Node, Value};
 
 impl Project {
     /// The references of images that enabled services name: their own, those of `pre_start` hooks, and of
-    /// mounts of images that are not another service's. As they are written, each once.
-    pub fn image_references(&self) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
+    /// mounts of images that are not another service's. As they are written, each once, with the first service
+    /// that names it.
+    pub fn image_references(&self) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
         let names: BTreeSet<String> = self.services.keys().cloned().collect();
         for service in self.services.values() {
             let mut tree = service.tree.clone();
             each_image(&mut tree, &names, &mut |image| {
-                found.insert(image.clone());
+                found.entry(image.clone()).or_insert_with(|| service.name.clone());
             });
         }
         found

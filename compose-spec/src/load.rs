@@ -12,7 +12,8 @@ use crate::scope::MOST_TOLD;
 use crate::trace::Trace;
 use crate::tree::{Map, Node, Value};
 use crate::{
-    Files, Input, Loaded, advice, consistency, decode, discovery, environment, interpolate, normalize, select,
+    Files, Input, Loaded, advice, consistency, decode, discovery, environment, interpolate, normalize, paths,
+    select,
 };
 
 /// Services of one project. Ten thousand fill 250 MB.
@@ -127,6 +128,9 @@ fn finish(
         return None;
     }
     model.set("name", Node::string(name, Span::NOWHERE));
+    if values.get("COMPOSE_CONVERT_WINDOWS_PATHS").is_some_and(|text| is_yes(text)) {
+        paths::convert_windows(model);
+    }
     if input.options.normalize {
         normalize::model(model, name, values);
     }
@@ -221,6 +225,11 @@ fn name(assembler: &mut Assembler<'_>, parsed: &[Parsed]) -> Option<String> {
         return None;
     }
     Some(name)
+}
+
+/// Whether the text of a variable says yes, as Go reads a boolean.
+fn is_yes(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "true" | "True" | "TRUE")
 }
 
 fn folder_name(directory: &Path) -> String {

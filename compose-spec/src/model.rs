@@ -805,6 +805,12 @@ impl Service {
         if span == self.tree.span { self.span.or(span) } else { span }
     }
 
+    /// The place where it names an image: its own, or that of a hook or a mount.
+    pub fn place_of_image(&self, reference: &str) -> Span {
+        let parts = ["image", "pre_start", "volumes"].map(|key| self.tree.get(key));
+        parts.into_iter().flatten().find_map(|part| part.find(reference)).unwrap_or(self.span)
+    }
+
     /// How many containers it has: `scale`, `deploy.replicas`, or one.
     pub fn replicas(&self) -> u32 {
         self.scale.or(self.deploy.as_ref().and_then(|deploy| deploy.replicas)).unwrap_or(1)

@@ -35,10 +35,10 @@ impl Base<'_> {
 
     /// The same, but a Windows path stays as it is.
     fn unix(&self, node: Option<&mut Node>) {
-        let is_windows = node.as_ref().and_then(|node| node.as_str()).is_some_and(|text| {
-            text.starts_with('\\')
-                || matches!(text.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
-        });
+        let is_windows = node
+            .as_ref()
+            .and_then(|node| node.as_str())
+            .is_some_and(|text| text.starts_with('\\') || has_drive(text));
         if !is_windows {
             self.node(node);
         }
@@ -75,6 +75,28 @@ pub(crate) fn model(node: &mut Node, base: Base<'_>) {
             base.unix(options.get_mut("device"));
         }
     });
+}
+
+/// Whether a path begins with a drive of Windows: `C:\` or `C:/`.
+fn has_drive(text: &str) -> bool {
+    matches!(text.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
+}
+
+/// Writes Windows paths of bind mounts as tools on Linux know them: `C:\data` becomes `/c/data`.
+pub(crate) fn convert_windows(model: &mut Node) {
+    let services = model.get_mut("services").and_then(Node::as_map_mut);
+    for service in services.into_iter().flat_map(|services| services.values_mut()) {
+        each(service.node.get_mut("volumes"), |item| {
+            let is_bind = item.str("type") == Some("bind");
+            if let Some(Value::String(text)) = item.get_mut("source").map(|source| &mut source.value)
+                && is_bind
+                && has_drive(text)
+            {
+                let rest = text[2..].replace('\\', "/");
+                *text = format!("/{}{rest}", text[..1].to_ascii_lowercase());
+            }
+        });
+    }
 }
 
 /// Makes every path of a service absolute.

@@ -202,6 +202,16 @@ impl Node {
         node.span
     }
 
+    /// The place of the first text in it that is `wanted`.
+    pub(crate) fn find(&self, wanted: &str) -> Option<Span> {
+        match &self.value {
+            Value::String(text) => (text == wanted).then_some(self.span),
+            Value::List(items) => items.iter().find_map(|item| item.find(wanted)),
+            Value::Map(map) => map.values().find_map(|entry| entry.node.find(wanted)),
+            _ => None,
+        }
+    }
+
     /// How many values it is made of, itself included.
     pub(crate) fn size(&self) -> usize {
         1 + match &self.value {

@@ -128,11 +128,16 @@ impl Environment {
     }
 }
 
+/// A path as seen from here.
+fn shown(path: &Path) -> String {
+    let current = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&current).unwrap_or(path).display().to_string()
+}
+
 /// The line of an environment file that sets `name`: `.env:3`, as seen from here.
 fn place(path: &Path, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
-    let current = std::env::current_dir().unwrap_or_default();
-    let shown = path.strip_prefix(&current).unwrap_or(path).display().to_string();
+    let shown = shown(path);
     let mut sources = diagnostic::Sources::new();
     let file = sources.add(shown, text);
     compose_spec::dotenv::place(&sources, file, name).map(|span| sources.place(span))
@@ -156,7 +161,7 @@ pub(crate) fn parse(
     path: &Path,
     known: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Failure> {
-    let shown = path.display().to_string();
+    let shown = shown(path);
     let text = files::read(path)
         .map_err(|error| Failure::because(format!("cannot read the environment file `{shown}`"), error))?;
     let text = String::from_utf8(text)
@@ -167,7 +172,7 @@ pub(crate) fn parse(
     let outer = |name: &str| known.get(name).cloned();
     compose_spec::dotenv::read(&sources, file, &outer, &mut values, &mut diagnostics);
     if diagnostic::has_errors(&diagnostics) {
-        return Err(Failure::Drawn(diagnostic::render(&sources, &diagnostics, false)));
+        return Err(Failure::Diagnosed(Box::new((sources, diagnostics))));
     }
     Ok(values)
 }

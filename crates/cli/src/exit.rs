@@ -43,6 +43,8 @@ pub(crate) enum Failure {
     },
     /// Diagnostics, drawn already: text for standard error.
     Drawn(String),
+    /// Diagnostics of a text that was read before any project, with that text.
+    Diagnosed(Box<(diagnostic::Sources, Vec<diagnostic::Diagnostic>)>),
     /// Nothing more to say; the code is all.
     Silent(u8),
 }
@@ -83,7 +85,7 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Message { code, .. } => *code,
-            Self::Drawn(_) => 1,
+            Self::Drawn(_) | Self::Diagnosed(_) => 1,
             Self::Silent(code) => *code,
         }
     }
@@ -105,6 +107,7 @@ impl Failure {
                 text
             }
             Self::Drawn(text) => text.clone(),
+            Self::Diagnosed(told) => diagnostic::render(&told.0, &told.1, false),
             Self::Silent(_) => String::new(),
         }
     }
@@ -118,6 +121,7 @@ impl Failure {
                 format!("{}\n", serde_json::json!({ "error": true, "message": self.line().trim_end() }))
             }
             Self::Drawn(text) => text.clone(),
+            Self::Diagnosed(told) => diagnostic::render(&told.0, &told.1, colour),
             Self::Message { hint, .. } => {
                 let mut text = format!("{red}error{off}: {}\n", self.line());
                 if let Some(hint) = hint {

@@ -74,7 +74,12 @@ fn dispatch(arguments: arguments::Arguments) -> Result<Exit, (Failure, bool)> {
     if let commands::Verb::Version(args) = &verb {
         return commands::version::run(args).map_err(plain);
     }
-    let session = Session::open(arguments.globals).map_err(plain)?;
+    let session = Session::open(arguments.globals)
+        .map_err(|failure| match &verb {
+            commands::Verb::Config(args) => commands::config::unread(args, failure),
+            _ => failure,
+        })
+        .map_err(plain)?;
     session.timing("session open");
     let entered = verb.purpose(session.globals.dry_run).map_or(Ok(()), |purpose| session.enter(purpose));
     let outcome = entered.and_then(|()| commands::run(verb, &session));

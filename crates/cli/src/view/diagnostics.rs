@@ -4,22 +4,29 @@
 //! `{file, start, end, text}`, its ends `{line, column, offset}`: line and column from 1, the column in
 //! characters, the offset in bytes from 0; `end` is exclusive. `place` is null where there is none.
 
+use crate::exit::Failure;
 use compose_spec::Loaded;
 use diagnostic::{Diagnostic, Label, Severity, Sources, Span};
 use serde_json::{Value, json};
 
 /// The document for what was found in loading.
 pub(crate) fn document(loaded: &Loaded) -> String {
-    let all = loaded.diagnostics.iter().map(|diagnostic| entry(&loaded.sources, diagnostic)).collect();
-    written(all)
+    entries(&loaded.sources, &loaded.diagnostics)
 }
 
 /// The document for a failure before anything was loaded.
-pub(crate) fn failed(message: &str) -> String {
+pub(crate) fn failed(failure: &Failure) -> String {
+    if let Failure::Diagnosed(told) = failure {
+        return entries(&told.0, &told.1);
+    }
     written(vec![json!({
-        "severity": "error", "code": "not-loaded", "message": message.trim_end(),
+        "severity": "error", "code": "not-loaded", "message": failure.line().trim_end(),
         "place": null, "related": [], "notes": [], "help": [],
     })])
+}
+
+fn entries(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
+    written(diagnostics.iter().map(|diagnostic| entry(sources, diagnostic)).collect())
 }
 
 fn written(diagnostics: Vec<Value>) -> String {

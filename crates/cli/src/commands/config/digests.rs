@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::runtime::{self, Size};
-use compose_spec::Project;
+use compose_spec::{Loaded, Project};
 use engine::Engine;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use resource::Reference;
@@ -15,10 +15,14 @@ const WIDTH: usize = 8;
 ///
 /// # Errors
 /// A text is no reference, or a registry does not know it.
-pub(super) fn pin(project: &mut Project, engine: &Engine) -> Result<(), Failure> {
+pub(super) fn pin(loaded: &mut (Project, Loaded), engine: &Engine) -> Result<(), Failure> {
+    let (project, Loaded { sources, .. }) = loaded;
     let mut pinned = BTreeMap::new();
     runtime::interruptible(Size::One, async {
-        let asked = project.image_references().into_iter().map(|text| exact(engine, text));
+        let asked = project.image_references().into_iter().map(|(text, service)| {
+            let span = project.services[&service].place_of_image(&text);
+            exact(engine, text, format!("service `{service}` ({})", sources.place(span)))
+        });
         pinned = stream::iter(asked).buffer_unordered(WIDTH).try_collect().await?;
         Ok(Exit::Success)
     })?;
@@ -26,16 +30,13 @@ pub(super) fn pin(project: &mut Project, engine: &Engine) -> Result<(), Failure>
     Ok(())
 }
 
-/// A reference as it is written, and whole: with registry, tag and digest.
-async fn exact(engine: &Engine, text: String) -> Result<(String, String), Failure> {
-    let reference = Reference::parse(&text)
-        .map_err(|error| Failure::because(format!("cannot pin the image `{text}`"), error))?;
+/// A reference as it is written, and whole: with registry, tag and digest. `who` asks for it.
+async fn exact(engine: &Engine, text: String, who: String) -> Result<(String, String), Failure> {
+    let what = || format!("{who}: cannot pin the image `{text}`");
+    let reference = Reference::parse(&text).map_err(|error| Failure::because(what(), error))?;
     let digest = match &reference.digest {
         Some(digest) => digest.clone(),
-        None => engine
-            .digest(&reference)
-            .await
-            .map_err(|error| Failure::because(format!("cannot pin the image `{text}`"), error))?,
+        None => engine.digest(&reference).await.map_err(|error| Failure::because(what(), error))?,
     };
     let Reference { registry, repository, tag, digest: written } = &reference;
     // A tag beside a digest that was written says nothing.

@@ -105,7 +105,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let mut loaded = session.load_with(services, options(args, session))?;
     if args.resolve_image_digests || args.lock_image_digests {
-        digests::pin(&mut loaded.0, session.engine()?)?;
+        digests::pin(&mut loaded, session.engine()?)?;
     }
     if args.lock_image_digests {
         for name in loaded.0.keep_images() {
@@ -120,14 +120,22 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     print(args, &text)
 }
 
+/// A failure before the project is read; where editors asked, as a document on standard output.
+pub(crate) fn unread(args: &Args, failure: Failure) -> Failure {
+    if args.format.as_deref() != Some("json-diagnostics") {
+        return failure;
+    }
+    match print(args, &view::diagnostics::failed(&failure)) {
+        Ok(_) => Failure::Silent(failure.code()),
+        Err(unprintable) => unprintable,
+    }
+}
+
 /// Prints what is wrong and nothing else; the exit code says whether anything is an error.
 fn diagnostics(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let loaded = match session.examined(&args.services, options(args, session)) {
         Ok(loaded) => loaded,
-        Err(failure) => {
-            print(args, &view::diagnostics::failed(&failure.line()))?;
-            return Err(Failure::Silent(failure.code()));
-        }
+        Err(failure) => return Err(unread(args, failure)),
     };
     print(args, &view::diagnostics::document(&loaded))?;
     if loaded.project.is_some() { Ok(Exit::Success) } else { Err(Failure::Silent(1)) }
