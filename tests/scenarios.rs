@@ -23,6 +23,8 @@ mod graph;
 mod happenings;
 #[path = "scenarios/hooks.rs"]
 mod hooks;
+#[path = "scenarios/images.rs"]
+mod images;
 #[path = "scenarios/input.rs"]
 mod input;
 #[path = "scenarios/kills.rs"]

@@ -3,7 +3,7 @@
 use crate::pull::PullEvent;
 use crate::{EngineError, disk};
 use registry::Registry;
-use resource::{ContainerRecord, Digest, Image, ImageConfig, ImageNeed, PodName, Reference, Roots};
+use resource::{ContainerRecord, Digest, Image, ImageConfig, ImageNeed, Platform, PodName, Reference, Roots};
 use std::collections::{BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -48,6 +48,19 @@ pub(crate) struct Inner {
     pub(crate) clients: tokio::sync::Mutex<HashMap<PodName, Arc<supervisor::Client>>>,
     /// The locks of pods that are held.
     pub(crate) locks: Mutex<HashMap<PodName, Weak<OwnedFd>>>,
+}
+
+/// An image in its registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteImage {
+    /// Digest of its configuration.
+    pub id: Digest,
+    /// Digest of the platform's manifest.
+    pub manifest: Digest,
+    /// Digest and compressed bytes of each layer, lowest first.
+    pub layers: Vec<(Digest, u64)>,
+    /// The configuration, as it came.
+    pub config: Vec<u8>,
 }
 
 impl Engine {
@@ -115,6 +128,27 @@ impl Engine {
         let failed = |error| EngineError::Digest { reference: reference.clone(), source: Box::new(error) };
         let registry = self.inner.registry.get_or_try_init(async || Registry::configured()).await?;
         registry.digest(reference).await.map_err(failed)
+    }
+
+    /// What a registry has for an image: manifest and configuration, no layers. Nothing is kept.
+    ///
+    /// # Errors
+    /// [`EngineError::Registry`].
+    pub async fn look_at(
+        &self,
+        reference: &Reference,
+        platform: Option<&Platform>,
+    ) -> Result<RemoteImage, EngineError> {
+        let failed = |error| EngineError::Registry { reference: reference.clone(), source: Box::new(error) };
+        let registry = self.inner.registry.get_or_try_init(async || Registry::configured()).await?;
+        let found = registry.find(reference, platform).await.map_err(failed)?;
+        let config = registry.config(&found).await.map_err(failed)?;
+        Ok(RemoteImage {
+            id: found.config,
+            manifest: found.digest,
+            layers: found.layers.into_iter().map(|layer| (layer.digest, layer.size)).collect(),
+            config: config.to_vec(),
+        })
     }
 
     /// Makes an image of a root file system: a tar archive, compressed or not, or a folder. Blocks.

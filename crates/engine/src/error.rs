@@ -46,6 +46,15 @@ pub enum EngineError {
         #[source]
         source: Box<crate::pull::PullError>,
     },
+    /// A registry did not say what it has under a name, or did not take what it was given.
+    #[error("the registry of `{}` did not do its part", reference.familiar())]
+    Registry {
+        /// The image.
+        reference: Reference,
+        /// Why not.
+        #[source]
+        source: Box<registry::RegistryError>,
+    },
     /// A registry did not say which digest an image has.
     #[error("cannot learn the digest of `{}`", reference.familiar())]
     Digest {

@@ -46,7 +46,7 @@ mod volumes;
 pub use builder::{BuildError, Event as BuildEvent, EventKind as BuildEventKind};
 pub use cdi::CdiError;
 pub use changes::{Commit, unnamed};
-pub use engine::{Engine, hidden_role};
+pub use engine::{Engine, RemoteImage, hidden_role};
 pub use error::EngineError;
 pub use events::{EventQuery, Events};
 pub use files::{Destination, Source};
@@ -59,7 +59,7 @@ pub use pull::{PullError, PullEvent};
 pub use runtime::cgroup::Usage;
 pub use send::{Sending, Sent};
 pub use stats::{Sample, Traffic, processor_percent};
-pub use store::{Collected, Omitted, Owners, Store, StoreError};
+pub use store::{Collected, Omitted, Owners, Store, StoreError, bytes_below};
 pub use supervisor::journal::Note;
 pub use supervisor::{
     ClientError, Event, EventKind, EventStream, Exec, ExecRequest, Failure, FailureKind, Stdio,

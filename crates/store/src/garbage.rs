@@ -140,7 +140,7 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// The digests that entries of a folder are named after.
-fn digests(folder: &Path) -> impl Iterator<Item = Digest> {
+pub(crate) fn digests(folder: &Path) -> impl Iterator<Item = Digest> {
     entries(folder).filter_map(|path| {
         Digest::parse(&format!("sha256:{}", path.file_name().and_then(OsStr::to_str)?)).ok()
     })

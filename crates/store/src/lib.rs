@@ -38,6 +38,7 @@ mod steps;
 mod transfer;
 mod tree;
 mod unpack;
+mod usage;
 mod view;
 mod volumes;
 
@@ -51,6 +52,7 @@ pub use layers::{LayerInfo, LayerSlot, LayerWriter, Source};
 pub use steps::{CacheSharing, Forgotten, StepResult, StepSlot, StepWriter};
 pub use transfer::{Origin, Target, TransferError};
 pub use unpack::{Omitted, Owners};
+pub use usage::{Usage, bytes_below};
 
 use resource::{Mapping, Roots};
 use std::io;

@@ -151,7 +151,7 @@ impl Store {
             };
             let dead = self.temporary("dead");
             std::fs::rename(&path, &dead).map_err(|source| StoreError::io("delete", &path, source))?;
-            forgotten.bytes += size(&dead);
+            forgotten.bytes += crate::usage::bytes_below(&dead);
             forgotten.count += 1;
             crate::layers::discard(&dead)?;
         }
@@ -252,13 +252,4 @@ fn remove(path: &Path) -> Result<(), StoreError> {
         }
         _ => Ok(()),
     }
-}
-
-/// Bytes of the files below a folder.
-fn size(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
-        .map(|(path, status)| if status.is_dir() { size(&path) } else { status.len() })
-        .sum()
 }

@@ -37,6 +37,7 @@ pub(crate) mod scale;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod stop;
+pub(crate) mod system;
 pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod version;
@@ -114,6 +115,8 @@ pub(crate) enum Verb {
     Stats(stats::Args),
     /// Stop containers
     Stop(stop::Args),
+    /// Show and clear the engine's disk
+    System(system::Args),
     /// Show the running processes
     Top(top::Args),
     /// Unpause services
@@ -145,7 +148,7 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 40] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 41] = [
     ("apply", apply::Args::augment_args),
     ("attach", attach::Args::augment_args),
     ("build", build::Args::augment_args),
@@ -178,6 +181,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 40] = [
     ("start", start::Args::augment_args),
     ("stats", stats::Args::augment_args),
     ("stop", stop::Args::augment_args),
+    ("system", system::Args::augment_args),
     ("top", top::Args::augment_args),
     ("unpause", pause::Args::augment_args),
     ("up", up::Args::augment_args),
@@ -263,6 +267,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Start(args) => start::run(&args, session),
         Verb::Stats(args) => stats::run(&args, session),
         Verb::Stop(args) => stop::run(&args, session),
+        Verb::System(args) => system::run(&args, session),
         Verb::Top(args) => top::run(&args, session),
         Verb::Unpause(args) => pause::run(&args, session, pause::Way::Unpause),
         Verb::Up(args) => up::run(&args, session),

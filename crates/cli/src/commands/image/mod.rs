@@ -1,9 +1,14 @@
 //! `compose image`: the images of the engine, whichever project uses them.
 
 pub(crate) mod change;
+mod find;
+mod history;
 mod import;
+mod inspect;
 mod ls;
+pub(crate) mod prune;
 mod rm;
+mod tag;
 
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
@@ -18,14 +23,22 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// Show how an image was made
+    History(history::Args),
     /// Make an image of a folder or an archive that holds a root file system
     Import(import::Args),
+    /// Show all that is known of images, as JSON
+    Inspect(inspect::Args),
     /// List images
     #[command(alias = "list")]
     Ls(ls::Args),
+    /// Remove images that no container uses
+    Prune(prune::Args),
     /// Remove images
     #[command(alias = "remove")]
     Rm(rm::Args),
+    /// Give an image another name
+    Tag(tag::Args),
 }
 
 /// Runs a verb of the group.
@@ -34,8 +47,12 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         return Err(Failure::unsupported("`--dry-run` with `compose image`"));
     }
     match &args.verb {
+        Verb::History(args) => history::run(args, session),
         Verb::Import(args) => import::run(args, session),
+        Verb::Inspect(args) => inspect::run(args, session),
         Verb::Ls(args) => ls::run(args, session),
+        Verb::Prune(args) => prune::run(args, session),
         Verb::Rm(args) => rm::run(args, session),
+        Verb::Tag(args) => tag::run(args, session),
     }
 }

@@ -1,0 +1,58 @@
+//! Which images a word means, who uses them, and taking one away.
+
+use crate::exit::Failure;
+use engine::Engine;
+use resource::{Digest, Image};
+
+/// The images that a reference or the beginning of an id names.
+pub(super) fn find<'a>(known: &'a [Image], text: &str) -> Result<Vec<&'a Image>, Failure> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    let reference = super::import::parse(text);
+    let by_name: Vec<&Image> = known
+        .iter()
+        .filter(|image| reference.as_ref().is_ok_and(|reference| image.reference == *reference))
+        .collect();
+    if !by_name.is_empty() {
+        return Ok(by_name);
+    }
+    let by_id: Vec<&Image> =
+        known.iter().filter(|image| hex.len() >= 4 && image.id.hex().starts_with(hex)).collect();
+    match by_id.first() {
+        Some(first) if by_id.iter().all(|image| image.id == first.id) => Ok(by_id),
+        Some(_) => Err(Failure::new(format!("`{text}` is the beginning of several image ids"))),
+        None => {
+            Err(Failure::new(format!("there is no image `{text}`")).hint("`compose image ls` lists them"))
+        }
+    }
+}
+
+/// A container made of this image, in whichever project.
+pub(super) fn user(engine: &Engine, id: &Digest) -> Result<Option<String>, Failure> {
+    let pods = engine.pods().map_err(|error| Failure::because("cannot list the projects", error))?;
+    let mut containers = pods.iter().flat_map(|pod| &pod.containers).map(|container| &container.record);
+    Ok(containers
+        .find(|record| record.image == *id)
+        .map(|record| format!("`{}` of project `{}`", record.spec.name, record.spec.pod)))
+}
+
+/// An image is kept under the platform it was asked for with: its own, or the host's for want of one.
+pub(super) fn remove(engine: &Engine, image: &Image) -> Result<(), Failure> {
+    let store = engine.store();
+    let failed =
+        |error| Failure::because(format!("cannot remove image `{}`", image.reference.familiar()), error);
+    if !store.remove_image(&image.reference, Some(&image.platform)).map_err(failed)? {
+        store.remove_image(&image.reference, None).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The one image that a word means: of several platforms the host's, else the first.
+pub(super) fn one<'a>(known: &'a [Image], text: &str) -> Result<&'a Image, Failure> {
+    let found = find(known, text)?;
+    let host = resource::Platform::host();
+    let fits = found
+        .iter()
+        .find(|image| image.platform.os == host.os && image.platform.architecture == host.architecture);
+    let missing = || Failure::new(format!("there is no image `{text}`"));
+    fits.or(found.first()).copied().ok_or_else(missing)
+}

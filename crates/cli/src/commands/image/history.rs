@@ -1,0 +1,103 @@
+//! `compose image history`: how an image was made, the newest step first.
+
+use super::find;
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::session::Session;
+use crate::view::{duration, size, table};
+use resource::{Image, Timestamp};
+use serde_json::{Value, json};
+
+/// Flags of `image history`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// table or json
+    #[arg(long, default_value = "table", hide_default_value = true, value_name = "FORMAT")]
+    format: String,
+    /// Whole commands
+    #[arg(long)]
+    no_trunc: bool,
+    /// The image, or its id or the beginning of it
+    image: String,
+}
+
+/// The characters of a command that a table shows.
+const SHOWN: usize = 45;
+
+/// Prints a line for each step.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let store = session.engine()?.store();
+    let known = store.images();
+    let image = find::one(&known, &args.image)?;
+    let config: Value =
+        store.blob(&image.id).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let layer_size = |index: usize| {
+        image.layers.get(index).and_then(|layer| store.layer(layer)).map_or(0, |info| info.size)
+    };
+    let steps = steps(&config, image, layer_size);
+    let text = match args.format.as_str() {
+        "json" => format!("{}\n", Value::Array(steps)),
+        "table" => {
+            let now = Timestamp::now();
+            let rows: Vec<Vec<String>> = steps.iter().map(|step| cells(step, args.no_trunc, now)).collect();
+            table::table(&["CREATED", "CREATED BY", "SIZE", "COMMENT"], &rows)
+        }
+        other => return Err(Failure::new(format!("`{other}` is not a format")).hint("use `table` or `json`")),
+    };
+    output::result(&text)?;
+    Ok(Exit::Success)
+}
+
+/// The steps, newest first, each with the bytes of its layer. Layers that no step speaks of come last.
+fn steps(config: &Value, image: &Image, layer_size: impl Fn(usize) -> u64) -> Vec<Value> {
+    let mut index = 0;
+    let mut steps: Vec<Value> = Vec::new();
+    for step in config["history"].as_array().into_iter().flatten() {
+        let empty = step["empty_layer"].as_bool().unwrap_or(false);
+        steps.push(json!({
+            "CreatedAt": step["created"].as_str().unwrap_or_default(),
+            "CreatedBy": step["created_by"].as_str().unwrap_or_default(),
+            "Comment": step["comment"].as_str().unwrap_or_default(),
+            "Size": if empty { 0 } else { layer_size(index) },
+        }));
+        index += usize::from(!empty);
+    }
+    for index in index..image.layers.len() {
+        steps.push(json!({ "CreatedAt": "", "CreatedBy": "", "Comment": "", "Size": layer_size(index) }));
+    }
+    steps.reverse();
+    steps
+}
+
+fn cells(step: &Value, whole: bool, now: Timestamp) -> Vec<String> {
+    let text = |key: &str| step[key].as_str().unwrap_or_default();
+    let by = text("CreatedBy").split_whitespace().collect::<Vec<_>>().join(" ");
+    let by = if whole || by.chars().count() <= SHOWN {
+        by
+    } else {
+        by.chars().take(SHOWN - 1).chain(['…']).collect()
+    };
+    let created =
+        text("CreatedAt").parse().map_or_else(|_| "N/A".to_owned(), |time| duration::ago(time, now));
+    vec![created, by, size::human(step["Size"].as_u64().unwrap_or(0)), text("Comment").to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_belong_to_the_steps_that_made_some() {
+        let layer = Image::empty().id;
+        let image = Image { layers: vec![layer; 3], ..Image::empty() };
+        let config = json!({ "history": [
+            { "created_by": "ADD" }, { "created_by": "ENV", "empty_layer": true }, { "created_by": "RUN" }
+        ] });
+        let sizes: Vec<_> = steps(&config, &image, |index| index as u64 + 10)
+            .iter()
+            .map(|step| (step["CreatedBy"].as_str().unwrap().to_owned(), step["Size"].as_u64().unwrap()))
+            .collect();
+        let expected = [("", 12), ("RUN", 11), ("ENV", 0), ("ADD", 10)];
+        assert_eq!(sizes, expected.map(|(by, size)| (by.to_owned(), size)));
+    }
+}

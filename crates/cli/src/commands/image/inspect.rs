@@ -1,0 +1,108 @@
+//! `compose image inspect`: all that is known of images, as Docker writes it.
+
+use super::find;
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::runtime::{self, Size};
+use crate::session::Session;
+use resource::{Image, Platform};
+use serde_json::{Value, json};
+
+/// Flags of `image inspect`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Ask the registry; nothing is pulled but manifest and configuration
+    #[arg(long)]
+    remote: bool,
+    /// The platform of the image
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<String>,
+    /// References, or ids and beginnings of them
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+}
+
+/// Prints a list with an object for each image.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let platform = args.platform.as_deref().map(|text| {
+        Platform::parse(text).ok_or_else(|| {
+            Failure::new(format!("`{text}` is not a platform")).hint("write it like `linux/arm64`")
+        })
+    });
+    let platform = platform.transpose()?;
+    let shown: Vec<Value> = args
+        .images
+        .iter()
+        .map(|text| {
+            if args.remote {
+                remote(text, platform.clone(), session)
+            } else {
+                here(text, platform.as_ref(), session)
+            }
+        })
+        .collect::<Result<_, _>>()?;
+    let text =
+        serde_json::to_string_pretty(&shown).map_err(|error| Failure::because("cannot write JSON", error))?;
+    output::line(&text)?;
+    Ok(Exit::Success)
+}
+
+fn here(text: &str, platform: Option<&Platform>, session: &Session) -> Result<Value, Failure> {
+    let store = session.engine()?.store();
+    let known = store.images();
+    let image = match platform {
+        None => find::one(&known, text)?,
+        Some(platform) => {
+            let missing = || Failure::new(format!("there is no image `{text}` for {platform}"));
+            find::find(&known, text)?
+                .into_iter()
+                .find(|image| image.platform == *platform)
+                .ok_or_else(missing)?
+        }
+    };
+    let config = store.blob(&image.id).unwrap_or_default();
+    let mut object = configuration(&serde_json::from_slice(&config).unwrap_or_default());
+    let same = |other: &&Image| other.id == image.id;
+    let names: Vec<String> = known.iter().filter(same).map(|image| image.reference.familiar()).collect();
+    let digests: Vec<String> = known
+        .iter()
+        .filter(same)
+        .map(|other| format!("{}@{}", other.reference.familiar_repository(), other.manifest))
+        .collect();
+    object["Id"] = json!(image.id);
+    object["RepoTags"] = json!(names);
+    object["RepoDigests"] = json!(digests);
+    object["Size"] = json!(image.size);
+    object["Metadata"] = json!({ "LastTagTime": image.tagged.to_string() });
+    Ok(object)
+}
+
+fn remote(text: &str, platform: Option<Platform>, session: &Session) -> Result<Value, Failure> {
+    let reference = super::import::parse(text)?;
+    let engine = session.engine()?;
+    let failed = |error| Failure::because(format!("cannot inspect `{}`", reference.familiar()), error);
+    let found = runtime::run(Size::One, async {
+        engine.look_at(&reference, platform.as_ref()).await.map_err(failed)
+    })?;
+    let mut object = configuration(&serde_json::from_slice(&found.config).unwrap_or_default());
+    object["Id"] = json!(found.id);
+    object["RepoDigests"] = json!([format!("{}@{}", reference.familiar_repository(), found.manifest)]);
+    object["Size"] = json!(found.layers.iter().map(|(_, size)| size).sum::<u64>());
+    object["Layers"] =
+        found.layers.iter().map(|(digest, size)| json!({ "Digest": digest, "Size": size })).collect();
+    Ok(object)
+}
+
+/// What the image's configuration says, under Docker's names.
+fn configuration(config: &Value) -> Value {
+    let text = |key: &str| config[key].as_str().unwrap_or_default();
+    json!({
+        "Created": text("created"),
+        "Author": text("author"),
+        "Architecture": text("architecture"),
+        "Variant": text("variant"),
+        "Os": text("os"),
+        "Config": config["config"],
+        "RootFS": { "Type": config["rootfs"]["type"], "Layers": config["rootfs"]["diff_ids"] },
+    })
+}

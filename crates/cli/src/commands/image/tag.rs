@@ -1,0 +1,30 @@
+//! `compose image tag`: gives an image another name.
+
+use super::find;
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+
+/// Flags of `image tag`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The image, or its id or the beginning of it
+    image: String,
+    /// The new name, such as localhost/server:1.1
+    reference: String,
+}
+
+/// Writes one more document; the image is not copied.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let store = session.engine()?.store();
+    let known = store.images();
+    let image = find::one(&known, &args.image)?;
+    let reference = super::import::parse(&args.reference)?;
+    if reference.digest.is_some() {
+        return Err(Failure::new(format!("`{}` names a digest", args.reference))
+            .hint("a digest is what an image has, not what it is called; give a name and a tag"));
+    }
+    store
+        .tag_image(image, &reference)
+        .map_err(|error| Failure::because(format!("cannot name `{}`", args.reference), error))?;
+    Ok(Exit::Success)
+}

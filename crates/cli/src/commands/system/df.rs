@@ -1,0 +1,134 @@
+//! `compose system df`: what takes room on the disk, and how much of it nothing uses.
+
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::session::Session;
+use crate::view::{size, table};
+use engine::{Engine, bytes_below};
+use resource::{Digest, Mount, ObservedContainer, Status};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Flags of `system df`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// table or json
+    #[arg(long, default_value = "table", hide_default_value = true, value_name = "FORMAT")]
+    format: String,
+}
+
+/// One kind of thing: how many there are and are used, and their bytes.
+struct Row {
+    kind: &'static str,
+    count: usize,
+    active: usize,
+    bytes: u64,
+    reclaimable: u64,
+}
+
+/// Prints a line for each kind.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let rows = rows(session.engine()?)?;
+    let text = match args.format.as_str() {
+        "table" => {
+            let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
+            table::table(&["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"], &cells)
+        }
+        "json" => format!("{}\n", Value::Array(rows.iter().map(object).collect())),
+        other => return Err(Failure::new(format!("`{other}` is not a format")).hint("use `table` or `json`")),
+    };
+    output::result(&text)?;
+    Ok(Exit::Success)
+}
+
+fn rows(engine: &Engine) -> Result<[Row; 4], Failure> {
+    let pods = engine.pods().map_err(|error| Failure::because("cannot list the projects", error))?;
+    let containers: Vec<&ObservedContainer> = pods.iter().flat_map(|pod| &pod.containers).collect();
+    let usage = engine.store().usage();
+    let images = engine.store().images();
+    let used: BTreeSet<&Digest> = containers.iter().map(|container| &container.record.image).collect();
+    let bytes = |layers: &BTreeSet<&Digest>| layers.iter().filter_map(|layer| usage.layers.get(*layer)).sum();
+    let ids: BTreeSet<&Digest> = images.iter().map(|image| &image.id).collect();
+    let in_images: BTreeSet<&Digest> = images.iter().flat_map(|image| &image.layers).collect();
+    let in_use: BTreeSet<&Digest> =
+        images.iter().filter(|image| used.contains(&image.id)).flat_map(|image| &image.layers).collect();
+    let total: u64 = bytes(&in_images);
+    let builds = usage.build_layers.iter().filter(|layer| !in_images.contains(layer)).collect();
+    let build_bytes = usage.build_bytes + bytes(&builds);
+    Ok([
+        Row {
+            kind: "Images",
+            count: ids.len(),
+            active: ids.intersection(&used).count(),
+            bytes: total,
+            reclaimable: total - bytes(&in_use),
+        },
+        of_containers(engine, &containers),
+        of_volumes(engine, &containers),
+        Row {
+            kind: "Build Cache",
+            count: usage.build_steps,
+            active: 0,
+            bytes: build_bytes,
+            reclaimable: build_bytes,
+        },
+    ])
+}
+
+fn of_containers(engine: &Engine, containers: &[&ObservedContainer]) -> Row {
+    let mut row = Row { kind: "Containers", count: containers.len(), active: 0, bytes: 0, reclaimable: 0 };
+    for container in containers {
+        let folder = engine.roots().container(&container.record.spec.pod, &container.record.id);
+        let bytes = bytes_below(&folder.join("upper"));
+        row.bytes += bytes;
+        if container.state.status == Status::Running {
+            row.active += 1;
+        } else {
+            row.reclaimable += bytes;
+        }
+    }
+    row
+}
+
+fn of_volumes(engine: &Engine, containers: &[&ObservedContainer]) -> Row {
+    let mounts = containers.iter().flat_map(|container| &container.record.mounts);
+    let used: BTreeSet<&str> = mounts
+        .filter_map(|mount| match mount {
+            Mount::Bind { volume: Some(volume), .. } => Some(volume.as_str()),
+            _ => None,
+        })
+        .collect();
+    let volumes = engine.volumes();
+    let mut row = Row { kind: "Local Volumes", count: volumes.len(), active: 0, bytes: 0, reclaimable: 0 };
+    for volume in &volumes {
+        let bytes = bytes_below(&engine.roots().volume(&volume.spec.name).join("_data"));
+        row.bytes += bytes;
+        if used.contains(volume.spec.name.as_str()) {
+            row.active += 1;
+        } else {
+            row.reclaimable += bytes;
+        }
+    }
+    row
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    let percent = (row.reclaimable * 100).checked_div(row.bytes).unwrap_or(0);
+    vec![
+        row.kind.to_owned(),
+        row.count.to_string(),
+        row.active.to_string(),
+        size::human(row.bytes),
+        format!("{} ({percent}%)", size::human(row.reclaimable)),
+    ]
+}
+
+fn object(row: &Row) -> Value {
+    json!({
+        "Type": row.kind,
+        "TotalCount": row.count,
+        "Active": row.active,
+        "Size": row.bytes,
+        "Reclaimable": row.reclaimable,
+    })
+}
