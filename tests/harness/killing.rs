@@ -8,6 +8,7 @@ use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use std::collections::HashMap;
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
@@ -51,7 +52,7 @@ impl World {
         command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(said.try_clone().unwrap());
         let mut child = command.process_group(0).spawn().unwrap();
-        let mut tracer = Tracer { process: pid_of(&child), step, seen: 0, at: None };
+        let mut tracer = Tracer { process: pid_of(&child), step, seen: 0, alike: HashMap::new(), at: None };
         tracer.seize();
         child.stdin.take().unwrap().write_all(b"go\n").unwrap();
         let code = tracer.run();
@@ -80,6 +81,8 @@ struct Tracer {
     step: usize,
     /// Steps so far.
     seen: usize,
+    /// Calls by which entries of layers are made, by name.
+    alike: HashMap<String, usize>,
     /// The call that it was killed before.
     at: Option<String>,
 }
@@ -127,6 +130,13 @@ impl Tracer {
             return;
         }
         let Some(call) = step_of(self.process, thread) else { return };
+        if let Some((name, _)) = call.split_once(' ').filter(|(_, path)| is_in_a_layer(path)) {
+            let alike = self.alike.entry(name.to_owned()).or_default();
+            *alike += 1;
+            if *alike > ALIKE {
+                return;
+            }
+        }
         self.seen += 1;
         if self.seen == self.step {
             self.at = Some(call);
@@ -140,6 +150,14 @@ impl Tracer {
         let program = std::fs::read_link(format!("/proc/{}/exe", self.process));
         program.is_ok_and(|path| path.file_name().is_some_and(|name| name == "compose"))
     }
+}
+
+/// So many calls of a kind count as steps that make an entry of a layer: hundreds are alike.
+const ALIKE: usize = 12;
+
+/// Whether the paths of a call are those of an entry of a layer: not absolute.
+fn is_in_a_layer(paths: &str) -> bool {
+    !paths.is_empty() && !paths.contains('/')
 }
 
 /// `PTRACE_SYSCALL_INFO_ENTRY`.

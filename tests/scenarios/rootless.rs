@@ -124,6 +124,37 @@ scenario! {
 }
 
 scenario! {
+    /// A supervisor that never came into the router, because all else was killed while it started, is no
+    /// way to one: the next command makes another instead of taking the machine's network for it.
+    a_supervisor_outside_the_router_is_no_way_in, user_only = "root has no router", |world| {
+        world.compose("up -d").ok();
+        let (infra, pasta) = (recorded(world, "infra.json").unwrap(), recorded(world, "pasta.json").unwrap());
+        let (supervisor, web) = (world.supervisor().unwrap(), world.processes(&world.id("web")));
+        // It has the command line and the user namespace of one, and waits.
+        world.write("__supervise", "echo up; read -r end");
+        let mut late = Command::new(world.program().get_program());
+        late.args([scenarios::ordinary_user(), "/usr/bin/nsenter", "--user", "--preserve-credentials"]);
+        late.args(["--target", &infra.to_string(), "/bin/sh", "__supervise"]);
+        late.args([&world.roots().data, &world.roots().run]).current_dir(world.project());
+        let mut late = late.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = [0; 3];
+        late.stdout.take().unwrap().read_exact(&mut said).unwrap();
+        signal(supervisor, "STOP");
+        for process in [infra, pasta, supervisor] {
+            kill(process);
+        }
+        signal(web[0], "KILL");
+        let output = world.compose("up -d");
+        late.stdin.take().unwrap().write_all(b"\n").unwrap();
+        late.wait().unwrap();
+        output.ok();
+        let address = format!("127.0.0.1:{}", world.port());
+        until("the port answers", || http(&address, "passwd"));
+        world.compose("down -t 0").ok();
+    }
+}
+
+scenario! {
     /// The namespaces live as long as a container does, with no supervisor as well, and end with it by
     /// themselves; what is written of them goes with them.
     a_users_namespaces_end_with_the_last_use, user_only = "root's are the machine's own", |world| {

@@ -45,5 +45,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         sweep: args.services.is_empty(),
         ..Act::new(Verb::Down { whole: args.services.is_empty(), volumes: args.volumes, images })
     };
-    verb::run(session, "down", &args.services, act)
+    let exit = verb::run(session, "down", &args.services, act)?;
+    if images != RemoveImages::None && !session.globals.dry_run {
+        let failed = |error| Failure::because("cannot remove layers that nothing needs any more", error);
+        session.engine()?.collect_garbage().map_err(failed)?;
+    }
+    Ok(exit)
 }

@@ -17,14 +17,26 @@ pub(super) struct Survivors {
 
 /// Finds the namespaces through supervisors, which are in both, or else through containers, which have
 /// network namespaces of their own.
+///
+/// A supervisor whose command was killed while it came up is in the host's network still, where the
+/// caller is, too: that is no router, and it ends without one.
 pub(super) fn find(roots: &Roots) -> Option<Survivors> {
+    let host = open_namespace(Path::new("/proc/self/ns/net")).ok()?;
     let supervisors = supervisors(roots).into_iter().filter_map(|process| {
-        let (user, router) = (namespace(process, "user")?, namespace(process, "net")?);
-        Some(Survivors { user, router: Some(router) })
+        let (user, network) = (namespace(process, "user")?, namespace(process, "net")?);
+        Some(Survivors { user, router: (!is_same(&network, &host)).then_some(network) })
     });
-    let containers = containers(roots)
+    let mut containers = containers(roots)
         .filter_map(|process| Some(Survivors { user: namespace(process, "user")?, router: None }));
-    supervisors.chain(containers).next()
+    let mut found: Vec<Survivors> = supervisors.collect();
+    let best = found.iter().position(|survivors| survivors.router.is_some()).unwrap_or(0);
+    if found.is_empty() { containers.next() } else { Some(found.swap_remove(best)) }
+}
+
+/// Whether two descriptors open the same namespace.
+fn is_same(one: &OwnedFd, other: &OwnedFd) -> bool {
+    let identity = |namespace| rustix::fs::fstat(namespace).map(|it| (it.st_dev, it.st_ino));
+    identity(one).is_ok_and(|one| identity(other) == Ok(one))
 }
 
 /// A namespace of a process that lives.
