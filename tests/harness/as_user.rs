@@ -12,6 +12,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
+use sys::seccomp::Instruction;
+
+/// A variable of the environment, set for a program that is to be [confined](confine).
+const CONFINED: &str = "COMPOSE_TEST_CONFINED";
 
 /// The folder of the device that pasta needs.
 const FOLDER: &str = "/dev/net";
@@ -41,6 +45,9 @@ fn become_program(
 ) -> Result<std::convert::Infallible, String> {
     let (uid, gid) = ids(user).ok_or_else(|| format!("there is no user `{user}`"))?;
     open_tun_to_all().map_err(|error| format!("{FOLDER}: {error}"))?;
+    if std::env::var_os(CONFINED).is_some() {
+        confine().map_err(|error| format!("seccomp: {error}"))?;
+    }
     let held = std::fs::File::open(program);
     // Setting the user id drops the supplementary groups as well.
     let mut error = Command::new(program).args(arguments).uid(uid).gid(gid).exec();
@@ -50,6 +57,24 @@ fn become_program(
         error = Command::new(path).arg0(program).args(arguments).exec();
     }
     Err(format!("{}: {error}", program.to_string_lossy()))
+}
+
+/// As AppArmor on Ubuntu confines who has no profile: a user namespace can be made, and then there is no
+/// privilege in it. What needs some is refused here by the one call that compose makes first.
+fn confine() -> std::io::Result<()> {
+    let unshare = u32::try_from(libc::SYS_unshare).map_err(std::io::Error::other)?;
+    let user = libc::CLONE_NEWUSER.cast_unsigned();
+    let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
+    let step = |code, jt, jf, k| Instruction { code, jt, jf, k };
+    sys::seccomp::load(&[
+        // The call's number; its first argument follows number, architecture and place.
+        step(0x20, 0, 0, 0),
+        step(0x15, 0, 3, unshare),
+        step(0x20, 0, 0, 16),
+        step(0x45, 1, 0, user),
+        step(0x06, 0, 0, refused),
+        step(0x06, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ])
 }
 
 /// User and group id of a user, by name.

@@ -213,6 +213,7 @@ scenario! {
     /// without it does.
     what_a_user_lacks_is_named, user_only = "root needs none of it", |world| {
         let up = ["up", "-d"];
+        world.write("wrong.yaml", "service: {}\n");
         let refused = |setup: &str, sentences: [&str; 2]| {
             let output = on_a_machine(world, setup, &up);
             assert_eq!(output.status.code(), Some(1), "{setup}: {output:?}");
@@ -234,6 +235,23 @@ scenario! {
         let output = without_user_namespaces(world, &up);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         said(&output, &["user.max_user_namespaces is 0", "sysctl -w user.max_user_namespaces=15000"]);
+        // What makes no sense wants no namespace.
+        for (words, sentence) in [
+            (&["up", "-d", "nobody"][..], "nobody"),
+            (&["-f", "missing.yaml", "up", "-d"], "missing.yaml"),
+            (&["-f", "wrong.yaml", "up", "-d"], "wrong.yaml:1:1"),
+            (&["-f", "wrong.yaml", "run", "web"], "wrong.yaml:1:1"),
+        ] {
+            let output = without_user_namespaces(world, words);
+            said(&output, &[sentence]);
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert!(!text.contains("max_user_namespaces"), "{words:?}: {text}");
+        }
+        let setting = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+        refused(
+            &format!("mount -t tmpfs tmpfs /proc/sys/kernel && echo 1 > {setting} && export COMPOSE_TEST_CONFINED=yes"),
+            ["kernel.apparmor_restrict_unprivileged_userns is 1", "give this program an AppArmor profile"],
+        );
         let alone = on_a_machine(world, "mount --bind /dev/null /usr/bin/passt", &up);
         said(&alone, &["containers have no way to the outside: pasta is not installed", "apt-get install passt"]);
         assert_eq!(world.state("web"), "running");

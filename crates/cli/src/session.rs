@@ -13,7 +13,7 @@ use compose_spec::{Input, Loaded, Options, Project};
 use engine::user::{self, Purpose, World};
 use engine::{Engine, Scope};
 use resource::{Mapping, NetworkMode, Observed, PodName, Roots, Status, label};
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -33,8 +33,10 @@ pub(crate) struct Session {
     /// Colours on standard error.
     pub(crate) colour_errors: bool,
     engine: OnceCell<Engine>,
-    /// The world of an ordinary user, once it is entered.
-    world: OnceCell<World>,
+    /// The world of an ordinary user, once it was looked for.
+    world: RefCell<Option<World>>,
+    /// It is still to be entered, and made if need be.
+    outside: Cell<bool>,
     began: Instant,
 }
 
@@ -77,7 +79,8 @@ impl Session {
             colour,
             colour_errors,
             engine: OnceCell::new(),
-            world: OnceCell::new(),
+            world: RefCell::default(),
+            outside: Cell::new(false),
             began,
         })
     }
@@ -135,13 +138,14 @@ impl Session {
         if let Some(engine) = self.engine.get() {
             return Ok(engine);
         }
+        self.begin()?;
         let engine =
             Engine::open(self.roots()).map_err(|error| Failure::because("cannot open the engine", error))?;
         Ok(self.engine.get_or_init(|| engine))
     }
 
-    /// Enters the world of an ordinary user; root is in its own already. While the process has one
-    /// thread.
+    /// Enters the world of an ordinary user if somebody is there; root is in its own already. While the
+    /// process has one thread. One who comes to work and finds nobody enters when it [begins](Self::begin).
     ///
     /// # Errors
     /// What keeps this user from having containers.
@@ -149,6 +153,22 @@ impl Session {
         if rustix::process::geteuid().is_root() {
             return Ok(());
         }
+        self.enter_to(Purpose::Look)?;
+        let is_entered = self.world.borrow().as_ref().is_some_and(World::is_entered);
+        self.outside.set(purpose == Purpose::Work && !is_entered);
+        Ok(())
+    }
+
+    /// Enters the user's world to work in it, if that is still to be done: once it is known that what was
+    /// asked for makes sense, so that bad input starts nothing. While the process has one thread.
+    ///
+    /// # Errors
+    /// What keeps this user from having containers.
+    pub(crate) fn begin(&self) -> Result<(), Failure> {
+        if self.outside.replace(false) { self.enter_to(Purpose::Work) } else { Ok(()) }
+    }
+
+    fn enter_to(&self, purpose: Purpose) -> Result<(), Failure> {
         let variable = |name: &str| self.environment.borrow().of_process(name).map(Into::into);
         let request = user::Request { root: self.root(), variable: &variable, purpose };
         let world = user::enter(&request).map_err(|error| {
@@ -160,9 +180,10 @@ impl Session {
             }
         })?;
         world.warnings.iter().for_each(|warning| self.warn(warning));
-        let world = self.world.get_or_init(|| world);
+        let stranded = world.stranded.clone();
+        self.world.replace(Some(world));
         self.timing("user's world entered");
-        self.call_supervisors(&world.stranded);
+        self.call_supervisors(&stranded);
         Ok(())
     }
 
@@ -171,25 +192,15 @@ impl Session {
         if pods.is_empty() {
             return;
         }
-        // What it has open ends with the runtime, so this engine is no command's.
-        let called = Engine::open(self.roots())
-            .map_err(|error| Failure::because("cannot open the engine", error))
-            .and_then(|engine| {
-                runtime::run(Size::One, async {
-                    self.call_each(&engine, pods).await;
-                    Ok(())
-                })
-            });
-        called.unwrap_or_else(|failure| self.warn(&failure.line()));
-        self.timing("supervisors called");
-    }
-
-    async fn call_each(&self, engine: &Engine, pods: &[PodName]) {
-        for pod in pods {
-            if let Err(error) = engine.adopt(pod).await {
-                self.warn(&Failure::because(format!("project `{pod}` is not supervised"), error).line());
-            }
+        let roots = self.roots();
+        // The caller may be in a runtime, which has no other within.
+        let called = std::thread::scope(|scope| scope.spawn(|| call_each(roots, pods)).join());
+        match called {
+            Ok(Ok(failures)) => failures.iter().for_each(|failure| self.warn(&failure.line())),
+            Ok(Err(failure)) => self.warn(&failure.line()),
+            Err(panic) => std::panic::resume_unwind(panic),
         }
+        self.timing("supervisors called");
     }
 
     /// The folder that was named for the engine.
@@ -200,7 +211,7 @@ impl Session {
     }
 
     fn roots(&self) -> Roots {
-        match (self.world.get(), self.root()) {
+        match (&*self.world.borrow(), self.root()) {
             (Some(world), _) => world.roots.clone(),
             (None, Some(root)) => Roots::below(&root),
             (None, None) => Roots::system(),
@@ -462,6 +473,20 @@ impl Session {
         let observed = self.engine()?.observe(&scope(pod));
         observed.map_err(|error| Failure::because(format!("cannot look at project `{pod}`"), error))
     }
+}
+
+/// Has supervisors of these pods come, with an engine of its own: what that has open ends with its runtime.
+fn call_each(roots: Roots, pods: &[PodName]) -> Result<Vec<Failure>, Failure> {
+    let engine = Engine::open(roots).map_err(|error| Failure::because("cannot open the engine", error))?;
+    runtime::run(Size::One, async {
+        let mut failures = vec![];
+        for pod in pods {
+            let adopted = engine.adopt(pod).await;
+            let about = format!("project `{pod}` is not supervised");
+            failures.extend(adopted.err().map(|error| Failure::because(about, error)));
+        }
+        Ok(failures)
+    })
 }
 
 /// The question about a pod and what carries its label.

@@ -70,7 +70,14 @@ pub struct World {
     /// Keeps infra from ending.
     _use: Option<Lock>,
     /// Keeps the router from ending, and is what its path in `roots` opens.
-    _router: Option<OwnedFd>,
+    router: Option<OwnedFd>,
+}
+
+impl World {
+    /// Whether this process is in the user's namespaces; one that only looked at nobody is not.
+    pub fn is_entered(&self) -> bool {
+        self.router.is_some()
+    }
 }
 
 /// Enters the user's world. To be called with one thread and before anything is opened: the user
@@ -108,7 +115,7 @@ fn look(mut roots: Roots) -> Result<World, UserError> {
     entered.map_or_else(
         || {
             roots.mapping = ids::Plan::read().mapping();
-            Ok(World { roots, warnings: vec![], stranded: vec![], _use: None, _router: None })
+            Ok(World { roots, warnings: vec![], stranded: vec![], _use: None, router: None })
         },
         Ok,
     )
@@ -193,7 +200,7 @@ fn join(roots: &Roots, infra: &Infra, lock: Lock, news: News) -> Result<World, U
     let path = format!("/proc/{}/fd/{}", std::process::id(), router.as_raw_fd());
     let roots = Roots { mapping: infra.mapping(), router: Some(path.into()), ..roots.clone() };
     let News { warnings, stranded } = news;
-    Ok(World { roots, warnings, stranded, _use: Some(lock), _router: Some(router) })
+    Ok(World { roots, warnings, stranded, _use: Some(lock), router: Some(router) })
 }
 
 /// Opens a namespace by its path.

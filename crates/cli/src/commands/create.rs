@@ -60,6 +60,7 @@ pub(crate) struct Making {
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let made = args.making.prepare(session, &args.services, Verb::Create, false)?;
     let progress = session.progress("create");
+    session.begin()?;
     runtime::interruptible(Size::Two, async {
         made.converge(session, &progress).await.map(|()| Exit::Success)
     })

@@ -64,6 +64,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Success);
     }
+    session.begin()?;
     runtime::interruptible(Size::Two, async {
         let outcome = pull(session, &desired, args, needs, &progress).await;
         progress.finish();

@@ -150,6 +150,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if session.globals.dry_run {
         return one.dry_run();
     }
+    session.begin()?;
     runtime::run(Size::Two, one.run())
 }
 
@@ -268,6 +269,7 @@ impl OneOffRun<'_> {
             if let Err(error) = started {
                 return Err(self.start_failed(engine, &id, error).await);
             }
+            self.tell_shortcomings(engine, &id)?;
             self.post_start(engine, &id).await?;
             output::line(id.as_str())?;
             return Ok(Exit::Success);
@@ -388,6 +390,7 @@ impl OneOffRun<'_> {
             Ok(master) => master,
             Err(error) => return Err(self.start_failed(engine, id, error).await),
         };
+        self.tell_shortcomings(engine, id)?;
         let joined = master.map(Joined::join).transpose();
         let joined = joined.map_err(|error| Failure::because("cannot use the terminal", error))?;
         let (hooks, ended) = tokio::join!(self.post_start(engine, id), wait(engine, pod, id, interrupts));
@@ -395,6 +398,18 @@ impl OneOffRun<'_> {
             joined.finish();
         }
         hooks.and(ended)
+    }
+
+    /// Says what of its limits is not enforced for a container that has started.
+    fn tell_shortcomings(&self, engine: &Engine, id: &ContainerId) -> Result<(), Failure> {
+        let asks = self.spec.resources.asks_for_limits();
+        let everywhere = if asks { engine.limits_not_enforced() } else { None };
+        let pod = &self.spec.pod;
+        let observed = engine.containers(pod).map_err(converge::about(pod))?;
+        let own = observed.into_iter().find(|container| container.record.id == *id);
+        let own = own.map(|container| container.state.not_enforced).unwrap_or_default();
+        everywhere.into_iter().chain(own).for_each(|text| self.session.warn(&text));
+        Ok(())
     }
 
     /// Runs the hooks of a container that has started, unless it has ended already.

@@ -24,6 +24,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let mut made = making.prepare(session, &names, Verb::Up, args.no_deps)?;
     made.policy.orphans = Orphans::Ignore;
     let progress = session.progress("scale");
+    session.begin()?;
     runtime::interruptible(Size::Two, async {
         made.converge(session, &progress).await.map(|()| Exit::Success)
     })

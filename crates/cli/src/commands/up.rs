@@ -98,6 +98,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     made.tuning.limit = args.wait_timeout.filter(|seconds| *seconds > 0).map(Duration::from_secs);
     if args.detach || args.wait || args.no_start || session.globals.dry_run {
         let progress = session.progress("up");
+        session.begin()?;
         return runtime::interruptible(Size::Two, async {
             made.converge(session, &progress).await.map(|()| Exit::Success)
         });
@@ -116,6 +117,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         tell_starts: session.mode != Mode::Tty,
         watching,
     };
+    session.begin()?;
     runtime::run(Size::Two, attached::run(attached))
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let options = Options { quiet: args.quiet, prune: args.prune, mark: None };
     let mut watching = Watching::begin(session, loaded.0.name.as_str(), services, options)?;
+    session.begin()?;
     let outcome = runtime::interruptible(Size::Two, async {
         if let Some(made) = made {
             let progress = session.progress("up");
