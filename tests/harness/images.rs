@@ -68,8 +68,19 @@ pub fn big() -> Image {
     image("library/big:latest", &json!({"Cmd": ["/layer0/0"]}), &layers.iter().collect::<Vec<_>>())
 }
 
+/// Busybox whose configuration promises another layer than the one that its manifest names.
+pub(crate) fn misdescribed() -> Image {
+    let (base, other) = (base_layer(), digest(b"other bytes"));
+    described("library/busybox:latest", &json!({"Cmd": ["sh"], "Env": ["PATH=/bin"]}), &[&base], &[other])
+}
+
 fn image(name: &'static str, config: &Value, layers: &[&Vec<u8>]) -> Image {
     let diff_ids: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+    described(name, config, layers, &diff_ids)
+}
+
+/// An image whose configuration names these digests of unpacked layers.
+fn described(name: &'static str, config: &Value, layers: &[&Vec<u8>], diff_ids: &[String]) -> Image {
     let config = json!({"architecture": architecture(), "os": "linux", "config": config,
         "rootfs": {"type": "layers", "diff_ids": diff_ids}});
     let config = serde_json::to_vec(&config).unwrap();

@@ -1,27 +1,32 @@
 //! Ports for tests to publish: this process's own until it ends. They are none of those that the kernel
 //! hands out, because it would give one to anybody's connection between two uses of it by the test.
 
+use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::path::Path;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::{Mutex, OnceLock};
-use sys::file::Lock;
 
 /// Lowest port that is given out.
-const FIRST: u16 = 10_000;
-/// Held, a file each, by test processes: several may be at work on a machine.
-const FOLDER: &str = "/run/compose-test-ports";
+const FIRST: u16 = 12_000;
+/// How the names begin that test processes hold, an abstract socket for each port: several may be at work
+/// on a machine, and a name goes with its holder.
+const NAME: &str = "compose-test-port-";
 
 /// A TCP port that nobody listens on, and that no other test is given.
 pub fn free_port() -> u16 {
-    static HELD: Mutex<Vec<Lock>> = Mutex::new(vec![]);
+    static HELD: Mutex<Vec<UnixListener>> = Mutex::new(vec![]);
     let mut held = HELD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    std::fs::create_dir_all(FOLDER).unwrap();
     let free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
     for port in FIRST..end() {
-        let lock = Lock::try_exclusive(&Path::new(FOLDER).join(port.to_string())).unwrap();
-        if let Some(lock) = lock.filter(|_| free(&port)) {
-            held.push(lock);
-            return port;
+        let name = SocketAddr::from_abstract_name(format!("{NAME}{port}")).unwrap();
+        match UnixListener::bind_addr(&name) {
+            Ok(holder) if free(&port) => {
+                held.push(holder);
+                return port;
+            }
+            Err(error) if error.kind() != ErrorKind::AddrInUse => panic!("{NAME}{port}: {error}"),
+            _ => {}
         }
     }
     panic!("every port from {FIRST} to {} is taken", end());

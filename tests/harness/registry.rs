@@ -26,6 +26,9 @@ pub enum Fault {
     WrongManifest,
     /// It sends other layers than those whose digest was asked for.
     WrongLayer,
+    /// Every digest of what it sends is right, but the image is made of other layers than its
+    /// configuration says.
+    Misdescribed,
     /// It hangs up in the middle of the first layer that is asked for, once.
     CutOnce,
 }
@@ -35,7 +38,8 @@ pub fn faulty_registry(fault: Fault) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
-        let (images, cut) = (images::all(), AtomicBool::new(false));
+        let images = if fault == Fault::Misdescribed { vec![images::misdescribed()] } else { images::all() };
+        let cut = AtomicBool::new(false);
         for stream in listener.incoming().flatten() {
             misbehave(stream, fault, &images[0], &cut);
         }

@@ -1,10 +1,12 @@
 //! Scenarios in which something outside of the program says no: a registry, the disk, the kernel.
 
 use crate::disk::Disk;
-use scenarios::{Fault, faulty_registry, free_port, scenario, until};
+use scenarios::{Fault, Who, faulty_registry, free_port, scenario, until};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 scenario! {
     /// A registry that is not there, has no such image, refuses, is broken or sends other bytes than were
@@ -19,6 +21,7 @@ scenario! {
             (Some(Fault::Status("500 Internal Server Error")), "", "500"),
             (Some(Fault::Status("429 Too Many Requests")), "", "no more pulls"),
             (Some(Fault::WrongLayer), "", "sha256:"),
+            (Some(Fault::Misdescribed), "", "sha256:"),
             (Some(Fault::WrongManifest), wrong.as_str(), "sha256:"),
         ];
         for (fault, digest, cause) in cases {
@@ -33,6 +36,58 @@ scenario! {
                 assert_eq!(entries(&world.roots().data.join(folder)), 0, "{fault:?} left something in {folder}");
             }
         }
+    }
+}
+
+scenario! {
+    /// A registry whose name nobody knows, and one that takes no connection, are named with the service
+    /// and the line, the latter after a time that has an end; nothing half-made stays in the store.
+    a_registry_out_of_reach_is_named, |world| {
+        // Nobody else's: of this process and this world.
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        let server = Ipv4Addr::new(127, high, low, if world.who() == Who::Root { 77 } else { 78 });
+        let socket = UdpSocket::bind((server, 53)).unwrap();
+        std::thread::spawn(move || know_no_name(&socket));
+        world.write("resolv.conf", &format!("nameserver {server}\n"));
+        let full = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&full, 0).unwrap();
+        let address = full.local_addr().unwrap();
+        // What is not accepted fills the queue, until one finds no room.
+        let brief = Duration::from_millis(200);
+        let waiting: Vec<_> = std::iter::from_fn(|| TcpStream::connect_timeout(&address, brief).ok()).collect();
+        let unknown = "registry.example.com:5000";
+        for (registry, cause) in [(unknown, "registry.example.com"), (&address.to_string(), "timed out")] {
+            world.write(".env", &format!("REGISTRY={registry}\n"));
+            // The name server of the test is the machine's for this command alone.
+            let program = world.program();
+            let mut command = Command::new("/usr/bin/unshare");
+            let script = "mount --bind resolv.conf /etc/resolv.conf && exec \"$0\" \"$@\"";
+            command.args(["--mount", "/bin/sh", "-c", script]).arg(program.get_program());
+            command.args(program.get_args()).args(["up", "-d"]).current_dir(world.project()).env_clear();
+            command.envs(program.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+            let output = command.output().unwrap();
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{error}");
+            for text in ["`web`", "compose.yaml:3:12", registry, cause] {
+                assert!(error.contains(text), "no {text:?} in\n{error}");
+            }
+            assert!(error.matches("error: ").count() == 1, "{error}");
+            for folder in ["images", "layers", "tmp", "pods"] {
+                assert_eq!(entries(&world.roots().data.join(folder)), 0, "{registry} left something in {folder}");
+            }
+        }
+        drop(waiting);
+    }
+}
+
+/// Answers every question that there is no such name.
+fn know_no_name(server: &UdpSocket) {
+    let mut packet = [0; 512];
+    while let Ok((length, from)) = server.recv_from(&mut packet) {
+        // A response, recursion available, NXDOMAIN: RFC 1035, 4.1.1.
+        packet[2] |= 0x80;
+        packet[3] = 0x83;
+        drop(server.send_to(&packet[..length], from));
     }
 }
 
