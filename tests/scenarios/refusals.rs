@@ -105,8 +105,8 @@ scenario! {
         let cases = [
             (back, "config: [{ subnet: 10.219.7.0/24, gateway: 10.219.8.1 }]", "back`", ":11:", "gateway"),
             (back, &loopback, "back`", ":9:", "is no bridge"),
-            (back, &long, "back`", ":9:", "a-name-of-16-byte"),
-            ("ipam:", "driver: macvlan\n    ipam:", "back`", ":9:", "macvlan"),
+            (back, &long, "back`", ":12:", "a-name-of-16-byte"),
+            ("ipam:", "driver: overlay\n    ipam:", "back`", ":10:", "overlay"),
             (on, &fixed("10.219.8.2"), "`web`", ":2:3", "outside 10.219.7.0/24"),
             (on, &fixed("10.219.7.1"), "`web`", ":2:3", "gateway"),
         ];
