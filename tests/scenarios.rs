@@ -33,6 +33,8 @@ mod kills;
 mod life;
 #[path = "scenarios/names.rs"]
 mod names;
+#[path = "scenarios/mounts.rs"]
+mod mounts;
 #[path = "scenarios/neighbours.rs"]
 mod neighbours;
 #[path = "scenarios/network.rs"]

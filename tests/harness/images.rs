@@ -35,6 +35,11 @@ pub(crate) fn all() -> Vec<Image> {
         image("library/busybox:latest", &plain, &[&base]),
         image("library/health:latest", &health, &[&base]),
         image("library/volume:latest", &volume, &[&base, &data]),
+        image(
+            "library/several:latest",
+            &plain,
+            &[&data, &layer(|tar| file(tar, "data/above", b"above\n", 0o644, 0))],
+        ),
         image("library/entry:latest", &entry, &[&base]),
     ]
 }

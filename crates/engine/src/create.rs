@@ -127,7 +127,11 @@ impl Engine {
     /// Whether a mount is there without its container: a volume or a path of the host, and no file
     /// that we made for it.
     fn outlives(&self, mount: &Mount) -> bool {
-        matches!(mount, Mount::Bind { source, .. } if !source.starts_with(&self.roots().run))
+        match mount {
+            Mount::Bind { source, .. } => !source.starts_with(&self.roots().run),
+            Mount::FileSystem { .. } | Mount::Image { .. } => true,
+            Mount::Tmpfs { .. } => false,
+        }
     }
 
     /// The host name that the container has of itself, unless it is its own short id.
@@ -268,6 +272,16 @@ impl<'a> Draft<'a> {
         }
         let lowest = self.engine.roots().container(&self.spec.pod, &self.owner.id).join("empty");
         Ok(std::iter::once(lowest).chain(layers).collect())
+    }
+
+    /// An empty folder of the container's: where it will be.
+    fn nothing(&self, name: &str) -> Result<PathBuf, EngineError> {
+        let made = self.folder.join(name);
+        match std::fs::DirBuilder::new().mode(0o755).create(&made) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            other => other.map_err(EngineError::file("make folder", &made))?,
+        }
+        Ok(self.engine.roots().container(&self.spec.pod, &self.owner.id).join(name))
     }
 
     fn claim_name(&mut self) -> Result<(), EngineError> {

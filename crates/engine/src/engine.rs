@@ -206,7 +206,7 @@ impl Engine {
         let pods = disk::entries(&self.roots().data.join("pods")).unwrap_or_default();
         let containers = pods.into_iter().flat_map(|pod| self.containers(&PodName(pod)).unwrap_or_default());
         containers
-            .flat_map(|container| container.record.layers.iter().filter_map(digest).collect::<Vec<_>>())
+            .flat_map(|container| container.record.all_layers().filter_map(digest).collect::<Vec<_>>())
             .collect()
     }
 

@@ -183,9 +183,20 @@ pub enum EngineError {
         /// What was asked for.
         driver: String,
     },
+    /// The server of a volume has no address.
+    #[error("the host `{host}` of volume `{volume}` has no address")]
+    VolumeHost {
+        /// The volume.
+        volume: VolumeName,
+        /// The name asked for.
+        host: String,
+        /// The resolver's answer.
+        #[source]
+        source: io::Error,
+    },
     /// The volume's options are not understood.
     #[error(
-        "volume `{volume}` asks for {options}; of mount options only `o: bind` with a `device` is known here"
+        "volume `{volume}` asks for {options}: it takes a `type` and a `device`, or `o: bind` and a `device` that is an absolute path"
     )]
     VolumeOptions {
         /// The volume.

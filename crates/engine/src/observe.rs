@@ -159,10 +159,7 @@ fn is_anonymous(name: &str) -> bool {
 
 /// The volumes that a container mounts.
 pub(crate) fn volumes_of(record: &ContainerRecord) -> impl Iterator<Item = (&VolumeName, bool)> {
-    record.mounts.iter().filter_map(|mount| match mount {
-        Mount::Bind { volume: Some(volume), anonymous, .. } => Some((volume, *anonymous)),
-        _ => None,
-    })
+    record.mounts.iter().filter_map(Mount::volume)
 }
 
 /// The state document, or what is true instead when the process it names is gone and nobody has

@@ -132,6 +132,7 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
         bound_to: vec![],
         place: String::new(),
         pre_start: vec![],
+        mounted_images: vec![],
         port_places: vec![],
         builds: vec![],
     })

@@ -6,7 +6,7 @@ use crate::lowering::{Lowering, hash};
 use compose_spec::Service;
 use compose_spec::model::{FileMount, FileObject, Mount, MountKind};
 use diagnostic::Severity;
-use resource::{ContainerName, MountSpec, Owner, Propagation, VolumeName};
+use resource::{ContainerName, ImageNeed, MountSpec, Owner, Propagation, VolumeName};
 use std::path::Path;
 
 impl Lowering<'_> {
@@ -71,16 +71,49 @@ impl Lowering<'_> {
                 options: vec![],
                 read_only,
             }),
-            MountKind::Image => refuse(self, "image mounts"),
+            MountKind::Image => {
+                let source = self.mounted_image(service, mount)?.reference;
+                Some(MountSpec::Image { source, target, subpath: mount.image_subpath.clone() })
+            }
             MountKind::Npipe => refuse(self, "Windows pipes"),
             MountKind::Cluster => refuse(self, "cluster volumes"),
         }
+    }
+
+    /// The images that a service mounts.
+    pub(crate) fn mounted_images(&mut self, service: &Service) -> Vec<ImageNeed> {
+        let images = service.volumes.iter().filter(|mount| mount.kind == MountKind::Image);
+        // What is wrong with them is told where they are mounted.
+        let told = self.found.len();
+        let needs = images.filter_map(|mount| self.mounted_image(service, mount)).collect();
+        self.found.truncate(told);
+        needs
+    }
+
+    /// The image of a mount: that of a service of this name, or the one of this reference.
+    fn mounted_image(&mut self, service: &Service, mount: &Mount) -> Option<ImageNeed> {
+        let source = mount.source.as_deref().unwrap_or_default();
+        let of_service = self.project.services.get(source);
+        let text = of_service.map_or_else(
+            || source.to_owned(),
+            |other| other.image_or_default(&self.project.name, self.separator()),
+        );
+        let index = service.volumes.iter().position(|other| other.target == mount.target).unwrap_or(0);
+        self.image_named(service, &text, &format!("volumes.{index}.source"))
     }
 
     fn recursive(&mut self, service: &Service, mount: &Mount) -> bool {
         match mount.bind.recursive.as_deref() {
             None | Some("enabled" | "") => true,
             Some("disabled") => false,
+            // What is read-only is so all the way down.
+            Some("readonly") if mount.read_only => true,
+            Some("readonly") => {
+                let message =
+                    format!("service `{}`: `bind.recursive: readonly` needs `read_only: true`", service.name);
+                self.tell(Severity::Error, "unusable-value", mount.span, message, "");
+                true
+            }
             Some(other) => {
                 let message =
                     format!("service `{}`: `bind.recursive: {other}` is treated as `enabled`", service.name);

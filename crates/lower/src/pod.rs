@@ -75,6 +75,7 @@ impl Lowering<'_> {
                 .unwrap_or_default(),
             pre_start: vec![],
             builds: vec![],
+            mounted_images: vec![],
             port_places: if shared.contains(&PodNamespace::Net) {
                 services.iter().flat_map(|service| service.port_places.clone()).collect()
             } else {

@@ -36,6 +36,7 @@ impl Lowering<'_> {
             bound_to: bound_to(service).into_iter().collect(),
             place: self.options.sources.place(service.span),
             pre_start: vec![],
+            mounted_images: self.mounted_images(service),
             port_places,
             builds,
         })

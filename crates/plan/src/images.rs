@@ -17,7 +17,10 @@ pub(crate) fn images(desired: &Desired, observed: &Observed, now: Timestamp) -> 
     let needs = desired.services.iter().filter(wanting).flat_map(|service| {
         let hooks = service.pre_start.iter().map(|hook| &hook.image);
         let hooks = hooks.filter(|image| image.reference != service.image.reference);
-        std::iter::once(&service.image).chain(hooks).map(move |need| (service, need))
+        std::iter::once(&service.image)
+            .chain(hooks)
+            .chain(&service.mounted_images)
+            .map(move |need| (service, need))
     });
     for (service, need) in needs {
         let found = world.found(need);

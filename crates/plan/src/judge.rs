@@ -249,10 +249,8 @@ fn fate<'a>((candidate, old): (Candidate<'a>, Option<&'a ObservedContainer>)) ->
 
 /// The named volumes that a container mounts.
 pub(crate) fn volumes(container: &ObservedContainer) -> impl Iterator<Item = &VolumeName> {
-    container.record.mounts.iter().filter_map(|mount| match mount {
-        resource::Mount::Bind { volume: Some(volume), anonymous: false, .. } => Some(volume),
-        _ => None,
-    })
+    let mounted = container.record.mounts.iter().filter_map(resource::Mount::volume);
+    mounted.filter(|(_, anonymous)| !anonymous).map(|(volume, _)| volume)
 }
 
 /// The name of a service's replica with this number.

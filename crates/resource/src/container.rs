@@ -299,6 +299,17 @@ pub struct ContainerRecord {
     pub injected: Injected,
 }
 
+impl ContainerRecord {
+    /// The layers that are its own and those of the images it mounts.
+    pub fn all_layers(&self) -> impl Iterator<Item = &PathBuf> {
+        let mounted = self.mounts.iter().filter_map(|mount| match mount {
+            crate::Mount::Image { layers, .. } => Some(layers),
+            _ => None,
+        });
+        self.layers.iter().chain(mounted.flatten())
+    }
+}
+
 /// What the CDI devices of a container bring along.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Injected {

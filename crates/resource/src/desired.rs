@@ -56,6 +56,9 @@ pub struct DesiredService {
     /// Containers that run to their end, one after the other, before it starts from nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pre_start: Vec<StartHook>,
+    /// Images that the container mounts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounted_images: Vec<ImageNeed>,
     /// Who asked for the container's ports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub port_places: Vec<PortPlace>,

@@ -1,6 +1,6 @@
 //! Mounts of a container: as asked for ([`MountSpec`]) and as made ([`Mount`]).
 
-use crate::VolumeName;
+use crate::{Reference, VolumeName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -68,6 +68,15 @@ pub enum MountSpec {
         /// Cannot be written to.
         read_only: bool,
     },
+    /// The files of an image, which cannot be written to.
+    Image {
+        /// The image; it is in the store by then.
+        source: Reference,
+        /// Absolute path in the container.
+        target: String,
+        /// A folder of the image to mount instead of its root.
+        subpath: Option<String>,
+    },
     /// A file with this content: a secret or config that has no file on the host.
     Content {
         /// The bytes, as text.
@@ -112,6 +121,7 @@ impl MountSpec {
             Self::Bind { target, .. }
             | Self::Volume { target, .. }
             | Self::Tmpfs { target, .. }
+            | Self::Image { target, .. }
             | Self::Content { target, .. }
             | Self::File { target, .. } => target,
         }
@@ -151,13 +161,47 @@ pub enum Mount {
         /// mount(8) options: `noexec`, `size=64m`, `mode=1777`.
         options: Vec<String>,
     },
+    /// A volume that is a file system of its own: `nfs`, `cifs`, `tmpfs`, `ext4`.
+    FileSystem {
+        /// Its type.
+        kind: String,
+        /// What is mounted: `:/export`, `/dev/sdb1`.
+        device: String,
+        /// Absolute path in the container; made when missing.
+        target: String,
+        /// mount(8) options.
+        options: Vec<String>,
+        /// The volume it is.
+        volume: VolumeName,
+    },
+    /// An image's files.
+    Image {
+        /// Its unpacked layers, lowest first and at least two, absolute paths.
+        layers: Vec<PathBuf>,
+        /// Absolute path in the container; made when missing.
+        target: String,
+        /// A folder in it to mount instead of its root.
+        subpath: Option<String>,
+    },
 }
 
 impl Mount {
     /// Where in the container it is mounted.
     pub fn target(&self) -> &str {
         match self {
-            Self::Bind { target, .. } | Self::Tmpfs { target, .. } => target,
+            Self::Bind { target, .. }
+            | Self::Tmpfs { target, .. }
+            | Self::FileSystem { target, .. }
+            | Self::Image { target, .. } => target,
+        }
+    }
+
+    /// The volume it is, and whether that belongs to this container alone.
+    pub fn volume(&self) -> Option<(&VolumeName, bool)> {
+        match self {
+            Self::Bind { volume: Some(volume), anonymous, .. } => Some((volume, *anonymous)),
+            Self::FileSystem { volume, .. } => Some((volume, false)),
+            _ => None,
         }
     }
 }

@@ -48,6 +48,9 @@ pub struct HostDevice {
 pub(crate) const DEFAULT_SYSCTLS: [(&str, &str); 2] =
     [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
 
+/// An option of ours: of what is mounted, this folder alone is seen.
+pub(crate) const SUBPATH: &str = "x-subpath=";
+
 /// Nothing can be read from these: they tell of the host or change it.
 const MASKED: [&str; 12] = [
     "/proc/asound",
@@ -246,7 +249,7 @@ fn mounts(record: &ContainerRecord, around: &Surroundings) -> Vec<Mount> {
         .map(|(target, source)| mount(target, "bind", &source.to_string_lossy(), &["rbind", "rprivate"]))
         .filter(|file| !record.mounts.iter().any(|mount| Path::new(mount.target()) == file.destination()))
         .collect();
-    own.extend(record.mounts.iter().map(own_mount));
+    own.extend(record.mounts.iter().map(|mount| own_mount(mount, around.mapping)));
     own.sort_by_key(|mount| mount.destination().components().count());
     mounts.retain(|default| !own.iter().any(|mount| mount.destination() == default.destination()));
     mounts.extend(own);
@@ -289,7 +292,7 @@ fn bound_devices(around: &Surroundings) -> Vec<Mount> {
     bound.collect()
 }
 
-fn own_mount(wanted: &resource::Mount) -> Mount {
+fn own_mount(wanted: &resource::Mount, mapping: Mapping) -> Mount {
     match wanted {
         resource::Mount::Bind { source, target, read_only, recursive, propagation, .. } => {
             let propagation = match propagation {
@@ -308,11 +311,30 @@ fn own_mount(wanted: &resource::Mount) -> Mount {
             made.set_source(Some(source.clone()));
             made
         }
+        resource::Mount::FileSystem { kind, device, target, options, .. } => {
+            let options: Vec<_> = options.iter().map(String::as_str).collect();
+            mount(target, kind, if device.is_empty() { kind } else { device }, &options)
+        }
+        resource::Mount::Image { layers, target, subpath } => {
+            image(target, layers, subpath.as_deref(), mapping)
+        }
         resource::Mount::Tmpfs { target, options } => {
             let options: Vec<_> = options.iter().map(String::as_str).collect();
             mount(target, "tmpfs", "tmpfs", &options)
         }
     }
+}
+
+/// An image's layers, two at least, as one folder.
+fn image(target: &str, layers: &[PathBuf], subpath: Option<&str>, mapping: Mapping) -> Mount {
+    let lower: Vec<_> = layers.iter().rev().map(|layer| layer.to_string_lossy()).collect();
+    let lower = format!("lowerdir={}", lower.join(":"));
+    let subpath = subpath.map(|path| format!("{SUBPATH}{path}"));
+    let mut options = vec!["ro", "nosuid", "nodev", lower.as_str()];
+    options.extend(subpath.as_deref());
+    // An ordinary user's layers say what is gone in attributes of users.
+    options.extend(mapping.is_rootless().then_some("userxattr"));
+    mount(target, "overlay", "overlay", &options)
 }
 
 fn linux(record: &ContainerRecord, around: &Surroundings) -> Linux {

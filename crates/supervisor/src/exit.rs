@@ -6,7 +6,7 @@ use crate::log::Stream;
 use crate::log::pump::Moved;
 use crate::protocol::{EventKind, Reply};
 use crate::reactor::{EventFlags, Token};
-use resource::{ExitStatus, Mount, Status, Timestamp, restart};
+use resource::{ExitStatus, Status, Timestamp, restart};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -251,10 +251,10 @@ impl Supervisor {
             endpoint.addresses.iter().for_each(|(address, _)| claim(&leases.join(address.to_string())));
         }
         for mount in &record.mounts {
-            let Mount::Bind { volume: Some(volume), anonymous, .. } = mount else { continue };
+            let Some((volume, anonymous)) = mount.volume() else { continue };
             let folder = self.roots.volume(volume);
             claim(&folder.join("users").join(&id.0));
-            if *anonymous {
+            if anonymous {
                 drop(std::fs::remove_dir_all(folder));
             }
         }

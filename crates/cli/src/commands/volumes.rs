@@ -35,10 +35,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         .filter(|container| chosen.contains(&container.record.spec.service))
         .filter(|container| container.state.status == Status::Running)
         .flat_map(|container| container.record.mounts.iter())
-        .filter_map(|mount| match mount {
-            Mount::Bind { volume: Some(volume), .. } => Some(volume.as_str()),
-            _ => None,
-        })
+        .filter_map(Mount::volume)
+        .map(|(volume, _)| volume.as_str())
         .collect();
     let records: Vec<&VolumeRecord> = observed
         .volumes

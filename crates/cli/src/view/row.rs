@@ -160,11 +160,13 @@ fn mounts(mounts: &[Mount], whole: bool) -> (String, usize) {
     let mut names = vec![];
     let mut volumes = 0;
     for mount in mounts {
-        if let Mount::Bind { source, volume, .. } = mount {
-            let name = volume.as_ref().map_or_else(|| source.display().to_string(), ToString::to_string);
-            volumes += usize::from(volume.is_some());
-            names.push(if whole { name } else { shorten(&name, 15) });
-        }
+        let name = match (mount, mount.volume()) {
+            (_, Some((volume, _))) => volume.to_string(),
+            (Mount::Bind { source, .. }, None) => source.display().to_string(),
+            _ => continue,
+        };
+        volumes += usize::from(mount.volume().is_some());
+        names.push(if whole { name } else { shorten(&name, 15) });
     }
     (names.join(","), volumes)
 }

@@ -31,10 +31,21 @@ impl Draft<'_> {
     fn source(&mut self, planned: PlannedMount, image: &Image, run: &Path) -> Result<Mount, EngineError> {
         Ok(match planned {
             PlannedMount::Ready(mount) => {
-                if let Mount::Bind { volume: Some(volume), .. } = &mount {
+                if let Some((volume, _)) = mount.volume() {
                     self.claim_volume(volume)?;
                 }
                 mount
+            }
+            PlannedMount::Image { source, target, subpath } => {
+                let image = self.engine.store().image(&source, None);
+                let image = image.ok_or_else(|| EngineError::NoImage { reference: source })?;
+                let layers = image.layers.iter().map(|layer| self.engine.store().layer_path(layer));
+                let mut layers: Vec<PathBuf> = layers.collect();
+                // The kernel merges two at least.
+                while layers.len() < 2 {
+                    layers.insert(0, self.nothing(&format!("nothing{}", layers.len()))?);
+                }
+                Mount::Image { layers, target, subpath }
             }
             PlannedMount::Content { index, target } => Mount::Bind {
                 source: content_path(run, index),
@@ -59,6 +70,9 @@ impl Draft<'_> {
             }
             PlannedMount::Volume { name, anonymous, target, read_only, copy, subpath } => {
                 let record = self.volume(name)?;
+                if let Some(mount) = file_system(&record, &target, read_only)? {
+                    return Ok(mount);
+                }
                 let (mut source, ours) = self.volume_source(&record)?;
                 if copy && ours {
                     self.engine.store().copy_up(image, &target, &record.spec.name)?;
@@ -176,6 +190,43 @@ impl Draft<'_> {
         // A link that leads nowhere is there and yet cannot be mounted.
         std::fs::metadata(path).map(drop).map_err(failed)
     }
+}
+
+/// The mount of a volume whose options name a type of file system other than a bind.
+fn file_system(record: &VolumeRecord, target: &str, read_only: bool) -> Result<Option<Mount>, EngineError> {
+    let volume = &record.spec.name;
+    let option = |name: &str| record.spec.options.get(name).map(String::as_str).unwrap_or_default();
+    let words: Vec<&str> = option("o").split(',').filter(|word| !word.is_empty()).collect();
+    let kind = option("type");
+    if matches!(kind, "" | "none" | "bind") || words.iter().any(|word| matches!(*word, "bind" | "rbind")) {
+        return Ok(None);
+    }
+    let mut options = words
+        .iter()
+        .map(|word| match word.strip_prefix("addr=") {
+            // The kernel takes addresses only.
+            Some(host) if kind.starts_with("nfs") || kind == "cifs" => {
+                let address = address_of(host).map_err(|source| EngineError::VolumeHost {
+                    volume: volume.clone(),
+                    host: host.to_owned(),
+                    source,
+                })?;
+                Ok(format!("addr={address}"))
+            }
+            _ => Ok((*word).to_owned()),
+        })
+        .collect::<Result<Vec<_>, EngineError>>()?;
+    if read_only {
+        options.push("ro".to_owned());
+    }
+    let (kind, device, target) = (kind.to_owned(), option("device").to_owned(), target.to_owned());
+    Ok(Some(Mount::FileSystem { kind, device, target, options, volume: volume.clone() }))
+}
+
+/// The first address of a host.
+fn address_of(host: &str) -> io::Result<std::net::IpAddr> {
+    let mut found = std::net::ToSocketAddrs::to_socket_addrs(&(host, 0))?;
+    found.next().map(|address| address.ip()).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 fn content_path(run: &Path, index: usize) -> PathBuf {

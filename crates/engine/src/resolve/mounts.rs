@@ -2,7 +2,7 @@
 //! other containers, and a volume for every folder its image declares and nothing else covers.
 
 use super::{ResolveError, clean};
-use resource::{ImageConfig, Mount, MountSpec, Propagation, VolumeName};
+use resource::{ImageConfig, Mount, MountSpec, Propagation, Reference, VolumeName};
 use std::path::PathBuf;
 
 /// A mount with its target settled; its source is found or made by whoever creates the container.
@@ -38,6 +38,15 @@ pub enum PlannedMount {
         /// A folder inside it.
         subpath: Option<String>,
     },
+    /// An image's files.
+    Image {
+        /// The image.
+        source: Reference,
+        /// Absolute path in the container.
+        target: String,
+        /// A folder in it.
+        subpath: Option<String>,
+    },
     /// The n-th mount of the specification, a `Content` or `File`: a file in the run-time folder.
     Content {
         /// Its place in the specification's list of mounts.
@@ -53,7 +62,10 @@ impl PlannedMount {
     /// Where in the container it is mounted.
     pub fn target(&self) -> &str {
         match self {
-            Self::Bind { target, .. } | Self::Volume { target, .. } | Self::Content { target, .. } => target,
+            Self::Bind { target, .. }
+            | Self::Volume { target, .. }
+            | Self::Image { target, .. }
+            | Self::Content { target, .. } => target,
             Self::Ready(mount) => mount.target(),
         }
     }
@@ -131,6 +143,9 @@ fn wanted(index: usize, spec: &MountSpec, target: String, replaced: &[Mount]) ->
             target,
             options: tmpfs_options(*size, *mode, options, *read_only),
         }),
+        MountSpec::Image { source, subpath, .. } => {
+            PlannedMount::Image { source: source.clone(), target, subpath: subpath.clone() }
+        }
         MountSpec::Content { .. } | MountSpec::File { owner: Some(_), .. } => {
             PlannedMount::Content { index, target }
         }

@@ -66,6 +66,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
             bound_to: vec![],
             place: "compose.yaml:2:3".to_owned(),
             pre_start: vec![],
+            mounted_images: vec![],
             port_places: vec![],
             builds: vec![],
         });

@@ -141,13 +141,14 @@ fn make_mount<'p>(root: BorrowedFd<'_>, mount: &'p MountPlan) -> Done<'p> {
     let what = mount.target.to_bytes();
     match &mount.kind {
         Kind::Bind(plan) => bind(root, &mount.target, plan),
-        Kind::FileSystem { kind, source, flags, data } => {
+        Kind::FileSystem { kind, source, flags, data, below } => {
             let target = inside::find_or_make(root, &mount.target, Missing::Folder).at(Step::Target, what)?;
             if matches!(kind.to_bytes(), b"proc" | b"sysfs") && is_link(root, &mount.target) {
                 // What is masked later is looked for under these names.
                 return Err(Errno::LOOP).at(Step::Mount, what);
             }
-            mount_here(target.as_fd(), source, kind, *flags, data.as_deref()).at(Step::Mount, what)
+            mount_here(target.as_fd(), source, kind, *flags, data.as_deref()).at(Step::Mount, what)?;
+            below.as_ref().map_or(Ok(()), |below| narrow(root, &mount.target, below, &target))
         }
         Kind::Seal => seal_path(root, &mount.target),
         Kind::Link(target) => {
@@ -155,6 +156,17 @@ fn make_mount<'p>(root: BorrowedFd<'_>, mount: &'p MountPlan) -> Done<'p> {
             rustix::fs::symlinkat(target, &folder, name).at(Step::Link, what)
         }
     }
+}
+
+/// Puts a folder of what is mounted at a path in the place of the whole.
+fn narrow<'p>(root: BorrowedFd<'_>, path: &'p CStr, below: &'p CStr, place: &OwnedFd) -> Done<'p> {
+    let whole = inside::find(root, path).at(Step::Mount, path.to_bytes())?;
+    let part = inside::find(whole.as_fd(), below).at(Step::Source, below.to_bytes())?;
+    let tree = copy(part.as_fd()).at(Step::Source, below.to_bytes())?;
+    rustix::process::fchdir(&whole)
+        .and_then(|()| rustix::mount::unmount(c".", UnmountFlags::DETACH))
+        .at(Step::Mount, path.to_bytes())?;
+    attach(&tree, place).at(Step::Mount, path.to_bytes())
 }
 
 /// Whether the path itself is a symbolic link.

@@ -24,7 +24,13 @@ pub(crate) enum Kind {
     /// Something of the host.
     Bind(Bind),
     /// A file system.
-    FileSystem { kind: CString, source: CString, flags: MountFlags, data: Option<CString> },
+    FileSystem {
+        kind: CString,
+        source: CString,
+        flags: MountFlags,
+        data: Option<CString>,
+        below: Option<CString>,
+    },
     /// The mount there becomes read-only.
     Seal,
     /// A symbolic link, `target`'s folder is there.
@@ -122,12 +128,16 @@ pub(crate) fn plan(spec: &Spec, cgroup_namespace: bool) -> Result<Vec<MountPlan>
             }
             kind => {
                 let source = mount.source().as_deref().map_or_else(|| c_string(kind), c_path)?;
-                let data = Some(options.data.join(",")).filter(|data| !data.is_empty());
+                let (below, data): (Vec<_>, Vec<_>) =
+                    options.data.into_iter().partition(|option| option.starts_with(crate::spec::SUBPATH));
+                let below = below.first().map(|option| c_string(&option[crate::spec::SUBPATH.len()..]));
+                let data = Some(data.join(",")).filter(|data| !data.is_empty());
                 let kind = Kind::FileSystem {
                     kind: c_string(kind)?,
                     source,
                     flags: options.flags,
                     data: data.map(c_string).transpose()?,
+                    below: below.transpose()?,
                 };
                 plans.push(MountPlan { target, kind });
             }
@@ -165,6 +175,7 @@ fn cgroups(
         source: c"cgroup".into(),
         flags,
         data,
+        below: None,
     };
     if hierarchies.v1.is_empty() {
         let kind = mount(c"cgroup2", options.flags, None);
