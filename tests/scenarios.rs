@@ -31,10 +31,10 @@ mod input;
 mod kills;
 #[path = "scenarios/life.rs"]
 mod life;
-#[path = "scenarios/names.rs"]
-mod names;
 #[path = "scenarios/mounts.rs"]
 mod mounts;
+#[path = "scenarios/names.rs"]
+mod names;
 #[path = "scenarios/neighbours.rs"]
 mod neighbours;
 #[path = "scenarios/network.rs"]
