@@ -2,11 +2,12 @@
 //! measured in this run. Prints medians and ratios; asserts nothing about time.
 //!
 //! The options: `--runs N` (default 11), and names of parts: `up`, `quiet`, `user`, `memory`, `pull`,
-//! `config`.
+//! `config`, `watch`.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
 mod config;
+mod watch;
 
 use scenarios::{Who, World, until, within};
 use std::io::{Read, Write};
@@ -47,6 +48,9 @@ fn main() {
     }
     if wanted("config") {
         config::run(&bench.program, runs);
+    }
+    if wanted("watch") {
+        watch::run(&bench.program, runs);
     }
 }
 
