@@ -54,6 +54,7 @@ scenario! {
         let undelegated = started.stderr.matches("limits that need the controllers").count();
         if !world.has_limits() {
             started.says("limits are not enforced");
+            world.compose("run --rm web true").ok().says("limits are not enforced");
             return;
         }
         let pid = world.processes(&world.id("web"))[0];

@@ -3,19 +3,19 @@
 //!
 //! `cargo xtask test demo` goes the same way, so that what the demo promises stays true.
 
-use crate::{Failure, cargo, is_root, root};
+use crate::ordinary::{self, Ordinary};
+use crate::test::Who;
+use crate::{Failure, cargo, root};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Builds, makes the image, brings the stack up and says what to try next.
 pub(crate) fn run() -> Result<(), Failure> {
-    if !is_root() {
-        return Err("the demo needs root for now; try: sudo -E cargo xtask demo".to_owned());
-    }
     cargo(&["build", "--release", "--package", "cli"])?;
     let compose = root().join("target/release/compose");
-    import_image(Command::new(&compose))?;
+    import_image(Command::new(&compose), &image_folder()?)?;
     let project = root().join("examples/hello");
     crate::run(Command::new(&compose).args(["up", "-d", "--wait"]).current_dir(&project))?;
     eprintln!(
@@ -35,29 +35,77 @@ Then `cd ../wordpress` and `compose up -d`: WordPress with its database on port 
     Ok(())
 }
 
-/// Goes through the demo as its reader would, on an engine of its own below `target/`, with the
-/// program that the tests use.
-pub(crate) fn check() -> Result<(), Failure> {
-    let engine = root().join("target/demo-engine");
-    let port = free_port().map_err(|error| format!("no free port: {error}"))?;
-    let compose = || {
-        let mut command = Command::new(root().join("target/debug/compose"));
-        command.current_dir(root().join("examples/hello"));
-        command.env("COMPOSE_ENGINE_ROOT", &engine).env("HELLO_PORT", port.to_string());
-        command
-    };
-    import_image(compose())?;
-    let visited = visits(&compose, port);
-    // Whatever went wrong, nothing of it may stay.
-    let removed = crate::run(compose().args(["down", "--volumes"]));
-    visited.and(removed)?;
-    let left = compose().args(["ps", "--all", "--quiet"]).output();
-    let left = left.map_err(|error| format!("compose ps: {error}"))?;
-    if !left.status.success() || !left.stdout.is_empty() {
-        return Err(format!("after `down` there still is {}", String::from_utf8_lossy(&left.stdout)));
+/// Goes through the demo as its reader would, root and an ordinary user or one of them, on an engine of
+/// its own, with the program that the tests use.
+pub(crate) fn check(only: Option<Who>) -> Result<(), Failure> {
+    let image = image_folder()?;
+    let wanted = [Who::Root, Who::User].into_iter().filter(|who| only.is_none_or(|only| only == *who));
+    wanted
+        .map(|who| Place::of(who, &image).and_then(|place| place.check()))
+        .find(Result::is_err)
+        .unwrap_or(Ok(()))
+}
+
+/// Where the demo is gone through, and by whom.
+struct Place {
+    /// A copy of the project and of the image's folder, and the engine.
+    folder: PathBuf,
+    /// `None` for root.
+    user: Option<Ordinary>,
+    port: u16,
+}
+
+impl Place {
+    fn of(who: Who, image: &Path) -> Result<Self, Failure> {
+        let port = free_port().map_err(|error| format!("no free port: {error}"))?;
+        let user = if who == Who::User { Some(ordinary::find()?) } else { None };
+        // The checkout may be where the user may not look.
+        let folder = match &user {
+            Some(user) => Path::new("/var/tmp").join(format!("{}-demo", user.name)),
+            None => root().join("target/demo"),
+        };
+        drop(std::fs::remove_dir_all(&folder));
+        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let copied = [root().join("examples/hello"), image.to_owned()];
+        crate::run(Command::new("cp").arg("-r").args(copied).arg(&folder))?;
+        if let Some(user) = &user {
+            crate::run(Command::new("chown").args(["-R", &user.name]).arg(&folder))?;
+            crate::run(Command::new("chmod").arg("0700").arg(&folder))?;
+        }
+        Ok(Self { folder, user, port })
     }
-    crate::run(compose().args(["image", "rm", IMAGE]))?;
-    std::fs::remove_dir_all(&engine).map_err(|error| format!("{}: {error}", engine.display()))
+
+    fn compose(&self) -> Command {
+        let program = root().join("target/debug/compose");
+        let mut command = match &self.user {
+            None => Command::new(program),
+            Some(user) => {
+                let mut command = Command::new(&user.launcher);
+                command.arg(&user.name).arg(program);
+                command.env("HOME", &self.folder).env("XDG_RUNTIME_DIR", &self.folder);
+                command
+            }
+        };
+        command.current_dir(self.folder.join("hello"));
+        command.env("COMPOSE_ENGINE_ROOT", self.folder.join("engine"));
+        command.env("HELLO_PORT", self.port.to_string());
+        command
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        import_image(self.compose(), &self.folder.join(IMAGE_FOLDER))?;
+        let visited = visits(&|| self.compose(), self.port);
+        // Whatever went wrong, nothing of it may stay.
+        let removed = crate::run(self.compose().args(["down", "--volumes"]));
+        visited.and(removed)?;
+        let left = self.compose().args(["ps", "--all", "--quiet"]).output();
+        let left = left.map_err(|error| format!("compose ps: {error}"))?;
+        if !left.status.success() || !left.stdout.is_empty() {
+            return Err(format!("after `down` there still is {}", String::from_utf8_lossy(&left.stdout)));
+        }
+        crate::run(self.compose().args(["image", "rm", IMAGE]))?;
+        std::fs::remove_dir_all(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))
+    }
 }
 
 /// The page counts, and goes on counting after `down` and another `up`.
@@ -91,12 +139,15 @@ fn free_port() -> std::io::Result<u16> {
 
 const IMAGE: &str = "localhost/hello:latest";
 
-/// Links `examples/hello` statically and makes an image of that one file with the given program.
-fn import_image(mut compose: Command) -> Result<(), Failure> {
+/// Name of the folder that becomes the image.
+const IMAGE_FOLDER: &str = "hello-image";
+
+/// Links `examples/hello` statically; a folder with that one file.
+fn image_folder() -> Result<PathBuf, Failure> {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let link = ["rustc", "--quiet", "--release", "--package", "hello", "--target", &target];
     cargo(&[&link[..], &["--", "-C", "target-feature=+crt-static"]].concat())?;
-    let folder = root().join("target/hello-image");
+    let folder = root().join("target").join(IMAGE_FOLDER);
     let program = root().join("target").join(target).join("release/hello");
     let make = || -> std::io::Result<()> {
         drop(std::fs::remove_dir_all(&folder));
@@ -104,6 +155,11 @@ fn import_image(mut compose: Command) -> Result<(), Failure> {
         std::fs::copy(program, folder.join("hello")).map(drop)
     };
     make().map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Makes an image of that folder with the given program.
+fn import_image(mut compose: Command, folder: &Path) -> Result<(), Failure> {
     let entry = "ENTRYPOINT [\"/hello\"]";
-    crate::run(compose.args(["image", "import", "--change", entry]).arg(&folder).arg(IMAGE))
+    crate::run(compose.args(["image", "import", "--change", entry]).arg(folder).arg(IMAGE))
 }

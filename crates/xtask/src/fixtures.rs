@@ -3,8 +3,9 @@
 //! The folder holds `make-images DIR`, `serve-registry DIR --daemon`, `stop-registry DIR` and
 //! `stacks/NAME/check COMMAND…`. The images are kept in the user's cache between runs.
 
+use crate::ordinary::{self, Ordinary};
 use crate::test::Who;
-use crate::{Failure, cargo, packages, root, run};
+use crate::{Failure, packages, root, run};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -76,14 +77,7 @@ impl Place {
 /// The ordinary user of the scenarios, with a fresh folder that is a home and a session at once and
 /// has a copy of the stacks.
 fn ordinary(fixtures: &Path) -> Result<Place, Failure> {
-    cargo(&["build", "--quiet", "--package", "scenarios", "--bin", "as-user"])?;
-    let launcher = root().join("target/debug/as-user");
-    let made =
-        Command::new(&launcher).output().map_err(|error| format!("{}: {error}", launcher.display()))?;
-    let user = String::from_utf8_lossy(&made.stdout).trim().to_owned();
-    if !made.status.success() || user.is_empty() {
-        return Err(format!("no user for the tests: {}", String::from_utf8_lossy(&made.stderr)));
-    }
+    let Ordinary { launcher, name: user } = ordinary::find()?;
     let folder = Path::new("/var/tmp").join(&user);
     drop(std::fs::remove_dir_all(&folder));
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;

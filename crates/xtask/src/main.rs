@@ -2,6 +2,7 @@
 
 mod demo;
 mod fixtures;
+mod ordinary;
 mod packages;
 mod test;
 mod vm;

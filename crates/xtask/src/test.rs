@@ -86,7 +86,8 @@ fn scenarios() -> Result<(), Failure> {
 fn demo() -> Result<(), Failure> {
     require_root("the demo")?;
     cargo(&["build", "--quiet", "--package", "cli"])?;
-    first_stack::check()
+    packages::require(&[packages::UIDMAP, packages::PASST])?;
+    first_stack::check(only()?)
 }
 
 /// The complete stacks with real images: the folder named by `COMPOSE_TEST_FIXTURES` makes and serves them.
