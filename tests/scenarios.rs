@@ -9,6 +9,8 @@ mod addresses;
 mod borders;
 #[path = "scenarios/contents.rs"]
 mod contents;
+#[path = "scenarios/dependencies.rs"]
+mod dependencies;
 #[path = "scenarios/disk.rs"]
 mod disk;
 #[path = "scenarios/faults.rs"]

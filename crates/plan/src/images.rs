@@ -22,7 +22,15 @@ pub(crate) fn images(desired: &Desired, observed: &Observed, now: Timestamp) -> 
             .chain(&service.mounted_images)
             .map(move |need| (service, need))
     });
+    // What one service builds, the others that name it wait for: no registry is asked for it.
+    let is_built_by_another = |service: &DesiredService, need: &ImageNeed| {
+        let mut builders = desired.services.iter().filter(wanting).filter(|it| !it.builds.is_empty());
+        service.builds.is_empty() && builders.any(|builder| builder.image.reference == need.reference)
+    };
     for (service, need) in needs {
+        if is_built_by_another(service, need) {
+            continue;
+        }
         let found = world.found(need);
         let reason = match (need.policy, found) {
             (PullPolicy::Build, _) if !service.builds.is_empty() => {
