@@ -1,6 +1,7 @@
 //! Scenarios about the words of the command line: exec, run, logs, and the small commands.
 
 use scenarios::{scenario, until};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
@@ -147,5 +148,58 @@ scenario! {
         world.compose("-p project ps").ok().says("project-web-1");
         world.compose("-p project down -t 0").ok();
         assert!(world.run(&["-p", "project", "ps", "-a", "-q"], "").ok().stdout.is_empty());
+    }
+}
+
+scenario! {
+    /// `attach` joins the streams of a container that runs, on a terminal or not; signals reach its process,
+    /// keys detach and leave it running, and its exit code is passed on.
+    a_container_is_attached_to, |world| {
+        world.compose("up -d").ok();
+        let mut plain = world.program();
+        plain.args(["attach", "plain"]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut plain = plain.spawn().unwrap();
+        let mut output = BufReader::new(plain.stdout.take().unwrap());
+        let mut line = String::new();
+        plain.stdin.as_mut().unwrap().write_all(b"one\n").unwrap();
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "got one\n");
+        let kill = Command::new("kill").args(["-TERM", &plain.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        // The shell looks at its signals when it has read a line.
+        plain.stdin.as_mut().unwrap().write_all(b"two\n").unwrap();
+        assert_eq!(plain.wait().unwrap().code(), Some(7));
+        assert_eq!(world.state("plain"), "exited");
+        world.compose("attach plain").exits(1).says("is not running");
+        world.compose("attach --detach-keys ctrl-1 screen").exits(1).says("ctrl-1");
+
+        // The answer to the first line tells that the terminal is joined.
+        let on_terminal = |typed: &[u8]| {
+            let mut script = Command::new("script");
+            let program = world.program();
+            let words = std::iter::once(program.get_program()).chain(program.get_args());
+            let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+            script.args(["-qec", &format!("{} attach screen", words.join(" ")), "/dev/null"]);
+            script.current_dir(world.project());
+            script.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+            script.envs(program.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+            let mut script = script.spawn().unwrap();
+            let mut input = script.stdin.take().unwrap();
+            input.write_all(b"hello\r").unwrap();
+            let mut output = BufReader::new(script.stdout.take().unwrap());
+            let mut text = String::new();
+            while !text.contains("got hello") {
+                assert_ne!(output.read_line(&mut text).unwrap(), 0, "{text}");
+            }
+            input.write_all(typed).unwrap();
+            output.read_to_string(&mut text).unwrap();
+            (script.wait().unwrap().code(), text)
+        };
+        let (code, text) = on_terminal(b"\x10\x11");
+        assert_eq!(code, Some(0), "{text}");
+        assert_eq!(world.state("screen"), "running");
+        let (code, text) = on_terminal(b"end\r");
+        assert_eq!(code, Some(5), "{text}");
+        assert!(text.contains("got end"), "{text}");
     }
 }

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::mpsc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// How long output that is still on its way is waited for once the process has ended. Something it
 /// left running may hold the terminal for ever.
@@ -42,12 +43,27 @@ pub(crate) struct Joined {
     _raw: Option<Raw>,
     ended: mpsc::Receiver<()>,
     resizing: tokio::task::JoinHandle<()>,
+    detached: oneshot::Receiver<()>,
+}
+
+/// What is typed: whether it reaches the container at all, and the keys that leave it alone again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Typing {
+    /// Nothing is passed on.
+    pub(crate) off: bool,
+    /// Bytes that detach; none do when there are none.
+    pub(crate) keys: Vec<u8>,
 }
 
 impl Joined {
     /// Joins the master of a container's terminal to standard input and output.
     pub(crate) fn join(master: OwnedFd) -> io::Result<Self> {
-        let raw = Raw::enter();
+        Self::join_typing(master, Typing::default())
+    }
+
+    /// The same with keys that detach.
+    pub(crate) fn join_typing(master: OwnedFd, typing: Typing) -> io::Result<Self> {
+        let raw = if typing.off { None } else { Raw::enter() };
         let (sender, ended) = mpsc::channel();
         let mut output = File::from(master.try_clone()?);
         std::thread::spawn(move || {
@@ -56,7 +72,13 @@ impl Joined {
         });
         let mut input = File::from(master.try_clone()?);
         // It may stay blocked on a key that is never pressed; the end of the program ends it.
-        std::thread::spawn(move || copy_in(&mut input));
+        let (left, detached) = oneshot::channel();
+        std::thread::spawn(move || {
+            if !typing.off && copy_in(&mut input, &typing.keys) {
+                // Nobody may listen any more.
+                let _ = left.send(());
+            }
+        });
         let resizing = tokio::spawn(async move {
             let Ok(mut changes) = signal(SignalKind::window_change()) else { return };
             while changes.recv().await.is_some() {
@@ -65,7 +87,14 @@ impl Joined {
                 }
             }
         });
-        Ok(Self { _raw: raw, ended, resizing })
+        Ok(Self { _raw: raw, ended, resizing, detached })
+    }
+
+    /// Waits until the keys that detach were pressed.
+    pub(crate) async fn left(&mut self) {
+        if (&mut self.detached).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The process has ended: writes what is left of its output.
@@ -86,14 +115,55 @@ fn copy_out(master: &mut File) {
     }
 }
 
-fn copy_in(master: &mut File) {
-    let Ok(input) = io::stdin().as_fd().try_clone_to_owned() else { return };
+/// Passes on what is typed; whether it ended with the keys that detach.
+pub(crate) fn copy_in(master: &mut File, keys: &[u8]) -> bool {
+    let Ok(input) = io::stdin().as_fd().try_clone_to_owned() else { return false };
     let mut input = File::from(input);
     let mut buffer = [0; 4096];
+    let mut typed = Typed::new(keys);
     while let Ok(length @ 1..) = read(&mut input, &mut buffer) {
-        if master.write_all(&buffer[..length]).is_err() {
-            return;
+        let (passed, detach) = typed.take(&buffer[..length]);
+        if master.write_all(&passed).is_err() {
+            return false;
         }
+        if detach {
+            return true;
+        }
+    }
+    false
+}
+
+/// What has been typed of the keys that detach.
+struct Typed<'a> {
+    keys: &'a [u8],
+    /// How many of them, one after the other, just now.
+    matched: usize,
+}
+
+impl<'a> Typed<'a> {
+    fn new(keys: &'a [u8]) -> Self {
+        Self { keys, matched: 0 }
+    }
+
+    /// What of these bytes is to be passed on, and whether the keys are complete. Keys that turn out to be
+    /// something else are passed on with what came after them.
+    fn take(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
+        let mut passed = vec![];
+        for byte in bytes {
+            if self.keys.get(self.matched) != Some(byte) {
+                passed.extend_from_slice(&self.keys[..self.matched]);
+                self.matched = 0;
+            }
+            if self.keys.get(self.matched) == Some(byte) {
+                self.matched += 1;
+                if self.matched == self.keys.len() {
+                    return (passed, true);
+                }
+            } else {
+                passed.push(*byte);
+            }
+        }
+        (passed, false)
     }
 }
 
@@ -103,5 +173,21 @@ fn read(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_detach_are_held_back_and_everything_else_passes() {
+        let mut typed = Typed::new(&[16, 17]);
+        assert_eq!(typed.take(b"ab"), (b"ab".to_vec(), false));
+        assert_eq!(typed.take(&[16]), (vec![], false));
+        assert_eq!(typed.take(b"c"), (vec![16, b'c'], false));
+        assert_eq!(typed.take(&[16, 16]), (vec![16], false));
+        assert_eq!(typed.take(&[17, b'd']), (vec![], true));
+        assert_eq!(Typed::new(&[]).take(&[16, 17]), (vec![16, 17], false));
     }
 }

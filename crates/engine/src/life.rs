@@ -99,6 +99,30 @@ impl Engine {
             .await
     }
 
+    /// Takes over the terminal of a container that runs, for as long as this engine lives; `None` when it
+    /// has none.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] when it does not run, [`EngineError::Supervisor`].
+    pub async fn attach(&self, pod: &PodName, id: &ContainerId) -> Result<Option<OwnedFd>, EngineError> {
+        let record = self.record(pod, id).ok_or_else(|| EngineError::NoSuchId(id.clone()))?;
+        let attach = |client: Arc<Client>, id: ContainerId| async move { client.attach(&id).await };
+        Ok(self.ask_living(pod, &record, "attach to", attach).await?.flatten())
+    }
+
+    /// The standard input of a container that keeps it open and has no terminal, for writing.
+    ///
+    /// # Errors
+    /// [`EngineError::File`]
+    pub fn open_input(&self, record: &ContainerRecord) -> Result<Option<std::fs::File>, EngineError> {
+        if !record.process.stdin_open || record.process.tty {
+            return Ok(None);
+        }
+        let path = self.roots().container_run(&record.spec.pod, &record.id).join("stdin");
+        let file = std::fs::File::options().write(true).open(&path);
+        file.map(Some).map_err(EngineError::file("open", &path))
+    }
+
     /// Freezes a container's processes.
     ///
     /// # Errors

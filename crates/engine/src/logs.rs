@@ -7,7 +7,7 @@
 //! While following, inotify tells of new lines and the supervisor of containers that begin and end.
 
 use crate::{Engine, EngineError};
-use resource::{ContainerName, PodName, Status, Timestamp};
+use resource::{ContainerName, ContainerSpec, PodName, Status, Timestamp};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ pub struct LogQuery {
     pub since: Option<Timestamp>,
     /// Not younger than this.
     pub until: Option<Timestamp>,
+    /// Of this container alone.
+    pub container: Option<ContainerName>,
 }
 
 /// A line that a container wrote.
@@ -222,24 +224,25 @@ impl LogStream {
         self.engine.roots().pod(&self.pod).join("logs")
     }
 
-    fn asked_for(&self, service: &str) -> bool {
-        self.services.is_empty() || self.services.iter().any(|name| name == service)
+    fn asked_for(&self, spec: &ContainerSpec) -> bool {
+        self.query.container.as_ref().is_none_or(|name| *name == spec.name)
+            && (self.services.is_empty() || self.services.contains(&spec.service))
     }
 
     /// Whether a container that was asked for can write, now or after a restart.
     fn any_active(&self) -> Result<bool, EngineError> {
         let active = |status| matches!(status, Status::Running | Status::Paused | Status::Restarting);
         let containers = self.engine.containers(&self.pod)?;
-        Ok(containers.iter().any(|container| {
-            self.asked_for(&container.record.spec.service) && active(container.state.status)
-        }))
+        Ok(containers
+            .iter()
+            .any(|container| self.asked_for(&container.record.spec) && active(container.state.status)))
     }
 
     /// Opens the logs of containers that were not known yet.
     fn discover(&mut self, tail: Option<usize>) -> Result<(), EngineError> {
         for container in self.engine.containers(&self.pod)? {
             let spec = &container.record.spec;
-            if spec.log.none || !self.asked_for(&spec.service) {
+            if spec.log.none || !self.asked_for(spec) {
                 continue;
             }
             let path = self.engine.roots().log(spec, &container.record.id);

@@ -188,6 +188,18 @@ impl Client {
         }
     }
 
+    /// Takes over the terminal of a container that runs, until this connection ends; `None` when it has
+    /// none.
+    ///
+    /// # Errors
+    /// `Failed` with `NoSuchContainer` or `NotRunning`.
+    pub async fn attach(&self, id: &ContainerId) -> Result<Option<OwnedFd>, ClientError> {
+        match self.request(Request::Attach { id: id.clone() }, &[]).await? {
+            (Reply::State(_), mut files) => Ok(files.pop()),
+            _ => Err(self.confused()),
+        }
+    }
+
     /// Stops a container: `signal` (the record's by default), then SIGKILL after `grace` (`None` is
     /// the record's, zero is at once). It counts as stopped by hand. Answers when it is down, at once
     /// when it was not up.

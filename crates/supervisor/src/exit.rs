@@ -1,13 +1,13 @@
 //! What follows when a container's first process has ended: the rest of its output, its exit code, a
 //! restart by policy or the end; and output in general.
 
-use crate::core::{Slot, Source, Supervisor, Timer, complain};
+use crate::core::{Slot, Source, Supervisor, Timer, brief, complain};
 use crate::log::Stream;
 use crate::log::pump::Moved;
-use crate::protocol::{EventKind, Reply};
+use crate::protocol::{EventKind, Failure, FailureKind, Reply};
 use crate::reactor::{EventFlags, Token};
-use resource::{ExitStatus, Status, Timestamp, restart};
-use std::os::fd::AsFd;
+use resource::{ContainerId, ContainerState, ExitStatus, Status, Timestamp, restart};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// How long a log that cannot be written is left alone.
@@ -214,6 +214,35 @@ impl Supervisor {
             ready = rustix::event::poll(&mut poll, Some(&now)).is_ok_and(|count| count > 0);
             ready = ready && self.take_console(slot);
         }
+    }
+
+    /// Gives a container's terminal to a client, which reads it until it is gone; until then nothing that
+    /// is printed there goes to the log. One without a terminal has nothing to give.
+    ///
+    /// # Errors
+    /// `NoSuchContainer`, `NotRunning`.
+    pub(crate) fn attach(
+        &mut self,
+        client: Token,
+        id: &ContainerId,
+    ) -> Result<(ContainerState, Option<OwnedFd>), Failure> {
+        let slot = self.slot(id)?;
+        let Some(container) = self.containers.get_mut(&slot).filter(|container| container.is_up()) else {
+            return Err(Failure::new(FailureKind::NotRunning, "it is not running"));
+        };
+        let state = brief(&container.state);
+        let Some(console) = &mut container.console else { return Ok((state, None)) };
+        let failed =
+            |error| Failure::new(FailureKind::Other, format!("cannot hand its terminal on: {error}"));
+        let master = console.master.try_clone().map_err(failed)?;
+        // What both would read, one of them would miss. The client waits for what it reads.
+        console.reader = Some(client);
+        let _ = rustix::io::ioctl_fionbio(&master, false);
+        if let Some(token) = console.token.take() {
+            self.reactor.remove(&console.master);
+            self.ignore(token);
+        }
+        Ok((state, Some(master)))
     }
 
     /// A client that read terminals is gone: what is printed there goes to the log.

@@ -48,6 +48,10 @@ pub(crate) enum Request {
         id: ContainerId,
         signal: i32,
     },
+    /// The terminal's master comes back with the reply, where there is a terminal.
+    Attach {
+        id: ContainerId,
+    },
     Pause {
         id: ContainerId,
     },

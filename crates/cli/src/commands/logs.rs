@@ -168,7 +168,7 @@ impl<'a> Query<'a> {
             },
         };
         let (since, until) = (point("since", self.since)?, point("until", self.until)?);
-        Ok(LogQuery { follow: self.follow, tail, since, until })
+        Ok(LogQuery { follow: self.follow, tail, since, until, container: None })
     }
 }
 
