@@ -14,6 +14,7 @@ use engine::user::{self, Purpose, World};
 use engine::{Engine, Scope};
 use resource::{Mapping, NetworkMode, Observed, PodName, Roots, Status, label};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -38,6 +39,8 @@ pub(crate) struct Session {
     /// It is still to be entered, and made if need be.
     outside: Cell<bool>,
     began: Instant,
+    /// Warnings that were written.
+    reported: RefCell<BTreeSet<String>>,
 }
 
 /// What is known of the project that a command is about.
@@ -360,8 +363,12 @@ impl Session {
         Failure::Drawn(text)
     }
 
-    /// Writes warnings that were drawn.
+    /// Writes warnings that were drawn. A project may be loaded more than once by a command; what was said
+    /// of it is not said again.
     pub(crate) fn report(&self, drawn: &str) {
+        if !self.reported.borrow_mut().insert(drawn.to_owned()) {
+            return;
+        }
         if !drawn.is_empty() && self.mode == Mode::Json {
             self.warn(drawn.trim_end());
         } else if !drawn.is_empty() {

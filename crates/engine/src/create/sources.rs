@@ -38,7 +38,7 @@ impl Draft<'_> {
             }
             PlannedMount::Image { source, target, subpath } => {
                 let image = self.engine.store().image(&source, None);
-                let image = image.ok_or_else(|| EngineError::NoImage { reference: source })?;
+                let image = image.ok_or(EngineError::NoImage { reference: source })?;
                 let layers = image.layers.iter().map(|layer| self.engine.store().layer_path(layer));
                 let mut layers: Vec<PathBuf> = layers.collect();
                 // The kernel merges two at least.
