@@ -85,6 +85,7 @@ impl Session {
             world: RefCell::default(),
             outside: Cell::new(false),
             began,
+            reported: RefCell::default(),
         })
     }
 
