@@ -7,6 +7,8 @@
 mod addresses;
 #[path = "scenarios/borders.rs"]
 mod borders;
+#[path = "scenarios/builds.rs"]
+mod builds;
 #[path = "scenarios/contents.rs"]
 mod contents;
 #[path = "scenarios/dependencies.rs"]

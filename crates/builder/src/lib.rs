@@ -17,6 +17,7 @@
 //! What needs the engine, containers and registries, is asked of a [`Machine`].
 
 mod board;
+mod check;
 mod context;
 mod copy;
 mod error;
@@ -31,6 +32,7 @@ mod state;
 mod transfer;
 mod tree;
 
+pub use check::{Findings, check};
 pub use error::BuildError;
 pub use event::{Event, EventKind};
 pub use machine::{Cause, Job, Machine, Ran};

@@ -1,7 +1,7 @@
 //! Builds: the machine that `builder` runs its steps on.
 //!
 //! The steps of one build are containers of a pod of their own, `build-…`, which is locked for as long as
-//! the build lives: a pod of a build that nobody holds is what a killed one left, and the next build
+//! the build runs any: a pod of a build that nobody holds is what a killed one left, and the next build
 //! removes it. The pod's network is made when a step first needs it.
 
 use crate::create::Stub;
@@ -17,9 +17,16 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use supervisor::Stdio;
 use tokio::runtime::Handle;
+
+/// The exit code of a process that was killed.
+const KILLED: i32 = 137;
+
+/// What names of pods of builds begin with; so many hexadecimal digits follow.
+const PREFIX: &str = "build-";
+const DIGITS: usize = 12;
 
 /// Label of a pod that belongs to a build.
 const LABEL: &str = "compose.build";
@@ -39,26 +46,23 @@ impl Engine {
         width: std::num::NonZeroUsize,
         tell: impl Fn(builder::Event) + Send + Sync + 'static,
     ) -> Result<Vec<Image>, EngineError> {
-        self.clear_dead_builds()?;
-        let pod = PodName(format!("build-{}", &disk::random_id()?[..12]));
-        let lock = self.lock(&pod, || ()).await?;
-        let workshop = std::sync::Arc::new(Workshop {
+        self.clear_dead_builds().await?;
+        let workshop = Arc::new(Workshop {
             engine: self.clone(),
-            pod,
+            pod: PodName(format!("{PREFIX}{}", &disk::random_id()?[..DIGITS])),
             handle: Handle::current(),
-            is_open: Mutex::new(false),
+            lock: Mutex::default(),
             has_network: Mutex::new(false),
             given_up: AtomicBool::new(false),
             count: AtomicU32::new(0),
         });
-        let guard = Guard { workshop: workshop.clone(), _lock: lock };
+        let guard = Guard { workshop: workshop.clone() };
         let building = tokio::task::spawn_blocking(move || {
             let store = workshop.engine.store().clone();
             builder::build(&store, &specs, width, &*workshop, &tell)
         });
         let built = building.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        let used = *guard.workshop.is_open.lock().unwrap_or_else(PoisonError::into_inner);
-        if used {
+        if guard.workshop.is_open() {
             self.disconnect(&guard.workshop.pod).await;
             let cleared = tokio::task::spawn_blocking(move || drop(guard)).await;
             cleared.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
@@ -66,14 +70,16 @@ impl Engine {
         built.map_err(|error| EngineError::Build(Box::new(error)))
     }
 
-    /// Removes the pods of builds that were killed.
-    fn clear_dead_builds(&self) -> Result<(), EngineError> {
-        for name in disk::entries(&self.roots().data.join("pods"))? {
-            let pod = PodName(name);
-            let is_build = pod.0.starts_with("build-")
-                && self.pod(&pod).is_some_and(|record| record.labels.contains_key(LABEL));
-            if is_build && !lock::is_held(&self.roots().pod_run(&pod)) {
+    /// Removes the pods of builds that were killed, and locks of those that were killed before they had one.
+    async fn clear_dead_builds(&self) -> Result<(), EngineError> {
+        let mut names = disk::entries(&self.roots().data.join("pods"))?;
+        names.extend(disk::entries(&self.roots().run.join("pods"))?);
+        for pod in names.into_iter().filter(|name| is_of_build(name)).map(PodName) {
+            let ours = self.pod(&pod).is_none_or(|record| record.labels.contains_key(LABEL));
+            if ours && !lock::is_held(&self.roots().pod_run(&pod)) {
+                let lock = self.lock(&pod, || ()).await?;
                 self.clear_build(&pod)?;
+                drop(lock);
             }
         }
         Ok(())
@@ -117,6 +123,11 @@ fn kill(process: resource::ProcessIdentity) {
     }
 }
 
+fn is_of_build(name: &str) -> bool {
+    let digits = name.strip_prefix(PREFIX);
+    digits.is_some_and(|digits| digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 fn network_of(pod: &PodName) -> NetworkName {
     NetworkName(pod.0.clone())
 }
@@ -126,8 +137,8 @@ struct Workshop {
     engine: Engine,
     pod: PodName,
     handle: Handle,
-    /// The pod has been made.
-    is_open: Mutex<bool>,
+    /// The pod's lock, once there is a pod.
+    lock: Mutex<Option<crate::ProjectLock>>,
     has_network: Mutex<bool>,
     given_up: AtomicBool,
     /// Containers so far, for their names.
@@ -136,17 +147,17 @@ struct Workshop {
 
 /// Clears the workshop away, however the build ends, before it gives up the pod's lock.
 struct Guard {
-    workshop: std::sync::Arc<Workshop>,
-    _lock: crate::ProjectLock,
+    workshop: Arc<Workshop>,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         self.workshop.given_up.store(true, Ordering::Relaxed);
-        if *self.workshop.is_open.lock().unwrap_or_else(PoisonError::into_inner) {
+        if self.workshop.is_open() {
             // What stays is removed by the next build.
             drop(self.workshop.engine.clear_build(&self.workshop.pod));
         }
+        drop(self.workshop.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
@@ -169,6 +180,9 @@ impl Machine for Workshop {
             .collect();
         let id = self.engine.create_container_of(&spec, &image, &stubs, None)?;
         let code = self.perform(&id, output);
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err("the build was given up".into());
+        }
         let changes = self.engine.store().scratch("step")?;
         let upper = self.engine.roots().container(&self.pod, &id).join("upper");
         std::fs::rename(&upper, &changes).map_err(EngineError::file("move", &upper))?;
@@ -191,12 +205,16 @@ impl Machine for Workshop {
 }
 
 impl Workshop {
-    /// Makes the pod, once.
+    fn is_open(&self) -> bool {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Makes the pod, once. A build that finds all its results never does.
     fn open(&self) -> Result<(), EngineError> {
-        let mut is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*is_open {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            *lock = Some(self.handle.block_on(self.engine.lock(&self.pod, || ()))?);
             self.engine.create_pod(&self.pod, &Labels::from([(LABEL.to_owned(), String::new())]))?;
-            *is_open = true;
         }
         Ok(())
     }
@@ -225,9 +243,13 @@ impl Workshop {
                 Err(error) => return Err(EngineError::file("read", null)(error)),
             }
         }
+        if self.given_up.load(Ordering::Relaxed) {
+            // It was killed, and who killed it clears everything away, the runtime that would wait, too.
+            return Ok(KILLED);
+        }
         let state = self.handle.block_on(self.engine.wait(&self.pod, id, Condition::Exited))?;
         // An end that nobody saw was a kill.
-        Ok(state.exit.and_then(ExitStatus::code).unwrap_or(137))
+        Ok(state.exit.and_then(ExitStatus::code).unwrap_or(KILLED))
     }
 
     fn container(&self, job: &Job) -> Result<ContainerSpec, EngineError> {

@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// There is one builder: accepted, without effect
     #[arg(long, env = "BUILDX_BUILDER", value_name = "NAME")]
     pub(crate) builder: Option<String>,
+    /// Check the Dockerfiles and build nothing
+    #[arg(long)]
+    pub(crate) check: bool,
     /// Former flag, without effect
     #[arg(short, long, value_name = "BYTES")]
     pub(crate) memory: Option<String>,
@@ -34,6 +37,9 @@ pub(crate) struct Args {
     /// Look for base images in their registries, even when they are here
     #[arg(long)]
     pub(crate) pull: bool,
+    /// Push the images afterwards: not supported yet
+    #[arg(long, hide = true)]
+    pub(crate) push: bool,
     /// No progress
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -62,6 +68,11 @@ pub(crate) struct Args {
 
 /// Builds images.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    if args.push {
+        return Err(
+            Failure::unsupported("`--push`").hint("build without it; the image stays on this machine")
+        );
+    }
     let loaded = session.load(&args.services)?;
     let mut selection = wanted::selection(session, &loaded, &args.services)?;
     if !args.with_dependencies {
@@ -80,6 +91,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         crate::output::result(&format!("{:#}\n", bake::file(&builds, &wanted_names(&desired))))?;
         return Ok(Exit::Success);
     }
+    if args.check {
+        return check(&builds, session);
+    }
     if session.globals.dry_run {
         for build in &builds {
             crate::output::message(&format!("DRY-RUN MODE - build {}\n", build.name));
@@ -97,6 +111,25 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
 }
 
 mod bake;
+
+/// Says what the build checks find; a finding fails the command.
+fn check(builds: &[BuildSpec], session: &Session) -> Result<Exit, Failure> {
+    let checked =
+        engine::check_builds(builds).map_err(|error| Failure::Drawn(error.render(session.colour_errors)))?;
+    let mut count = 0;
+    for findings in checked {
+        count += findings.diagnostics.len();
+        session.report(&diagnostic::render(&findings.sources, &findings.diagnostics, session.colour_errors));
+    }
+    match count {
+        0 => {
+            session.progress("build").note("check complete, nothing was found");
+            Ok(Exit::Success)
+        }
+        1 => Err(Failure::new("check complete: 1 finding")),
+        count => Err(Failure::new(format!("check complete: {count} findings"))),
+    }
+}
 
 fn wanted_names(desired: &Desired) -> Vec<String> {
     desired

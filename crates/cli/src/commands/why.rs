@@ -96,7 +96,7 @@ fn is_of(step: &Step, service: &str) -> bool {
     match step {
         Step::CreateContainer { spec, .. } | Step::UpdateContainer { spec, .. } => spec.service == service,
         Step::StartContainer { service: of, .. } => of == service,
-        Step::Pull { services, .. } => services.iter().any(|of| of == service),
+        Step::Pull { services, .. } | Step::Build { services, .. } => services.iter().any(|of| of == service),
         _ => false,
     }
 }
@@ -108,6 +108,7 @@ fn act(step: &Step) -> &'static str {
         Step::UpdateContainer { .. } => "updated in place",
         Step::StartContainer { .. } => "started",
         Step::Pull { .. } => PULLED,
+        Step::Build { .. } => "built",
         _ => "changed",
     }
 }

@@ -1,0 +1,168 @@
+//! Scenarios about building images.
+
+use scenarios::{Ending, World, kill_points, scenario};
+
+scenario! {
+    /// An image is built of stages, the unneeded one left out; what has not changed is not done again and
+    /// gives the same image; a changed file does again what comes after it and nothing else; `.dockerignore`
+    /// and arguments count; a label changes no step; the containers of a changed image are made anew.
+    images_are_built_and_run_of_earlier_results, |world| {
+        world.compose("build").ok().says("[web base 3/3] RUN").says("Image").says("Built");
+        let first = made(world);
+        world.compose("build").ok().says("CACHED");
+        world.compose("up -d --wait").ok();
+        assert_eq!(shown(world), format!("{first}one\nfixed\ndefault\nhi\n"));
+        assert_eq!(inside(world, "ls /app /context"), "/app:\nmain\n\n/context:\nDockerfile\ncompose.yaml\nkept.log\nmain\n");
+        assert_eq!(inside(world, "stat -c %u:%g:%a /app/main /app"), "7:8:640\n0:0:755\n");
+        let image = image_of(world);
+        let labels = world.run(&["image", "inspect", &image], "").stdout;
+        assert!(labels.contains("com.docker.compose.service") || labels.is_empty(), "{labels}");
+
+        // Nothing changes by looking: the same image, no container anew.
+        let container = world.id("web");
+        world.compose("up -d --build").ok();
+        assert_eq!((world.id("web"), image_of(world)), (container.clone(), image.clone()));
+
+        // An ignored file counts for nothing, a label for no step.
+        world.write("junk.log", "other\n");
+        world.edit("compose.yaml", "# LABELS", "labels: {of: us}");
+        world.compose("up -d --build").ok().says("[web base 3/3] RUN");
+        assert_eq!(made(world), first);
+        assert_ne!(image_of(world), image, "it has the label");
+        assert_ne!(world.id("web"), container);
+
+        // A changed file does again what comes after it.
+        world.write("main", "two\n");
+        let before = world.id("web");
+        world.compose("up -d --build").ok();
+        assert_eq!(shown(world), format!("{first}two\nfixed\ndefault\nhi\n"));
+        assert_ne!(world.id("web"), before);
+
+        world.compose("build --build-arg GREETING=hello").ok();
+        world.compose("up -d").ok();
+        assert_eq!(shown(world), format!("{first}two\nfixed\ndefault\nhello\n"));
+        world.compose("build --no-cache").ok();
+        assert_ne!(made(world), first, "the number is drawn again");
+
+        world.compose("down").ok();
+        assert!(world.compose("run --rm --build web cat /made").ok().stdout.len() > 1);
+    }
+}
+
+/// What the first step has drawn.
+fn made(world: &World) -> String {
+    world.compose("run --rm -T web cat /made").ok().stdout
+}
+
+fn shown(world: &World) -> String {
+    inside(world, "cat /made /app/main /fixed; echo $STAGE; echo $GREETING")
+}
+
+fn inside(world: &World, script: &str) -> String {
+    world.run(&["exec", "-T", "web", "sh", "-c", script], "").ok().stdout
+}
+
+fn image_of(world: &World) -> String {
+    world.compose("images -q web").ok().stdout.trim().to_owned()
+}
+
+scenario! {
+    /// What a step mounts is there while it runs and in no image: a secret, a cache that lasts, memory, files
+    /// of the context and of another stage; neither are the engine's own files. A step has the network of
+    /// its build, and none where it says so; a script of a heredoc runs; what the build was not given or
+    /// not allowed is refused with its line.
+    what_a_step_mounts_is_in_no_image, |world| {
+        world.compose("build").ok();
+        world.compose("up -d").ok();
+        let layers = inside(world, "find / -xdev -path /proc -prune -o -path /sys -prune -o -type f -print | sort");
+        assert!(!layers.contains("secret"), "{layers}");
+        assert_eq!(
+            inside(world, "cat /result"),
+            "s3cret s3cret\n1\nfrom the context\nfrom a stage\nlo\neth0 lo\nscript hi\n"
+        );
+        let places = "ls -d /cache /memory /given /stage /run/deep /dev/pipes 2>&1 | grep -c 'No such'";
+        assert_eq!(inside(world, places), "6\n");
+
+        // The cache mount lasts, the steps do not depend on the secret's content.
+        world.write("token", "other");
+        world.compose("build").ok();
+        world.compose("up -d").ok();
+        assert!(inside(world, "cat /result").starts_with("s3cret s3cret\n1\n"));
+        world.compose("build --no-cache").ok();
+        world.compose("up -d").ok();
+        assert!(inside(world, "cat /result").starts_with("other other\n2\n"));
+
+        for (stage, line, cause) in [
+            ("ungiven", "Dockerfile:21", "the secret `missing` is not given to this build"),
+            ("privileged", "Dockerfile:24", "needs the entitlement `security.insecure`"),
+            ("absent", "Dockerfile:27", "`nowhere` is not there"),
+            ("fails", "Dockerfile:30", "ended with exit code 7"),
+        ] {
+            world.edit("compose.yaml", "# TARGET", &format!("target: {stage}"));
+            world.compose("build").exits(1).says(line).says(cause);
+            world.edit("compose.yaml", &format!("target: {stage}"), "# TARGET");
+        }
+        world.compose("build --check").ok();
+        world.edit("Dockerfile", "FROM wanted AS absent", "from wanted AS absent");
+        world.compose("build --check").exits(1).says("Dockerfile:26:1").says("ConsistentInstructionCasing");
+        world.edit("compose.yaml", "# TARGET", "target: fails");
+        world.compose("up -d --build").exits(1).says("the last word");
+        world.edit("compose.yaml", "target: fails", "target: nothing");
+        world.compose("build").exits(1).says("there is no stage `nothing`");
+    }
+}
+
+scenario! {
+    /// Builds of several services are one: what they have in common is done once, one takes files from the
+    /// other, named contexts are folders and images; a service that is not wanted is built when its files
+    /// are; services that cannot be built are told.
+    services_are_built_together, |world| {
+        let built = world.compose("build").ok();
+        let done = built.stderr.lines().filter(|line| line.ends_with(" common step")).count();
+        assert_eq!(done, 1, "{}", built.stderr);
+        world.compose("up -d").ok();
+        let of = |service: &str, script: &str| {
+            world.run(&["exec", "-T", service, "sh", "-c", script], "").ok().stdout
+        };
+        assert_eq!(of("one", "cat /common"), of("two", "cat /common"));
+        assert_eq!(of("two", "cat /from-one /from-folder; ls /from-image"), "one\nin the folder\nbin\n");
+        let print = world.compose("build --print").ok().stdout;
+        assert!(print.contains("\"one\": \"target:one\""), "{print}");
+        world.compose("build plain").ok().says("No services to build");
+        world.edit("compose.yaml", "# CIRCLE", "additional_contexts: {two: \"service:two\"}");
+        world.edit("one/Dockerfile", "# CIRCLE", "COPY --from=two /common /again");
+        world.compose("build").exits(1).says("takes files from itself");
+    }
+}
+
+scenario! {
+    /// A build that is killed, wherever it is, leaves nothing that the next one does not put right, and that
+    /// one goes on with the results that were whole.
+    a_killed_build_is_gone_on_with, |world| {
+        world.compose("pull base").ok();
+        let Ending::Finished(steps) = world.killed_at("build --no-cache web", usize::MAX) else {
+            panic!("it was not killed")
+        };
+        for step in kill_points(steps) {
+            world.killed_at("build --no-cache web", step);
+            world.compose("build web").ok();
+            assert_eq!(world.compose("run --rm -T web cat /one /two").ok().stdout, "one\ntwo\n");
+        }
+        // A step that was running when its build was killed is ended by the next build.
+        world.edit("Dockerfile", "echo two > /two", "echo begun; sleep 1000; echo two > /two");
+        let mut build = world.background("--progress plain build web");
+        build.line("begun");
+        build.signal("KILL");
+        build.end();
+        world.edit("Dockerfile", "echo begun; sleep 1000; echo two > /two", "echo two > /two");
+        world.compose("build web").ok().says("CACHED");
+        let pods = world.compose("pod ps").ok().stdout;
+        assert!(!pods.contains("build-"), "{pods}");
+        // So is one whose build is interrupted.
+        world.edit("Dockerfile", "echo two > /two", "echo begun; sleep 1000; echo two > /two");
+        let mut build = world.background("--progress plain build web");
+        build.line("begun");
+        build.signal("INT");
+        assert_eq!(build.end(), 130);
+    }
+}
