@@ -186,7 +186,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = vec![];
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
-            found.extend(files(&entry.path()));
+            // What a build has made is nobody's source.
+            if entry.file_name() != "target" {
+                found.extend(files(&entry.path()));
+            }
         } else if entry.path().extension().is_some_and(|extension| extension == "rs") {
             found.push(entry.path());
         }
