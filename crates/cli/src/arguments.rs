@@ -252,6 +252,7 @@ mod tests {
             "compose plan -o file --force-recreate --pull always --scale a=2 web",
             "compose why web db",
             "compose completion bash",
+            "compose explain unknown-key",
             "compose graph --format dot --no-state web",
             "compose man folder",
             "compose watch --no-up --prune=false --quiet web",

@@ -351,13 +351,20 @@ impl Session {
                 self.report(&drawn);
                 Ok((project, loaded))
             }
-            None => Err(self.drawn(drawn)),
+            None => Err(self.drawn(drawn + &self.more_about(&loaded))),
         }
     }
 
     /// Diagnostics as a failure, drawn.
     pub(crate) fn diagnostics(&self, loaded: &Loaded, diagnostics: &[diagnostic::Diagnostic]) -> Failure {
         self.drawn(diagnostic::render(&loaded.sources, diagnostics, self.colour_errors))
+    }
+
+    /// Where a person finds more about the first error.
+    fn more_about(&self, loaded: &Loaded) -> String {
+        let first = loaded.diagnostics.iter().find(|told| told.is_error());
+        let code = first.map(|told| told.code).filter(|_| terminal::stderr() && self.mode != Mode::Json);
+        code.map_or(String::new(), |code| format!("\nmore about it: compose explain {code}\n"))
     }
 
     fn drawn(&self, text: String) -> Failure {

@@ -4,11 +4,13 @@
 //! program, with the texts kept in [`Sources`]. Nothing here reads a file.
 
 mod diagnostic;
+mod pages;
 mod render;
 mod source;
 mod suggest;
 
 pub use diagnostic::{Diagnostic, Label, Severity, has_errors};
+pub use pages::{codes, page};
 pub use render::render;
 pub use source::{FileId, Sources, Span};
 pub use suggest::nearest;

@@ -16,6 +16,7 @@ pub(crate) mod create;
 pub(crate) mod down;
 pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod graph;
 pub(crate) mod image;
@@ -72,6 +73,8 @@ pub(crate) enum Verb {
     Events(events::Args),
     /// Execute a command in a running container
     Exec(exec::Args),
+    /// Say what a diagnostic code means and how to mend it
+    Explain(explain::Args),
     /// Write the files of a service's container as a tar archive
     Export(export::Args),
     /// Show what depends on what, and how it is
@@ -148,7 +151,7 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 41] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 42] = [
     ("apply", apply::Args::augment_args),
     ("attach", attach::Args::augment_args),
     ("build", build::Args::augment_args),
@@ -160,6 +163,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 41] = [
     ("down", down::Args::augment_args),
     ("events", events::Args::augment_args),
     ("exec", exec::Args::augment_args),
+    ("explain", explain::Args::augment_args),
     ("export", export::Args::augment_args),
     ("graph", graph::Args::augment_args),
     ("image", image::Args::augment_args),
@@ -198,6 +202,7 @@ impl Verb {
         match self {
             Self::Completion(_)
             | Self::Config(_)
+            | Self::Explain(_)
             | Self::Man(_)
             | Self::Version(_)
             | Self::Publish(_)
@@ -246,6 +251,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Down(args) => down::run(&args, session),
         Verb::Events(args) => events::run(&args, session),
         Verb::Exec(args) => exec::run(&args, session),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Export(args) => export::run(&args, session),
         Verb::Graph(args) => graph::run(&args, session),
         Verb::Image(args) => image::run(&args, session),
