@@ -7,7 +7,7 @@ use rustix::thread::LinkNameSpaceType;
 use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, IntoRawFd};
 use sys::companion::Companion;
 use sys::file::Lock;
 
@@ -20,8 +20,6 @@ pub(crate) struct Outside {
     keeps_clients: bool,
     /// Keeps the user's namespaces for as long as this process lives.
     _use: Option<Lock>,
-    /// Keeps pasta from being killed by the kernel for as long as this process lives.
-    _life: Option<File>,
 }
 
 impl Outside {
@@ -34,13 +32,15 @@ impl Outside {
         let Some(path) = &roots.router else { return Ok(Self::default()) };
         let lock = Lock::shared(&roots.infra_use())?;
         let router = File::open(path)?;
-        let life = File::options().read(true).write(true).open(roots.infra_life())?;
+        // Keeps pasta from being killed by the kernel for as long as this process lives, longer than any
+        // value of it: one that becomes infra at its end has it open again by the time this is closed.
+        let _life = File::options().read(true).write(true).open(roots.infra_life())?.into_raw_fd();
         let companion = Companion::start()?;
         rustix::thread::move_into_link_name_space(router.as_fd(), Some(LinkNameSpaceType::Network))?;
         let kept = network::Netlink::open().and_then(|netlink| network::keep_clients(&netlink));
         // Without, containers see the gateway's address.
         let keeps_clients = kept.inspect_err(|error| complain(error)).is_ok();
-        Ok(Self { companion: Some(companion), keeps_clients, _use: Some(lock), _life: Some(life) })
+        Ok(Self { companion: Some(companion), keeps_clients, _use: Some(lock) })
     }
 
     /// Whether the host's network is another than the supervisor's own.
