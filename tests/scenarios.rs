@@ -65,6 +65,8 @@ mod rootless;
 mod sharing;
 #[path = "scenarios/storage.rs"]
 mod storage;
+#[path = "scenarios/swaps.rs"]
+mod swaps;
 #[path = "scenarios/watch.rs"]
 mod watch;
 #[path = "scenarios/words.rs"]

@@ -387,7 +387,7 @@ pub(super) const TABLE: &[(&str, Keys)] = &[
             ("resources", "Limits and reservations."),
             ("restart_policy", "When a container is started again; wins over `restart`."),
             ("rollback_config", "How an update is undone; of a cluster only."),
-            ("update_config", "How containers are replaced; of a cluster only."),
+            ("update_config", "How containers are replaced: `order: start-first` without a gap."),
         ],
     ),
     (

@@ -148,6 +148,9 @@ impl<'a> Performer<'a> {
             Step::UpdateContainer { id, spec, .. } => {
                 self.engine.update_container(pod, id, spec).await?;
             }
+            Step::HandOverPorts { from, to, .. } => {
+                self.engine.hand_over_ports(pod, from, &self.id(to)?).await?;
+            }
             Step::RenameContainer { from, to } => {
                 let id = self.id(from)?;
                 self.engine.rename_container(pod, &id, to).await?;
@@ -305,6 +308,8 @@ fn words(planned: &Planned) -> Option<(String, (&'static str, &'static str))> {
         }
         Step::CreateContainer { spec, .. } => (container(&spec.name), ("Creating", "Created")),
         Step::UpdateContainer { container: name, .. } => (container(name), ("Updating", "Updated")),
+        // A part of its replacement.
+        Step::HandOverPorts { .. } => return None,
         Step::RenameContainer { to, .. } => (container(to), ("Recreate", "Recreated")),
         Step::StartContainer { container: name, .. } => (container(name), ("Starting", "Started")),
         // The end of a container that is replaced is part of its replacement.
@@ -444,7 +449,7 @@ fn subject(step: &Step, desired: &Desired) -> String {
 fn asking(step: &Step, port: &PortSpec, desired: &Desired) -> Option<String> {
     let name = match step {
         Step::UpdateContainer { spec, .. } => &spec.service,
-        Step::StartContainer { service, .. } => service,
+        Step::StartContainer { service, .. } | Step::HandOverPorts { service, .. } => service,
         _ => return None,
     };
     let service = desired.services.iter().find(|service| service.name == *name)?;

@@ -41,6 +41,23 @@ impl Engine {
             .map(drop)
     }
 
+    /// Publishes the ports of one container, which may have ended, by a running one that takes its place.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] when it wants a port besides that somebody has.
+    pub async fn hand_over_ports(
+        &self,
+        pod: &PodName,
+        from: &ContainerId,
+        to: &ContainerId,
+    ) -> Result<(), EngineError> {
+        let told = self.tell_supervisor(pod, to, "hand ports over to", |client, to| {
+            let from = from.clone();
+            async move { client.hand_over(&from, &to).await }
+        });
+        told.await.map(drop)
+    }
+
     /// Gives a container that stays the ports and aliases of `spec`; nothing else of it counts. Its
     /// document comes first: a start, or another supervisor, publishes what it says.
     ///

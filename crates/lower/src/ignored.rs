@@ -18,18 +18,23 @@ const NEVER: [(&str, &str); 19] = [
     ("deploy.resources.reservations.generic_resources", "only memory is reserved"),
     ("deploy.restart_policy.delay", "the time between restarts grows by itself"),
     ("deploy.restart_policy.window", "the engine decides when a start counts as good"),
-    ("deploy.rollback_config", "nothing is rolled back"),
+    ("deploy.rollback_config", "a rollback removes the new container and leaves the old one running"),
     ("deploy.update_config.delay", "containers are replaced without pause"),
-    ("deploy.update_config.failure_action", "after a failure nothing more is replaced"),
+    ("deploy.update_config.failure_action", "it is for `order: start-first`"),
     ("deploy.update_config.max_failure_ratio", "after a failure nothing more is replaced"),
     ("deploy.update_config.monitor", "a start is not watched afterwards"),
     ("deploy.update_config.order", "containers are replaced stop-first"),
-    ("deploy.update_config.parallelism", "containers are replaced as the dependencies allow"),
+    ("deploy.update_config.parallelism", "it is for `order: start-first`"),
 ];
 
 /// Values that ask for nothing else than what is done.
 fn is_what_is_done(path: &str, node: &Node) -> bool {
     path == "deploy.update_config.order" && node.as_str() == Some("stop-first")
+}
+
+/// Settings of how containers are replaced that are acted on in this service.
+fn is_honoured(service: &Service, path: &str) -> bool {
+    path.strip_prefix("deploy.update_config.").is_some_and(|key| crate::update::is_honoured(service, key))
 }
 
 impl Lowering<'_> {
@@ -59,7 +64,9 @@ impl Lowering<'_> {
         }
         for (path, why) in NEVER {
             let node = path.split('.').try_fold(&service.tree, |node, key| node.get(key));
-            if node.is_some_and(|node| !node.is_null() && !is_what_is_done(path, node)) {
+            if node.is_some_and(|node| !node.is_null() && !is_what_is_done(path, node))
+                && !is_honoured(service, path)
+            {
                 self.ignored(service, path, why);
             }
         }

@@ -133,6 +133,7 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
         place: String::new(),
         pre_start: vec![],
         mounted_images: vec![],
+        start_first: None,
         port_places: vec![],
         builds: vec![],
     })

@@ -22,6 +22,7 @@ mod security;
 mod selection;
 mod service;
 mod short;
+mod update;
 mod volume;
 
 pub use labels::from_labels;

@@ -37,6 +37,7 @@ impl Lowering<'_> {
             place: self.options.sources.place(service.span),
             pre_start: vec![],
             mounted_images: self.mounted_images(service),
+            start_first: self.start_first(service),
             port_places,
             builds,
         })
@@ -214,7 +215,7 @@ fn dependency((name, dependency): (&String, &model::Dependency)) -> Dependency {
 }
 
 /// The services whose container this one joins a namespace or takes volumes of.
-fn bound_to(service: &Service) -> BTreeSet<String> {
+pub(crate) fn bound_to(service: &Service) -> BTreeSet<String> {
     let mut bound = BTreeSet::new();
     if let Some(model::NetworkMode::Service(name)) = &service.network_mode {
         bound.insert(name.clone());

@@ -282,7 +282,8 @@ impl<'a> Converge<'a, '_> {
         }
         let members: Vec<_> =
             judged[place].fates.iter().map(|fate| self.fate(place, service, fate)).collect();
-        if let Some(first) = members.first().filter(|first| first.name != service.container.name) {
+        let first = members.first().filter(|first| first.old.is_none());
+        if let Some(first) = first.filter(|first| first.name != service.container.name) {
             self.names.insert(service.container.name.clone(), first.name.clone());
         }
         self.placed.push(members.iter().filter_map(|member| member.ready).collect());
@@ -300,22 +301,32 @@ impl<'a> Converge<'a, '_> {
                 if old.is_none() && new.record.spec.name == name {
                     return self.kept(new);
                 }
+                if let Some(old) = old.filter(|_| self.succeeds(service, new)) {
+                    let (name, start) = (new.record.spec.name.clone(), why_start(new, self.policy));
+                    return Member { name, existing: Some(new), ready: None, start, old: Some(old) };
+                }
                 let removed = old.map(|old| {
                     self.stop(old, Reason::Unfinished, self.early[place].clone());
                     self.remove(old, Reason::Unfinished, self.policy.renew_anonymous, vec![])
                 });
                 let step = Step::RenameContainer { from: new.record.spec.name.clone(), to: name.clone() };
                 let ready = Some(self.plan.add(step, Reason::Unfinished, removed));
-                Member { name, existing: Some(new), ready, start: why_start(new, self.policy) }
+                Member { name, existing: Some(new), ready, start: why_start(new, self.policy), old: None }
             }
             Fate::Create { number, reason } => {
                 let name = name_of(&self.world.desired.pod, service, *number);
                 let spec = self.spec(service, *number, name.clone(), None);
                 let ready = Some(self.create(service, spec, None, reason.clone(), vec![]));
-                Member { name, existing: None, ready, start: Some(Reason::New) }
+                Member { name, existing: None, ready, start: Some(Reason::New), old: None }
             }
             Fate::Replace { old, reason } => self.replace(place, service, old, reason),
         }
+    }
+
+    /// Whether a container that has not taken another's place yet does so while both run. One that runs
+    /// already has to, whatever the file says by now: the other one has its ports.
+    fn succeeds(&self, service: &DesiredService, new: &ObservedContainer) -> bool {
+        active(new) || (self.policy.verb == Verb::Up && service.start_first.is_some())
     }
 
     /// A container that stays; it is started when it does not run, or was stopped for another's sake.
@@ -325,7 +336,13 @@ impl<'a> Converge<'a, '_> {
             Some(stop) => Some(self.plan.get(stop).reason.clone()),
             None => why_start(container, self.policy),
         };
-        Member { name: container.record.spec.name.clone(), existing: Some(container), ready: stopped, start }
+        Member {
+            name: container.record.spec.name.clone(),
+            existing: Some(container),
+            ready: stopped,
+            start,
+            old: None,
+        }
     }
 
     /// An infra gets the ports and names that its pod's services want by now: it is not made anew for
@@ -371,19 +388,23 @@ impl<'a> Converge<'a, '_> {
                 carry_anonymous(&mut spec, old);
             }
             let ready = Some(self.create(service, spec, None, reason.clone(), vec![removed]));
-            return Member { name, existing: None, ready, start };
+            return Member { name, existing: None, ready, start, old: None };
         }
         let temporary = ContainerName(format!("{}_{name}", old.record.id.short()));
         let spec = self.spec(service, number, temporary.clone(), Some(&name));
         let replaces = (!self.policy.renew_anonymous).then(|| old.record.id.clone());
         let created = self.create(service, spec, replaces, reason.clone(), vec![]);
+        if self.policy.verb == Verb::Up && service.start_first.is_some() && active(old) {
+            let (name, ready) = (temporary, Some(created));
+            return Member { name, existing: None, ready, start, old: Some(old) };
+        }
         let mut before = self.early[place].clone();
         before.push(created);
         self.stop(old, Reason::Replaced, before);
         let removed = self.remove(old, Reason::Replaced, self.policy.renew_anonymous, vec![created]);
         let step = Step::RenameContainer { from: temporary, to: name.clone() };
         let ready = Some(self.plan.add(step, Reason::Replaces(old.record.spec.name.clone()), Some(removed)));
-        Member { name, existing: None, ready, start }
+        Member { name, existing: None, ready, start, old: None }
     }
 
     /// Adds the creation of a container, after everything it is made of.

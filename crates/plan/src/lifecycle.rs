@@ -34,7 +34,7 @@ pub(crate) fn starting(world: &World<'_>, policy: &Policy) -> Plan {
 }
 
 fn member<'a>(container: &'a ObservedContainer, ready: Option<StepId>, start: Option<Reason>) -> Member<'a> {
-    Member { name: container.record.spec.name.clone(), existing: Some(container), ready, start }
+    Member { name: container.record.spec.name.clone(), existing: Some(container), ready, start, old: None }
 }
 
 /// Makes networks exist in the kernel again, as after a reboot.

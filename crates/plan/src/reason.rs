@@ -54,6 +54,10 @@ pub enum Reason {
     },
     /// The user wants it in any case.
     Forced,
+    /// Another one has taken its place while it ran.
+    Relieved(ContainerName),
+    /// It was to take the place of another, and failed.
+    RolledBack,
     /// The container takes the place of another.
     Replaces(ContainerName),
     /// The container is replaced by a new one.
@@ -126,6 +130,8 @@ impl fmt::Display for Reason {
             Self::DependsOn { dependent, dependency } => {
                 write!(formatter, "{dependent} depends on {dependency}")
             }
+            Self::Relieved(by) => write!(formatter, "{by} has taken its place"),
+            Self::RolledBack => write!(formatter, "it failed, and the old one goes on"),
             Self::RestartsWith { dependent, dependency } => {
                 write!(formatter, "{dependent} restarts with {dependency}")
             }
@@ -303,6 +309,22 @@ pub enum Failure {
         /// The container.
         container: ContainerName,
     },
+    /// A container that was to take the place of another while that runs is not fit for it.
+    #[error(
+        "container {old} is not replaced: the new one {}{}",
+        if *.ended { "has ended" } else { "is unhealthy" },
+        if *.removed { " and is removed" } else { "" }
+    )]
+    NotSucceeded {
+        /// The container that goes on.
+        old: ContainerName,
+        /// The new one ended, instead of being unhealthy.
+        ended: bool,
+        /// The new one is removed, by `failure_action: rollback`.
+        removed: bool,
+        /// The line of the service.
+        place: String,
+    },
     /// `start` of a service that has no container.
     #[error("service \"{service}\" has no container to start")]
     NoContainer {
@@ -366,6 +388,7 @@ impl Failure {
             | Self::NoHealthcheck { place, .. }
             | Self::Incomplete { place, .. }
             | Self::FixedName { place, .. }
+            | Self::NotSucceeded { place, .. }
             | Self::StartHook { place, .. }
             | Self::NotPulled { place, .. }
             | Self::NotBuilt { place, .. } => {

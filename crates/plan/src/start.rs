@@ -4,11 +4,13 @@
 //! A condition that holds leaves no trace in the plan; one that may come to hold is a step that
 //! waits; one that cannot is a failure, and what is behind it is left out.
 
+use crate::converge::stop_step;
 use crate::hooks;
 use crate::world::World;
 use crate::{Await, Failure, Plan, Policy, Reason, Step, StepId, Warning};
 use resource::{
-    Condition, ContainerName, Dependency, DesiredService, ExitStatus, HealthStatus, ObservedContainer, Status,
+    AfterFailure, Condition, ContainerName, Dependency, DesiredService, ExitStatus, HealthStatus,
+    ObservedContainer, Status,
 };
 use std::collections::HashMap;
 
@@ -22,6 +24,8 @@ pub(crate) struct Member<'a> {
     pub(crate) ready: Option<StepId>,
     /// Why it is started, if it is.
     pub(crate) start: Option<Reason>,
+    /// The container beside which it runs until it can take its place and name.
+    pub(crate) old: Option<&'a ObservedContainer>,
 }
 
 /// A service in the start phase.
@@ -144,10 +148,23 @@ impl Phase<'_, '_> {
         let group = &self.groups[place];
         let ranged = |port: &resource::PortSpec| port.published.is_some_and(|(first, last)| first != last);
         let in_turn = group.service.container.ports.iter().any(ranged);
+        let at_once = group.service.start_first.map_or(0, |rule| rule.at_once as usize);
         let mut previous = None;
+        let mut successions = vec![];
         for (number, member) in group.members.iter().enumerate() {
-            let Some(reason) = &member.start else { continue };
-            let before = after.iter().chain(self.raised).copied().chain(member.ready).chain(previous);
+            // Behind one that cannot go on, nobody is replaced.
+            let earlier = successions.len().checked_sub(at_once).filter(|_| at_once > 0);
+            let gate = match (member.old, earlier.map(|earlier| successions[earlier])) {
+                (Some(_), Some(None)) => continue,
+                (Some(_), Some(Some(end))) => Some(end),
+                _ => None,
+            };
+            let Some(reason) = &member.start else {
+                successions.extend(member.old.map(|old| self.succession(plan, place, number, old, gate)));
+                continue;
+            };
+            let before = after.iter().chain(self.raised).copied().chain(member.ready);
+            let before = before.chain(previous).chain(gate);
             let step = match member
                 .existing
                 .filter(|one| one.state.status == Status::Paused && member.ready.is_none())
@@ -165,7 +182,83 @@ impl Phase<'_, '_> {
             let id = plan.add(step, reason.clone(), before);
             self.starts[place][number] = Some(id);
             previous = in_turn.then_some(id);
+            successions.extend(member.old.map(|old| self.succession(plan, place, number, old, None)));
         }
+    }
+
+    /// The steps by which a container takes the place of one that still runs: once it is healthy, the
+    /// ports go over in one change, then the old one is stopped and removed. The last of them; `None`
+    /// when it cannot.
+    fn succession(
+        &mut self,
+        plan: &mut Plan,
+        place: usize,
+        number: usize,
+        old: &ObservedContainer,
+        gate: Option<StepId>,
+    ) -> Option<StepId> {
+        let group = &self.groups[place];
+        let (service, member) = (group.service, &group.members[number]);
+        let name = &old.record.spec.name;
+        let checked = self.checked(service, member, false);
+        let ended =
+            member.start.is_none() && member.existing.is_some_and(|new| new.state.status == Status::Exited);
+        let verdict = match checked {
+            true => self.verdict(service, member, Condition::Healthy, service),
+            false => Verdict::Holds,
+        };
+        let mut ready = gate.or(self.starts[place][number]).or(member.ready);
+        match verdict {
+            Verdict::May => {
+                let reason = Reason::Replaces(name.clone());
+                ready = Some(self.wait(plan, place, number, Condition::Healthy, true, &reason));
+            }
+            Verdict::Holds if !ended => {}
+            _ => match service.start_first.map_or(AfterFailure::Pause, |rule| rule.after_failure) {
+                AfterFailure::Continue => {}
+                rule => return self.failed(plan, service, member, old, (ended, rule)),
+            },
+        }
+        let to = member.name.clone();
+        if !service.container.ports.is_empty() {
+            let (from, service) = (old.record.id.clone(), service.name.clone());
+            let step = Step::HandOverPorts { from, to: to.clone(), service };
+            ready = Some(plan.add(step, Reason::Replaces(name.clone()), ready));
+        }
+        let reason = Reason::Relieved(to.clone());
+        if let Some(step) = stop_step(old, self.policy, &reason) {
+            ready = Some(plan.add(step, reason.clone(), ready));
+        }
+        let (container, id) = (name.clone(), old.record.id.clone());
+        let step = Step::RemoveContainer { container, id, volumes: self.policy.renew_anonymous };
+        let removed = plan.add(step, reason, ready);
+        let lasting = crate::world::lasting(&to).unwrap_or(to.as_str()).into();
+        let step = Step::RenameContainer { from: to, to: lasting };
+        Some(plan.add(step, Reason::Replaces(name.clone()), Some(removed)))
+    }
+
+    /// A container that was to take another's place failed: the other one goes on.
+    fn failed(
+        &self,
+        plan: &mut Plan,
+        service: &DesiredService,
+        member: &Member<'_>,
+        old: &ObservedContainer,
+        (ended, rule): (bool, AfterFailure),
+    ) -> Option<StepId> {
+        let removed = rule == AfterFailure::RollBack;
+        plan.failures.push(Failure::NotSucceeded {
+            old: old.record.spec.name.clone(),
+            ended,
+            removed,
+            place: service.place.clone(),
+        });
+        let new = member.existing.filter(|_| removed)?;
+        let stopped = stop_step(new, self.policy, &Reason::RolledBack);
+        let stopped = stopped.map(|step| plan.add(step, Reason::RolledBack, None));
+        let (container, id) = (new.record.spec.name.clone(), new.record.id.clone());
+        plan.add(Step::RemoveContainer { container, id, volumes: false }, Reason::RolledBack, stopped);
+        None
     }
 
     /// Whether this command starts or started a container of the group.

@@ -80,6 +80,16 @@ pub enum Step {
         /// What is wanted; all but ports and aliases is as it was.
         spec: Box<ContainerSpec>,
     },
+    /// Publishes the ports of a container by the one that takes its place, in one change: what connects
+    /// from then on reaches the new one, connections that are there stay with the old one.
+    HandOverPorts {
+        /// The container that has them; it may have ended.
+        from: ContainerId,
+        /// The running container that gets them.
+        to: ContainerName,
+        /// Its service, for messages.
+        service: String,
+    },
     /// Gives a container its lasting name.
     RenameContainer {
         /// The name it has: `<12 of the old id>_<name>`.
@@ -205,6 +215,7 @@ impl fmt::Display for Step {
             Self::RemoveVolume { volume } => write!(formatter, "remove volume {volume}"),
             Self::CreateContainer { spec, .. } => write!(formatter, "create {}", spec.name),
             Self::UpdateContainer { container, .. } => write!(formatter, "update {container}"),
+            Self::HandOverPorts { to, .. } => write!(formatter, "hand ports over to {to}"),
             Self::RenameContainer { from, to } => write!(formatter, "rename {from} to {to}"),
             Self::StartContainer { container, .. } => write!(formatter, "start {container}"),
             Self::Await(wait) => {

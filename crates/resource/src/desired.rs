@@ -62,9 +62,35 @@ pub struct DesiredService {
     /// Who asked for the container's ports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub port_places: Vec<PortPlace>,
+    /// A container that takes the place of another starts beside it first; `None` after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_first: Option<StartFirst>,
     /// How its image is built, and after it the builds that this takes files from; empty when it is not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub builds: Vec<BuildSpec>,
+}
+
+/// How running containers are replaced without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartFirst {
+    /// How many replicas at a time; 0 is all.
+    pub at_once: u32,
+    /// What follows when a new one does not become healthy. The old one goes on in any case but
+    /// [`AfterFailure::Continue`].
+    pub after_failure: AfterFailure,
+}
+
+/// What follows when a container that was to take the place of another fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AfterFailure {
+    /// It stays beside the old one, to be looked at; no more are replaced.
+    #[default]
+    Pause,
+    /// It is removed; no more are replaced.
+    RollBack,
+    /// It takes the place all the same.
+    Continue,
 }
 
 /// A container that runs to its end before a service starts.

@@ -29,7 +29,10 @@ pub use build::{BuildContext, BuildNetwork, BuildSecret, BuildSpec, DockerfileSo
 pub use container::{
     ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, Injected, LogConfig, LogMode, Resources,
 };
-pub use desired::{Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy, StartHook};
+pub use desired::{
+    AfterFailure, Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy, StartFirst,
+    StartHook,
+};
 pub use digest::Digest;
 pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus, OnUnhealthy};
 pub use image::{Image, ImageConfig, Platform};

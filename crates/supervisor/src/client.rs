@@ -304,6 +304,14 @@ impl Client {
         self.done(Request::Renamed { id: id.clone() }).await
     }
 
+    /// Publishes the ports of one container by another, in one change.
+    ///
+    /// # Errors
+    /// `Failed` with `PortTaken` when the other one wants a port besides that somebody has.
+    pub async fn hand_over(&self, from: &ContainerId, to: &ContainerId) -> Result<(), ClientError> {
+        self.done(Request::HandOver { from: from.clone(), to: to.clone() }).await
+    }
+
     /// The container's record has other ports or aliases: the supervisor publishes what it says.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ mod files;
 #[cfg(test)]
 mod fixture;
 mod forward;
+mod hand_over;
 mod health;
 pub mod journal;
 mod launcher;

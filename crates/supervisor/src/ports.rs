@@ -4,6 +4,7 @@
 //! Packets normally never reach these sockets: a rule of the kernel's sends them on to the container.
 //! What does reach them, on the way to `::` and `::1` above all, is copied by [`crate::forward`].
 
+use crate::container::Container;
 use crate::core::{Slot, Source, Supervisor, complain};
 use crate::protocol::{Failure, FailureKind};
 use crate::reactor::{EventFlags, Token};
@@ -36,6 +37,9 @@ impl Supervisor {
             return Ok(());
         }
         for wanted in container.record.spec.ports.clone() {
+            if self.predecessor_holds(slot, &wanted) {
+                continue;
+            }
             let bound = self.reserve(&wanted).map_err(|refused| self.explain(&wanted, &refused))?;
             self.hold(slot, bound).map_err(|error| cannot("listen on its ports", &error))?;
         }
@@ -43,6 +47,18 @@ impl Supervisor {
             container.state.lost_ports.clear();
         }
         Ok(())
+    }
+
+    /// Whether the container whose place this one is to take has the port: it keeps it until that is so.
+    fn predecessor_holds(&self, slot: Slot, wanted: &PortSpec) -> bool {
+        let Some(container) = self.containers.get(&slot) else { return false };
+        let replica = |one: &Container| (one.record.spec.service.clone(), one.record.spec.number);
+        let other = self
+            .containers
+            .iter()
+            .filter(|(other, one)| **other != slot && replica(one) == replica(container));
+        container.record.spec.number.is_some()
+            && other.flat_map(|(_, one)| &one.ports).any(|held| wanted.is_served_by(&held.binding))
     }
 
     /// Reserves ports again that a predecessor had published for a container.

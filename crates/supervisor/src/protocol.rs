@@ -79,6 +79,11 @@ pub(crate) enum Request {
     Renamed {
         id: ContainerId,
     },
+    /// Its ports are published by another container from now on.
+    HandOver {
+        from: ContainerId,
+        to: ContainerId,
+    },
     /// Its record has other ports or aliases.
     Updated {
         id: ContainerId,

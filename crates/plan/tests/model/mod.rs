@@ -67,6 +67,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
             place: "compose.yaml:2:3".to_owned(),
             pre_start: vec![],
             mounted_images: vec![],
+            start_first: None,
             port_places: vec![],
             builds: vec![],
         });
@@ -341,6 +342,9 @@ impl World {
             }
             Step::RemoveVolume { volume } => self.remove_volume(volume),
             Step::CreateContainer { spec, replaces } => self.create(spec, replaces.as_ref()),
+            Step::HandOverPorts { to, .. } => {
+                assert!(self.container(to).state.status == Status::Running);
+            }
             Step::UpdateContainer { container, id, spec } => {
                 let record = &mut self.container(container).record;
                 assert_eq!(record.id, *id);
