@@ -7,7 +7,7 @@ use crate::view::table::table;
 /// Flags of `explain`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A code, as in error[CODE]; all by default
+    /// A code, as in `error[CODE]`; all by default
     #[arg(value_name = "CODE")]
     pub(crate) code: Option<String>,
 }
