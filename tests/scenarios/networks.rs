@@ -131,8 +131,12 @@ struct Parent(String);
 impl Parent {
     fn new() -> Self {
         let name = format!("lan{}", std::process::id());
-        let made = Command::new("ip").args(["link", "add", &name, "up", "type", "veth"]).status();
-        assert!(made.unwrap().success());
+        let peer = format!("nal{}", std::process::id());
+        // Without a peer that is up there is no carrier, and what is on it sends nothing.
+        for line in [format!("link add {name} up type veth peer name {peer}"), format!("link set {peer} up")]
+        {
+            assert!(Command::new("ip").args(line.split(' ')).status().unwrap().success());
+        }
         Self(name)
     }
 
@@ -150,7 +154,7 @@ impl Parent {
         let output = Command::new("ip").args(["-o", "link"]).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         text.lines()
-            .filter(|line| line.contains(&format!("@{}:", self.0)) && !line.contains("veth"))
+            .filter(|line| line.contains(&format!("@{}:", self.0)) && !line.contains(": nal"))
             .map(str::to_owned)
             .collect()
     }

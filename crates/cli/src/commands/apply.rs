@@ -19,6 +19,7 @@ pub(crate) struct Args {
 /// Applies the plan.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let kept = Kept::read(&files::absolute(&args.plan, session.current()))?;
+    session.begin()?;
     let progress = session.progress("apply");
     runtime::interruptible(Size::Two, async {
         let job = Job {
