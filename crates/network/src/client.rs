@@ -3,7 +3,8 @@
 //! container answers finds that socket although the address is not one of this namespace.
 //!
 //! ```text
-//! clients   prerouting   it belongs to such a socket: mark
+//! clients   prerouting   it makes no sense: drop
+//!                        it belongs to such a socket: mark
 //! rule      mark -> table 7269; route in it: everything is local
 //! ```
 
@@ -27,7 +28,7 @@ const PRIORITY: u32 = 100;
 /// Index of the loopback interface, in every namespace.
 const LOOPBACK: u32 = 1;
 
-/// Lets sockets of [`speak_as`] get their answers, in the calling thread's namespace, which must be one
+/// Lets sockets of [`speak_as`] get their answers, and drops what belongs to no connection, in the calling thread's namespace, which must be one
 /// that nobody else configures. It goes with the namespace.
 ///
 /// # Errors
@@ -44,7 +45,13 @@ pub fn keep_clients(netlink: &Netlink) -> Result<(), NetworkError> {
         name: "clients".to_owned(),
         hook: Hook::BEFORE_ROUTING,
         comment: "answers to clients of published ports".to_owned(),
-        rules: vec![Rule::default().of_transparent_socket().mark(MARK)],
+        rules: vec![
+            // What no connection is found for keeps the address it was masqueraded to, which is this
+            // namespace's: the kernel would end the connection. pasta sends segments without any flag
+            // (Debian 12's, towards a server that is slow to acknowledge).
+            Rule::default().invalid().drop(),
+            Rule::default().of_transparent_socket().mark(MARK),
+        ],
     };
     table::replace(&*table::router()?, Family::Inet, &[chain])
 }

@@ -21,6 +21,7 @@ const DROP: u32 = 0;
 const CONNECTION_STATE: u32 = 0;
 const CONNECTION_STATUS: u32 = 2;
 const ESTABLISHED_OR_RELATED: u32 = 0x6;
+const INVALID: u32 = 1;
 const DESTINATION_CHANGED: u32 = 0x20;
 const FAMILY_IPV4: u8 = 2;
 const FAMILY_IPV6: u8 = 10;
@@ -201,6 +202,11 @@ impl Rule {
     /// It belongs to no connection known.
     pub(crate) fn unexpected(self) -> Self {
         self.connection(CONNECTION_STATE, ESTABLISHED_OR_RELATED).compare(EQUAL, &[0; 4])
+    }
+
+    /// It can belong to no connection: its flags or numbers make no sense.
+    pub(crate) fn invalid(self) -> Self {
+        self.connection(CONNECTION_STATE, INVALID).compare(UNEQUAL, &[0; 4])
     }
 
     fn connection(self, key: u32, mask: u32) -> Self {
