@@ -44,6 +44,7 @@ scenario! {
 
         let started = inside(world, "cat /started");
         save(world, "conf/app.conf", "two");
+        watch.line("service(s) [\"web\"] restarted");
         until("a restart", || Some(inside(world, "cat /started")).filter(|now| !now.is_empty() && *now != started));
         assert_eq!(inside(world, "cat /etc/app.conf"), "two");
         save(world, "tables/one", "1\n");

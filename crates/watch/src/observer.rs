@@ -29,12 +29,6 @@ pub struct Batch {
     pub rescan: bool,
 }
 
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.changed.is_empty() && self.folders_gone.is_empty() && !self.rescan
-    }
-}
-
 /// What a person should know of how files are watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -61,6 +55,8 @@ pub struct Observer {
     /// Watched paths that are not there.
     awaited: BTreeSet<PathBuf>,
     batch: Batch,
+    /// Something came that concerns a rule, since this was last asked.
+    heard: bool,
     gather: Gather,
     notices: Vec<Notice>,
 }
@@ -83,6 +79,7 @@ impl Observer {
             folders: HashSet::new(),
             awaited: BTreeSet::new(),
             batch: Batch::default(),
+            heard: false,
             gather: Gather::default(),
             notices: vec![],
         };
@@ -98,9 +95,13 @@ impl Observer {
     /// The next batch, when its burst is over. Safe to drop: what came in stays for the next call.
     pub async fn next(&mut self) -> Batch {
         loop {
-            let due = self.gather.due();
-            let event = match due {
+            let event = match self.gather.due() {
                 None => self.events.recv().await,
+                // Others may go on for ever.
+                Some(due) if due <= Instant::now() => {
+                    self.gather.reset();
+                    return std::mem::take(&mut self.batch);
+                }
                 Some(due) => match tokio::time::timeout_at(due.into(), self.events.recv()).await {
                     Ok(event) => event,
                     Err(_) => {
@@ -115,15 +116,17 @@ impl Observer {
             while let Ok(event) = self.events.try_recv() {
                 self.take(event);
             }
-            if !self.batch.is_empty() {
+            if std::mem::take(&mut self.heard) {
                 self.gather.saw(Instant::now());
             }
         }
     }
 
     fn take(&mut self, event: notify::Result<Event>) {
-        let Ok(event) = event else { return self.batch.rescan = true };
-        self.batch.rescan |= event.need_rescan();
+        if event.as_ref().map_or(true, Event::need_rescan) {
+            (self.batch.rescan, self.heard) = (true, true);
+        }
+        let Ok(event) = event else { return };
         if !changes_something(event.kind) {
             return;
         }
@@ -138,6 +141,7 @@ impl Observer {
         if self.folders.contains(&path) && (gone || !is_folder) {
             self.detach(&path);
             self.batch.folders_gone.insert(path.clone());
+            self.heard = true;
         }
         if is_folder && !self.folders.contains(&path) {
             self.attach_below(&path);
@@ -145,6 +149,7 @@ impl Observer {
         let services = Arc::clone(&self.services);
         if pairs(&services).any(|(watched, rule)| rule.picks(&path, watched.context.as_ref())) {
             self.batch.changed.insert(path.clone());
+            self.heard = true;
         }
         if self.awaited.iter().any(|awaited| awaited.starts_with(&path))
             || pairs(&services).any(|(_, rule)| gone && rule.path.starts_with(&path))
@@ -185,6 +190,7 @@ impl Observer {
 
     fn attach_tree(&mut self, watched: &Watched, rule: &crate::Rule, from: &Path, news: bool) {
         let mut polled: Vec<PathBuf> = vec![];
+        self.heard |= news;
         walk(watched, rule, from, &mut |found| match found {
             Found::Folder(folder) => {
                 let is_polled = polled.iter().any(|above| folder.starts_with(above));
