@@ -7,9 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
-use resource::{
-    ContainerId, Endpoint, EndpointSpec, NetworkDriver, NetworkRecord, NetworkSpec, PodName, Subnet,
-};
+use resource::{ContainerId, Endpoint, EndpointSpec, NetworkRecord, NetworkSpec, PodName, Subnet};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_change, unmount};
 use std::ffi::CString;
 use std::fs::File;
@@ -170,19 +168,7 @@ fn hierarchies() -> Vec<PathBuf> {
 fn record() -> NetworkRecord {
     let subnet = Subnet::parse("10.213.0.0/16").unwrap();
     let gateway = IpAddr::from([10, 213, 0, 1]);
-    let spec = NetworkSpec {
-        name: "floor".into(),
-        external: false,
-        driver: NetworkDriver::Bridge,
-        options: [].into(),
-        internal: false,
-        ipv4: true,
-        ipv6: false,
-        subnets: vec![(subnet, Some(gateway))],
-        ip_ranges: vec![],
-        reserved: vec![],
-        labels: [].into(),
-    };
+    let spec = NetworkSpec { subnets: vec![(subnet, Some(gateway))], ..NetworkSpec::new("floor") };
     let id = format!("{:064x}", std::process::id());
     let bridge = format!("floor{}", std::process::id());
     NetworkRecord {
@@ -207,17 +193,7 @@ fn rule(record: &NetworkRecord, number: u32, address: Ipv4Addr) -> network::Port
 }
 
 fn endpoint(record: &NetworkRecord, address: Ipv4Addr) -> Endpoint {
-    let spec = EndpointSpec {
-        network: record.spec.name.clone(),
-        aliases: vec![],
-        ipv4: None,
-        ipv6: None,
-        mac: None,
-        interface: None,
-        gateway_priority: 0,
-        link_local: vec![],
-        sysctls: vec![],
-    };
+    let spec = EndpointSpec::new(record.spec.name.clone());
     let [a, b, c, d] = address.octets();
     Endpoint {
         spec,

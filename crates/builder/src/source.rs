@@ -9,6 +9,7 @@ use crate::tree::{self, Entry, Verdict};
 use diagnostic::Span;
 use dockerfile::Ignore;
 use resource::Digest;
+use resource::mount::clean;
 use rustix::fs::Mode;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -105,7 +106,7 @@ impl Source {
     /// What lies under a path or pattern: one thing for a path, any number for a pattern. `exclude` counts
     /// from the root of the tree.
     pub(crate) fn find(&self, pattern: &str, exclude: &Ignore) -> io::Result<Vec<Found>> {
-        let pattern = crate::state::clean(pattern);
+        let pattern = clean(pattern);
         let pattern = pattern.trim_start_matches('/');
         let paths = match pattern.contains(['*', '?', '[']) {
             true => matching(self.root(), pattern)?,
@@ -124,7 +125,7 @@ impl Source {
 
     /// What lies at a path, taken literally.
     pub(crate) fn find_one(&self, path: &str, exclude: &Ignore) -> io::Result<Found> {
-        let path = crate::state::clean(path);
+        let path = clean(path);
         self.find_at(PathBuf::from(path.trim_start_matches('/')), exclude)
     }
 

@@ -1,6 +1,7 @@
 //! What a stage has come to at one place in it: layers, configuration, variables, history.
 
 use dockerfile::StageScope;
+use resource::mount::clean;
 use resource::{Digest, Image, ImageConfig, Timestamp};
 use store::{Hasher, History};
 
@@ -92,19 +93,6 @@ impl State {
     }
 }
 
-/// A path without `.`, `..`, doubled and trailing slashes; absolute whatever came in.
-pub(crate) fn clean(path: &str) -> String {
-    let mut parts = vec![];
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
-
 /// The key of a step: the digest of all its result depends on. Each part is told apart from the next.
 pub(crate) struct Key(Hasher);
 
@@ -127,16 +115,5 @@ impl Key {
 
     pub(crate) fn finish(self) -> Digest {
         self.0.finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::clean;
-
-    #[test]
-    fn a_path_stays_inside() {
-        assert_eq!(clean("../../etc/./passwd"), "/etc/passwd");
-        assert_eq!(clean("a//b/../c/"), "/a/c");
     }
 }

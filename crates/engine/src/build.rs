@@ -9,11 +9,10 @@ use crate::{Engine, EngineError, disk, lock};
 use builder::{Cause, Job, Machine, Ran};
 use resource::{
     BuildNetwork, BuildSpec, Condition, ContainerId, ContainerName, ContainerSpec, Digest, EndpointSpec,
-    ExitStatus, Image, ImageConfig, ImageNeed, Labels, LogConfig, NetworkDriver, NetworkMode, NetworkName,
-    NetworkSpec, PodName, Reference, SecuritySpec,
+    ExitStatus, Image, ImageConfig, ImageNeed, Labels, LogConfig, NetworkMode, NetworkName, NetworkSpec,
+    PodName, Reference, SecuritySpec,
 };
 use rustix::process::{Pid, PidfdFlags, Signal};
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -260,24 +259,13 @@ impl Workshop {
             BuildNetwork::Network(name) => (NetworkMode::Networks, Some(name.clone())),
             BuildNetwork::Default => (NetworkMode::Networks, Some(self.network()?)),
         };
-        let endpoint = |network| EndpointSpec {
-            network,
-            aliases: vec![],
-            ipv4: None,
-            ipv6: None,
-            mac: None,
-            interface: None,
-            gateway_priority: 0,
-            link_local: vec![],
-            sysctls: vec![],
-        };
         let name = ContainerName(format!("{}-{number}", self.pod));
         Ok(ContainerSpec {
             number: None,
             process: job.process.clone(),
             hostname: Some("build".to_owned()),
             network_mode,
-            endpoints: network.into_iter().map(endpoint).collect(),
+            endpoints: network.into_iter().map(EndpointSpec::new).collect(),
             extra_hosts: job.extra_hosts.clone(),
             mounts: job.mounts.clone(),
             security: SecuritySpec { privileged: job.insecure, ..SecuritySpec::default() },
@@ -293,19 +281,7 @@ impl Workshop {
         let name = network_of(&self.pod);
         let mut has_network = self.has_network.lock().unwrap_or_else(PoisonError::into_inner);
         if !*has_network {
-            self.engine.create_network(&NetworkSpec {
-                name: name.clone(),
-                external: false,
-                driver: NetworkDriver::Bridge,
-                options: BTreeMap::new(),
-                internal: false,
-                ipv4: true,
-                ipv6: false,
-                subnets: vec![],
-                ip_ranges: vec![],
-                reserved: vec![],
-                labels: Labels::new(),
-            })?;
+            self.engine.create_network(&NetworkSpec::new(name.clone()))?;
             *has_network = true;
         }
         Ok(name)

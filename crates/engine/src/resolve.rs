@@ -10,6 +10,7 @@ mod signal;
 pub use mounts::{PlannedMount, mounts};
 pub use signal::parse as parse_signal;
 
+use resource::mount::clean;
 use resource::{ContainerSpec, HealthCheck, Image, ImageConfig, Labels, Process, ProcessSpec};
 
 /// The search path of a container whose image sets none.
@@ -155,19 +156,6 @@ pub fn labels(spec: &ContainerSpec, image: &ImageConfig) -> Labels {
     let mut labels = image.labels.clone();
     labels.extend(spec.labels.clone());
     labels
-}
-
-/// The path without `.`, `..`, doubled and trailing slashes; absolute whatever came in.
-pub(crate) fn clean(path: &str) -> String {
-    let mut parts = vec![];
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 #[cfg(test)]

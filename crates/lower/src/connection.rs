@@ -31,10 +31,10 @@ impl Lowering<'_> {
             }
             Some(model::NetworkMode::Bridge) => {
                 let network = self.shared_bridge();
-                return (NetworkMode::Networks, vec![plain_endpoint(network)]);
+                return (NetworkMode::Networks, vec![EndpointSpec::new(network)]);
             }
             Some(model::NetworkMode::Network(name)) => {
-                return (NetworkMode::Networks, vec![plain_endpoint(NetworkName(name.clone()))]);
+                return (NetworkMode::Networks, vec![EndpointSpec::new(NetworkName(name.clone()))]);
             }
         }
         let mut attachments: Vec<_> = service.networks.iter().collect();
@@ -248,20 +248,6 @@ impl Lowering<'_> {
                 }
             },
         }
-    }
-}
-
-fn plain_endpoint(network: NetworkName) -> EndpointSpec {
-    EndpointSpec {
-        network,
-        aliases: vec![],
-        ipv4: None,
-        ipv6: None,
-        mac: None,
-        interface: None,
-        gateway_priority: 0,
-        link_local: vec![],
-        sysctls: vec![],
     }
 }
 

@@ -5,7 +5,7 @@ use crate::network_options::PARENT;
 use compose_spec::Project;
 use compose_spec::model::{AddressPool, Network};
 use diagnostic::{Severity, Span};
-use resource::{DesiredService, NetworkDriver, NetworkName, NetworkSpec, Subnet, label};
+use resource::{DesiredService, NetworkName, NetworkSpec, Subnet, label};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -39,19 +39,8 @@ impl Lowering<'_> {
 
     /// A network that no key declares: that of `network_mode: bridge`, or one named by its real name.
     fn undeclared(&self, name: &NetworkName) -> NetworkSpec {
-        let mut spec = NetworkSpec {
-            name: name.clone(),
-            external: *name != self.shared_bridge(),
-            driver: NetworkDriver::Bridge,
-            options: BTreeMap::new(),
-            internal: false,
-            ipv4: true,
-            ipv6: false,
-            subnets: vec![],
-            ip_ranges: vec![],
-            reserved: vec![],
-            labels: BTreeMap::new(),
-        };
+        let mut spec =
+            NetworkSpec { external: *name != self.shared_bridge(), ..NetworkSpec::new(name.clone()) };
         if !spec.external {
             self.manage(&mut spec, "bridge");
         }

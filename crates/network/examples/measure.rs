@@ -37,19 +37,7 @@ impl Times {
 fn record(number: u8) -> Outcome<NetworkRecord> {
     let id = format!("{:016x}{number:048x}", std::process::id());
     let subnet = Subnet::parse(&format!("10.{number}.0.0/16")).ok_or("subnet")?;
-    let spec = NetworkSpec {
-        name: NetworkName(format!("measure-{number}")),
-        external: false,
-        driver: resource::NetworkDriver::Bridge,
-        options: BTreeMap::new(),
-        internal: false,
-        ipv4: true,
-        ipv6: false,
-        subnets: vec![],
-        ip_ranges: vec![],
-        reserved: vec![],
-        labels: BTreeMap::new(),
-    };
+    let spec = NetworkSpec::new(NetworkName(format!("measure-{number}")));
     let gateway = network::default_gateway(&subnet);
     let bridge = format!("m-{number}");
     Ok(NetworkRecord {
@@ -67,17 +55,7 @@ fn endpoint(record: &NetworkRecord, host: u8) -> Endpoint {
         IpAddr::V4(v4) => std::net::Ipv4Addr::from(u32::from(v4) + u32::from(host)),
         IpAddr::V6(_) => std::net::Ipv4Addr::LOCALHOST,
     };
-    let spec = EndpointSpec {
-        network: record.spec.name.clone(),
-        aliases: vec![],
-        ipv4: None,
-        ipv6: None,
-        mac: None,
-        interface: None,
-        gateway_priority: 0,
-        link_local: vec![],
-        sysctls: vec![],
-    };
+    let spec = EndpointSpec::new(record.spec.name.clone());
     Endpoint {
         spec,
         bridge: record.bridge.clone(),

@@ -167,6 +167,23 @@ pub struct EndpointSpec {
     pub sysctls: Vec<(String, String)>,
 }
 
+impl EndpointSpec {
+    /// On a network with no wish but that.
+    pub fn new(network: impl Into<NetworkName>) -> Self {
+        Self {
+            network: network.into(),
+            aliases: vec![],
+            ipv4: None,
+            ipv6: None,
+            mac: None,
+            interface: None,
+            gateway_priority: 0,
+            link_local: vec![],
+            sysctls: vec![],
+        }
+    }
+}
+
 /// A container's place on a network, with its addresses leased.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Endpoint {

@@ -205,3 +205,27 @@ impl Mount {
         }
     }
 }
+
+/// A path in a container without `.`, `..`, doubled and trailing slashes; absolute whatever came in.
+pub fn clean(path: &str) -> String {
+    let mut parts = vec![];
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn a_path_stays_inside() {
+        assert_eq!(clean("../../etc/./passwd"), "/etc/passwd");
+        assert_eq!(clean("a//b/../c/"), "/a/c");
+    }
+}

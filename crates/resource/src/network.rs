@@ -150,6 +150,25 @@ pub struct NetworkSpec {
     pub labels: Labels,
 }
 
+impl NetworkSpec {
+    /// A bridge of ours with IPv4 addresses from the pool, without options or labels.
+    pub fn new(name: impl Into<NetworkName>) -> Self {
+        Self {
+            name: name.into(),
+            external: false,
+            driver: NetworkDriver::Bridge,
+            options: BTreeMap::new(),
+            internal: false,
+            ipv4: true,
+            ipv6: false,
+            subnets: vec![],
+            ip_ranges: vec![],
+            reserved: vec![],
+            labels: Labels::new(),
+        }
+    }
+}
+
 fn yes() -> bool {
     true
 }

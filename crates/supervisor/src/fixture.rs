@@ -18,17 +18,7 @@ pub(crate) fn record(service: &str) -> ContainerRecord {
         "log": LogConfig::default(), "auto_remove": false, "annotations": {}, "labels": {},
     });
     let spec: ContainerSpec = serde_json::from_value(spec).unwrap();
-    let endpoint = EndpointSpec {
-        network: "shop_default".into(),
-        aliases: vec![service.to_owned()],
-        ipv4: None,
-        ipv6: None,
-        mac: None,
-        interface: None,
-        gateway_priority: 0,
-        link_local: vec![],
-        sysctls: vec![],
-    };
+    let endpoint = EndpointSpec { aliases: vec![service.to_owned()], ..EndpointSpec::new("shop_default") };
     ContainerRecord {
         id: ContainerId(format!("{:064x}", crc32fast::hash(service.as_bytes()))),
         created: Timestamp::UNIX_EPOCH,

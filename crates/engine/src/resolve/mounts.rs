@@ -1,7 +1,8 @@
 //! The mounts of a container, in the order they are made: what it asks for, what it takes over from
 //! other containers, and a volume for every folder its image declares and nothing else covers.
 
-use super::{ResolveError, clean};
+use super::ResolveError;
+use resource::mount::clean;
 use resource::{ImageConfig, Mount, MountSpec, Propagation, Reference, VolumeName};
 use std::path::PathBuf;
 

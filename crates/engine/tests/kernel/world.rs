@@ -3,8 +3,8 @@
 
 use engine::{Engine, Scope};
 use resource::{
-    ContainerId, ContainerSpec, EndpointSpec, ImageConfig, MountSpec, NetworkDriver, NetworkMode,
-    NetworkSpec, ObservedContainer, PodName, ProcessSpec, Reference, Roots,
+    ContainerId, ContainerSpec, EndpointSpec, ImageConfig, MountSpec, NetworkMode, NetworkSpec,
+    ObservedContainer, PodName, ProcessSpec, Reference, Roots,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -64,33 +64,15 @@ impl World {
 
     /// On a network, with this fixed address if any.
     pub(crate) fn connected(&self, name: &str, network: &str, ipv4: Option<&str>) -> ContainerSpec {
-        let endpoint = EndpointSpec {
-            network: network.into(),
-            aliases: vec![],
-            ipv4: ipv4.map(|text| text.parse().unwrap()),
-            ipv6: None,
-            mac: None,
-            interface: None,
-            gateway_priority: 0,
-            link_local: vec![],
-            sysctls: vec![],
-        };
+        let endpoint =
+            EndpointSpec { ipv4: ipv4.map(|text| text.parse().unwrap()), ..EndpointSpec::new(network) };
         ContainerSpec { network_mode: NetworkMode::Networks, endpoints: vec![endpoint], ..self.spec(name) }
     }
 
     pub(crate) fn network(&self, name: &str) -> NetworkSpec {
         NetworkSpec {
-            name: name.into(),
-            external: false,
-            driver: NetworkDriver::Bridge,
-            options: BTreeMap::new(),
-            internal: false,
-            ipv4: true,
-            ipv6: false,
-            subnets: vec![],
-            ip_ranges: vec![],
-            reserved: vec![],
             labels: BTreeMap::from([(LABEL.to_owned(), self.pod.0.clone())]),
+            ..NetworkSpec::new(name)
         }
     }
 

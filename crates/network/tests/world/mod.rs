@@ -10,7 +10,6 @@ use nix::sched::{CloneFlags, setns, unshare};
 use resource::{
     ContainerId, Endpoint, EndpointSpec, NetworkName, NetworkRecord, NetworkSpec, PodName, Protocol, Subnet,
 };
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -136,19 +135,7 @@ pub(crate) fn links() -> Vec<String> {
 /// 10.NUMBER.0.0/16 on bridge `tNUMBER`.
 pub(crate) fn record(number: u8) -> NetworkRecord {
     let subnet = Subnet::parse(&format!("10.{number}.0.0/16")).unwrap();
-    let spec = NetworkSpec {
-        name: NetworkName(format!("net{number}")),
-        external: false,
-        driver: resource::NetworkDriver::Bridge,
-        options: BTreeMap::new(),
-        internal: false,
-        ipv4: true,
-        ipv6: false,
-        subnets: vec![],
-        ip_ranges: vec![],
-        reserved: vec![],
-        labels: BTreeMap::new(),
-    };
+    let spec = NetworkSpec::new(NetworkName(format!("net{number}")));
     NetworkRecord {
         id: format!("{number:064x}"),
         spec,
@@ -164,17 +151,7 @@ pub(crate) fn endpoint(record: &NetworkRecord, host: u8, index: usize) -> Endpoi
         IpAddr::V4(v4) => IpAddr::V4((u32::from(v4) + u32::from(host)).into()),
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) + u128::from(host)).into()),
     };
-    let spec = EndpointSpec {
-        network: record.spec.name.clone(),
-        aliases: vec![],
-        ipv4: None,
-        ipv6: None,
-        mac: None,
-        interface: None,
-        gateway_priority: 0,
-        link_local: vec![],
-        sysctls: vec![],
-    };
+    let spec = EndpointSpec::new(record.spec.name.clone());
     let addresses: Vec<_> = record.subnets.iter().map(|(subnet, _)| (at(subnet), subnet.prefix)).collect();
     let v4 = addresses.iter().find_map(|(ip, _)| match ip {
         IpAddr::V4(v4) => Some(*v4),

@@ -76,17 +76,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
 }
 
 pub(crate) fn endpoint(network: &str) -> EndpointSpec {
-    EndpointSpec {
-        network: network.into(),
-        aliases: vec![],
-        ipv4: None,
-        ipv6: None,
-        mac: None,
-        interface: None,
-        gateway_priority: 0,
-        link_local: vec![],
-        sysctls: vec![],
-    }
+    EndpointSpec::new(network)
 }
 
 /// The definitions are long; what matters of them is here.
@@ -146,17 +136,8 @@ impl Wish {
     pub(crate) fn network(mut self, key: &str) -> Self {
         let labels = [("com.docker.compose.project", "shop"), ("com.docker.compose.config-hash", "1")];
         self.0.networks.push(NetworkSpec {
-            name: format!("shop_{key}").as_str().into(),
-            external: false,
-            driver: NetworkDriver::Bridge,
-            options: BTreeMap::new(),
-            internal: false,
-            ipv4: true,
-            ipv6: false,
-            subnets: vec![],
-            ip_ranges: vec![],
-            reserved: vec![],
             labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            ..NetworkSpec::new(format!("shop_{key}").as_str())
         });
         self
     }

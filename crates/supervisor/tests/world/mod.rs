@@ -41,19 +41,7 @@ impl World {
         let id = format!("{:064x}", u64::from(std::process::id()) << 32 | u64::from(crc(name)));
         let id: String = id.chars().rev().collect();
         let gateway = ::network::default_gateway(&subnet);
-        let spec = NetworkSpec {
-            name: NetworkName(format!("{pod}_default")),
-            external: false,
-            driver: NetworkDriver::Bridge,
-            options: Default::default(),
-            internal: false,
-            ipv4: true,
-            ipv6: false,
-            subnets: vec![],
-            ip_ranges: vec![],
-            reserved: vec![],
-            labels: Labels::new(),
-        };
+        let spec = NetworkSpec::new(NetworkName(format!("{pod}_default")));
         let bridge = ::network::bridge_name(&id);
         let network = NetworkRecord {
             id,
@@ -124,15 +112,8 @@ impl World {
             "shm_size": null, "log": LogConfig::default(), "auto_remove": false, "annotations": {}, "labels": {},
         });
         let endpoint = EndpointSpec {
-            network: self.network.spec.name.clone(),
             aliases: vec![service.to_owned()],
-            ipv4: None,
-            ipv6: None,
-            mac: None,
-            interface: None,
-            gateway_priority: 0,
-            link_local: vec![],
-            sysctls: vec![],
+            ..EndpointSpec::new(self.network.spec.name.clone())
         };
         ContainerRecord {
             id: self.id(service),
