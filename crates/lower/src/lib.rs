@@ -13,6 +13,7 @@ mod limits;
 mod logging;
 mod lowering;
 mod mounts;
+mod named;
 mod network;
 mod network_options;
 mod one_off;
@@ -83,6 +84,7 @@ pub fn lower(
     }
     lowering.share_namespaces(&mut services);
     services.iter_mut().for_each(|service| lowering.start_hooks(service));
+    named::bind(&lowering.pod(), &mut services);
     let services = order::dependencies_first(services);
     let networks = lowering.networks(&services);
     let network_places = lowering.network_places(&networks);
