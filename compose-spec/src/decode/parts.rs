@@ -139,17 +139,23 @@ pub(super) fn env_files(node: &Node) -> Vec<EnvFile> {
 }
 
 pub(super) fn hooks(node: &Node, key: &str) -> Vec<Hook> {
-    let read = |item: &Node| Hook {
-        command: item.get("command").and_then(Node::as_list).map(|_| texts(item, "command")),
-        image: text(item, "image"),
-        user: text(item, "user"),
-        privileged: flag(item, "privileged"),
-        working_dir: text(item, "working_dir"),
-        environment: variables(item, "environment"),
-        per_replica: flag(item, "per_replica"),
-        span: Some(item.span),
-    };
-    items(node, key).iter().map(read).collect()
+    items(node, key).iter().map(Hook::read).collect()
+}
+
+impl Hook {
+    /// Reads a hook in its normal form.
+    pub fn read(item: &Node) -> Self {
+        Self {
+            command: item.get("command").and_then(Node::as_list).map(|_| texts(item, "command")),
+            image: text(item, "image"),
+            user: text(item, "user"),
+            privileged: flag(item, "privileged"),
+            working_dir: text(item, "working_dir"),
+            environment: variables(item, "environment"),
+            per_replica: flag(item, "per_replica"),
+            span: Some(item.span),
+        }
+    }
 }
 
 pub(super) fn extra_hosts(node: &Node) -> Vec<(String, String)> {

@@ -81,19 +81,11 @@ async fn one(
     kind: &'static str,
     hook: &Hook,
 ) -> Result<(), HookError> {
-    let request = ExecRequest {
-        argv: hook.command.clone(),
-        environment: hook.environment.clone(),
-        working_dir: hook.working_dir.clone(),
-        user: hook.user.clone(),
-        privileged: hook.privileged,
-        detach: false,
-    };
     let follow = |source| HookError::Follow { kind, source };
     let (out, stdout) = Tail::open().map_err(follow)?;
     let (err, stderr) = Tail::open().map_err(follow)?;
     let stdin = File::open("/dev/null").map_err(follow)?.into();
-    let started = engine.exec(pod, id, request, Stdio::Files { stdin, stdout, stderr }).await;
+    let started = engine.exec(pod, id, ExecRequest::from(hook), Stdio::Files { stdin, stdout, stderr }).await;
     let mut exec = started.map_err(|source| HookError::Run { kind, source: Box::new(source) })?;
     let (running, ended) = tokio::sync::watch::channel(());
     let end = async {

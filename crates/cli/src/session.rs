@@ -3,7 +3,7 @@
 
 use crate::arguments::Globals;
 use crate::environment::Environment;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::files::{self, Disk};
 use crate::output;
 use crate::runtime::{self, Size};
@@ -15,6 +15,7 @@ use engine::{Engine, Scope};
 use resource::{Mapping, NetworkMode, Observed, PodName, Roots, Status, label};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -170,6 +171,27 @@ impl Session {
     /// What keeps this user from having containers.
     pub(crate) fn begin(&self) -> Result<(), Failure> {
         if self.outside.replace(false) { self.enter_to(Purpose::Work) } else { Ok(()) }
+    }
+
+    /// Runs a command that makes things, in the user's world; SIGINT and SIGTERM may end it at any point.
+    ///
+    /// # Errors
+    /// What keeps this user from having containers; the command's own.
+    pub(crate) fn work(&self, command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+        self.begin()?;
+        runtime::interruptible(Size::Two, command)
+    }
+
+    /// The same for a command that deals with signals itself.
+    ///
+    /// # Errors
+    /// As of [`work`](Self::work).
+    pub(crate) fn attend(
+        &self,
+        command: impl Future<Output = Result<Exit, Failure>>,
+    ) -> Result<Exit, Failure> {
+        self.begin()?;
+        runtime::run(Size::Two, command)
     }
 
     fn enter_to(&self, purpose: Purpose) -> Result<(), Failure> {

@@ -157,7 +157,7 @@ impl<'a> Watching<'a> {
             // The project may be gone; then there is nothing to remember.
             if let Ok(engine) = self.session.engine()
                 && engine.pod(&self.pod).is_some()
-                && let Err(failure) = memory.keep(engine, &self.pod, watched)
+                && let Err(failure) = memory.keep(engine, &self.pod, &watched.service)
             {
                 self.say(&failure.line());
             }
@@ -173,12 +173,14 @@ impl<'a> Watching<'a> {
             let Some(newest) = of_service().max_by_key(|it| it.record.created) else { continue };
             let image = newest.record.image.to_string();
             let made = newest.record.created.as_second();
-            let memory = Memory::recall(engine, &self.pod, watched, &image, made);
+            let (memory, census) = Memory::recall(engine, &self.pod, watched, &image, made);
             let sync = syncs(watched, &memory.edited);
             for container in of_service().filter(|it| it.state.status == Status::Running) {
                 self.tell(watched, self.send(watched, container, &sync));
             }
-            memory.keep(engine, &self.pod, watched)?;
+            // In this order: killed in between, the next watch sends once more.
+            memory.keep(engine, &self.pod, &watched.service)?;
+            memory::keep_census(engine, &self.pod, &watched.service, &census)?;
             self.memories.insert(watched.service.clone(), memory);
         }
         Ok(())

@@ -12,9 +12,9 @@ use resource::{
     ExitStatus, Image, ImageConfig, ImageNeed, Labels, LogConfig, NetworkMode, NetworkName, NetworkSpec,
     PodName, Reference, SecuritySpec,
 };
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::Signal;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use supervisor::Stdio;
@@ -109,16 +109,11 @@ impl Engine {
 
 /// Kills a process and waits for its end; one that ended is what is wanted.
 fn kill(process: resource::ProcessIdentity) {
-    let pid = Pid::from_raw(process.pid);
-    let Some(handle) = pid.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()) else {
-        return;
-    };
+    let Ok(handle) = sys::pidfd::open(process.pid) else { return };
     // The handle stays this process, so what is true of it now was true when it was opened.
-    if runtime::start_time(process.pid).is_ok_and(|start| start == process.start_time) {
-        rustix::process::pidfd_send_signal(&handle, Signal::KILL).ok();
-        let mut ended = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
-        let patience = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
-        rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&patience))).ok();
+    if sys::pidfd::start_time(process.pid) == Some(process.start_time) {
+        sys::pidfd::send_signal(handle.as_fd(), Signal::KILL.as_raw()).ok();
+        sys::pidfd::wait_for_end(&handle, crate::sweep::PATIENCE).ok();
     }
 }
 

@@ -115,8 +115,13 @@ impl Engine {
         tell: &(dyn Fn(PullEvent) + Sync),
     ) -> Result<Image, EngineError> {
         let failed = |error| EngineError::Pull { reference: need.reference.clone(), source: Box::new(error) };
-        let registry = self.inner.registry.get_or_try_init(async || Registry::configured()).await?;
+        let registry = self.registry().await?;
         crate::pull::pull(self.store(), registry, need, tell).await.map_err(failed)
+    }
+
+    /// The client of registries, configured when it is first asked for.
+    async fn registry(&self) -> Result<&Registry, EngineError> {
+        Ok(self.inner.registry.get_or_try_init(async || Registry::configured()).await?)
     }
 
     /// The digest that an image has in its registry now: of its index, if it is one for several platforms.
@@ -126,7 +131,7 @@ impl Engine {
     /// [`EngineError::Digest`].
     pub async fn digest(&self, reference: &Reference) -> Result<Digest, EngineError> {
         let failed = |error| EngineError::Digest { reference: reference.clone(), source: Box::new(error) };
-        let registry = self.inner.registry.get_or_try_init(async || Registry::configured()).await?;
+        let registry = self.registry().await?;
         registry.digest(reference).await.map_err(failed)
     }
 
@@ -140,7 +145,7 @@ impl Engine {
         platform: Option<&Platform>,
     ) -> Result<RemoteImage, EngineError> {
         let failed = |error| EngineError::Registry { reference: reference.clone(), source: Box::new(error) };
-        let registry = self.inner.registry.get_or_try_init(async || Registry::configured()).await?;
+        let registry = self.registry().await?;
         let found = registry.find(reference, platform).await.map_err(failed)?;
         let config = registry.config(&found).await.map_err(failed)?;
         Ok(RemoteImage {

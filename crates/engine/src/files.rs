@@ -5,7 +5,7 @@
 //! it meanwhile.
 
 use crate::{Engine, EngineError};
-use resource::{ContainerName, ObservedContainer, Status};
+use resource::{ContainerName, ObservedContainer, ProcessIdentity, Status};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -99,13 +99,7 @@ impl Engine {
         let failed = |source| EngineError::Root { container: spec.name.clone(), source: Box::new(source) };
         match (state.status, state.process) {
             (Status::Running | Status::Paused, Some(process)) => {
-                let root = format!("/proc/{}/root", process.pid);
-                let opened = sys::file::open_folder(Path::new(&root));
-                let opened = opened.map_err(EngineError::file("open", Path::new(&root)))?;
-                // Still that process, and not another one that got its number.
-                if sys::pidfd::start_time(process.pid) != Some(process.start_time) {
-                    return Err(EngineError::Changing(spec.name.clone()));
-                }
+                let opened = root_of(process)?.ok_or_else(|| EngineError::Changing(spec.name.clone()))?;
                 Ok(act(&opened))
             }
             (Status::Created | Status::Exited, _) => {
@@ -124,6 +118,20 @@ impl Engine {
             _ => Err(EngineError::Changing(spec.name.clone())),
         }
     }
+}
+
+/// The root folder of a process as it sees it itself; `None` when it has ended.
+///
+/// # Errors
+/// It lives, and its root cannot be opened.
+pub(crate) fn root_of(process: ProcessIdentity) -> Result<Option<OwnedFd>, EngineError> {
+    let path = format!("/proc/{}/root", process.pid);
+    let opened = sys::file::open_folder(Path::new(&path));
+    // Looked at afterwards: the number may have become another process's.
+    if sys::pidfd::start_time(process.pid) != Some(process.start_time) {
+        return Ok(None);
+    }
+    opened.map(Some).map_err(EngineError::file("open", Path::new(&path)))
 }
 
 /// The host's root, from which an absolute path begins.

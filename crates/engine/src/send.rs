@@ -9,8 +9,6 @@ mod place;
 use crate::{Engine, EngineError};
 use place::Place;
 use resource::{ContainerId, PodName};
-use rustix::fs::{Mode, OFlags};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -65,18 +63,8 @@ impl Engine {
 
     /// The root folder of a running container as its own processes see it.
     fn running_root(&self, pod: &PodName, id: &ContainerId) -> Result<OwnedFd, EngineError> {
-        let absent = || EngineError::NotRunning(id.clone());
-        let pid = self.first_process(pod, id).ok_or_else(absent)?;
-        let path = PathBuf::from(format!("/proc/{pid}/root"));
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(&path, flags, Mode::empty()).map_err(io::Error::from);
-        // The number may have become another process's between the two looks.
-        match root {
-            Ok(root) if self.first_process(pod, id) == Some(pid) => Ok(root),
-            Err(error) if self.first_process(pod, id) == Some(pid) => {
-                Err(EngineError::file("open", &path)(error))
-            }
-            _ => Err(absent()),
-        }
+        let process = self.recorded_process(pod, id);
+        let root = process.map(crate::files::root_of).transpose()?.flatten();
+        root.ok_or_else(|| EngineError::NotRunning(id.clone()))
     }
 }

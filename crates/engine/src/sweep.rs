@@ -9,6 +9,10 @@ use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long one that was told to end is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Finds what is left of a pod by name, even when its documents are gone, and removes it: its
@@ -64,9 +68,7 @@ impl Engine {
             rustix::process::pidfd_send_signal(process, Signal::TERM).ok();
         }
         for process in &processes {
-            let mut ended = [rustix::event::PollFd::new(process, rustix::event::PollFlags::IN)];
-            let patience = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
-            if rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&patience))) == Ok(0) {
+            if sys::pidfd::wait_for_end(process, PATIENCE).is_ok_and(|ended| !ended) {
                 rustix::process::pidfd_send_signal(process, Signal::KILL).ok();
             }
         }

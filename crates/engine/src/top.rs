@@ -2,7 +2,7 @@
 //! or, without cgroups, by the mount namespace.
 
 use crate::{Engine, EngineError, disk};
-use resource::{ContainerId, ContainerName, ContainerState, PodName, Timestamp};
+use resource::{ContainerId, ContainerName, ContainerState, PodName, ProcessIdentity, Timestamp};
 use runtime::cgroup::Usage;
 use std::time::Duration;
 
@@ -62,8 +62,13 @@ impl Engine {
 
     /// The first process of a container that runs.
     pub(crate) fn first_process(&self, pod: &PodName, id: &ContainerId) -> Option<i32> {
-        let process = disk::read::<ContainerState>(&self.roots().state(pod, id))?.process?;
+        let process = self.recorded_process(pod, id)?;
         (sys::pidfd::start_time(process.pid) == Some(process.start_time)).then_some(process.pid)
+    }
+
+    /// The first process of a container by its record; it may have ended.
+    pub(crate) fn recorded_process(&self, pod: &PodName, id: &ContainerId) -> Option<ProcessIdentity> {
+        disk::read::<ContainerState>(&self.roots().state(pod, id))?.process
     }
 
     /// What a container uses now; zero of one that does not run, `None` where the engine has no cgroups.

@@ -11,22 +11,25 @@ use std::collections::BTreeMap;
 
 /// The hooks that run in the container itself.
 pub(crate) fn lasting(hooks: &[model::Hook]) -> Vec<Hook> {
-    let hook = |hook: &model::Hook| Hook {
-        command: hook.command.clone().unwrap_or_default(),
-        environment: hook
-            .environment
-            .iter()
-            .map(|(name, value)| value.as_ref().map_or(name.clone(), |value| format!("{name}={value}")))
-            .collect(),
-        user: hook.user.clone(),
-        working_dir: hook.working_dir.clone(),
-        privileged: hook.privileged,
-    };
     hooks
         .iter()
         .filter(|hook| hook.command.as_ref().is_some_and(|words| !words.is_empty()))
         .map(hook)
         .collect()
+}
+
+/// A command that runs in a container beside its own process.
+pub fn hook(hook: &model::Hook) -> Hook {
+    let variable = |(name, value): (&String, &Option<String>)| {
+        value.as_ref().map_or(name.clone(), |value| format!("{name}={value}"))
+    };
+    Hook {
+        command: hook.command.clone().unwrap_or_default(),
+        environment: hook.environment.iter().map(variable).collect(),
+        user: hook.user.clone(),
+        working_dir: hook.working_dir.clone(),
+        privileged: hook.privileged,
+    }
 }
 
 impl Lowering<'_> {

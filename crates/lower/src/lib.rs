@@ -26,6 +26,7 @@ mod short;
 mod update;
 mod volume;
 
+pub use hooks::hook;
 pub use labels::from_labels;
 pub use one_off::{OneOff, one_off};
 pub use selection::Selection;

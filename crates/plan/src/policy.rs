@@ -1,6 +1,7 @@
 //! How a plan is to be made: the verb and its flags.
 
 use resource::{Timestamp, VolumeName};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -102,7 +103,8 @@ pub enum RemoveImages {
 }
 
 /// When a container is made anew.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Recreate {
     /// When it is not what is wanted.
     #[default]
@@ -114,7 +116,8 @@ pub enum Recreate {
 }
 
 /// What happens to containers of the project whose service is gone from the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Orphans {
     /// A warning names them.
     #[default]

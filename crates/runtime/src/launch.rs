@@ -285,7 +285,7 @@ impl Drop for Starting {
 ///
 /// # Errors
 /// What reading it says; `NotFound` when there is no such process.
-pub fn start_time(pid: i32) -> io::Result<u64> {
+fn start_time(pid: i32) -> io::Result<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in field 2 may hold spaces and parentheses: what counts follows the last one.
     let fields = text.rsplit_once(')').map(|(_, rest)| rest.split_ascii_whitespace());

@@ -27,7 +27,7 @@ pub mod users;
 
 pub use cgroup::Cgroup;
 pub use error::StartError;
-pub use launch::{ExecLaunch, Launch, Net, Share, Started, Starting, Stdio, exec, spawn, start_time};
+pub use launch::{ExecLaunch, Launch, Net, Share, Started, Starting, Stdio, exec, spawn};
 pub use oci_spec::runtime::Spec;
 pub use root::{StoppedRoot, with_stopped};
 pub use seccomp::Program;

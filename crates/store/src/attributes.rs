@@ -1,8 +1,7 @@
-//! Reads the names in a folder and the extended attributes of a file, whole.
+//! Reads the extended attributes of a file, whole.
 
-use rustix::fs::Dir;
 use rustix::io::Errno;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -13,18 +12,6 @@ const LIMIT: usize = 64 * 1024;
 
 /// Attributes with their values.
 pub(crate) type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// The names in a folder, collected before anything is done with them.
-pub(crate) fn names(folder: &OwnedFd) -> io::Result<Vec<CString>> {
-    let mut names = vec![];
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
-    Ok(names)
-}
 
 /// The attributes of an open file that an archive keeps, sorted by name.
 pub(crate) fn of(file: impl AsFd) -> io::Result<Attributes> {

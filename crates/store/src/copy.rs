@@ -8,7 +8,7 @@
 //! Attributes and times of a file are set after its content, so a file with the image's time is whole.
 
 use crate::lock::Claim;
-use crate::{Store, StoreError, attributes, view};
+use crate::{Store, StoreError, attributes};
 use resource::{Image, VolumeName};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, XattrFlags};
 use rustix::io::Errno;
@@ -48,7 +48,7 @@ impl Store {
         let view = self.view(&image.layers).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let source = match sys::file::open_in_root(&view, Path::new(path), flags, Mode::empty()) {
-            Err(error) if view::is_absent(&error) => return Ok(false),
+            Err(error) if sys::file::is_absent(&error) => return Ok(false),
             other => other.map_err(failed)?,
         };
         let copy = || -> io::Result<()> {
@@ -86,7 +86,7 @@ impl Copy {
         if depth > DEPTH_LIMIT {
             return Err(io::ErrorKind::InvalidFilename.into());
         }
-        for name in attributes::names(source)? {
+        for name in sys::file::names(source)? {
             let status = rustix::fs::statat(source, &name, AtFlags::SYMLINK_NOFOLLOW)?;
             let path = path.join(OsStr::from_bytes(name.to_bytes()));
             let entry = Entry { source, target, name: &name, status, path };

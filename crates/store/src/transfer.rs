@@ -151,7 +151,7 @@ impl Target {
         };
         let bytes = path.as_os_str().as_bytes();
         let named = !bytes.ends_with(b"/") && !bytes.ends_with(b"/.");
-        let (Some(name), true) = (path.file_name(), named && is_absent(&error)) else {
+        let (Some(name), true) = (path.file_name(), named && sys::file::is_absent(&error)) else {
             return Err(failed(error));
         };
         let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -261,8 +261,4 @@ fn entry(root: impl AsFd, path: &Path, follow: bool) -> io::Result<Found> {
 fn open(root: impl AsFd, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     sys::file::open_in_root(root, path, flags, Mode::empty())
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -87,7 +87,7 @@ pub(crate) fn read_text(view: impl AsFd, path: &Path, limit: u64) -> io::Result<
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     let file = match sys::file::open_in_root(view, path, flags, Mode::empty()) {
         Ok(file) => file,
-        Err(error) if is_absent(&error) => return Ok(String::new()),
+        Err(error) if sys::file::is_absent(&error) => return Ok(String::new()),
         // A device, which the view has none of; an endless link.
         Err(error) if [Errno::ACCESS, Errno::LOOP].iter().any(|code| is(&error, *code)) => {
             return Ok(String::new());
@@ -102,11 +102,6 @@ pub(crate) fn read_text(view: impl AsFd, path: &Path, limit: u64) -> io::Result<
     let mut bytes = vec![];
     File::from(file).take(limit).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Whether a path is simply not there.
-pub(crate) fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn is(error: &io::Error, code: Errno) -> bool {

@@ -2,7 +2,8 @@
 //! beside it where a message says so. Every request has a number; its replies carry it.
 
 use resource::{
-    Condition, ContainerId, ContainerName, ContainerState, ExitStatus, HealthStatus, PortSpec, Timestamp,
+    Condition, ContainerId, ContainerName, ContainerState, ExitStatus, HealthStatus, Hook, PortSpec,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
@@ -149,6 +150,19 @@ pub struct ExecRequest {
     pub privileged: bool,
     /// Nobody waits for its end.
     pub detach: bool,
+}
+
+impl From<&Hook> for ExecRequest {
+    fn from(hook: &Hook) -> Self {
+        Self {
+            argv: hook.command.clone(),
+            environment: hook.environment.clone(),
+            working_dir: hook.working_dir.clone(),
+            user: hook.user.clone(),
+            privileged: hook.privileged,
+            detach: false,
+        }
+    }
 }
 
 /// What a process is given as its standard input, output and error.

@@ -1,7 +1,8 @@
 //! Files: atomic replacement, private folders, locks released by death, and paths that cannot
 //! escape their root.
 
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Dir, FlockOperation, Mode, OFlags, ResolveFlags};
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -116,6 +117,26 @@ pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlags, mode: Mode) -> 
             other => return Ok(other?),
         }
     }
+}
+
+/// The names in an open folder, collected before anything is done with them.
+///
+/// # Errors
+/// What reading it says.
+pub fn names(folder: impl AsFd) -> io::Result<Vec<CString>> {
+    let mut names = vec![];
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Whether an error says that a path is simply not there.
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Opens a folder for use as the root or base of other calls.

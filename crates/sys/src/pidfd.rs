@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// `struct pidfd_info` of linux/pidfd.h, its first published size.
 #[repr(C)]
@@ -100,6 +101,16 @@ fn start_of(stat: &str) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
+/// Waits for a process's end, at most so long; whether it has ended. It is not reaped.
+///
+/// # Errors
+/// What poll(2) says.
+pub fn wait_for_end(pidfd: impl AsFd, at_most: Duration) -> io::Result<bool> {
+    let mut ended = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+    let at_most = rustix::event::Timespec::try_from(at_most).map_err(|_| io::ErrorKind::InvalidInput)?;
+    Ok(rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, Some(&at_most)))? > 0)
+}
+
 /// Closes every descriptor from `first` on that the process was started with.
 ///
 /// Call it first in `main`, before anything has been opened: it does not ask who owns them.
@@ -116,7 +127,6 @@ pub fn close_inherited(first: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
     use std::process::Command;
 
     const STAT: &str =

@@ -4,7 +4,6 @@ use super::plan::Kept;
 use crate::converge::{Job, Tuning};
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::runtime::{self, Size};
 use crate::session::Session;
 use std::path::PathBuf;
 
@@ -19,9 +18,8 @@ pub(crate) struct Args {
 /// Applies the plan.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let kept = Kept::read(&files::absolute(&args.plan, session.current()))?;
-    session.begin()?;
     let progress = session.progress("apply");
-    runtime::interruptible(Size::Two, async {
+    session.work(async {
         let job = Job {
             session,
             progress: &progress,

@@ -2,10 +2,10 @@
 
 use crate::converge::{Job, Tuning};
 use crate::exit::{Exit, Failure};
-use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::view::progress::Progress;
 use crate::wanted;
+use compose_spec::{Loaded, Project};
 use plan::{Orphans, Policy, Recreate, Verb};
 use resource::{Desired, PullPolicy, Timestamp};
 use std::collections::BTreeMap;
@@ -60,10 +60,7 @@ pub(crate) struct Making {
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let made = args.making.prepare(session, &args.services, Verb::Create, false)?;
     let progress = session.progress("create");
-    session.begin()?;
-    runtime::interruptible(Size::Two, async {
-        made.converge(session, &progress).await.map(|()| Exit::Success)
-    })
+    session.work(async { made.converge(session, &progress).await.map(|()| Exit::Success) })
 }
 
 /// What is to be made, and how.
@@ -101,26 +98,37 @@ impl Making {
         verb: Verb,
         no_deps: bool,
     ) -> Result<Made, Failure> {
+        self.prepare_loaded(session, &session.load(services)?, services, verb, no_deps)
+    }
+
+    /// The same of a project that was loaded already.
+    pub(crate) fn prepare_loaded(
+        &self,
+        session: &Session,
+        loaded: &(Project, Loaded),
+        services: &[String],
+        verb: Verb,
+        no_deps: bool,
+    ) -> Result<Made, Failure> {
         // What is made from now on is this command's own work.
         let since = Timestamp::now();
         let policy =
             Policy { recreate: self.recreate(), orphans: self.orphans(session)?, ..Policy::new(verb, since) };
         let scale = scale(&self.scale)?;
         let pull = pull_policy(self.pull.as_deref())?;
-        let loaded = session.load(services)?;
         if loaded.0.services.is_empty() {
             return Err(
                 Failure::new("no service selected").hint("the file has no enabled service; see `--profile`")
             );
         }
-        let mut selection = wanted::selection(session, &loaded, services)?.scaled(scale);
+        let mut selection = wanted::selection(session, loaded, services)?.scaled(scale);
         if no_deps {
             selection = selection.without_dependencies();
         }
         if let Some(name) = selection.scale.keys().find(|name| !loaded.0.services.contains_key(*name)) {
             return Err(Failure::new(format!("no such service: {name}")));
         }
-        let mut desired = wanted::of_project(session, &loaded, &selection)?;
+        let mut desired = wanted::of_project(session, loaded, &selection)?;
         crate::building::complete(session, &mut desired);
         self.policies(&mut desired, pull);
         session.timing("desired");

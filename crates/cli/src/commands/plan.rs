@@ -33,29 +33,11 @@ pub(crate) struct Kept {
     form: u32,
     /// What is wanted.
     pub(crate) desired: Desired,
-    recreate: Choice,
-    recreate_dependencies: Choice,
-    orphans: Left,
+    recreate: Recreate,
+    recreate_dependencies: Recreate,
+    orphans: Orphans,
     /// What had to be done, as text.
     pub(crate) steps: String,
-}
-
-/// [`Recreate`] in a file.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Choice {
-    Diverged,
-    Force,
-    Never,
-}
-
-/// [`Orphans`] in a file.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Left {
-    Warn,
-    Ignore,
-    Remove,
 }
 
 /// Shows the plan.
@@ -77,39 +59,14 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
 
 impl Kept {
     fn of(desired: Desired, policy: &Policy, steps: String) -> Self {
-        let choice = |recreate| match recreate {
-            Recreate::Diverged => Choice::Diverged,
-            Recreate::Force => Choice::Force,
-            Recreate::Never => Choice::Never,
-        };
-        let orphans = match policy.orphans {
-            Orphans::Warn => Left::Warn,
-            Orphans::Ignore => Left::Ignore,
-            Orphans::Remove => Left::Remove,
-        };
-        let (recreate, recreate_dependencies) =
-            (choice(policy.recreate), choice(policy.recreate_dependencies));
+        let Policy { recreate, recreate_dependencies, orphans, .. } = *policy;
         Self { form: FORM, desired, recreate, recreate_dependencies, orphans, steps }
     }
 
     /// The flags it was made under.
     pub(crate) fn policy(&self) -> Policy {
-        let recreate = |choice| match choice {
-            Choice::Diverged => Recreate::Diverged,
-            Choice::Force => Recreate::Force,
-            Choice::Never => Recreate::Never,
-        };
-        let orphans = match self.orphans {
-            Left::Warn => Orphans::Warn,
-            Left::Ignore => Orphans::Ignore,
-            Left::Remove => Orphans::Remove,
-        };
-        Policy {
-            recreate: recreate(self.recreate),
-            recreate_dependencies: recreate(self.recreate_dependencies),
-            orphans,
-            ..Policy::new(Verb::Up, Timestamp::now())
-        }
+        let Self { recreate, recreate_dependencies, orphans, .. } = *self;
+        Policy { recreate, recreate_dependencies, orphans, ..Policy::new(Verb::Up, Timestamp::now()) }
     }
 
     fn write(&self, path: &Path) -> Result<(), Failure> {

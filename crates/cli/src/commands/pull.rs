@@ -3,7 +3,6 @@
 use super::create::pull_policy;
 use crate::exit::{Exit, Failure};
 use crate::perform::{self, Performer};
-use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::view::progress::{Line, Progress, Status};
 use crate::wanted;
@@ -64,8 +63,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Success);
     }
-    session.begin()?;
-    runtime::interruptible(Size::Two, async {
+    session.work(async {
         let outcome = pull(session, &desired, args, needs, &progress).await;
         progress.finish();
         outcome.map(|()| Exit::Success)

@@ -11,7 +11,7 @@ use crate::converge::{self, Job, Tuning};
 use crate::exit::{Exit, Failure};
 use crate::hook::{self, HookError};
 use crate::perform::{self, Performer};
-use crate::runtime::{self, Interrupts, Size};
+use crate::runtime::Interrupts;
 use crate::session::Session;
 use crate::stream::{self, Joined};
 use crate::view::progress::{Mode, Progress};
@@ -150,8 +150,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if session.globals.dry_run {
         return one.dry_run();
     }
-    session.begin()?;
-    runtime::run(Size::Two, one.run())
+    session.attend(one.run())
 }
 
 /// What the flags change of the service's container.

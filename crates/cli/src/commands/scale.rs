@@ -2,7 +2,6 @@
 
 use super::create::Making;
 use crate::exit::{Exit, Failure};
-use crate::runtime::{self, Size};
 use crate::session::Session;
 use plan::{Orphans, Verb};
 
@@ -24,8 +23,5 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let mut made = making.prepare(session, &names, Verb::Up, args.no_deps)?;
     made.policy.orphans = Orphans::Ignore;
     let progress = session.progress("scale");
-    session.begin()?;
-    runtime::interruptible(Size::Two, async {
-        made.converge(session, &progress).await.map(|()| Exit::Success)
-    })
+    session.work(async { made.converge(session, &progress).await.map(|()| Exit::Success) })
 }

@@ -3,9 +3,9 @@
 use crate::exit::{Exit, Failure};
 use crate::runtime::{self, Size};
 use crate::session::Session;
-use crate::view::template::{self, Format};
-use crate::view::usage::{self, Before, Cells};
-use crate::view::{size, table};
+use crate::view::size;
+use crate::view::template::Format;
+use crate::view::usage::{self, Before, Cells, Row};
 use crate::{output, select, terminal};
 use engine::Engine;
 use resource::{ObservedContainer, PodName, Status};
@@ -47,8 +47,6 @@ const COLUMNS: [(&str, &str); 8] = [
     ("BlockIO", "BLOCK I/O"),
     ("PIDs", "PIDS"),
 ];
-
-type Row = Map<String, Value>;
 
 /// Shows what is used, every second until interrupted.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
@@ -127,16 +125,5 @@ impl Look<'_> {
 }
 
 fn text(rows: &[Row], format: &Format) -> Result<String, Failure> {
-    let labels = resource::Labels::new();
-    let labelled = || rows.iter().map(|row| (row.clone(), &labels)).collect::<Vec<_>>();
-    match format {
-        Format::Table => {
-            let header: Vec<&str> = COLUMNS.iter().map(|(_, title)| *title).collect();
-            let cells = |row: &Row| COLUMNS.iter().map(|(field, _)| template::plain(&row[*field])).collect();
-            Ok(table::table(&header, &rows.iter().map(cells).collect::<Vec<_>>()))
-        }
-        Format::Json => Ok(rows.iter().map(|row| format!("{}\n", json!(row))).collect()),
-        Format::TableOf(template) => template::titled(template, &COLUMNS, true, &labelled()),
-        Format::Lines(template) => template::rows(template, false, &labelled()),
-    }
+    usage::text(rows, &COLUMNS, format, |rows| rows.iter().map(|row| format!("{}\n", json!(row))).collect())
 }

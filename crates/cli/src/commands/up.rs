@@ -4,11 +4,11 @@
 use super::create;
 use crate::attached::{self, Attached, End};
 use crate::exit::{Exit, Failure};
-use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::verb;
 use crate::view::progress::Mode;
 use crate::watching::{self, Options, Watching};
+use compose_spec::{Loaded, Project};
 use plan::{Recreate, Verb};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -85,7 +85,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     check(args)?;
     let verb = if args.no_start { Verb::Create } else { Verb::Up };
-    let mut made = args.making.prepare(session, &args.services, verb, args.no_deps)?;
+    let loaded = session.load(&args.services)?;
+    let mut made = args.making.prepare_loaded(session, &loaded, &args.services, verb, args.no_deps)?;
     made.policy.timeout = args.timeout.map(verb::grace);
     made.policy.renew_anonymous = args.renew_anon_volumes;
     if args.renew_anon_volumes {
@@ -98,14 +99,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     made.tuning.limit = args.wait_timeout.filter(|seconds| *seconds > 0).map(Duration::from_secs);
     if args.detach || args.wait || args.no_start || session.globals.dry_run {
         let progress = session.progress("up");
-        session.begin()?;
-        return runtime::interruptible(Size::Two, async {
-            made.converge(session, &progress).await.map(|()| Exit::Success)
-        });
+        return session.work(async { made.converge(session, &progress).await.map(|()| Exit::Success) });
     }
     let end = end(args, &made.desired)?;
     let shown = shown(args, &made.desired)?;
-    let watching = args.watch.then(|| watching(args, session)).transpose()?;
+    let watching = args.watch.then(|| watching(args, session, &loaded)).transpose()?;
     let attached = Attached {
         session,
         made,
@@ -117,14 +115,16 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         tell_starts: session.mode != Mode::Tty,
         watching,
     };
-    session.begin()?;
-    runtime::run(Size::Two, attached::run(attached))
+    session.attend(attached::run(attached))
 }
 
 /// What `--watch` asks for, among the lines of containers.
-fn watching<'a>(args: &Args, session: &'a Session) -> Result<Watching<'a>, Failure> {
-    let loaded = session.load(&args.services)?;
-    let services = watching::rules::read(session, &loaded, &args.services)?;
+fn watching<'a>(
+    args: &Args,
+    session: &'a Session,
+    loaded: &(Project, Loaded),
+) -> Result<Watching<'a>, Failure> {
+    let services = watching::rules::read(session, loaded, &args.services)?;
     let colour = session.colour && !args.no_color;
     let mark = if colour { "\x1b[92m⦿\x1b[0m " } else { "⦿ " };
     let options = Options { quiet: args.making.quiet_build, prune: true, mark: Some(mark.to_owned()) };

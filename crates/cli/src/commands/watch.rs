@@ -2,7 +2,6 @@
 
 use super::create::Making;
 use crate::exit::{Exit, Failure};
-use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::watching::{self, Options, Watching};
 use plan::Verb;
@@ -31,15 +30,14 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let making = Making { build: true, quiet_build: args.quiet, ..Making::default() };
     let made = match args.no_up {
         true => None,
-        false => Some(making.prepare(session, &args.services, Verb::Up, false)?),
+        false => Some(making.prepare_loaded(session, &loaded, &args.services, Verb::Up, false)?),
     };
     if session.globals.dry_run {
         return watching::tell_rules(&services).map(|()| Exit::Success);
     }
     let options = Options { quiet: args.quiet, prune: args.prune, mark: None };
     let mut watching = Watching::begin(session, loaded.0.name.as_str(), services, options)?;
-    session.begin()?;
-    let outcome = runtime::interruptible(Size::Two, async {
+    let outcome = session.work(async {
         if let Some(made) = made {
             let progress = session.progress("up");
             made.converge(session, &progress).await?;

@@ -26,9 +26,11 @@ pub(crate) struct Args {
 /// Says why.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let options = Options { trace: true, ..Options::default() };
-    let (project, loaded) = session.load_with(&args.services, options)?;
+    let loaded = session.load_with(&args.services, options)?;
+    let Made { desired, policy, tuning } =
+        Making::default().prepare_loaded(session, &loaded, &[], Verb::Up, false)?;
+    let (project, loaded) = loaded;
     let chosen = select::services(&args.services, project.services.keys().map(String::as_str))?;
-    let Made { desired, policy, tuning } = Making::default().prepare(session, &[], Verb::Up, false)?;
     let progress = session.progress("why");
     let preview = Job { session, progress: &progress, desired, policy, tuning }.look()?;
     let steps = || preview.images.steps().chain(preview.plan.steps()).map(|(_, planned)| planned);

@@ -1,8 +1,11 @@
 //! What something uses, in the words of a table.
 
-use super::size;
+use super::template::{self, Format};
+use super::{size, table};
+use crate::exit::Failure;
 use engine::{Sample, Usage, processor_percent};
 use resource::Timestamp;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -68,6 +71,30 @@ impl Cells {
     /// Memory used and its limit.
     pub(crate) fn memory(&self, unit: fn(u64) -> String) -> String {
         pair(self.memory, unit)
+    }
+}
+
+/// Fields by name.
+pub(crate) type Row = Map<String, Value>;
+
+/// Rows in the form that was asked for; `columns` are fields and titles, `json` is how that form is written.
+pub(crate) fn text(
+    rows: &[Row],
+    columns: &[(&str, &str)],
+    format: &Format,
+    json: impl Fn(&[Row]) -> String,
+) -> Result<String, Failure> {
+    let labels = resource::Labels::new();
+    let labelled = || rows.iter().map(|row| (row.clone(), &labels)).collect::<Vec<_>>();
+    match format {
+        Format::Table => {
+            let header: Vec<&str> = columns.iter().map(|(_, title)| *title).collect();
+            let cells = |row: &Row| columns.iter().map(|(field, _)| template::plain(&row[*field])).collect();
+            Ok(table::table(&header, &rows.iter().map(cells).collect::<Vec<_>>()))
+        }
+        Format::Json => Ok(json(rows)),
+        Format::TableOf(template) => template::titled(template, columns, true, &labelled()),
+        Format::Lines(template) => template::rows(template, false, &labelled()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! the image that runs, so that a new container gets it too.
 
 use crate::exit::Failure;
-use engine::Engine;
+use engine::{Engine, EngineError};
 use resource::PodName;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -11,6 +11,9 @@ use std::path::PathBuf;
 use watch::{Census, Watched};
 
 /// The memory of one service.
+///
+/// The census that is kept is that of the moment from which changes were followed: what was edited since is
+/// found again by the next watch and sent once more, however this one ended.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     /// Paths that differ from the image: edited since it was made.
@@ -20,11 +23,18 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// What is remembered, brought up to date with what was edited while nobody watched.
+    /// What is remembered, brought up to date with what was edited while nobody watched, and the census that
+    /// told it.
     ///
     /// `image` is that of the container that runs, `made` when the container was: what was changed later
     /// than that is news to a service that was never watched.
-    pub(crate) fn recall(engine: &Engine, pod: &PodName, watched: &Watched, image: &str, made: i64) -> Self {
+    pub(crate) fn recall(
+        engine: &Engine,
+        pod: &PodName,
+        watched: &Watched,
+        image: &str,
+        made: i64,
+    ) -> (Self, Census) {
         let now = Census::take(watched);
         let seen = engine.note(pod, &census_name(&watched.service)).and_then(|it| Census::decode(&it));
         let news = match &seen {
@@ -40,15 +50,12 @@ impl Memory {
         memory.edited.extend(news);
         // A new container is to get these, too.
         memory.edited.extend(sent_at_start.map(PathBuf::from));
-        memory
+        (memory, now)
     }
 
-    /// Keeps the memory, with the sources as they are now.
-    pub(crate) fn keep(&self, engine: &Engine, pod: &PodName, watched: &Watched) -> Result<(), Failure> {
-        let failed = |error| Failure::because("cannot keep what was synced", error);
-        engine.keep_note(pod, &edited_name(&watched.service), &self.encode()).map_err(failed)?;
-        let census = Census::take(watched).encode();
-        engine.keep_note(pod, &census_name(&watched.service), &census).map_err(failed)
+    /// Keeps the memory for the next watch.
+    pub(crate) fn keep(&self, engine: &Engine, pod: &PodName, service: &str) -> Result<(), Failure> {
+        engine.keep_note(pod, &edited_name(service), &self.encode()).map_err(not_kept)
     }
 
     /// The image, then the paths, each ended by a NUL.
@@ -72,6 +79,20 @@ impl Memory {
         let edited = parts.map(|path| PathBuf::from(OsString::from_vec(path.to_vec()))).collect();
         Some(Self { edited, image })
     }
+}
+
+/// Keeps what the sources looked like when all that differed had been sent.
+pub(crate) fn keep_census(
+    engine: &Engine,
+    pod: &PodName,
+    service: &str,
+    census: &Census,
+) -> Result<(), Failure> {
+    engine.keep_note(pod, &census_name(service), &census.encode()).map_err(not_kept)
+}
+
+fn not_kept(error: EngineError) -> Failure {
+    Failure::because("cannot keep what was synced", error)
 }
 
 fn census_name(service: &str) -> String {

@@ -2,7 +2,7 @@
 
 use crate::exit::Failure;
 use crate::session::Session;
-use compose_spec::model::MountKind;
+use compose_spec::model::{Hook, MountKind};
 use compose_spec::tree::Node;
 use compose_spec::{Loaded, Project, Service};
 use diagnostic::{Diagnostic, Sources};
@@ -78,7 +78,8 @@ fn source(service: &Service, found: &mut Found) -> Option<Source> {
     for entry in entries {
         let Some(rule) = rule(service, entry, found) else { continue };
         if let Some(hook) = entry.get("exec").filter(|_| rule.action == Action::SyncExec) {
-            commands.insert(watched.rules.len(), command(hook));
+            let hook = lower::hook(&Hook::read(hook));
+            commands.insert(watched.rules.len(), ExecRequest::from(&hook));
         }
         warn_of_foreign_folders(&rule, entry, watched.context.as_ref(), found);
         watched.rules.push(rule);
@@ -180,24 +181,6 @@ fn context(service: &Service, found: &mut Found) -> Option<(PathBuf, Ignore)> {
         Ignore::default()
     });
     Some((folder, patterns))
-}
-
-fn command(hook: &Node) -> ExecRequest {
-    let text = |key: &str| hook.get(key).and_then(Node::as_str).map(str::to_owned);
-    let words = hook.get("command").and_then(Node::as_list).unwrap_or_default();
-    let variables = hook.get("environment").and_then(Node::as_map);
-    ExecRequest {
-        argv: words.iter().filter_map(Node::as_str).map(str::to_owned).collect(),
-        environment: variables
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, entry)| Some(format!("{name}={}", entry.node.as_str()?)))
-            .collect(),
-        working_dir: text("working_dir"),
-        user: text("user"),
-        privileged: hook.get("privileged").and_then(Node::as_bool).unwrap_or(false),
-        detach: false,
-    }
 }
 
 /// Warns where the host's folder of programs would go over the container's.

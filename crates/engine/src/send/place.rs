@@ -1,16 +1,17 @@
 //! One container's root, and what is written into it.
 
 use super::{Sending, Sent};
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use std::collections::HashMap;
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CString, OsStr};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use sys::file::is_absent;
 
 /// Folders of a container that are kept open while files are sent into them.
 const OPEN_FOLDERS: usize = 64;
@@ -158,8 +159,9 @@ fn remove_below(
         return Ok(true);
     }
     let folder = rustix::fs::openat(parent, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?;
-    for entry in names(&folder)? {
-        remove_below(&folder, &entry, &inside.join(&entry), keeps)?;
+    for entry in sys::file::names(&folder)? {
+        let entry = OsStr::from_bytes(entry.to_bytes());
+        remove_below(&folder, entry, &inside.join(entry), keeps)?;
     }
     match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
         Ok(()) => Ok(true),
@@ -167,18 +169,6 @@ fn remove_below(
         Err(Errno::NOTEMPTY) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
-    let mut names = vec![];
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name: &CStr = entry.file_name();
-        if name != c"." && name != c".." {
-            names.push(OsStr::from_bytes(name.to_bytes()).to_owned());
-        }
-    }
-    Ok(names)
 }
 
 /// Replaces a regular file; `false` when it was the same.
@@ -353,10 +343,6 @@ fn made(outcome: Result<(), Errno>) -> io::Result<()> {
         Err(Errno::EXIST) => Ok(()),
         other => Ok(other?),
     }
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]

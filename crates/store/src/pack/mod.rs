@@ -108,7 +108,7 @@ impl<W: Write> Packer<W> {
         if depth > DEPTH_LIMIT {
             return Err(PackError::Refused { path: shown(prefix), reason: "folders lie too deep" });
         }
-        let mut names = attributes::names(folder).map_err(failed("read", prefix))?;
+        let mut names = sys::file::names(folder).map_err(failed("read", prefix))?;
         names.sort();
         for name in names {
             let path = [prefix, name.to_bytes()].concat();

@@ -4,9 +4,9 @@ use super::choose::{self, Which};
 use crate::exit::{Exit, Failure};
 use crate::runtime::{self, Size};
 use crate::session::Session;
-use crate::view::template::{self, Format};
-use crate::view::usage::{self, Before, Cells};
-use crate::view::{size, table};
+use crate::view::size;
+use crate::view::template::Format;
+use crate::view::usage::{self, Before, Cells, Row};
 use crate::{output, terminal};
 use engine::{Engine, PodSummary, Sample};
 use resource::Status;
@@ -74,8 +74,6 @@ pub(super) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         }
     })
 }
-
-type Row = Map<String, Value>;
 
 fn rows(args: &Args, session: &Session, before: &mut Before) -> Result<Vec<Row>, Failure> {
     let engine = session.engine()?;
@@ -148,20 +146,9 @@ fn row(shown: &Shown<'_>, sample: &Sample, host: u64, percent: Option<f64>) -> R
 }
 
 fn text(rows: &[Row], format: &Format) -> Result<String, Failure> {
-    let labels = resource::Labels::new();
-    let labelled = || rows.iter().map(|row| (row.clone(), &labels)).collect::<Vec<_>>();
-    match format {
-        Format::Table => {
-            let header: Vec<&str> = COLUMNS.iter().map(|(_, title)| *title).collect();
-            let cells = |row: &Row| COLUMNS.iter().map(|(field, _)| template::plain(&row[*field])).collect();
-            Ok(table::table(&header, &rows.iter().map(cells).collect::<Vec<_>>()))
-        }
-        Format::Json => {
-            Ok(format!("{:#}\n", Value::Array(rows.iter().cloned().map(Value::Object).collect())))
-        }
-        Format::TableOf(template) => template::titled(template, &COLUMNS, true, &labelled()),
-        Format::Lines(template) => template::rows(template, false, &labelled()),
-    }
+    usage::text(rows, &COLUMNS, format, |rows| {
+        format!("{:#}\n", Value::Array(rows.iter().cloned().map(Value::Object).collect()))
+    })
 }
 
 #[cfg(test)]
