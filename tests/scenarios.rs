@@ -15,6 +15,8 @@ mod contents;
 mod dependencies;
 #[path = "scenarios/disk.rs"]
 mod disk;
+#[path = "scenarios/dockerfiles.rs"]
+mod dockerfiles;
 #[path = "scenarios/editors.rs"]
 mod editors;
 #[path = "scenarios/faults.rs"]

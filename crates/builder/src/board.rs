@@ -1,4 +1,7 @@
 //! What the threads of a build share: results of stages, slots for work, and whether it goes on.
+//!
+//! Whoever needs a stage that nobody has begun does it there and then: an `ONBUILD` of an image may name one
+//! that the Dockerfile alone does not show to be needed.
 
 use crate::error::BuildError;
 use crate::graph::Node;
@@ -16,6 +19,10 @@ pub(crate) struct Board {
 
 struct Inner {
     results: BTreeMap<Node, State>,
+    /// Stages that somebody does or has done.
+    claimed: BTreeSet<Node>,
+    /// Stages that wait for another.
+    waiting: BTreeMap<Node, Node>,
     /// Steps that may still begin their work.
     slots: usize,
     /// The first failure; nothing begins after it.
@@ -33,13 +40,28 @@ pub(crate) struct Slot<'a>(&'a Board);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Over;
 
+/// What asking for another stage comes to.
+pub(crate) enum Asked {
+    /// It is done.
+    Done(Box<State>),
+    /// Nobody does it: it is now the caller's to do.
+    Yours,
+    /// It waits for the caller.
+    Circle,
+}
+
 impl Board {
     pub(crate) fn new(slots: usize) -> Self {
-        let (results, made) = (BTreeMap::new(), BTreeSet::new());
-        Self {
-            inner: Mutex::new(Inner { results, slots, failure: None, made, steps: 0 }),
-            changed: Condvar::new(),
-        }
+        let inner = Inner {
+            results: BTreeMap::new(),
+            claimed: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            slots,
+            failure: None,
+            made: BTreeSet::new(),
+            steps: 0,
+        };
+        Self { inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -56,16 +78,33 @@ impl Board {
         Ok(inner.steps)
     }
 
-    /// Waits for a stage.
-    pub(crate) fn result(&self, node: Node) -> Result<State, Over> {
+    /// Whether a stage is the caller's to do: nobody has begun it.
+    pub(crate) fn claim(&self, node: Node) -> bool {
+        self.lock().claimed.insert(node)
+    }
+
+    /// Waits for a stage on behalf of another.
+    pub(crate) fn result(&self, node: Node, asker: Node) -> Result<Asked, Over> {
         let mut inner = self.lock();
-        loop {
-            match inner.results.get(&node) {
-                _ if inner.failure.is_some() => return Err(Over),
-                Some(state) => return Ok(state.clone()),
-                None => inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner),
+        let asked = loop {
+            if inner.failure.is_some() {
+                return Err(Over);
             }
-        }
+            if let Some(state) = inner.results.get(&node) {
+                break Asked::Done(Box::new(state.clone()));
+            }
+            if inner.claimed.insert(node) {
+                inner.waiting.insert(asker, node);
+                return Ok(Asked::Yours);
+            }
+            if inner.waits_for(node, asker) {
+                return Ok(Asked::Circle);
+            }
+            inner.waiting.insert(asker, node);
+            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        };
+        inner.waiting.remove(&asker);
+        Ok(asked)
     }
 
     /// A stage is done.
@@ -118,6 +157,20 @@ impl Board {
     /// Whether this build has made any result.
     pub(crate) fn has_made_something(&self) -> bool {
         !self.lock().made.is_empty()
+    }
+}
+
+impl Inner {
+    /// Whether `node`, by way of others, waits for `asker`.
+    fn waits_for(&self, node: Node, asker: Node) -> bool {
+        let mut at = Some(&node);
+        while let Some(next) = at {
+            if *next == asker {
+                return true;
+            }
+            at = self.waiting.get(next);
+        }
+        false
     }
 }
 

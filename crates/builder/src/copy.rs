@@ -10,12 +10,19 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 /// How entries arrive.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Manner {
     /// Whose they are; `None` leaves them to whom they belong.
     pub(crate) owner: Option<(u32, u32)>,
     /// Their permission bits; `None` leaves them as they are.
-    pub(crate) mode: Option<u32>,
+    pub(crate) mode: Option<crate::mode::Mode>,
+}
+
+impl Manner {
+    /// The permission bits of what has `bits` where it comes from.
+    fn bits(&self, bits: u32, is_folder: bool) -> u32 {
+        self.mode.as_ref().map_or(bits, |mode| mode.of(bits, is_folder))
+    }
 }
 
 /// A tree that is being written to.
@@ -92,7 +99,7 @@ impl<'a> Target<'a> {
         let made = rustix::fs::openat(&folder, name, flags, Mode::from_raw_mode(0o600))?;
         let (uid, gid) = self.manner.owner.unwrap_or((0, 0));
         rustix::fs::fchown(&made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-        rustix::fs::fchmod(&made, Mode::from_raw_mode(self.manner.mode.unwrap_or(0o644)))?;
+        rustix::fs::fchmod(&made, Mode::from_raw_mode(self.manner.bits(0o644, false)))?;
         std::fs::File::from(made).write_all(content)
     }
 
@@ -101,10 +108,9 @@ impl<'a> Target<'a> {
         &mut self,
         work: impl FnOnce(&mut Self) -> io::Result<()>,
     ) -> io::Result<()> {
-        let manner = self.manner;
-        self.manner.owner = None;
+        let owner = self.manner.owner.take();
         let done = work(self);
-        self.manner = manner;
+        self.manner.owner = owner;
         done
     }
 
@@ -168,7 +174,7 @@ impl<'a> Target<'a> {
         rustix::fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
         if entry.kind() != FileType::Symlink {
             // After the owner: a change of that takes set-id bits away.
-            let mode = Mode::from_raw_mode(self.manner.mode.unwrap_or(entry.mode()));
+            let mode = Mode::from_raw_mode(self.manner.bits(entry.mode(), entry.is_folder()));
             rustix::fs::chmodat(folder, name, mode, AtFlags::empty())?;
         }
         if self.manner.owner.is_none() && matches!(entry.kind(), FileType::RegularFile | FileType::Directory)

@@ -24,6 +24,7 @@ mod error;
 mod event;
 mod graph;
 mod machine;
+mod mode;
 mod mounts;
 mod run;
 mod source;
@@ -41,7 +42,7 @@ use board::Board;
 use error::chain;
 use graph::{Contexts, Graph, Node, Target};
 use resource::{BuildSpec, Digest, Image, Labels, Reference, Timestamp};
-use stage::{Site, Stop};
+use stage::Site;
 use state::{Key, State};
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
@@ -70,13 +71,9 @@ pub fn build(
     let board = Board::new(width.get());
     let site =
         Site { store, machine, graph: &graph, board: &board, tell, images: Mutex::new(HashMap::new()) };
-    let perform = |node: Node| match stage::perform(&site, node) {
-        Ok(state) => board.done(node, state),
-        Err(Stop::Over) => {}
-        Err(Stop::Failed(diagnostic)) => {
-            if board.fail(graph.targets[node.target].drawn(*diagnostic)) {
-                machine.give_up();
-            }
+    let perform = |node: Node| {
+        if board.claim(node) {
+            stage::perform(&site, node);
         }
     };
     match graph.nodes.as_slice() {

@@ -2,10 +2,10 @@
 
 use crate::copy::{Manner, Target};
 use crate::error::at;
-use crate::source::{Found, Source};
+use crate::source::{Exclude, Found, Source};
 use crate::stage::{Stop, Worker, met};
 use diagnostic::Span;
-use dockerfile::{Ignore, MountSpec as Asked, Ownership, Run, Sharing};
+use dockerfile::{MountSpec as Asked, Ownership, Run, Sharing};
 use resource::{BuildSecret, MountSpec, Propagation};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,6 +15,9 @@ use store::{CacheSharing, Store};
 
 /// Bytes that a secret may have.
 const SECRET_LIMIT: u64 = 500 * 1024;
+
+/// The variable that tells programs where their ssh agent is.
+const AGENT: &str = "SSH_AUTH_SOCK";
 
 /// What a step mounts, looked up, nothing made yet.
 pub(crate) struct Mounted {
@@ -123,7 +126,8 @@ impl Worker<'_> {
                 }
             }
             Asked::Ssh { id, target, required, owner: _ } => {
-                let count = mounted.items.len();
+                let is_agent = |item: &&Item| matches!(item, Item::File { .. });
+                let count = mounted.items.iter().filter(is_agent).count();
                 let target = target.map_or_else(
                     || format!("/run/buildkit/ssh_agent.{count}"),
                     |target| self.state.absolute(&target),
@@ -132,7 +136,11 @@ impl Worker<'_> {
                 let socket = self.target.spec.ssh.get(&id).filter(|path| path.exists());
                 match socket {
                     Some(path) => {
-                        mounted.items.push(Item::Variable("SSH_AUTH_SOCK".to_owned(), target.clone()));
+                        // Programs are told of the first one, unless the Dockerfile tells them of another.
+                        let told = self.state.scope.environment().any(|(name, _)| name == AGENT);
+                        if count == 0 && !told {
+                            mounted.items.push(Item::Variable(AGENT.to_owned(), target.clone()));
+                        }
                         mounted.items.push(Item::File { source: path.clone(), target });
                     }
                     None if required => {
@@ -177,7 +185,7 @@ impl Worker<'_> {
 impl Source {
     /// What lies at a path, with all that is in it.
     fn at(&self, path: &str) -> io::Result<Found> {
-        let nothing = Ignore::of([]).map_err(io::Error::other)?;
+        let nothing = Exclude::nothing().map_err(io::Error::other)?;
         self.find_one(path, &nothing)
     }
 }

@@ -38,9 +38,22 @@ impl Worker<'_> {
             .with_all(mounts.key())
             .finish();
         let text = instruction.original.clone();
-        self.layered(instruction, &text, &key, |worker, told| {
+        let noted = self.noted(&text);
+        self.layered_as(instruction, &text, &noted, &key, |worker, told| {
             worker.execute(instruction, run, Program { argv, script, network, layers }, mounts, told)
         })
+    }
+
+    /// A `RUN` in the image's history: with the values that arguments had, `RUN |2 A=1 B=2 make`.
+    fn noted(&self, text: &str) -> String {
+        let given: Vec<String> =
+            self.state.scope.arguments().map(|(name, value)| format!("{name}={value}")).collect();
+        match text.split_once(char::is_whitespace) {
+            Some((keyword, rest)) if !given.is_empty() => {
+                format!("{keyword} |{} {} {}", given.len(), given.join(" "), rest.trim_start())
+            }
+            _ => text.to_owned(),
+        }
     }
 
     /// What is run; of a script its path and content, too.

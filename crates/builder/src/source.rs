@@ -24,6 +24,33 @@ pub(crate) enum Source {
     Layers { root: OwnedFd, layers: Vec<Digest> },
 }
 
+/// What `--exclude` leaves out.
+pub(crate) struct Exclude {
+    /// Patterns as in `.dockerignore`.
+    pub(crate) patterns: Ignore,
+    /// How many names of a path they do not see; `None`: those of each source itself, so that they count
+    /// from the folder that is copied, or the one that a file is in.
+    pub(crate) below: Option<usize>,
+}
+
+impl Exclude {
+    pub(crate) fn nothing() -> Result<Self, String> {
+        Ok(Self { patterns: Ignore::of([])?, below: None })
+    }
+
+    /// The path that patterns are compared with.
+    fn seen<'p>(&self, start: &Entry, path: &'p Path) -> &'p Path {
+        let skip = match self.below {
+            Some(skip) => skip,
+            None if start.is_folder() => start.path.components().count(),
+            None => start.path.components().count().saturating_sub(1),
+        };
+        let mut rest = path.components();
+        rest.by_ref().take(skip).for_each(drop);
+        rest.as_path()
+    }
+}
+
 /// Entries that were found under one path.
 pub(crate) struct Found {
     /// The path as it was asked for, from the tree's root.
@@ -54,7 +81,7 @@ impl Worker<'_> {
                 let ignore = Ignore::parse(ignore_file(), &own).map_err(|mut found| found.remove(0))?;
                 return Ok(Source::Folder { context: context.clone(), ignore });
             }
-            Origin::Stage(node) => self.site.board.result(node)?.all_layers(),
+            Origin::Stage(node) => self.other(node, span)?.all_layers(),
             Origin::Image(reference) => {
                 let platform = target.platform.clone();
                 self.image(&reference, &platform, span, &|_| ())?.layers
@@ -103,9 +130,8 @@ impl Source {
         }
     }
 
-    /// What lies under a path or pattern: one thing for a path, any number for a pattern. `exclude` counts
-    /// from the root of the tree.
-    pub(crate) fn find(&self, pattern: &str, exclude: &Ignore) -> io::Result<Vec<Found>> {
+    /// What lies under a path or pattern: one thing for a path, any number for a pattern.
+    pub(crate) fn find(&self, pattern: &str, exclude: &Exclude) -> io::Result<Vec<Found>> {
         let pattern = clean(pattern);
         let pattern = pattern.trim_start_matches('/');
         let paths = match pattern.contains(['*', '?', '[']) {
@@ -124,34 +150,29 @@ impl Source {
     }
 
     /// What lies at a path, taken literally.
-    pub(crate) fn find_one(&self, path: &str, exclude: &Ignore) -> io::Result<Found> {
+    pub(crate) fn find_one(&self, path: &str, exclude: &Exclude) -> io::Result<Found> {
         let path = clean(path);
         self.find_at(PathBuf::from(path.trim_start_matches('/')), exclude)
     }
 
-    fn find_at(&self, asked: PathBuf, exclude: &Ignore) -> io::Result<Found> {
+    fn find_at(&self, asked: PathBuf, exclude: &Exclude) -> io::Result<Found> {
         let start = tree::resolve(self.root(), &asked)?;
-        let judge = |path: &Path, is_folder| self.judge(exclude, path, is_folder);
+        let judge = |path: &Path, is_folder| self.judge(exclude, &start, path, is_folder);
         let entries = tree::walk(self.root(), &start, &judge)?;
         Ok(Found { asked, start, entries })
     }
 
-    fn judge(&self, exclude: &Ignore, path: &Path, is_folder: bool) -> Verdict {
-        let Some(text) = path.to_str().filter(|text| !text.is_empty()) else { return Verdict::Kept };
-        let out = |ignore: &Ignore| ignore.is_ignored(text);
-        if out(exclude) {
-            return match is_folder && exclude.may_take_back_below(text) {
+    fn judge(&self, exclude: &Exclude, start: &Entry, path: &Path, is_folder: bool) -> Verdict {
+        let judge = |ignore: &Ignore, path: &Path| {
+            let text = path.to_str().filter(|text| !text.is_empty())?;
+            ignore.is_ignored(text).then(|| match is_folder && ignore.may_take_back_below(text) {
                 true => Verdict::Below,
                 false => Verdict::Left,
-            };
-        }
-        match self.ignore() {
-            Some(ignore) if out(ignore) => match is_folder && ignore.may_take_back_below(text) {
-                true => Verdict::Below,
-                false => Verdict::Left,
-            },
-            _ => Verdict::Kept,
-        }
+            })
+        };
+        judge(&exclude.patterns, exclude.seen(start, path))
+            .or_else(|| judge(self.ignore()?, path))
+            .unwrap_or(Verdict::Kept)
     }
 
     /// What a step's result depends on in what was found.

@@ -1,7 +1,7 @@
 //! Does what a stage says, instruction by instruction. What only changes the configuration is computed each
 //! time; what changes files is looked for among earlier results first.
 
-use crate::board::{Board, Over};
+use crate::board::{Asked, Board, Over};
 use crate::error::{at, chain};
 use crate::event::{Event, EventKind};
 use crate::graph::{Graph, Node, Origin, Target};
@@ -89,19 +89,50 @@ impl Told<'_> {
     }
 }
 
-/// Does a stage, from what it starts from to its last instruction.
-pub(crate) fn perform(site: &Site<'_>, node: Node) -> Result<State, Stop> {
+/// Does a stage that has been claimed, and puts on the board what it has come to.
+pub(crate) fn perform(site: &Site<'_>, node: Node) {
+    match work(site, node) {
+        Ok(state) => site.board.done(node, state),
+        Err(Stop::Over) => {}
+        Err(Stop::Failed(diagnostic)) => {
+            if site.board.fail(site.graph.targets[node.target].drawn(*diagnostic)) {
+                site.machine.give_up();
+            }
+        }
+    }
+}
+
+/// A stage, from what it starts from to its last instruction.
+fn work(site: &Site<'_>, node: Node) -> Result<State, Stop> {
     let target = &site.graph.targets[node.target];
     let nothing = State::begin(None, dockerfile::StageScope::default());
     let mut worker = Worker { site, node, target, state: nothing, number: 1 };
     let triggers = worker.begin()?;
-    for instruction in triggers.iter().chain(&target.file.stages[node.stage].instructions) {
+    let stage = &target.file.stages[node.stage];
+    for trigger in &triggers {
+        worker.instruction(trigger).map_err(|stop| of_base(stop, stage))?;
+    }
+    for instruction in &stage.instructions {
         worker.instruction(instruction)?;
     }
     Ok(worker.state)
 }
 
 impl<'a> Worker<'a> {
+    /// What another stage has come to, named at this place.
+    pub(crate) fn other(&self, node: Node, span: Span) -> Result<State, Stop> {
+        loop {
+            match self.site.board.result(node, self.node)? {
+                Asked::Done(state) => return Ok(*state),
+                Asked::Yours => perform(self.site, node),
+                Asked::Circle => {
+                    let message = "this stage takes files from itself by way of others";
+                    return Err(at(span, "circular-build", message).into());
+                }
+            }
+        }
+    }
+
     fn stage(&self) -> &'a dockerfile::Stage {
         &self.target.file.stages[self.node.stage]
     }
@@ -139,7 +170,7 @@ impl<'a> Worker<'a> {
                 triggers = vec![];
             }
             Origin::Stage(node) => {
-                let mut state = self.site.board.result(node)?;
+                let mut state = self.other(node, stage.from.span)?;
                 if node.target != self.node.target {
                     let environment = pairs(&state.config.environment);
                     state.scope = self.target.global.stage(environment);
@@ -170,10 +201,8 @@ impl<'a> Worker<'a> {
         let mut read = vec![];
         for text in triggers {
             let file = sources.add("ONBUILD", text.as_str());
-            let mut instruction = dockerfile::trigger(file, text).map_err(|mut found| found.remove(0))?;
-            // Whatever goes wrong with it is shown where the image is asked for.
-            instruction.span = self.stage().from.span;
-            read.push(instruction);
+            let instruction = dockerfile::trigger(file, text);
+            read.push(instruction.map_err(|mut found| of_base(found.remove(0).into(), self.stage()))?);
         }
         Ok(read)
     }
@@ -250,6 +279,18 @@ impl<'a> Worker<'a> {
         key: &Digest,
         work: impl FnOnce(&mut Self, &Told<'a>) -> Result<PathBuf, Stop>,
     ) -> Result<(), Stop> {
+        self.layered_as(instruction, text, text, key, work)
+    }
+
+    /// The same, `noted` in the image's history.
+    pub(crate) fn layered_as(
+        &mut self,
+        instruction: &Instruction,
+        text: &str,
+        noted: &str,
+        key: &Digest,
+        work: impl FnOnce(&mut Self, &Told<'a>) -> Result<PathBuf, Stop>,
+    ) -> Result<(), Stop> {
         let told = self.told(text)?;
         let result = self.result(instruction.span, key, &told, work);
         let result = match result {
@@ -261,7 +302,7 @@ impl<'a> Worker<'a> {
             Err(stop) => return told.end(Err(stop)),
         };
         self.state.created = self.state.created.max(result.created);
-        self.state.note(text, result.layer);
+        self.state.note(noted, result.layer);
         Ok(())
     }
 
@@ -440,6 +481,17 @@ impl<'a> Worker<'a> {
             Ok(()) => Ok(changes),
             Err(error) => Err(at(span, "step-failed", format!("cannot copy: {error}")).into()),
         }
+    }
+}
+
+/// A failure of what the base wants done: it is shown where the base is asked for.
+fn of_base(stop: Stop, stage: &dockerfile::Stage) -> Stop {
+    match stop {
+        Stop::Failed(mut diagnostic) => {
+            diagnostic.labels.clear();
+            (*diagnostic).at(stage.from.span, "an `ONBUILD` of this image").into()
+        }
+        Stop::Over => Stop::Over,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::copy::{Manner, Target};
 use crate::error::at;
-use crate::source::{Found, Source};
+use crate::mode::Mode;
+use crate::source::{Exclude, Found, Source};
 use crate::stage::{Stop, Worker, met};
 use crate::state::Key;
 use diagnostic::Span;
@@ -30,7 +31,7 @@ impl Worker<'_> {
         };
         let span = instruction.span;
         let source = self.source(from.map(|from| from.text.as_str()), span)?;
-        let pieces = self.pieces(transfer, &source, span, unpack)?;
+        let pieces = self.pieces(transfer, &source, parents, unpack, span)?;
         let asked = self.expand(&transfer.destination)?;
         let is_folder = asked.ends_with('/') || asked.ends_with("/.") || asked == "." || parents;
         let destination = self.state.absolute(&asked);
@@ -77,13 +78,15 @@ impl Worker<'_> {
         &self,
         transfer: &Transfer,
         source: &Source,
-        span: Span,
+        parents: bool,
         unpack: bool,
+        span: Span,
     ) -> Result<Vec<Piece>, Stop> {
         let exclude: Vec<String> =
             transfer.exclude.iter().map(|word| self.expand(word)).collect::<Result<_, _>>()?;
-        let exclude = Ignore::of(exclude.iter().map(String::as_str));
-        let exclude = exclude.map_err(|why| at(span, "bad-pattern", why))?;
+        let patterns = Ignore::of(exclude.iter().map(String::as_str));
+        let mut exclude =
+            Exclude { patterns: patterns.map_err(|why| at(span, "bad-pattern", why))?, below: None };
         let mut pieces = vec![];
         for one in &transfer.sources {
             let word = match one {
@@ -99,6 +102,9 @@ impl Worker<'_> {
                 let message = format!("`{path}`: adding from a remote place is not supported yet");
                 return Err(at(word.span, "remote-source", message).into());
             }
+            // Of `a/./b` only what is behind the point are parents.
+            let above = if parents { names_above(&path) } else { 0 };
+            exclude.below = parents.then_some(above);
             let found = source.find(&path, &exclude).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                     at(word.span, "not-found", format!("`{path}` is not there")).help(within(source))
@@ -114,9 +120,12 @@ impl Worker<'_> {
                 return Err(at(word.span, "not-found", message).help(why).into());
             }
             let is_archive = |found: &Found| unpack && self.is_archive(source, found);
-            pieces.extend(found.into_iter().map(|found| match is_archive(&found) {
-                true => Piece::Archive(found),
-                false => Piece::Files(found),
+            pieces.extend(found.into_iter().map(|mut found| {
+                found.asked = found.asked.components().skip(above).collect();
+                match is_archive(&found) {
+                    true => Piece::Archive(found),
+                    false => Piece::Files(found),
+                }
             }));
         }
         Ok(pieces)
@@ -142,9 +151,8 @@ impl Worker<'_> {
             None => None,
             Some(word) => {
                 let text = self.expand(word)?;
-                let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
-                let bad = || at(word.span, "bad-mode", format!("`{text}` is no octal mode such as `755`"));
-                Some(mode.ok_or_else(bad)?)
+                let bad = || at(word.span, "bad-mode", format!("`{text}` is no mode such as `755` or `u+x`"));
+                Some(Mode::parse(&text).ok_or_else(bad)?)
             }
         };
         let owner = match &transfer.chown {
@@ -225,6 +233,12 @@ struct Place {
     is_folder: bool,
     /// The folders above each source come along.
     parents: bool,
+}
+
+/// How many names of a path stand before a `.` in its middle.
+fn names_above(path: &str) -> usize {
+    let above = path.split_once("/./").map_or(String::new(), |(above, _)| resource::mount::clean(above));
+    above.split('/').filter(|name| !name.is_empty()).count()
 }
 
 fn within(source: &Source) -> String {

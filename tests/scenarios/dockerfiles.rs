@@ -1,0 +1,125 @@
+//! Scenarios about what the instructions of a Dockerfile make.
+
+use scenarios::{World, scenario};
+use serde_json::Value;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixListener;
+
+/// The number of the capability to administrate the system, capabilities(7).
+const CAP_SYS_ADMIN: u32 = 21;
+
+scenario! {
+    /// Every instruction of a Dockerfile does what is documented for it: what a base image put off is done
+    /// once, in the stage that starts from it, with what that stage has; files come with the owners, modes
+    /// and parents that are asked for, and without those that are excluded; words are expanded with what is
+    /// known at their place; a step has no more rights than the build was given.
+    every_instruction_does_what_it_says, |world| {
+        let agent = UnixListener::bind(world.project().join("agent")).unwrap();
+        world.compose("build base").ok();
+        world.compose("build").ok();
+        world.compose("up -d --no-build").ok();
+        what_is_put_off(world);
+        what_is_copied(world);
+        what_is_configured(world);
+        what_is_allowed(world);
+        drop(agent);
+        world.compose("build rights").ok().says("CACHED");
+
+        world.edit("compose.yaml", "[security.insecure, network.host] # ENTITLED", "[network.host] # ENTITLED");
+        world.compose("build rights").exits(1).says("rights.Dockerfile:5").says("security.insecure");
+        world.edit("compose.yaml", "[network.host] # ENTITLED", "[security.insecure] # ENTITLED");
+        world.compose("build rights").exits(1).says("rights.Dockerfile:6").says("network.host");
+        world.edit("child.Dockerfile", "/word\n", "/other\n");
+        world.compose("build child").exits(1).says("child.Dockerfile:4").says("an `ONBUILD` of this image");
+    }
+}
+
+fn inside(world: &World, service: &str, script: &str) -> String {
+    world.run(&["exec", "-T", service, "sh", "-c", script], "").ok().stdout
+}
+
+fn configuration(world: &World, image: &str) -> Value {
+    let output = world.run(&["image", "inspect", image], "").ok().stdout;
+    serde_json::from_str::<Value>(&output).unwrap()[0]["Config"].clone()
+}
+
+fn what_is_put_off(world: &World) {
+    let made = "cat /onbuild/word /onbuild/text /tmp/onbuild; stat -c %U:%G /onbuild/word";
+    assert_eq!(inside(world, "child", made), "word\nof base and \nweb base\nweb:extra\n");
+    assert_eq!(inside(world, "base", "ls /onbuild 2>&1 | wc -l; ls /tmp"), "1\n");
+    let base = configuration(world, "example.com/base");
+    assert_eq!(base["OnBuild"].as_array().map(Vec::len), Some(3), "{base:#}");
+    let child = configuration(world, "project-child");
+    assert!(child["OnBuild"].as_array().is_none_or(Vec::is_empty), "{child:#}");
+    // The rest of the base's configuration is the child's, too.
+    for key in ["User", "StopSignal", "Healthcheck", "Env", "Shell"] {
+        assert_eq!(child[key], base[key], "{key}");
+    }
+    assert_eq!(child["Cmd"], serde_json::json!(["/bin/sh", "-c", "--", "echo in the shell"]));
+}
+
+fn what_is_copied(world: &World) {
+    let listed = |path: &str| {
+        let script = format!("cd {path} && find . -mindepth 1 | sort | xargs stat -c '%n %u:%g:%a'");
+        inside(world, "copies", &script)
+    };
+    // Links at the destination are followed, but not by a layer that knows of none below it.
+    assert_eq!(inside(world, "copies", "test -L /place; echo $?; ls /elsewhere"), "1\nfollowed\n");
+    let tree = "./a 5:6:2750\n./a/one 5:6:644\n./link 5:6:777\n";
+    assert_eq!((listed("/place/linked").as_str(), listed("/other/followed").as_str()), (tree, tree));
+    assert_eq!(
+        listed("/named"),
+        "./a 33:44:755\n./a/note.md 33:44:644\n./a/one.txt 33:44:644\n./a/two.txt 33:44:644\n./b 33:44:755\n\
+         ./b/one.txt 33:44:644\n./note.md 33:44:644\n./tool 33:44:644\n"
+    );
+    assert_eq!(inside(world, "copies", "stat -c %u:%g:%a /numbered /tool"), "7:8:600\n0:0:755\n");
+    let names = |path: &str| inside(world, "copies", &format!("cd {path} && find . -type f | sort | xargs"));
+    assert_eq!(names("/parents"), "./b/one.txt ./tree/a/one.txt ./tree/a/two.txt\n");
+    assert_eq!(names("/excluded"), "./a/note.md ./a/one.txt ./a/two.txt ./tool\n");
+    assert_eq!(names("/globbed"), "./one.txt ./two.txt\n");
+    assert_eq!(
+        inside(world, "copies", "cd /heredocs && head -n 9 *"),
+        "==> ONE <==\nexpanded\n\n==> TWO <==\n$WORD\n"
+    );
+    assert_eq!(inside(world, "copies", "script; cat /both"), "a script of expanded\nexpanded\nsecond\n");
+}
+
+fn what_is_configured(world: &World) {
+    let seen = "given own none linux http://proxy.example.com\nenv given there\n/work/env/below 1000:44\n";
+    assert_eq!(inside(world, "words", "cat /seen /tmp/place"), seen);
+    let config = configuration(world, "project-words");
+    assert_eq!(config["User"], "1000:44");
+    assert_eq!(config["WorkingDir"], "/work/env/below");
+    assert_eq!(config["StopSignal"], "SIGINT");
+    assert_eq!(config["Labels"]["greeting"], "given");
+    assert_eq!(config["ExposedPorts"], serde_json::json!({"53/udp": {}, "80/tcp": {}}));
+    assert_eq!(config["Volumes"], serde_json::json!({"/one": {}, "/two": {}}));
+    assert_eq!(config["Entrypoint"], serde_json::json!(["/bin/sh", "-ec", "exec echo"]));
+    assert_eq!(config["Cmd"], serde_json::json!(["$OWN"]));
+    let check = &config["Healthcheck"];
+    assert_eq!((&check["Interval"], &check["Retries"]), (&3_000_000_000_u64.into(), &4.into()), "{check:#}");
+    let environment = config["Env"].to_string();
+    assert!(environment.contains("OWN=env") && environment.contains("NAMED=given there"), "{environment}");
+    // What was only an argument is in no image; its value is told where it mattered.
+    assert!(!environment.contains("GREETING") && !environment.contains("PROXY"), "{environment}");
+    let history = world.compose("image history --no-trunc project-words").ok().stdout;
+    assert!(history.contains("RUN |3 GREETING=given OWN=own TARGETOS=linux echo"), "{history}");
+    assert!(!history.contains("proxy.example.com"), "{history}");
+}
+
+fn what_is_allowed(world: &World) {
+    let agent = world.project().join("agent").metadata().unwrap().ino();
+    let agents = format!("socket {agent}\nsocket {agent}\n/run/buildkit/ssh_agent.0\n");
+    assert_eq!(inside(world, "rights", "cat /agents"), agents);
+    assert_eq!(inside(world, "rights", "ls -d /run/buildkit /other 2>&1 | grep -c 'No such'"), "2\n");
+    assert_eq!(inside(world, "rights", "cat /none"), "lo\n");
+    let may_mount = |file: &str| {
+        let line = inside(world, "rights", &format!("cat {file}"));
+        let held = line.trim().rsplit('\t').next().unwrap();
+        u64::from_str_radix(held, 16).unwrap() >> CAP_SYS_ADMIN & 1 == 1
+    };
+    assert!(!may_mount("/usual") && may_mount("/insecure"));
+    let own = std::fs::read_link("/proc/self/ns/net").unwrap();
+    let host = inside(world, "rights", "cat /host");
+    assert_eq!(host.lines().next(), own.to_str(), "{host}");
+}
