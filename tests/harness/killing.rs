@@ -3,6 +3,8 @@
 //! each of them is killing everywhere. The calls of all its threads are counted; its children are not
 //! followed: what it starts lives on.
 
+mod resident;
+
 use crate::World;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
@@ -25,7 +27,7 @@ pub enum Ending {
 
 /// The number of steps at which a command is killed in a test run: `COMPOSE_TEST_KILLS`, a number or
 /// `all`; few unless it is set.
-const FEW: usize = 8;
+const FEW: usize = 5;
 
 /// Which of so many steps are tried: the first, the last, and others evenly between.
 pub fn kill_points(steps: usize) -> Vec<usize> {

@@ -37,15 +37,60 @@ scenario! {
     }
 }
 
+scenario! {
+    /// A supervisor that is killed at any step of a start is replaced, and the start is made good.
+    a_supervisor_killed_while_it_starts_is_replaced, |world| {
+        world.compose("pull").ok();
+        at_every_step_of_the_supervisor(world, "up -d", |_| {}, all_run);
+        at_every_step_of_the_supervisor(world, "up -d --force-recreate -t 0", bring_up, all_run);
+    }
+}
+
+scenario! {
+    /// A supervisor that is killed at any step of an end is replaced, and the end is made good.
+    a_supervisor_killed_while_it_stops_is_replaced, |world| {
+        at_every_step_of_the_supervisor(world, "restart -t 0", bring_up, all_run);
+        at_every_step_of_the_supervisor(world, "stop -t 0", bring_up, none_runs);
+        at_every_step_of_the_supervisor(world, "down -t 0", bring_up, |world| assert!(world.rows().is_empty()));
+    }
+}
+
+scenario! {
+    /// A supervisor that is killed at any step of a command in a container loses the command only.
+    a_supervisor_killed_while_it_executes_is_replaced, |world| {
+        at_every_step_of_the_supervisor(world, "exec -T web true", bring_up, all_run);
+    }
+}
+
 /// Kills the command at its steps, one after the other, each time after `before`.
 fn at_every_step(world: &World, command: &str, before: impl Fn(&World), repaired: impl Fn(&World)) {
+    at_each(world, command, World::killed_at, before, repaired);
+}
+
+/// The same for the project's supervisor, at the steps of what it does for the command.
+fn at_every_step_of_the_supervisor(
+    world: &World,
+    command: &str,
+    before: impl Fn(&World),
+    repaired: impl Fn(&World),
+) {
+    at_each(world, command, World::supervisor_killed_at, before, repaired);
+}
+
+fn at_each(
+    world: &World,
+    command: &str,
+    killed_at: fn(&World, &str, usize) -> Ending,
+    before: impl Fn(&World),
+    repaired: impl Fn(&World),
+) {
     before(world);
-    let Ending::Finished(steps) = world.killed_at(command, usize::MAX) else { unreachable!() };
+    let Ending::Finished(steps) = killed_at(world, command, usize::MAX) else { unreachable!() };
     repaired(world);
     world.compose("down -v -t 0").ok();
     for step in kill_points(steps) {
         before(world);
-        let ending = world.killed_at(command, step);
+        let ending = killed_at(world, command, step);
         eprintln!("`{command}` at step {step} of {steps}: {ending:?}");
         until("the truth about every container", || told_truly(world).then_some(()));
         world.compose(command).ok();
@@ -66,6 +111,12 @@ fn all_run(world: &World) {
         rows.iter().map(|row| (row["Service"].as_str(), row["State"].as_str())).collect();
     states.sort_unstable();
     assert_eq!(states, [(Some("db"), Some("running")), (Some("web"), Some("running"))]);
+}
+
+/// Both are there and rest.
+fn none_runs(world: &World) {
+    let states: Vec<_> = world.rows().iter().map(|row| row["State"].as_str().map(str::to_owned)).collect();
+    assert_eq!(states, [Some("exited".to_owned()), Some("exited".to_owned())]);
 }
 
 /// Whether exactly those containers are said to run that have processes.

@@ -4,10 +4,10 @@ use crate::error::{REPORT_SIZE, Report, StartError};
 use crate::prepare::{self, Prepared};
 use crate::{Cgroup, Program, Spec, child};
 use resource::{Mapping, ProcessIdentity};
+use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType,
 };
-use rustix::pipe::PipeFlags;
 use rustix::process::Signal;
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 use std::io::{self, IoSliceMut};
@@ -113,9 +113,15 @@ pub struct ExecLaunch<'a> {
 }
 
 /// A process on its way. Dropped unfinished, it is killed and reaped.
+///
+/// A container's first process stops short of its program until it is [let go](Self::release), so that
+/// the caller can write down that there is one. It ends by itself when the caller ends before that.
 #[derive(Debug)]
 pub struct Starting {
     child: Option<Child>,
+    /// It need not be let go, or was.
+    released: bool,
+    /// A socket: the word to go on goes there, the report comes back.
     report: OwnedFd,
     /// Our end of the socket its terminal's master comes through.
     console: Option<OwnedFd>,
@@ -229,14 +235,17 @@ fn start(
     console: Option<OwnedFd>,
 ) -> Result<Starting, StartError> {
     let failed = |step| move |error: rustix::io::Errno| StartError::step(step, "")(error.into());
-    let (report, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("make a pipe"))?;
+    let (report, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .map_err(failed("make a socket"))?;
     // 0, 1 and 2 are replaced in the child.
-    let write = rustix::io::fcntl_dupfd_cloexec(&write, 3).map_err(failed("make a pipe"))?;
+    let theirs = rustix::io::fcntl_dupfd_cloexec(&theirs, 3).map_err(failed("make a socket"))?;
     let born_in = cgroup.unified()?;
-    let body = |proof: &InChild| child::run(prepared, write.as_fd(), proof);
+    let body = |proof: &InChild| child::run(prepared, theirs.as_fd(), proof);
     let child = sys::process::clone_child(flags, born_in.as_ref().map(AsFd::as_fd), body);
     let child = child.map_err(StartError::step("make a process", ""))?;
-    Ok(Starting { child: Some(child), report, console })
+    let released = !prepared.is_first();
+    Ok(Starting { child: Some(child), released, report, console })
 }
 
 impl Starting {
@@ -250,23 +259,44 @@ impl Starting {
         self.child.as_ref().map_or(0, |child| child.pid)
     }
 
+    /// What tells the process from later ones with its number.
+    ///
+    /// # Errors
+    /// What /proc says.
+    pub fn identity(&self) -> Result<ProcessIdentity, StartError> {
+        let pid = self.pid();
+        let start_time =
+            start_time(pid).map_err(StartError::step("read the start time of process", pid.to_string()))?;
+        Ok(ProcessIdentity { pid, start_time })
+    }
+
+    /// Lets a container's first process go on to its program. One that has failed meanwhile reports so.
+    pub fn release(&mut self) {
+        if std::mem::replace(&mut self.released, true) {
+            return;
+        }
+        let _failed_meanwhile = rustix::net::send(&self.report, child::GO_ON, SendFlags::NOSIGNAL);
+    }
+
     /// Waits for the report and says how it went. A failed process has been reaped.
     ///
     /// # Errors
     /// [`StartError`] with the step that failed.
     pub fn finish(mut self) -> Result<Started, StartError> {
+        self.release();
         let mut bytes = [0; REPORT_SIZE];
-        let length = rustix::io::retry_on_intr(|| rustix::io::read(&self.report, &mut bytes))
-            .map_err(|error| StartError::step("read the report", "")(error.into()))?;
+        let length = match rustix::io::retry_on_intr(|| rustix::io::read(&self.report, &mut bytes)) {
+            // It was killed before it had read that it may go on.
+            Err(Errno::CONNRESET) => 0,
+            other => other.map_err(|error| StartError::step("read the report", "")(error.into()))?,
+        };
         if length > 0 {
             let broken = || StartError::Refused { what: "the new process reported nonsense".to_owned() };
             return Err(Report::decode(&bytes[..length]).unwrap_or_else(broken));
         }
-        let start_time = start_time(self.pid())
-            .map_err(StartError::step("read the start time of process", self.pid().to_string()))?;
+        let identity = self.identity()?;
         let master = self.console.take().map(|socket| receive(&socket)).transpose()?;
         let child = self.child.take().expect("a process is finished once");
-        let identity = ProcessIdentity { pid: child.pid, start_time };
         Ok(Started { identity, pidfd: child.pidfd, console: master })
     }
 }

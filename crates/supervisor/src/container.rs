@@ -65,6 +65,8 @@ pub(crate) struct Start {
     pub(crate) restart: bool,
     /// The terminal goes to the caller.
     pub(crate) attached: bool,
+    /// The container's state once it has gone well; written already, so that a successor finds the process.
+    pub(crate) state: ContainerState,
 }
 
 /// Sockets in a container's namespace.
@@ -123,7 +125,8 @@ impl Container {
     /// Writes the state document.
     pub(crate) fn save(&self, roots: &Roots) -> io::Result<()> {
         let path = roots.state(&self.record.spec.pod, &self.record.id);
-        let bytes = document::encode(&self.state)?;
+        let state = self.starting.as_ref().map_or(&self.state, |start| &start.state);
+        let bytes = document::encode(state)?;
         match sys::file::replace(&path, &bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 sys::file::create_private_folder(path.parent().unwrap_or(Path::new("/")))?;

@@ -9,7 +9,7 @@ use crate::log::pump::{Pump, open_fifo};
 use crate::protocol::{EventKind, Failure, FailureKind, Reply, Streams};
 use crate::reactor::EventFlags;
 use crate::surroundings::gone;
-use resource::{ContainerState, ExitStatus, IdentityShare, Status, Timestamp};
+use resource::{ContainerState, ExitStatus, IdentityShare, ProcessIdentity, Status, Timestamp};
 use runtime::cgroup::CgroupError;
 use runtime::processes::MountNamespace;
 use runtime::{Launch, StartError};
@@ -241,6 +241,7 @@ impl Supervisor {
         // A container with the host's network has that of the thread that makes it.
         let starting =
             self.outside.run(|| runtime::spawn(&launch)).map_err(|error| cannot("start", &error))??;
+        let identity = starting.identity()?;
         let token = self.reactor.token();
         self.reactor
             .add(starting.report(), token, EventFlags::IN)
@@ -250,14 +251,21 @@ impl Supervisor {
             container.oom_kills = oom_kills;
             container.run += 1;
             container.state.not_enforced = not_enforced;
+            let state = running(container, identity, wanted.restart);
             container.starting = Some(Start {
                 starting,
+                state,
                 token,
                 callers: std::mem::take(&mut wanted.callers),
                 locks: std::mem::take(&mut wanted.locks),
                 restart: wanted.restart,
                 attached: wanted.streams != Streams::Log,
             });
+            // Whoever takes over from here on knows of the process; before, it ends by itself.
+            container.save(&self.roots).unwrap_or_else(|error| complain(&error));
+            if let Some(start) = &mut container.starting {
+                start.starting.release();
+            }
         }
         Ok(())
     }
@@ -291,10 +299,12 @@ impl Supervisor {
         let Some(start) = self.containers.get_mut(&slot).and_then(|found| found.starting.take()) else {
             return;
         };
-        self.ignore(start.token);
-        match start.starting.finish() {
-            Err(error) => self.start_failed(slot, error.into(), start.callers, start.restart),
-            Ok(started) => self.started(slot, started, start.callers, start.restart, start.attached),
+        // The locks are let go at the end of this.
+        let Start { starting, token, callers, locks: _locks, restart, attached, state } = start;
+        self.ignore(token);
+        match starting.finish() {
+            Err(error) => self.start_failed(slot, error.into(), callers, restart),
+            Ok(started) => self.started(slot, started, state, callers, restart, attached),
         }
     }
 
@@ -302,27 +312,15 @@ impl Supervisor {
         &mut self,
         slot: Slot,
         started: runtime::Started,
+        state: ContainerState,
         callers: Vec<Caller>,
         restart: bool,
         attached: bool,
     ) {
         let Some(container) = self.containers.get_mut(&slot) else { return };
-        let (check, old) = (container.record.healthcheck.as_ref(), &container.state);
-        container.state = ContainerState {
-            status: Status::Running,
-            process: Some(started.identity),
-            started: Some(Timestamp::now()),
-            finished: old.finished,
-            exit: None,
-            oom_killed: false,
-            restart_count: old.restart_count + u32::from(restart),
-            stopped_by_hand: false,
-            health: health::fresh(check),
-            ports: container.ports.iter().map(|reservation| reservation.binding.clone()).collect(),
-            lost_ports: old.lost_ports.clone(),
-            not_enforced: old.not_enforced.clone(),
-            error: None,
-        };
+        let lost_ports = std::mem::take(&mut container.state.lost_ports);
+        let is_written = lost_ports == state.lost_ports;
+        container.state = ContainerState { lost_ports, ..state };
         container.since = Some(Instant::now());
         let console = started.console;
         let to_caller = console.as_ref().filter(|_| attached).and_then(|master| master.try_clone().ok());
@@ -333,7 +331,10 @@ impl Supervisor {
         if !attached {
             self.read_console(slot);
         }
-        self.changed(slot);
+        match is_written {
+            true => self.check_waiters(slot),
+            false => self.changed(slot),
+        }
         self.tell(slot, EventKind::Started { restart });
         self.schedule_probe(slot);
         let mut file = to_caller;
@@ -406,6 +407,26 @@ impl Supervisor {
         let age = container.since.map(|since| since.elapsed()).unwrap_or_default();
         let (pause, run) = (health::pause(check, report, age), container.run);
         self.reactor.after(pause, Timer::Probe(slot, run));
+    }
+}
+
+/// The state of a container whose process has just been made.
+fn running(container: &Container, process: ProcessIdentity, restart: bool) -> ContainerState {
+    let (check, old) = (container.record.healthcheck.as_ref(), &container.state);
+    ContainerState {
+        status: Status::Running,
+        process: Some(process),
+        started: Some(Timestamp::now()),
+        finished: old.finished,
+        exit: None,
+        oom_killed: false,
+        restart_count: old.restart_count + u32::from(restart),
+        stopped_by_hand: false,
+        health: health::fresh(check),
+        ports: container.ports.iter().map(|reservation| reservation.binding.clone()).collect(),
+        lost_ports: old.lost_ports.clone(),
+        not_enforced: old.not_enforced.clone(),
+        error: None,
     }
 }
 

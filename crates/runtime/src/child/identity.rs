@@ -4,7 +4,7 @@
 //! what only we use: capset(2) and execve(2). Without `no_new_privileges` loading needs
 //! `CAP_SYS_ADMIN`, hence before the last capset(2).
 
-use super::{At, Done, Failure, inside, terminal};
+use super::{At, Done, Failure, GO_ON, inside, terminal};
 use crate::error::Step;
 use crate::prepare::{Limit, Prepared, Program};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -28,6 +28,9 @@ pub(crate) fn become_program<'p>(
     // Nothing of the host may be open from here on: neither for the program nor for the paths below,
     // which could name it as /proc/self/fd/N.
     sys::process::close_all_but(proof, 3, report).at(Step::Descriptors, b"")?;
+    if prepared.is_first() {
+        wait_for_word(report);
+    }
     if prepared.init.is_none() {
         terminal::control(prepared.stdio)?;
     }
@@ -43,6 +46,15 @@ pub(crate) fn become_program<'p>(
     }
     restrict(prepared, held)?;
     execute(program)
+}
+
+/// Waits until the caller has written down that there is this process. When it has ended first, nobody
+/// would ever know: the process ends as well.
+fn wait_for_word(report: BorrowedFd<'_>) {
+    let mut word = [0; GO_ON.len()];
+    if rustix::io::retry_on_intr(|| rustix::io::read(report, &mut word)) != Ok(GO_ON.len()) {
+        sys::process::exit_now(125);
+    }
 }
 
 /// Sets limits. What may not be raised is clamped to the hard limit there is.

@@ -8,7 +8,8 @@
 //! 6. root file system and everything mounted in it     [`rootfs`], first process only
 //! 7. terminal, standard input, output and error        [`terminal`]
 //! 8. session keyring, limits, working directory        [`identity`]
-//! 9. user, capabilities, seccomp, execve               [`identity`]
+//! 9. the caller's word to go on                        [`identity`], first process only
+//! 10. user, capabilities, seccomp, execve               [`identity`]
 //!
 //! Each step is a function that says what failed on what. Nothing here allocates: everything is in
 //! [`Prepared`], made before the clone.
@@ -26,6 +27,9 @@ use rustix::process::DumpableBehavior;
 use std::convert::Infallible;
 use std::os::fd::BorrowedFd;
 use sys::process::InChild;
+
+/// The word by which a container's first process is let go on to its program.
+pub(crate) const GO_ON: &[u8] = b"\n";
 
 /// A step that failed.
 #[derive(Debug)]

@@ -41,6 +41,13 @@ pub(crate) struct Prepared<'a> {
     pub(crate) init: Option<Secrets>,
 }
 
+impl Prepared<'_> {
+    /// The process is a container's first one.
+    pub(crate) fn is_first(&self) -> bool {
+        matches!(self.place, Place::New(_))
+    }
+}
+
 /// Where the program runs.
 #[expect(clippy::large_enum_variant, reason = "one value exists, for the time of a clone")]
 pub(crate) enum Place<'a> {
