@@ -1,7 +1,9 @@
 //! Scenarios about the process of a container: what runs, as whom, and what it may do.
 
-use scenarios::{World, scenario, until};
+use scenarios::{Who, World, scenario, until};
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 scenario! {
     /// Program, user, groups, folder, environment, names, streams and the way it is stopped are those of the
@@ -113,6 +115,7 @@ scenario! {
             ("cap_add: [NO_SUCH]", "NO_SUCH"),
             ("cgroup: service:plain", "service:plain"),
             ("security_opt: [\"unheard=of\"]", "unheard=of"),
+            ("runtime: runsc", "runtime `runsc`"),
         ] {
             let text = format!("devices:\n    <<: *idle\n    {asked}\n");
             world.edit("compose.yaml", "devices:\n    <<: *idle\n", &text);
@@ -120,7 +123,41 @@ scenario! {
             world.edit("compose.yaml", &text, "devices:\n    <<: *idle\n");
         }
         drop(cards);
+        confinement(world);
     }
+}
+
+/// A profile of AppArmor confines a container and what is executed in it, where the kernel has AppArmor;
+/// where it has not, that is said.
+fn confinement(world: &World) {
+    let name = format!("compose-scenario-{}", world.port());
+    let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+    world.edit("compose.yaml", "\"label=disable\"", &format!("\"apparmor={name}\""));
+    if !enabled.is_ok_and(|text| text.starts_with('Y')) {
+        world.compose("up -d none").ok().says(&format!("this kernel has no AppArmor: profile `{name}`"));
+        return;
+    }
+    world.compose("up -d none").exits(1).says(&format!("AppArmor profile {name}"));
+    if world.who() == Who::Root {
+        let profile = format!(
+            "profile {name} flags=(attach_disconnected) {{ file, mount, umount, network, capability, signal, ptrace, deny /tmp/** w, }}"
+        );
+        parser("--replace", &profile);
+        world.compose("up -d none").ok();
+        assert_eq!(
+            inside(world, "none", "cat /proc/1/attr/current /proc/self/attr/current"),
+            format!("{name} (enforce)\n").repeat(2)
+        );
+        world.compose("rm -s -f -t 0 none").ok();
+        parser("--remove", &profile);
+    }
+}
+
+/// Has the kernel take or forget a profile.
+fn parser(action: &str, profile: &str) {
+    let mut child = Command::new("apparmor_parser").arg(action).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(profile.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 /// A CDI description of devices that every machine has, for the time of a scenario.

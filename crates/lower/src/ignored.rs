@@ -41,7 +41,6 @@ impl Lowering<'_> {
     /// Warns of the attributes of a service that have no effect.
     pub(crate) fn tell_ignored(&mut self, service: &Service) {
         let userns = service.userns_mode.as_deref().is_some_and(|mode| !matches!(mode, "" | "host"));
-        let runtime = service.runtime.as_deref().is_some_and(|name| !matches!(name, "" | "runc"));
         let table = [
             (
                 "group_add",
@@ -49,7 +48,6 @@ impl Lowering<'_> {
                 "this account has no subordinate ids, so the kernel lets it set no groups",
             ),
             ("models", !service.models.is_empty(), "there is no model runner"),
-            ("runtime", runtime, "containers are run by the engine itself"),
             ("storage_opt", !service.storage_opt.is_empty(), "root file systems have no options"),
             ("use_api_socket", service.use_api_socket, "there is no API socket"),
             ("cgroup_parent", service.cgroup_parent.is_some(), "the project's own cgroup is the parent"),

@@ -31,6 +31,12 @@ impl Lowering<'_> {
                 self.error(service, &format!("{path}.{place}"), format!("`{name}` is no capability"));
             }
         }
+        for (place, rule) in service.device_cgroup_rules.iter().enumerate() {
+            if !is_device_rule(rule) {
+                let message = format!("`{rule}` is no rule for devices: write it like `c 1:3 rwm`");
+                self.error(service, &format!("device_cgroup_rules.{place}"), message);
+            }
+        }
         for device in &service.devices {
             if device.is_cdi() {
                 security.cdi_devices.push(device.source.clone());
@@ -118,8 +124,8 @@ impl Lowering<'_> {
                 }
             },
             ("label", _) => self.ignored(service, path, "SELinux labels are not supported"),
-            ("apparmor", "unconfined") => {}
-            ("apparmor", _) => self.ignored(service, path, "AppArmor profiles are not supported"),
+            ("apparmor", "" | "unconfined") => security.apparmor = None,
+            ("apparmor", profile) => security.apparmor = Some(profile.to_owned()),
             _ => self.error(service, path, format!("unknown security option `{option}`")),
         }
     }
@@ -130,6 +136,17 @@ impl Lowering<'_> {
         let bytes = self.options.files.read(&path).map_err(|error| error.to_string())?;
         String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
     }
+}
+
+/// Whether it is a kind of device, its numbers or `*`, and what may be done: `c 1:* mr`.
+fn is_device_rule(rule: &str) -> bool {
+    let fields: Vec<&str> = rule.split_ascii_whitespace().collect();
+    let [kind, numbers, access] = fields.as_slice() else { return false };
+    let is_number = |text: &str| text == "*" || text.parse::<u32>().is_ok();
+    matches!(*kind, "a" | "b" | "c")
+        && numbers.split_once(':').is_some_and(|(major, minor)| is_number(major) && is_number(minor))
+        && access.len() <= 3
+        && access.chars().all(|letter| "rwm".contains(letter))
 }
 
 /// Whether a kernel parameter belongs to a namespace that a container may have; sysctl(8) writes it with

@@ -53,6 +53,13 @@ impl Lowering<'_> {
             let message = format!("`{name}` cannot be the name of a container: {rule}");
             self.error(service, "container_name", message);
         }
+        // What they do with a container is what is done here; others isolate it in another way.
+        let equal = ["", "runc", "crun", "youki", "io.containerd.runc.v2"];
+        if let Some(name) = service.runtime.as_deref().filter(|name| !equal.contains(name)) {
+            let what = "is not used: the engine runs containers itself, as `runc` would";
+            let help = if name == "nvidia" { "; devices of NVIDIA are had by `gpus: all`" } else { "" };
+            self.error(service, "runtime", format!("runtime `{name}` {what}{help}"));
+        }
         if let Some(text) = service.tree.str("restart").filter(|_| service.restart.is_none()) {
             self.error(service, "restart", format!("`{text}` is no restart policy"));
         }

@@ -86,6 +86,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("services.*.deploy.update_config.order", "\"start-first\""),
     ("services.*.develop.watch", r#"[{"path": "/watched", "action": "rebuild"}]"#),
     ("services.*.develop.watch[].action", r#""rebuild""#),
+    ("services.*.device_cgroup_rules", r#"["c 1:3 r"]"#),
     ("services.*.devices[].permissions", r#""r""#),
     ("services.*.devices[].target", "\"/dev/other\""),
     ("services.*.dns", r#""10.9.0.53""#),

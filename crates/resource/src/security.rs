@@ -16,6 +16,9 @@ pub struct SecuritySpec {
     pub no_new_privileges: bool,
     /// System call filter.
     pub seccomp: SeccompChoice,
+    /// The AppArmor profile its processes are confined by, where the kernel has AppArmor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apparmor: Option<String>,
     /// `systempaths=unconfined`: nothing under /proc and /sys is masked or read-only.
     pub unconfined_paths: bool,
     /// The root file system cannot be written to.

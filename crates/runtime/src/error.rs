@@ -105,6 +105,7 @@ steps! {
     Capabilities = "set capabilities",
     User = "set the user",
     NoNewPrivileges = "forbid new privileges",
+    Confine = "be confined by the AppArmor profile",
     Seccomp = "load the system call filter",
     Init = "start the program under init",
     NotFound = "find",

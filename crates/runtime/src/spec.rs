@@ -29,6 +29,8 @@ pub struct Surroundings {
     pub devices: Vec<HostDevice>,
     /// The host has its message queues mounted at /dev/mqueue.
     pub host_queues: bool,
+    /// The kernel confines processes by AppArmor, see [`has_apparmor`].
+    pub apparmor: bool,
     /// Where the engine's ids lie.
     pub mapping: Mapping,
 }
@@ -73,6 +75,11 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 /// Nodes of every /dev: name, major, minor.
 const NODES: [(&str, i64, i64); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+/// Whether this kernel confines processes by AppArmor.
+pub fn has_apparmor() -> bool {
+    fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"))
+}
 
 /// The host devices a record asks for: those it names (all of a folder's), and all of /dev when it is
 /// privileged.
@@ -139,7 +146,7 @@ pub fn generate(record: &ContainerRecord, around: &Surroundings) -> Spec {
     let own_uts = record.spec.uts == IdentityShare::Private;
     spec.set_version("1.2.0".to_owned())
         .set_root(Some(root))
-        .set_process(Some(process(record)))
+        .set_process(Some(process(record, around)))
         .set_mounts(Some(mounts(record, around)))
         .set_hostname(hostname.filter(|_| own_uts))
         .set_domainname(record.spec.domainname.clone().filter(|_| own_uts))
@@ -148,7 +155,7 @@ pub fn generate(record: &ContainerRecord, around: &Surroundings) -> Spec {
     spec
 }
 
-fn process(record: &ContainerRecord) -> Process {
+fn process(record: &ContainerRecord, around: &Surroundings) -> Process {
     let (wanted, security) = (&record.process, &record.spec.security);
     let mut user = User::default();
     user.set_uid(wanted.uid).set_gid(wanted.gid).set_additional_gids(Some(wanted.groups.clone()));
@@ -162,6 +169,7 @@ fn process(record: &ContainerRecord) -> Process {
         .set_capabilities(Some(capabilities(Set::granted(security), wanted.uid)))
         .set_rlimits(Some(record.spec.rlimits.iter().filter_map(limit).collect()))
         .set_no_new_privileges(Some(security.no_new_privileges))
+        .set_apparmor_profile(security.apparmor.clone().filter(|_| around.apparmor))
         .set_oom_score_adj(record.spec.resources.oom_score_adj);
     process
 }

@@ -18,6 +18,7 @@ fn around() -> Surroundings {
         hostname: "web".to_owned(),
         host_queues: true,
         devices: vec![],
+        apparmor: true,
         mapping: Mapping::Host,
     }
 }
@@ -45,6 +46,7 @@ fn a_container_with_every_wish() {
     security.capabilities_added = vec!["NET_ADMIN".to_owned()];
     security.capabilities_dropped = vec!["ALL".to_owned()];
     security.no_new_privileges = true;
+    security.apparmor = Some("shop-app".to_owned());
     security.read_only_root = true;
     security.unconfined_paths = true;
     security.sysctls.insert("net.core.somaxconn".to_owned(), "1024".to_owned());

@@ -214,6 +214,11 @@ impl Supervisor {
         if record.injected.has_hooks {
             not_enforced.push(UNHOOKED.to_owned());
         }
+        if let Some(profile) = &record.spec.security.apparmor
+            && spec.process().as_ref().is_some_and(|process| process.apparmor_profile().is_none())
+        {
+            not_enforced.push(format!("this kernel has no AppArmor: profile `{profile}` confines nothing"));
+        }
         let seccomp =
             self.seccomp.get(&record.spec.security).map_err(|error| cannot("filter its calls", &error))?;
         let shares = self.shares(container)?;

@@ -76,6 +76,7 @@ impl Supervisor {
             hostname,
             devices,
             host_queues: std::path::Path::new("/dev/mqueue").is_dir(),
+            apparmor: record.spec.security.apparmor.is_some() && runtime::spec::has_apparmor(),
             mapping: self.roots.mapping,
         };
         Ok(runtime::spec::generate(record, &surroundings))

@@ -37,6 +37,8 @@ pub(crate) struct Program {
     pub(crate) inheritable: u64,
     pub(crate) ambient: u64,
     pub(crate) no_new_privileges: bool,
+    /// What is written to be confined by an AppArmor profile from execve(2) on: `exec NAME`.
+    pub(crate) confinement: Option<Vec<u8>>,
 }
 
 /// The search path of a process that has none in its environment, as Docker sets it.
@@ -73,6 +75,7 @@ impl Program {
         if privileged {
             program.bounding = Set::ALL.0;
             program.no_new_privileges = false;
+            program.confinement = None;
         }
         // As execve(2) would have it: root gets what is bounded, others nothing.
         let held = if process.uid == 0 { program.bounding } else { 0 };
@@ -114,6 +117,7 @@ impl Program {
             inheritable: 0,
             ambient: 0,
             no_new_privileges: false,
+            confinement: None,
         })
     }
 
@@ -127,6 +131,8 @@ impl Program {
         };
         self.limits = process.rlimits().iter().flatten().map(limit).collect();
         self.no_new_privileges = process.no_new_privileges().unwrap_or(false);
+        let profile = process.apparmor_profile().as_ref();
+        self.confinement = profile.map(|name| format!("exec {name}").into_bytes());
         if let Some(sets) = process.capabilities() {
             self.bounding = bits(sets.bounding().as_ref());
             self.effective = bits(sets.effective().as_ref());
