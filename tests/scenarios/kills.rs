@@ -21,6 +21,14 @@ scenario! {
 }
 
 scenario! {
+    /// Whatever a killed `stop` or `down` has left, an `up` has everything run.
+    an_up_follows_a_killed_end, |world| {
+        then(world, "stop -t 0", World::killed_at, "up -d", bring_up, all_run);
+        then(world, "down -t 0", World::killed_at, "up -d", bring_up, all_run);
+    }
+}
+
+scenario! {
     /// A `restart` that is killed at any step is finished by the next.
     a_restart_killed_at_any_step_is_repaired, |world| {
         at_every_step(world, "restart -t 0", bring_up, all_run);
@@ -62,9 +70,21 @@ scenario! {
     }
 }
 
+scenario! {
+    /// An infra that is killed at any step of its life is replaced.
+    an_infra_killed_at_any_step_is_replaced, user_only = "root has no infra", |world| {
+        world.compose("pull").ok();
+        let ended = |world: &World| until("the end of infra", || world.recorded("infra.json").is_none().then_some(()));
+        then(world, "up -d", World::infra_killed_at, "up -d", ended, all_run);
+        then(world, "down -t 0", World::infra_killed_at, "down -t 0", bring_up, |world| {
+            assert!(world.rows().is_empty());
+        });
+    }
+}
+
 /// Kills the command at its steps, one after the other, each time after `before`.
 fn at_every_step(world: &World, command: &str, before: impl Fn(&World), repaired: impl Fn(&World)) {
-    at_each(world, command, World::killed_at, before, repaired);
+    then(world, command, World::killed_at, command, before, repaired);
 }
 
 /// The same for the project's supervisor, at the steps of what it does for the command.
@@ -74,18 +94,22 @@ fn at_every_step_of_the_supervisor(
     before: impl Fn(&World),
     repaired: impl Fn(&World),
 ) {
-    at_each(world, command, World::supervisor_killed_at, before, repaired);
+    then(world, command, World::supervisor_killed_at, command, before, repaired);
 }
 
-fn at_each(
+/// Kills something at the steps of a command, one after the other, each time after `before`; all is well
+/// after the `next` one.
+fn then(
     world: &World,
     command: &str,
     killed_at: fn(&World, &str, usize) -> Ending,
+    next: &str,
     before: impl Fn(&World),
     repaired: impl Fn(&World),
 ) {
     before(world);
     let Ending::Finished(steps) = killed_at(world, command, usize::MAX) else { unreachable!() };
+    world.compose(next).ok();
     repaired(world);
     world.compose("down -v -t 0").ok();
     for step in kill_points(steps) {
@@ -93,7 +117,7 @@ fn at_each(
         let ending = killed_at(world, command, step);
         eprintln!("`{command}` at step {step} of {steps}: {ending:?}");
         until("the truth about every container", || told_truly(world).then_some(()));
-        world.compose(command).ok();
+        world.compose(next).ok();
         repaired(world);
         world.compose("down -v -t 0").ok();
         nothing_is_left(world);

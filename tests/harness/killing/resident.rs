@@ -1,5 +1,6 @@
-//! Kills the supervisor at a chosen step of what it does for a command, from its first one on when the
-//! command is what brings it to life. Neither the command nor a container is touched.
+//! Kills a supervisor, or an ordinary user's infra, at a chosen step of what it does while a command runs,
+//! from its first one on when the command is what brings it to life. Neither the command nor a container
+//! is touched.
 
 use super::{Ending, pid_of, step_of};
 use crate::World;
@@ -11,8 +12,21 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-/// The word by which a supervisor's command line begins after the program's name.
-const ROLE: &[u8] = b"__supervise";
+/// Who is killed: by the word with which its command line begins after the program's name.
+#[derive(Clone, Copy, Debug)]
+enum Role {
+    Supervisor,
+    Infra,
+}
+
+impl Role {
+    fn word(self) -> &'static [u8] {
+        match self {
+            Self::Supervisor => b"__supervise",
+            Self::Infra => b"__infra",
+        }
+    }
+}
 
 /// Seconds after which a command that waits for a dead supervisor is ended, and the test with it.
 const AT_MOST: &str = "60";
@@ -28,37 +42,49 @@ impl World {
     /// Runs `compose` with words separated by blanks and kills the supervisor before its N-th step, from 1.
     /// The command goes on without it, and may fail.
     pub fn supervisor_killed_at(&self, line: &str, step: usize) -> Ending {
-        let supervisor = self.supervisor().map(Pid::from_raw);
+        self.resident_killed_at(Role::Supervisor, self.supervisor(), line, step)
+    }
+
+    /// The same for the infra of the user, followed to its end when the command leaves it nothing to do.
+    pub fn infra_killed_at(&self, line: &str, step: usize) -> Ending {
+        self.resident_killed_at(Role::Infra, self.recorded("infra.json"), line, step)
+    }
+
+    fn resident_killed_at(&self, role: Role, living: Option<i32>, line: &str, step: usize) -> Ending {
         // What a thread traces it lets go of when it ends, and it waits for nobody else's children.
         let traced = || {
-            let mut tracer = Tracer { world: self, supervisor, step, seen: 0, at: None };
+            let resident = living.map(Pid::from_raw);
+            let mut tracer = Tracer { world: self, role, resident, step, seen: 0, at: None, code: None };
             let code = tracer.run(line);
             (code, tracer.seen, tracer.at)
         };
         let (code, seen, at) = std::thread::scope(|scope| scope.spawn(traced).join()).unwrap();
         self.note_namespace();
-        assert_ne!(code, 124, "`compose {line}` waits for ever; the supervisor was killed before {at:?}");
+        assert_ne!(code, 124, "`compose {line}` waits for ever; {role:?} was killed before {at:?}");
         match at {
             Some(call) => Ending::Killed(call),
             None => {
-                assert_eq!(code, 0, "`compose {line}` while its supervisor was traced");
+                assert_eq!(code, 0, "`compose {line}` while {role:?} was traced");
                 Ending::Finished(seen)
             }
         }
     }
 }
 
-/// The watch over the supervisor while a command runs.
+/// The watch over it while a command runs.
 struct Tracer<'a> {
     world: &'a World,
+    role: Role,
     /// Once it is known.
-    supervisor: Option<Pid>,
+    resident: Option<Pid>,
     /// The step that it does not live to see.
     step: usize,
     /// Steps so far.
     seen: usize,
     /// The call that it was killed before.
     at: Option<String>,
+    /// The command's exit code, once it has ended.
+    code: Option<i32>,
 }
 
 impl Tracer<'_> {
@@ -75,22 +101,37 @@ impl Tracer<'_> {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.process_group(0).spawn().unwrap();
         let command = pid_of(&child);
-        let (traced, options) = match self.supervisor {
-            Some(supervisor) => (supervisor, Options::PTRACE_O_TRACESYSGOOD),
+        let (traced, options) = match self.resident {
+            Some(resident) => (resident, Options::PTRACE_O_TRACESYSGOOD),
             None => (command, FOLLOWED),
         };
         ptrace::seize(traced, options).unwrap();
         ptrace::interrupt(traced).unwrap();
         child.stdin.take().unwrap().write_all(b"go\n").unwrap();
-        self.follow(command)
+        self.follow(command, matches!(self.role, Role::Infra) && line.starts_with("down"))
     }
 
-    fn follow(&mut self, command: Pid) -> i32 {
+    /// Follows all to the end of the command, or of both.
+    fn follow(&mut self, command: Pid, both: bool) -> i32 {
         loop {
+            if let Some(code) = self.code.filter(|_| !both || self.resident.is_none()) {
+                return code;
+            }
             let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
             let status = waitpid(None, Some(flags)).unwrap();
             let (process, signal) = match status {
-                WaitStatus::Exited(process, code) if process == command => return code,
+                WaitStatus::Exited(process, code) if process == command => {
+                    self.code = Some(code);
+                    continue;
+                }
+                WaitStatus::Exited(process, _) | WaitStatus::Signaled(process, ..) => {
+                    // Once it has ended, another that comes is not meant.
+                    if self.resident == Some(process) {
+                        self.resident = None;
+                        self.step = usize::MAX;
+                    }
+                    continue;
+                }
                 WaitStatus::PtraceSyscall(process) => {
                     self.look(process);
                     (process, None)
@@ -105,7 +146,7 @@ impl Tracer<'_> {
                 _ => continue,
             };
             // One that was killed meanwhile is no longer there to go on.
-            let gone_on = match Some(process) == self.supervisor {
+            let gone_on = match Some(process) == self.resident {
                 true => ptrace::syscall(process, signal),
                 false => ptrace::cont(process, signal),
             };
@@ -116,14 +157,14 @@ impl Tracer<'_> {
     /// Sees which program a process has become.
     fn meet(&mut self, process: Pid) {
         let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-        if self.supervisor.is_none() && line.split(|byte| *byte == 0).nth(1) == Some(ROLE) {
-            self.supervisor = Some(process);
-            // Its containers are not followed.
+        if self.resident.is_none() && line.split(|byte| *byte == 0).nth(1) == Some(self.role.word()) {
+            self.resident = Some(process);
+            // What it starts is not followed.
             ptrace::setoptions(process, Options::PTRACE_O_TRACESYSGOOD).unwrap();
         }
     }
 
-    /// Counts a call that begins, if it is a step, and kills the supervisor when its time has come.
+    /// Counts a call that begins, if it is a step, and kills it when its time has come.
     fn look(&mut self, process: Pid) {
         let entered = ptrace::syscall_info(process).is_ok_and(|info| info.op == super::ENTRY);
         if self.at.is_some() || !entered {
