@@ -8,8 +8,11 @@ use resource::{
     NetworkRecord, Observed, ObservedContainer, ObservedNetwork, ObservedVolume, Platform, PodName,
     ProcessIdentity, Reference, Roots, Status, VolumeName, VolumeRecord,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use sys::file::Lock;
 
 /// What a question about a pod is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,25 +165,52 @@ pub(crate) fn volumes_of(record: &ContainerRecord) -> impl Iterator<Item = (&Vol
     record.mounts.iter().filter_map(Mount::volume)
 }
 
+/// How long a living supervisor is given to write down an end that the kernel tells of already.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The state document, or what is true instead when the process it names is gone and nobody has
 /// written that down: its supervisor died too.
 pub(crate) fn checked_state(roots: &Roots, record: &ContainerRecord) -> ContainerState {
     let path = roots.state(&record.spec.pod, &record.id);
-    let socket = roots.pod_run(&record.spec.pod).join("supervisor.sock");
-    // A living supervisor is about to write what just happened; a few looks bridge that moment.
-    for _ in 0..10 {
-        let Some(state) = disk::read::<ContainerState>(&path) else { return ContainerState::default() };
-        match state.process {
-            Some(process) if matches!(state.status, Status::Running | Status::Paused) && !lives(process) => {
-                if !socket.exists() {
-                    return orphaned(state, record);
-                }
-                std::thread::sleep(Duration::from_micros(500));
-            }
-            _ => return state,
-        }
+    let read = || disk::read::<ContainerState>(&path).unwrap_or_default();
+    let state = read();
+    if is_told(&state) {
+        return state;
     }
-    disk::read(&path).map_or_else(ContainerState::default, |state| orphaned(state, record))
+    written_by_supervisor(roots, record, read).unwrap_or_else(|| orphaned(read(), record))
+}
+
+/// Whether what a document says of its process is still so.
+fn is_told(state: &ContainerState) -> bool {
+    let runs = matches!(state.status, Status::Running | Status::Paused);
+    !state.process.is_some_and(|process| runs && !lives(process))
+}
+
+/// What the supervisor is about to write, if one lives.
+fn written_by_supervisor(
+    roots: &Roots,
+    record: &ContainerRecord,
+    read: impl Fn() -> ContainerState,
+) -> Option<ContainerState> {
+    let lock = roots.pod_run(&record.spec.pod).join("supervisor.lock");
+    let folder = roots.container_run(&record.spec.pod, &record.id);
+    let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
+    inotify::add_watch(&changes, &folder, WatchFlags::MOVED_TO).ok()?;
+    let end = Instant::now() + PATIENCE;
+    // Its end has no event: it is looked at now and then.
+    let glance = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    while Instant::now() < end && Lock::is_held(&lock).is_ok_and(|held| held) {
+        let state = read();
+        if is_told(&state) {
+            return Some(state);
+        }
+        poll(&mut [PollFd::new(&changes, PollFlags::IN)], Some(&glance)).ok();
+        // What changed is not read: the next look sees it.
+        let mut names = [std::mem::MaybeUninit::uninit(); 1024];
+        while inotify::Reader::new(&changes, &mut names).next().is_ok() {}
+    }
+    // It may have written that as its last act.
+    Some(read()).filter(is_told)
 }
 
 /// What became of a container whose process ended unseen: its end counts as a failure, and the

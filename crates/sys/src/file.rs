@@ -2,6 +2,7 @@
 //! escape their root.
 
 use rustix::fs::{CWD, Dir, FlockOperation, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
@@ -68,6 +69,22 @@ impl Lock {
         match Self::take(path, FlockOperation::NonBlockingLockExclusive) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             other => other.map(Some),
+        }
+    }
+
+    /// Whether somebody holds the exclusive lock on a file; not when there is no file. To look, the lock is
+    /// shared for a moment: who tries to take it just then has to try again.
+    ///
+    /// # Errors
+    /// What open(2) or flock(2) says.
+    pub fn is_held(path: &Path) -> io::Result<bool> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let locked = rustix::fs::open(path, flags, Mode::empty())
+            .and_then(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared));
+        match locked {
+            Ok(()) | Err(Errno::NOENT) => Ok(false),
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(error) => Err(error.into()),
         }
     }
 
