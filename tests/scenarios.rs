@@ -39,6 +39,8 @@ mod input;
 mod kills;
 #[path = "scenarios/life.rs"]
 mod life;
+#[path = "scenarios/logs.rs"]
+mod logs;
 #[path = "scenarios/mounts.rs"]
 mod mounts;
 #[path = "scenarios/names.rs"]

@@ -13,9 +13,11 @@
 use crate::names::{self, Owner};
 use crate::{Engine, EngineError, cdi, disk, resolve};
 use resource::{
-    ContainerId, ContainerName, ContainerRecord, ContainerSpec, IdentityShare, Image, Mount, NetworkMode,
-    PodName, VolumeName,
+    ContainerId, ContainerName, ContainerRecord, ContainerSpec, IdentityShare, Image, LogServer, Mount,
+    NetworkMode, PodName, SyslogAddress, VolumeName,
 };
+use std::io::ErrorKind;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -77,6 +79,7 @@ impl Engine {
             mounts: edits.mounts.into_iter().chain(mounts).collect(),
             healthcheck: resolve::healthcheck(spec, &image.config),
             stop_signal: planned.stop_signal,
+            log_server: log_server(spec)?,
             injected: edits.injected,
             spec: ContainerSpec { labels: resolve::labels(spec, &image.config), ..spec.clone() },
         };
@@ -167,6 +170,20 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Where the server is that the container's lines are sent to, if it is on no socket of this machine's.
+fn log_server(spec: &ContainerSpec) -> Result<Option<SocketAddr>, EngineError> {
+    let Some(LogServer::Syslog(syslog)) = &spec.log.server else { return Ok(None) };
+    let (host, port) = match &syslog.address {
+        SyslogAddress::Udp(host, port) | SyslogAddress::Tcp(host, port) => (host.as_str(), *port),
+        SyslogAddress::Local | SyslogAddress::Unix(_) => return Ok(None),
+    };
+    let found =
+        (host, port).to_socket_addrs().and_then(|mut all| all.next().ok_or(ErrorKind::NotFound.into()));
+    let failed =
+        |source| EngineError::LogServer { container: spec.name.clone(), host: host.to_owned(), source };
+    found.map(Some).map_err(failed)
 }
 
 /// A place to mount something on, where the image has none.

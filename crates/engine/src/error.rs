@@ -84,6 +84,17 @@ pub enum EngineError {
         /// The image.
         reference: Reference,
     },
+    /// The server that a container's lines are to be sent to has no address.
+    #[error("container `{container}`: cannot find its log server `{host}`")]
+    LogServer {
+        /// The container.
+        container: resource::ContainerName,
+        /// The server's name.
+        host: String,
+        /// The answer.
+        #[source]
+        source: io::Error,
+    },
     /// There is no such container.
     #[error("no container is named `{0}`")]
     NoContainer(ContainerName),

@@ -277,6 +277,7 @@ mod tests {
             endpoints: vec![],
             healthcheck: None,
             stop_signal: 15,
+            log_server: None,
             injected: resource::Injected::default(),
         }
     }

@@ -1,9 +1,9 @@
 //! Containers: what is asked for ([`ContainerSpec`]) and what was made of it ([`ContainerRecord`]).
 
 use crate::{
-    ContainerId, ContainerName, Digest, HealthCheck, Hook, IdentityShare, Labels, MountSpec, NetworkMode,
-    NetworkName, OnUnhealthy, PodName, PortSpec, Process, ProcessSpec, Reference, RestartPolicy, Rlimit,
-    SecuritySpec, Timestamp,
+    ContainerId, ContainerName, Digest, HealthCheck, Hook, IdentityShare, Labels, LogConfig, MountSpec,
+    NetworkMode, NetworkName, OnUnhealthy, PodName, PortSpec, Process, ProcessSpec, Reference, RestartPolicy,
+    Rlimit, SecuritySpec, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -254,36 +254,6 @@ impl Resources {
     }
 }
 
-/// Where a container's output goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LogConfig {
-    /// Nothing is kept.
-    pub none: bool,
-    /// Bytes at which the file is rotated; `None` never.
-    pub max_size: Option<u64>,
-    /// Files kept, the current one included; at least 1.
-    pub max_file: u32,
-    /// What happens when the log cannot be written quickly enough.
-    pub mode: LogMode,
-}
-
-/// What happens when a log cannot be written quickly enough.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogMode {
-    /// The container waits.
-    #[default]
-    Blocking,
-    /// Output beyond this many bytes is dropped.
-    NonBlocking(u64),
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { none: false, max_size: None, max_file: 1, mode: LogMode::Blocking }
-    }
-}
-
 /// A container that exists: its document. Written once, when the container is made; the supervisor
 /// starts it, any number of times, from this alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -311,6 +281,9 @@ pub struct ContainerRecord {
     pub healthcheck: Option<HealthCheck>,
     /// Number of the stop signal.
     pub stop_signal: i32,
+    /// Where the log server was, by the name it is called, when the container was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_server: Option<std::net::SocketAddr>,
     /// What its CDI devices bring along besides variables, groups and mounts.
     #[serde(default)]
     pub injected: Injected,

@@ -12,6 +12,7 @@ pub mod health;
 pub mod image;
 pub mod label;
 pub mod layout;
+pub mod log;
 pub mod mount;
 pub mod name;
 pub mod network;
@@ -26,9 +27,7 @@ pub mod state;
 pub mod volume;
 
 pub use build::{BuildContext, BuildNetwork, BuildSecret, BuildSpec, DockerfileSource};
-pub use container::{
-    ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, Injected, LogConfig, LogMode, Resources,
-};
+pub use container::{ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, Injected, Resources};
 pub use desired::{
     AfterFailure, Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy, StartFirst,
     StartHook,
@@ -37,6 +36,7 @@ pub use digest::Digest;
 pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus, OnUnhealthy};
 pub use image::{Image, ImageConfig, Platform};
 pub use layout::{Mapping, Roots};
+pub use log::{LogAttributes, LogConfig, LogMode, LogServer, Syslog, SyslogAddress, SyslogFormat};
 pub use mount::{Mount, MountSpec, Owner, Propagation};
 pub use name::{ContainerId, ContainerName, NetworkName, PodName, VolumeName};
 pub use network::{IpvlanMode, MacvlanMode, NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet};

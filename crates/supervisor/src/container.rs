@@ -83,6 +83,8 @@ pub(crate) struct Output {
     pub(crate) fifos: [Option<(OwnedFd, Token)>; 2],
     /// The log cannot be written at the moment.
     pub(crate) stalled: bool,
+    /// A rotated file is being packed.
+    pub(crate) packing: bool,
 }
 
 /// The master of a container's terminal.

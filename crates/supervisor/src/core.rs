@@ -16,6 +16,7 @@ use crate::protocol::{Event, EventKind, Failure, FailureKind, Reply};
 use crate::reactor::{EventFlags, Reactor, Token};
 use crate::removed::Removed;
 use crate::resolver::Upstream;
+use crate::ship::Shipper;
 use crate::start::Wanted;
 use crate::wait;
 use network::{Netlink, PortRule};
@@ -59,6 +60,8 @@ pub(crate) enum Source {
     Forward,
     /// A datagram comes back for a client of a published port.
     Session,
+    /// A log server can take more, or is gone.
+    Ship(Slot),
 }
 
 /// A container, by a number that stands for its id in events and timers.
@@ -83,6 +86,12 @@ pub(crate) enum Timer {
     Upstream(Token),
     /// Idle datagram sessions are closed.
     Sessions,
+    /// A piece of a rotated log is packed.
+    Pack(Slot),
+    /// A log server that could not be reached is tried again.
+    Ship(Slot),
+    /// The last lines of a container have had their time.
+    ShipEnd(Slot),
 }
 
 /// Somebody who waits for a condition.
@@ -122,6 +131,7 @@ pub(crate) struct Supervisor {
     pub(crate) upstreams: HashMap<Token, Upstream>,
     pub(crate) queries: HashMap<Token, crate::resolver::Query>,
     pub(crate) forwarder: Forwarder,
+    pub(crate) shippers: BTreeMap<Slot, Shipper>,
     pub(crate) seed: u64,
 }
 
@@ -152,6 +162,7 @@ impl Supervisor {
             upstreams: HashMap::new(),
             queries: HashMap::new(),
             forwarder: Forwarder::default(),
+            shippers: BTreeMap::new(),
             seed: u64::from(std::process::id()),
         };
         let token = supervisor.reactor.token();
@@ -166,7 +177,8 @@ impl Supervisor {
         self.reactor.worked();
         loop {
             self.end_of_round();
-            if self.clients.is_empty() && !self.containers.values().any(Container::is_live) {
+            let live = self.containers.values().any(Container::is_live) || !self.shippers.is_empty();
+            if self.clients.is_empty() && !live {
                 return Ok(());
             }
             if self.reactor.rests() {
@@ -214,6 +226,7 @@ impl Supervisor {
             Source::Port(slot, index) => self.port_ready(slot, index),
             Source::Forward => self.forward_ready(token, flags),
             Source::Session => self.session_ready(token),
+            Source::Ship(slot) => self.ship_ready(slot, flags),
         }
     }
 
@@ -227,6 +240,9 @@ impl Supervisor {
             Timer::Cgroup(slot) => self.remove_cgroup(slot),
             Timer::Upstream(token) => self.upstream_silent(token),
             Timer::Sessions => self.close_idle_sessions(),
+            Timer::Pack(slot) => self.pack_log(slot),
+            Timer::Ship(slot) => self.ship_due(slot),
+            Timer::ShipEnd(slot) => self.shipper_over(slot),
         }
     }
 

@@ -14,6 +14,8 @@ use std::time::Duration;
 const LOG_PAUSE: Duration = Duration::from_secs(1);
 /// How long a cgroup that is busy is left alone.
 const CGROUP_PAUSE: Duration = Duration::from_millis(50);
+/// Between two pieces of a log that are packed: others have their turn.
+const PACK_PAUSE: Duration = Duration::from_millis(1);
 
 impl Supervisor {
     /// A container's first process has ended.
@@ -98,6 +100,7 @@ impl Supervisor {
         for token in console.iter().filter_map(|console| console.token) {
             self.ignore(token);
         }
+        self.end_shipper(slot);
         self.remove_cgroup(slot);
     }
 
@@ -127,6 +130,27 @@ impl Supervisor {
             }
             self.reactor.after(LOG_PAUSE, Timer::Log(slot));
         }
+        self.pack_later(slot);
+        self.ship(slot);
+    }
+
+    /// Has a rotated file packed while nothing else is to be done.
+    pub(crate) fn pack_later(&mut self, slot: Slot) {
+        let output = self.containers.get_mut(&slot).and_then(|found| found.output.as_mut());
+        if let Some(output) = output.filter(|output| output.pump.packs() && !output.packing) {
+            output.packing = true;
+            self.reactor.after(PACK_PAUSE, Timer::Pack(slot));
+        }
+    }
+
+    /// Packs a piece of a rotated file.
+    pub(crate) fn pack_log(&mut self, slot: Slot) {
+        let Some(output) = self.containers.get_mut(&slot).and_then(|found| found.output.as_mut()) else {
+            return;
+        };
+        output.packing = false;
+        output.pump.pack(&mut self.scratch).unwrap_or_else(|error| complain(&error));
+        self.pack_later(slot);
     }
 
     /// Tries a log again that could not be written.
@@ -142,6 +166,7 @@ impl Supervisor {
         for (fifo, token) in output.fifos.iter().flatten() {
             self.reactor.modify(fifo, *token, EventFlags::IN);
         }
+        self.ship(slot);
     }
 
     /// The container has ended: takes the rest of its output and its unfinished lines.
@@ -153,6 +178,7 @@ impl Supervisor {
         let [stdout, stderr] = &output.fifos;
         let fifos = [stdout, stderr].map(|fifo| fifo.as_ref().map(|(fifo, _)| fifo));
         output.pump.finish(fifos, &mut self.scratch).unwrap_or_else(|error| complain(&error));
+        self.ship(slot);
     }
 
     /// Reads a container's terminal into its log from now on.
@@ -191,6 +217,8 @@ impl Supervisor {
                 if let Some(output) = &mut container.output {
                     let fed = output.pump.feed(&buffer[..count], &mut self.scratch);
                     fed.unwrap_or_else(|error| complain(&error));
+                    self.pack_later(slot);
+                    self.ship(slot);
                 }
             }
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}

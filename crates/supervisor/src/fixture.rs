@@ -51,6 +51,7 @@ pub(crate) fn record(service: &str) -> ContainerRecord {
         }],
         healthcheck: None,
         stop_signal: 15,
+        log_server: None,
         injected: resource::Injected::default(),
         spec,
     }

@@ -12,7 +12,7 @@
 //! ```text
 //! protocol   what is said            client, packet, launcher   the command's side
 //! serve      the role                reactor                    events and timers
-//! lifecycle: start, exit, stop, exec, probe, adopt              logs: log/
+//! lifecycle: start, exit, stop, exec, probe, adopt              logs: log/, ship/
 //! network:   ports, forward, names, resolver, files             pure: health, wait, removed, files, log/record
 //! ```
 
@@ -43,6 +43,7 @@ mod removed;
 mod resolver;
 mod rewire;
 mod serve;
+mod ship;
 mod start;
 mod stop;
 mod surroundings;

@@ -4,8 +4,8 @@
 use crate::container::{Caller, Console, Container, Output, Resolver, Start, read_record};
 use crate::core::{Slot, Source, Supervisor, Timer, brief, chain, complain};
 use crate::health;
-use crate::log::Stream;
 use crate::log::pump::{Pump, open_fifo};
+use crate::log::{Stream, attributes, record};
 use crate::protocol::{EventKind, Failure, FailureKind, Reply, Streams};
 use crate::reactor::EventFlags;
 use crate::surroundings::gone;
@@ -181,7 +181,8 @@ impl Supervisor {
         let folder = self.roots.container_run(&self.pod, &record.id);
         let path = self.roots.log(&record.spec, &record.id);
         let (tty, config) = (record.process.tty, record.spec.log.clone());
-        let pump = Pump::open(&folder, &path, &config, adopt).map_err(failed)?;
+        let attributes = record::attributes(&attributes::all(record));
+        let pump = Pump::open(&folder, &path, &config, attributes, adopt).map_err(failed)?;
         let mut fifos = [None, None];
         if !tty {
             for (stream, fifo) in [Stream::Stdout, Stream::Stderr].into_iter().zip(&mut fifos) {
@@ -191,8 +192,10 @@ impl Supervisor {
             }
         }
         if let Some(container) = self.containers.get_mut(&slot) {
-            container.output = Some(Output { pump, fifos, stalled: false });
+            container.output = Some(Output { pump, fifos, stalled: false, packing: false });
         }
+        self.open_shipper(slot, adopt)?;
+        self.pack_later(slot);
         Ok(())
     }
 

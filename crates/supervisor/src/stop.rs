@@ -188,6 +188,7 @@ impl Supervisor {
             return Err(Failure::new(FailureKind::Refused, text));
         }
         self.tear_down(slot);
+        self.drop_shipper(slot);
         self.slots.remove(id);
         if let Some(container) = self.containers.remove(&slot).filter(|container| container.has_cgroup) {
             drop(container.cgroup.remove());

@@ -496,6 +496,7 @@ impl World {
             endpoints,
             healthcheck: spec.healthcheck.clone().flatten(),
             stop_signal: 15,
+            log_server: None,
             injected: resource::Injected::default(),
         };
         self.observed.containers.push(ObservedContainer { record, state: ContainerState::default() });

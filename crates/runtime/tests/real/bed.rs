@@ -360,6 +360,7 @@ pub(crate) fn record(id: &str, pod: &str, argv: &[&str]) -> ContainerRecord {
         endpoints: vec![],
         healthcheck: None,
         stop_signal: 15,
+        log_server: None,
         injected: resource::Injected::default(),
     }
 }

@@ -12,6 +12,7 @@
 //! commit. When a spool has grown, its unfinished rest is copied to the stream's other file and the
 //! commit switches.
 
+use super::pack::{self, Packing};
 use super::position::{Place, Position, PositionFile};
 use super::reader::rotated;
 use super::record::{self, Stream};
@@ -47,10 +48,14 @@ pub(crate) enum Moved {
 pub(crate) struct Pump {
     path: PathBuf,
     config: LogConfig,
+    /// As records have them.
+    attributes: Vec<u8>,
     log: File,
     spools: [Spool; 2],
     position: Position,
     commits: PositionFile,
+    /// The rotated file that is being packed.
+    packing: Option<Packing>,
 }
 
 #[derive(Debug)]
@@ -75,9 +80,16 @@ pub(crate) fn open_fifo(folder: &Path, name: &str, blocking: bool) -> io::Result
 }
 
 impl Pump {
-    /// Opens the log at `path` of the container whose run-time folder is `folder`. With `adopt`, it
-    /// goes on where a killed predecessor was; else it begins at the end of the log.
-    pub(crate) fn open(folder: &Path, path: &Path, config: &LogConfig, adopt: bool) -> io::Result<Self> {
+    /// Opens the log at `path` of the container whose run-time folder is `folder`, with the attributes of
+    /// its records. With `adopt`, it goes on where a killed predecessor was; else it begins at the end of
+    /// the log.
+    pub(crate) fn open(
+        folder: &Path,
+        path: &Path,
+        config: &LogConfig,
+        attributes: Vec<u8>,
+        adopt: bool,
+    ) -> io::Result<Self> {
         let (commits, found) = PositionFile::open(&folder.join("position"))?;
         let mut position = found.unwrap_or_default();
         let mut spools = [Spool::open(folder, Stream::Stdout)?, Spool::open(folder, Stream::Stderr)?];
@@ -90,8 +102,10 @@ impl Pump {
         if !known || position.offset > metadata.len() {
             (position.inode, position.offset) = (metadata.ino(), whole(&log, metadata.len())?);
         }
-        let mut pump = Self { path: path.to_owned(), config: config.clone(), log, spools, position, commits };
+        let (path, config) = (path.to_owned(), config.clone());
+        let mut pump = Self { path, config, attributes, log, spools, position, commits, packing: None };
         pump.commits.commit(&pump.position)?;
+        pump.pack_next();
         Ok(pump)
     }
 
@@ -153,6 +167,38 @@ impl Pump {
         Ok(())
     }
 
+    /// Whether a rotated file waits to be packed.
+    pub(crate) fn packs(&self) -> bool {
+        self.packing.is_some()
+    }
+
+    /// Packs a piece of a rotated file. What cannot be packed stays as it is.
+    ///
+    /// # Errors
+    /// What the kernel says of the files.
+    pub(crate) fn pack(&mut self, scratch: &mut Vec<u8>) -> io::Result<()> {
+        let Some(mut packing) = self.packing.take() else { return Ok(()) };
+        match packing.go_on(scratch) {
+            Ok(false) => self.packing = Some(packing),
+            Ok(true) => {
+                packing.finish(&self.path)?;
+                self.pack_next();
+            }
+            Err(error) => {
+                packing.give_up();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to pack the next file, if there is one. A file that cannot be opened is left as it is.
+    fn pack_next(&mut self) {
+        if self.config.compress && self.packing.is_none() {
+            self.packing = Packing::begin(&self.path, self.config.max_file).ok().flatten();
+        }
+    }
+
     /// Bytes that may wait for the log.
     fn backlog(&self) -> u64 {
         match self.config.mode {
@@ -190,7 +236,7 @@ impl Pump {
             let last = end && scratch.len() as u64 == waiting;
             let room = self.config.max_size.map(|size| size.saturating_sub(self.position.offset));
             records.clear();
-            let used = fill(scratch, stream, last, room, &mut records);
+            let used = fill(scratch, stream, &self.attributes, last, room, &mut records);
             if used == 0 {
                 break;
             }
@@ -235,15 +281,50 @@ impl Pump {
         if oldest == 0 {
             std::fs::remove_file(&self.path)?;
         } else {
-            let free = (1..oldest).find(|number| !rotated(&self.path, *number).exists()).unwrap_or(oldest);
+            let taken = |number: &u32| {
+                rotated(&self.path, *number).exists() || pack::packed(&self.path, *number).exists()
+            };
+            let free = (1..oldest).find(|number| !taken(number)).unwrap_or(oldest);
             for number in (1..free).rev() {
-                std::fs::rename(rotated(&self.path, number), rotated(&self.path, number + 1))?;
+                self.shift(number)?;
             }
+            if let Some(packing) = self.packing.take_if(|packing| free == 1 && packing.number == 1) {
+                packing.give_up();
+            }
+            remove(&pack::packed(&self.path, 1))?;
             std::fs::rename(&self.path, rotated(&self.path, 1))?;
         }
         self.log = open_log(&self.path)?;
         (self.position.inode, self.position.offset) = (self.log.metadata()?.ino(), 0);
+        self.pack_next();
         self.commits.commit(&self.position)
+    }
+
+    /// Makes a rotated file one older, packed or not, in place of the one that is.
+    fn shift(&mut self, number: u32) -> io::Result<()> {
+        for name in [rotated, pack::packed] {
+            let older = name(&self.path, number + 1);
+            match std::fs::rename(name(&self.path, number), &older) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => remove(&older)?,
+                other => other?,
+            }
+        }
+        match &mut self.packing {
+            Some(packing) if packing.number == number => packing.number += 1,
+            Some(packing) if packing.number == number + 1 => {
+                self.packing.take().map(Packing::give_up);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Removes a file that may be gone.
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
@@ -271,11 +352,18 @@ impl Spool {
 }
 
 /// Makes records of the pieces in `bytes` until `room` bytes are full; tells how many bytes it used.
-fn fill(bytes: &[u8], stream: Stream, end: bool, room: Option<u64>, records: &mut Vec<u8>) -> usize {
+fn fill(
+    bytes: &[u8],
+    stream: Stream,
+    attributes: &[u8],
+    end: bool,
+    room: Option<u64>,
+    records: &mut Vec<u8>,
+) -> usize {
     let now = Timestamp::now();
     let mut used = 0;
     while let Some(length) = record::piece(&bytes[used..], end) {
-        record::encode(&bytes[used..used + length], stream, now, records);
+        record::encode(&bytes[used..used + length], stream, attributes, now, records);
         used += length;
         if room.is_some_and(|room| records.len() as u64 >= room) {
             break;

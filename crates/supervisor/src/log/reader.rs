@@ -3,6 +3,7 @@
 //! Only whole records are handed out: the reader's place is always the start of one, because a pump
 //! that took over from a killed one may write the same record again with another time in it.
 
+use super::pack;
 use super::record::{self, Line};
 use resource::Timestamp;
 use std::collections::VecDeque;
@@ -38,11 +39,43 @@ pub struct Reader {
     taken: usize,
 }
 
+/// Where a reader is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Inode of the file as it was written.
+    pub(crate) origin: u64,
+    /// Bytes of it that were read.
+    pub(crate) offset: u64,
+}
+
 #[derive(Debug)]
 struct Part {
     file: File,
+    /// It is still packed.
+    packed: bool,
+    /// Inode of the file as it was written.
+    origin: u64,
     /// Where the bytes after those in the buffer are.
     offset: u64,
+}
+
+impl Part {
+    fn plain(file: File) -> io::Result<Self> {
+        Ok(Self { origin: file.metadata()?.ino(), file, packed: false, offset: 0 })
+    }
+
+    fn packed(file: File) -> io::Result<Self> {
+        Ok(Self { origin: pack::origin(&file)?, file, packed: true, offset: 0 })
+    }
+
+    /// The lines of it.
+    fn lines(&mut self) -> io::Result<&File> {
+        if self.packed {
+            self.file = pack::unpack(&self.file)?;
+            self.packed = false;
+        }
+        Ok(&self.file)
+    }
 }
 
 impl Reader {
@@ -57,6 +90,39 @@ impl Reader {
             reader.seek_tail(tail)?;
         }
         Ok(reader)
+    }
+
+    /// Opens the log where an earlier reader was; at its beginning when that file is gone.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub(crate) fn resume(path: &Path, place: Place) -> io::Result<Self> {
+        let mut reader = Self::open(path, Query::default())?;
+        if let Some(index) = reader.files.iter().rposition(|part| part.origin == place.origin) {
+            reader.files.drain(..index);
+            reader.files[0].offset = place.offset;
+        }
+        Ok(reader)
+    }
+
+    /// Where the next line begins; `None` as long as there is no file.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let part = self.files.front()?;
+        let unread = (self.buffer.len() - self.taken) as u64;
+        Some(Place { origin: part.origin, offset: part.offset - unread })
+    }
+
+    /// Whether there is another line by now.
+    pub(crate) fn has_more(&mut self) -> io::Result<bool> {
+        Ok(self.buffer[self.taken..].contains(&b'\n') || self.fill()? || self.advance()?)
+    }
+
+    /// Gives its memory back until it is needed again.
+    pub(crate) fn rest(&mut self) {
+        if let Some(part) = self.files.front_mut() {
+            part.offset -= (self.buffer.len() - self.taken) as u64;
+        }
+        (self.buffer, self.taken) = (Vec::new(), 0);
     }
 
     /// The next line; `None` when there is no more for now, or none before [`Query::until`].
@@ -101,7 +167,8 @@ impl Reader {
         self.taken = 0;
         loop {
             self.buffer.resize(size, 0);
-            let count = part.file.read_at(&mut self.buffer, part.offset)?;
+            let offset = part.offset;
+            let count = part.lines()?.read_at(&mut self.buffer, offset)?;
             self.buffer.truncate(count);
             if self.buffer.contains(&b'\n') {
                 part.offset += count as u64;
@@ -128,12 +195,9 @@ impl Reader {
         let newer = match self.files.front() {
             None => open_all(&self.path)?,
             Some(part) => {
-                let inode = part.file.metadata()?.ino();
+                let origin = part.origin;
                 match std::fs::metadata(&self.path) {
-                    Ok(current) if current.ino() != inode => {
-                        let all = open_all(&self.path)?;
-                        after(all, inode)?
-                    }
+                    Ok(current) if current.ino() != origin => after(open_all(&self.path)?, origin),
                     _ => return Ok(false),
                 }
             }
@@ -157,7 +221,7 @@ impl Reader {
         let mut wanted = tail;
         for index in (0..self.files.len()).rev() {
             let part = &mut self.files[index];
-            let (place, found) = last_records(&part.file, wanted)?;
+            let (place, found) = last_records(part.lines()?, wanted)?;
             part.offset = place;
             wanted -= found;
             if wanted == 0 {
@@ -209,34 +273,45 @@ fn open_all(path: &Path) -> io::Result<VecDeque<Part>> {
     let mut seen = vec![];
     let mut missing = 0;
     for number in 0.. {
-        let name = if number == 0 { path.to_owned() } else { rotated(path, number) };
-        match File::open(&name) {
-            Ok(file) => {
+        match open_part(path, number)? {
+            Some(part) => {
                 missing = 0;
-                let inode = file.metadata()?.ino();
-                if !seen.contains(&inode) {
-                    seen.push(inode);
-                    files.push_front(Part { file, offset: 0 });
+                if !seen.contains(&part.origin) {
+                    seen.push(part.origin);
+                    files.push_front(part);
                 }
             }
             // A rotation that was killed half-way leaves one number out.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && missing < 2 => missing += 1,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-            Err(error) => return Err(error),
+            None if missing < 2 => missing += 1,
+            None => break,
         }
     }
     Ok(files)
 }
 
-/// Those of `files` that are newer than the one with this inode; all when it is gone.
-fn after(mut files: VecDeque<Part>, inode: u64) -> io::Result<VecDeque<Part>> {
-    for index in 0..files.len() {
-        if files[index].file.metadata()?.ino() == inode {
-            files.drain(..=index);
-            break;
-        }
+/// The current file, or a rotated one, packed or not.
+fn open_part(path: &Path, number: u32) -> io::Result<Option<Part>> {
+    let found = |name: PathBuf| match File::open(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    };
+    if number == 0 {
+        return found(path.to_owned())?.map(Part::plain).transpose();
     }
-    Ok(files)
+    // One that is being packed is there under both names for a moment, last under that of the packed one.
+    match found(rotated(path, number))? {
+        Some(file) => Part::plain(file).map(Some),
+        None => found(pack::packed(path, number))?.map(Part::packed).transpose(),
+    }
+}
+
+/// Those of `files` that are newer than the one that was written with this inode; all when it is gone.
+/// The newest counts: the inode of a file that was packed may be another's by now.
+fn after(mut files: VecDeque<Part>, origin: u64) -> VecDeque<Part> {
+    if let Some(index) = files.iter().rposition(|part| part.origin == origin) {
+        files.drain(..=index);
+    }
+    files
 }
 
 /// The name of the file that was the current one `number` rotations ago.
@@ -257,7 +332,7 @@ mod tests {
         for number in range {
             let time = Timestamp::from_second(i64::from(number)).unwrap();
             let mut bytes = vec![];
-            record::encode(format!("{number}\n").as_bytes(), Stream::Stdout, time, &mut bytes);
+            record::encode(format!("{number}\n").as_bytes(), Stream::Stdout, b"", time, &mut bytes);
             file.write_all(&bytes).unwrap();
         }
     }
@@ -315,6 +390,30 @@ mod tests {
         let time = |second| Some(Timestamp::from_second(second).unwrap());
         let query = Query { tail: None, since: time(3), until: time(5) };
         assert_eq!(read(&mut Reader::open(&path, query).unwrap()), [3, 4, 5]);
+    }
+
+    #[test]
+    fn packed_files_are_read_and_known_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("web-1.log");
+        append(&rotated(&path, 2), 0..3);
+        append(&rotated(&path, 1), 3..6);
+        append(&path, 6..9);
+        let mut follower = Reader::open(&rotated(&path, 1), Query::default()).unwrap();
+        follower.path.clone_from(&path);
+        assert_eq!(follower.next().unwrap().unwrap().text, "3\n");
+        let place = follower.place().unwrap();
+        let mut scratch = vec![];
+        while let Some(mut packing) = pack::Packing::begin(&path, 3).unwrap() {
+            while !packing.go_on(&mut scratch).unwrap() {}
+            packing.finish(&path).unwrap();
+        }
+        assert!(!rotated(&path, 1).exists() && !rotated(&path, 2).exists());
+        assert_eq!(read(&mut Reader::open(&path, Query::default()).unwrap()), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let tail = Query { tail: Some(4), ..Query::default() };
+        assert_eq!(read(&mut Reader::open(&path, tail).unwrap()), [5, 6, 7, 8]);
+        assert_eq!(read(&mut follower), [4, 5, 6, 7, 8]);
+        assert_eq!(read(&mut Reader::resume(&path, place).unwrap()), [4, 5, 6, 7, 8]);
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! One line of a log: Docker's json-file record `{"log":"text\n","stream":"stdout","time":"…"}`.
+//! One line of a log: Docker's json-file record `{"log":"text\n","stream":"stdout","time":"…"}`, with
+//! `"attrs":{…}` before the time where attributes are asked for.
 //!
-//! The time always has nine digits of a second, so that a record's length follows from its text
-//! alone: a pump that has to repeat what its predecessor did overwrites it exactly.
+//! The time always has nine digits of a second, and a container's attributes never change, so that a
+//! record's length follows from its text alone: a pump that has to repeat what its predecessor did overwrites it exactly.
 
 use resource::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Bytes of output in one record at most; longer lines are split, as Docker does.
@@ -74,13 +76,25 @@ fn needed(first: u8) -> usize {
     }
 }
 
-/// Appends a record to `into`.
-pub(crate) fn encode(text: &[u8], stream: Stream, time: Timestamp, into: &mut Vec<u8>) {
+/// What stands in a record for attributes: nothing where there are none.
+pub(crate) fn attributes(of: &BTreeMap<String, String>) -> Vec<u8> {
+    if of.is_empty() {
+        return vec![];
+    }
+    let mut bytes = b",\"attrs\":".to_vec();
+    serde_json::to_writer(&mut bytes, of).expect("strings have a JSON form and a Vec takes it");
+    bytes
+}
+
+/// Appends a record to `into`, with these [`attributes`].
+pub(crate) fn encode(text: &[u8], stream: Stream, attributes: &[u8], time: Timestamp, into: &mut Vec<u8>) {
     into.extend_from_slice(b"{\"log\":");
     quote(&String::from_utf8_lossy(text), into);
     into.extend_from_slice(b",\"stream\":\"");
     into.extend_from_slice(stream.as_str().as_bytes());
-    into.extend_from_slice(b"\",\"time\":\"");
+    into.push(b'"');
+    into.extend_from_slice(attributes);
+    into.extend_from_slice(b",\"time\":\"");
     let mut stamp = String::with_capacity(32);
     let _ = write!(stamp, "{time:.9}");
     into.extend_from_slice(stamp.as_bytes());
@@ -112,11 +126,12 @@ mod tests {
     fn a_record_is_dockers_and_reads_back() {
         let time: Timestamp = "2024-05-01T10:00:00.5Z".parse().unwrap();
         let mut bytes = vec![];
-        encode(b"a \"quoted\"\t\xff\n", Stream::Stderr, time, &mut bytes);
+        let attributes = attributes(&BTreeMap::from([("tag".into(), "a\"b".into())]));
+        encode(b"a \"quoted\"\t\xff\n", Stream::Stderr, &attributes, time, &mut bytes);
         assert_eq!(
             String::from_utf8(bytes.clone()).unwrap(),
             "{\"log\":\"a \\\"quoted\\\"\\t\u{fffd}\\n\",\"stream\":\"stderr\",\
-             \"time\":\"2024-05-01T10:00:00.500000000Z\"}\n"
+             \"attrs\":{\"tag\":\"a\\\"b\"},\"time\":\"2024-05-01T10:00:00.500000000Z\"}\n"
         );
         let line = decode(&bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(

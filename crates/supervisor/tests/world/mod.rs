@@ -148,6 +148,7 @@ impl World {
             }],
             healthcheck: None,
             stop_signal: 15,
+            log_server: None,
             injected: resource::Injected::default(),
         }
     }

@@ -30,7 +30,7 @@ fn lines_of_both_streams_are_logged_and_unfinished_ones_wait_for_the_end() {
     let fifos = ["stdout", "stderr"].map(|name| open_fifo(folder.path(), name, false).unwrap());
     let mut writers =
         ["stdout", "stderr"].map(|name| File::from(open_fifo(folder.path(), name, true).unwrap()));
-    let mut pump = Pump::open(folder.path(), &path, &config(None, 1), false).unwrap();
+    let mut pump = Pump::open(folder.path(), &path, &config(None, 1), vec![], false).unwrap();
     writers[0].write_all(b"one\ntwo").unwrap();
     writers[1].write_all(b"bad\n").unwrap();
     drain(&mut pump, &fifos);
@@ -40,7 +40,7 @@ fn lines_of_both_streams_are_logged_and_unfinished_ones_wait_for_the_end() {
     assert_eq!(lines(&path)[2..], [(Stream::Stdout, "two and\n".into()), (Stream::Stdout, "three".into())]);
     // A container made anew goes on after what is there.
     drop(pump);
-    let mut pump = Pump::open(folder.path(), &path, &config(None, 1), false).unwrap();
+    let mut pump = Pump::open(folder.path(), &path, &config(None, 1), vec![], false).unwrap();
     writers[0].write_all(b"four\n").unwrap();
     drain(&mut pump, &fifos);
     assert_eq!(lines(&path).last().unwrap().1, "four\n");
@@ -51,7 +51,7 @@ fn lines_of_both_streams_are_logged_and_unfinished_ones_wait_for_the_end() {
 fn a_long_line_is_split_and_can_be_put_together() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("web-1.log");
-    let mut pump = Pump::open(folder.path(), &path, &config(None, 1), false).unwrap();
+    let mut pump = Pump::open(folder.path(), &path, &config(None, 1), vec![], false).unwrap();
     let text = "é".repeat(30_000) + "\n";
     pump.feed(text.as_bytes(), &mut vec![]).unwrap();
     let lines = lines(&path);
@@ -63,7 +63,7 @@ fn a_long_line_is_split_and_can_be_put_together() {
 fn files_are_rotated_by_size() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("web-1.log");
-    let mut pump = Pump::open(folder.path(), &path, &config(Some(1000), 3), false).unwrap();
+    let mut pump = Pump::open(folder.path(), &path, &config(Some(1000), 3), vec![], false).unwrap();
     for number in 0..100 {
         pump.feed(format!("{number}\n").as_bytes(), &mut vec![]).unwrap();
     }
@@ -81,7 +81,7 @@ fn a_log_that_cannot_be_written_blocks_or_drops_as_configured() {
     for mode in [LogMode::Blocking, LogMode::NonBlocking(1)] {
         let fifo = open_fifo(folder.path(), "stdout", false).unwrap();
         let config = LogConfig { mode, ..LogConfig::default() };
-        let mut pump = Pump::open(folder.path(), full, &config, false).unwrap();
+        let mut pump = Pump::open(folder.path(), full, &config, vec![], false).unwrap();
         let mut taken = 0;
         for _ in 0..100 {
             taken += rustix::io::write(&fifo, &[b'\n'; 65536]).unwrap_or(0);
@@ -103,7 +103,7 @@ fn pump_role() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let fifos = ["stdout", "stderr"].map(|name| open_fifo(&folder, name, false).unwrap());
     let mut pump =
-        Pump::open(&folder, &folder.join("web-1.log"), &config(Some(300_000), 1000), true).unwrap();
+        Pump::open(&folder, &folder.join("web-1.log"), &config(Some(300_000), 1000), vec![], true).unwrap();
     let scratch = &mut vec![];
     pump.retry(scratch).unwrap();
     loop {
@@ -165,7 +165,7 @@ fn a_pump_killed_any_time_loses_and_doubles_no_line() {
     });
     assert!(kills >= 100);
     let fifos = ["stdout", "stderr"].map(|name| open_fifo(folder.path(), name, false).unwrap());
-    let mut pump = Pump::open(folder.path(), &log, &config(Some(300_000), 1000), true).unwrap();
+    let mut pump = Pump::open(folder.path(), &log, &config(Some(300_000), 1000), vec![], true).unwrap();
     pump.finish([Some(&fifos[0]), Some(&fifos[1])], &mut vec![]).unwrap();
     let mut last = [None; 2];
     let mut count = 0;

@@ -1,0 +1,177 @@
+//! Scenarios about logs: where they are kept, what is written beside them and who is sent them.
+
+use scenarios::{World, scenario, until};
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// How long a message may be on its way on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+scenario! {
+    /// Rotated files are packed and read back; attributes stand beside lines; syslog servers are sent every
+    /// line in the format asked for, one that comes late included; what is sent is kept for `logs`.
+    logs_are_kept_packed_and_sent, |world| {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        udp.set_read_timeout(Some(PATIENCE)).unwrap();
+        let local = socket(&world.project().join("local.sock"));
+        // Nobody listens there yet.
+        let late = scenarios::free_port();
+        let settings = format!(
+            "UDP={}\nTCP={}\nSOCKET={}\n",
+            udp.local_addr().unwrap().port(),
+            late,
+            world.project().join("local.sock").display()
+        );
+        world.write(".env", &settings);
+        world.compose("up -d").ok();
+
+        until("all that was written is there", || tail(world, "packed").filter(|line| line == "done"));
+        let logs = world.roots().pod(&"project".into()).join("logs");
+        until("both older files are packed", || {
+            let packed = ["packed-1.log.1.gz", "packed-1.log.2.gz"].map(|name| logs.join(name).exists());
+            (packed == [true, true]).then_some(())
+        });
+        let kept = world.compose("logs --no-log-prefix packed").ok().stdout;
+        let numbers: Vec<u32> = kept.lines().filter_map(|line| line.parse().ok()).collect();
+        assert!(numbers.len() > 100 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+        assert_eq!(*numbers.last().unwrap(), 400);
+        let few = world.compose("logs --no-log-prefix --tail 80 packed").ok().stdout;
+        assert!(kept.ends_with(&few) && few.lines().count() == 80, "{few}");
+
+        until("both lines are there", || (world.compose("logs described").stdout.lines().count() == 2).then_some(()));
+        let written = std::fs::read_to_string(logs.join("described-1.log")).unwrap();
+        let line: serde_json::Value = serde_json::from_str(written.lines().next().unwrap()).unwrap();
+        let beside = serde_json::json!({"COLOUR": "red", "tier": "front", "tag": "project-described-1 of busybox:latest"});
+        assert_eq!(line["attrs"], beside);
+
+        let mut heard: Vec<String> = (0..2).map(|_| receive(&udp)).collect();
+        heard.sort();
+        assert!(heard[0].starts_with("<131>1 20") && heard[0].ends_with(" datagrams - two"), "{heard:?}");
+        assert!(heard[1].starts_with("<134>1 20") && heard[1].ends_with(" datagrams - one"), "{heard:?}");
+        let mut buffer = [0; 1000];
+        let count = local.recv(&mut buffer).unwrap();
+        let text = String::from_utf8_lossy(&buffer[..count]);
+        assert!(text.starts_with("<30>") && text.contains(" local[") && text.ends_with("]: here"), "{text}");
+
+        // A server that is not there keeps nobody waiting.
+        until("everything is written", || tail(world, "stream").filter(|line| line == "3000"));
+        let server = TcpListener::bind(("127.0.0.1", late)).unwrap();
+        let (connection, _) = server.accept().unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        let lines = BufReader::new(connection).lines().take(3000).map(Result::unwrap);
+        for (number, line) in (1..=3000).zip(lines) {
+            assert!(line.contains(" project-stream-1[") && line.ends_with(&format!("]: {number}")), "{line}");
+        }
+        assert_eq!(world.compose("logs --no-log-prefix local").ok().stdout, "here\n");
+        world.compose("logs quiet").ok().says("keeps no log (driver `none`)");
+
+        world.edit("compose.yaml", "max-file: \"3\"", "max-fil: \"3\"");
+        world.compose("config -q").ok();
+        world.compose("up -d").exits(1).says("unknown log option `max-fil`").says("compose.yaml:8:");
+        world.edit("compose.yaml", "max-fil: \"3\"", "max-file: \"3\"");
+        world.edit("compose.yaml", "tcp://", "tcp+tls://");
+        world.compose("up -d").exits(1).says("lines are not sent by TLS").says("compose.yaml:29:");
+    }
+}
+
+scenario! {
+    /// systemd-journald is sent every line with its container's fields; what is too much for a datagram comes
+    /// as a sealed file; without it the container is not started, and that is said.
+    a_journal_gets_every_line, |world| {
+        let folder = world.project().join("journal");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let big = "b".repeat(100_000);
+        world.write(".env", &format!("BIG={big}\n"));
+        let (code, said) = with_journal(world, &folder, &["up", "-d"]);
+        assert!(code != 0 && said.contains("log driver `journald` needs systemd-journald"), "{said}");
+        let journal = socket(&folder.join("socket"));
+        let (code, said) = with_journal(world, &folder, &["up", "-d"]);
+        assert_eq!(code, 0, "{said}");
+        let noted = fields(&journal);
+        let id = world.id("journal");
+        for field in [
+            "MESSAGE=noted",
+            "PRIORITY=6",
+            &format!("CONTAINER_ID={}", &id[..12]),
+            &format!("CONTAINER_ID_FULL={id}"),
+            "CONTAINER_NAME=project-journal-1",
+            "CONTAINER_TAG=noted",
+            "SYSLOG_IDENTIFIER=noted",
+            "COM_EXAMPLE_TIER=front",
+            "IMAGE_NAME=busybox:latest",
+        ] {
+            assert!(noted.lines().any(|line| line == field), "{field} is not in {noted:.300}");
+        }
+        assert!(noted.contains(&format!("BIG={big}\n")));
+        let part = fields(&journal);
+        assert!(part.contains("CONTAINER_PARTIAL_MESSAGE=true\n"), "{part:.300}");
+        let last = fields(&journal);
+        assert!(last.starts_with("MESSAGE=xxx") && !last.contains("PARTIAL"), "{last:.300}");
+        until("what was sent is kept", || (world.compose("logs journal").stdout.lines().count() == 3).then_some(()));
+    }
+}
+
+/// The last line of a service's log.
+fn tail(world: &World, service: &str) -> Option<String> {
+    let output = world.compose(&format!("logs --no-log-prefix --tail 1 {service}"));
+    output.stdout.lines().last().map(str::to_owned)
+}
+
+fn receive(socket: &UdpSocket) -> String {
+    let mut buffer = [0; 2000];
+    let count = socket.recv(&mut buffer).unwrap();
+    String::from_utf8_lossy(&buffer[..count]).into_owned()
+}
+
+/// A socket for datagrams that everybody may send to.
+fn socket(path: &Path) -> UnixDatagram {
+    let socket = UnixDatagram::bind(path).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+/// What the journal was sent next, in the datagram or in a file beside it.
+fn fields(journal: &UnixDatagram) -> String {
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+    let mut buffer = vec![0; 300_000];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [std::io::IoSliceMut::new(&mut buffer)];
+    let message =
+        rustix::net::recvmsg(journal.as_fd(), &mut parts, &mut control, RecvFlags::empty()).unwrap();
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut files) = part {
+            let file = std::fs::File::from(files.next().unwrap());
+            let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+            std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, 0).unwrap();
+            return String::from_utf8(bytes).unwrap();
+        }
+    }
+    buffer.truncate(message.bytes);
+    String::from_utf8(buffer).unwrap()
+}
+
+/// Runs `compose` where a folder is the journal's; whatever the machine has there is out of sight.
+fn with_journal(world: &World, folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let script = "set -e; test -d /run/systemd/journal || { mount -t tmpfs none /run/systemd; mkdir /run/systemd/journal; }
+        mount --bind \"$1\" /run/systemd/journal; shift; exec \"$@\"";
+    let program = world.program();
+    let mut command = Command::new("/usr/bin/unshare");
+    command
+        .args(["-m", "sh", "-c", script, "sh"])
+        .arg(folder)
+        .arg(program.get_program())
+        .args(program.get_args());
+    command.args(arguments).env_clear();
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = command.current_dir(world.project()).output().unwrap();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+}
