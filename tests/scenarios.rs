@@ -11,6 +11,8 @@ mod borders;
 mod builds;
 #[path = "scenarios/contents.rs"]
 mod contents;
+#[path = "scenarios/copies.rs"]
+mod copies;
 #[path = "scenarios/dependencies.rs"]
 mod dependencies;
 #[path = "scenarios/disk.rs"]

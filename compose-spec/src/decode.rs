@@ -53,6 +53,7 @@ pub(crate) fn project(
             .collect(),
         models: section("models").map(|(key, entry)| (key.clone(), self::model(entry))).collect(),
         extensions: extensions(&tree),
+        copy: None,
         tree,
         interpolated: input.options.interpolate,
     }

@@ -29,6 +29,8 @@ pub struct Request {
     pub files: Vec<String>,
     /// `--project-name`.
     pub project_name: Option<String>,
+    /// `--as`.
+    pub copy: Option<String>,
     /// `--project-directory`.
     pub project_directory: Option<String>,
     /// `--env-file`, in order.
@@ -135,6 +137,7 @@ impl Finder<'_> {
             files,
             project_directory,
             project_name,
+            copy: request.copy.clone(),
             environment,
             environment_files: named,
             profiles,

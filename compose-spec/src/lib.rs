@@ -8,6 +8,7 @@ mod canonical;
 mod check;
 mod complete;
 mod consistency;
+mod copy;
 mod decode;
 pub mod discovery;
 pub mod dotenv;
@@ -73,6 +74,8 @@ pub struct Input {
     pub project_directory: PathBuf,
     /// The name from `-p` or `COMPOSE_PROJECT_NAME`; `None`: from the files, else the directory.
     pub project_name: Option<String>,
+    /// The name of a copy of the project (`--as`), in normal form: it is loaded as what stands beside it.
+    pub copy: Option<String>,
     /// Process environment over `--env-file` over `.env`.
     pub environment: BTreeMap<String, String>,
     /// The `--env-file` files, only to be told about in [`Project`].

@@ -12,8 +12,8 @@ use crate::scope::MOST_TOLD;
 use crate::trace::Trace;
 use crate::tree::{Map, Node, Value};
 use crate::{
-    Files, Input, Loaded, advice, consistency, decode, discovery, environment, interpolate, normalize, paths,
-    select,
+    Files, Input, Loaded, advice, consistency, copy, decode, discovery, environment, interpolate, normalize,
+    paths, select,
 };
 
 /// Services of one project. Ten thousand fill 250 MB.
@@ -99,7 +99,8 @@ fn project(assembler: &mut Assembler<'_>) -> Option<Project> {
         assembler.diagnostics.push(diagnostic.at(first.unwrap_or(Span::NOWHERE), "nothing is here"));
         return None;
     }
-    let name = name(assembler, &parsed)?;
+    let origin = name(assembler, &parsed)?;
+    let name = input.copy.as_deref().map_or_else(|| origin.clone(), |copy| copy::name(&origin, copy));
     let mut values = input.environment.clone();
     values.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
     let values = Rc::new(values);
@@ -134,11 +135,13 @@ fn finish(
     if input.options.normalize {
         normalize::model(model, name, values);
     }
+    let copy = input.copy.as_ref().map(|copy| copy::set_apart(model, name, copy, &mut assembler.diagnostics));
     let profiles = select::active(model, &input.profiles, &input.services);
     let needed = select::needed(model, &profiles, &input.services);
     resolve_environment(model, values, &profiles, &needed, assembler);
 
     let mut project = decode::project(model, name, input, values, profiles);
+    project.copy = copy;
     for crate::assemble::Content { section, key, variable, value } in std::mem::take(&mut assembler.contents)
     {
         let objects = if section == "secrets" { &mut project.secrets } else { &mut project.configs };

@@ -44,10 +44,32 @@ pub struct Project {
     pub models: BTreeMap<String, Model>,
     /// The `x-…` values of the top level.
     pub extensions: BTreeMap<String, Node>,
+    /// What it is a copy of, if it is one.
+    pub copy: Option<CopyOf>,
     /// What all but the services was read from, in canonical form.
     pub(crate) tree: Node,
     /// Whether variables have been replaced.
     pub(crate) interpolated: bool,
+}
+
+/// What is known of a copy of a project (`--as`) besides the model, in which everything is the copy's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyOf {
+    /// The name of the project itself.
+    pub origin: String,
+    /// The host ports that have moved, in order of the services.
+    pub ports: Vec<MovedPort>,
+}
+
+/// Host ports that are others in a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedPort {
+    /// The service that publishes.
+    pub service: String,
+    /// First and last as written in the file.
+    pub written: (u16, u16),
+    /// First and last to choose from instead; at least as many.
+    pub moved: (u16, u16),
 }
 
 /// One service.

@@ -63,8 +63,12 @@ fn case(compose_file: &Path) -> datatest_stable::Result<()> {
 
 /// Loads `written` and looks whether that gives `yaml`.
 fn again(input: &Input, written: &str, yaml: &str) -> datatest_stable::Result<()> {
-    let input =
-        Input { files: vec!["/project/compose.yaml".into()], environment: [].into(), ..input.clone() };
+    let input = Input {
+        files: vec!["/project/compose.yaml".into()],
+        environment: [].into(),
+        copy: None,
+        ..input.clone()
+    };
     let loaded = load(&input, &Rendered(written));
     let drawn = render(&loaded.sources, &loaded.diagnostics, false);
     let project =

@@ -46,6 +46,7 @@ pub(crate) fn request(folder: &Folder) -> Request {
             "--profile" => request.profiles.push(value.to_owned()),
             "--env-file" => request.env_files.push(value.to_owned()),
             "--project-name" => request.project_name = Some(value.to_owned()),
+            "--as" => request.copy = Some(value.to_owned()),
             "--project-directory" => request.project_directory = Some(value.to_owned()),
             "--no-interpolate" => request.options.interpolate = false,
             "--no-normalize" => request.options.normalize = false,

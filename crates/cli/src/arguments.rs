@@ -37,6 +37,9 @@ pub(crate) struct Globals {
     /// Project name
     #[arg(short = 'p', long, value_name = "NAME")]
     pub(crate) project_name: Option<String>,
+    /// Work on a copy beside the project, with containers, networks, volumes and host ports of its own
+    #[arg(long = "as", value_name = "NAME", global = true)]
+    pub(crate) copy: Option<String>,
     /// Working directory; by default the folder of the first Compose file
     #[arg(long, value_name = "PATH", conflicts_with = "workdir")]
     pub(crate) project_directory: Option<PathBuf>,

@@ -10,6 +10,7 @@
 
 use crate::commands::create::Made;
 use crate::converge::{self, Job, Tuning};
+use crate::copies;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::runtime::Interrupts;
@@ -111,7 +112,13 @@ pub(crate) async fn run(mut attached: Attached<'_>) -> Result<Exit, Failure> {
         pending: VecDeque::new(),
         held: None,
         since: attached.made.policy.since,
-        starting: Some(Box::pin(async move { starting.run().await.map(drop) })),
+        starting: Some(Box::pin(async {
+            starting.run().await?;
+            // Never drawn: lines of containers come in between.
+            let mode = if session.mode == Mode::Tty { Mode::Plain } else { session.mode };
+            let progress = Progress::new(mode, "up", false, false);
+            copies::tell_ports(session, &progress, &pod, &attached.made.moved)
+        })),
         stopping: None,
         stopped_infra: false,
         outcome: Exit::Success,

@@ -8,6 +8,7 @@ mod attached;
 mod building;
 mod commands;
 mod converge;
+mod copies;
 mod environment;
 mod exit;
 mod files;

@@ -281,6 +281,28 @@ impl Session {
         }
     }
 
+    /// The name of the copy to work on, from `--as` or the environment, checked.
+    fn copy(&self) -> Result<Option<String>, Failure> {
+        let environment = self.environment.borrow();
+        let given = self.globals.copy.as_deref();
+        let name = given.or_else(|| environment.filled("COMPOSE_AS"));
+        match name {
+            Some(name) if name != normal(name) || name.is_empty() => Err(Failure::new(format!(
+                "invalid name of a copy `{name}`"
+            ))
+            .hint("it has lower-case letters, digits, `_` and `-`, and begins with a letter or digit")),
+            name => Ok(name.map(str::to_owned)),
+        }
+    }
+
+    /// The pod of the project with this name, or of its copy.
+    fn pod(&self, name: String) -> Result<PodName, Failure> {
+        Ok(PodName(match self.copy()? {
+            Some(copy) => format!("{name}-{copy}"),
+            None => name,
+        }))
+    }
+
     /// The Compose files and the project directory.
     fn sources(&self) -> Result<(Vec<PathBuf>, PathBuf), Failure> {
         let directory = self.globals.project_directory().map(|folder| files::absolute(folder, &self.current));
@@ -318,7 +340,7 @@ impl Session {
     /// What the loader is to load. `services` are those named on the command line.
     pub(crate) fn input(&self, services: &[String], options: Options) -> Result<Input, Failure> {
         let (files, project_directory) = self.sources()?;
-        let project_name = self.given_name()?;
+        let (project_name, copy) = (self.given_name()?, self.copy()?);
         let environment = self.environment.borrow();
         let profiles = if self.globals.profiles.is_empty() {
             let list = environment.filled("COMPOSE_PROFILES").unwrap_or_default();
@@ -330,6 +352,7 @@ impl Session {
             files,
             project_directory,
             project_name,
+            copy,
             environment: environment.variables(),
             environment_files: environment.named_files.clone(),
             profiles,
@@ -414,7 +437,7 @@ impl Session {
         if (self.globals.project_name.is_some() || from_process)
             && let Some(name) = self.given_name()?
         {
-            return Ok(Subject { pod: PodName(name), loaded: None });
+            return Ok(Subject { pod: self.pod(name)?, loaded: None });
         }
         self.whole(&[])
     }
@@ -426,13 +449,13 @@ impl Session {
             && self.globals.files.is_empty()
             && let Some(name) = self.given_name()?
         {
-            return Ok(Subject { pod: PodName(name), loaded: None });
+            return Ok(Subject { pod: self.pod(name)?, loaded: None });
         }
         match self.whole(services) {
             Ok(subject) => Ok(subject),
             Err(failure) => match self.given_name()? {
                 Some(name) if self.globals.project_name.is_none() => {
-                    Ok(Subject { pod: PodName(name), loaded: None })
+                    Ok(Subject { pod: self.pod(name)?, loaded: None })
                 }
                 _ => Err(failure),
             },

@@ -57,6 +57,9 @@ impl Lowering<'_> {
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .into();
+        if let Some(copy) = &self.project.copy {
+            labels.insert(label::ORIGIN.to_owned(), copy.origin.clone());
+        }
         if !self.project.environment_files.is_empty() {
             labels.insert(label::ENVIRONMENT_FILE.to_owned(), joined(&self.project.environment_files));
         }

@@ -6,6 +6,7 @@
 
 mod build;
 mod connection;
+mod copies;
 mod hooks;
 mod ignored;
 mod labels;
@@ -90,6 +91,7 @@ pub fn lower(
     let networks = lowering.networks(&services);
     let network_places = lowering.network_places(&networks);
     let volumes = lowering.volumes(&services);
+    lowering.tell_shared(&services);
     let (pod, labels) = (lowering.pod(), lowering.pod_labels());
     let known = project.services.keys().chain(project.disabled_services.keys());
     let mut known_services: Vec<_> = known.cloned().collect();

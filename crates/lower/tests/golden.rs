@@ -1,5 +1,5 @@
 //! Every folder of `cases` holds a `compose.yaml` and what it is lowered to: `expect.json`, or
-//! `expect.txt` with the diagnostics. `BLESS=1` rewrites; read that diff as code.
+//! `expect.txt` with the diagnostics; `copy` names a copy (`--as`). `BLESS=1` rewrites; read that diff as code.
 #![expect(clippy::disallowed_methods, reason = "a test reads its cases and says so")]
 
 use compose_spec::{Files, Input};
@@ -37,6 +37,7 @@ fn case(compose_file: &Path) -> datatest_stable::Result<()> {
         project_directory: "/project".into(),
         shown_from: "/project".into(),
         project_name: None,
+        copy: std::fs::read_to_string(folder.0.join("copy")).ok().map(|name| name.trim().to_owned()),
         environment: environment.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         environment_files: vec![],
         profiles: vec![],

@@ -22,6 +22,8 @@ pub const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
 pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
 /// On containers: the `--env-file` paths, joined by commas.
 pub const ENVIRONMENT_FILE: &str = "com.docker.compose.project.environment_file";
+/// On containers and pods of a copy: the name of the project that it is a copy of. Ours.
+pub const ORIGIN: &str = "compose.project.origin";
 /// On everything: the version of this program.
 pub const VERSION: &str = "com.docker.compose.version";
 /// On a container that took another's place: `service-number`, or its fixed name.

@@ -4,7 +4,8 @@ use crate::converge::{Job, Tuning};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::view::progress::Progress;
-use crate::wanted;
+use crate::{copies, wanted};
+use compose_spec::model::MovedPort;
 use compose_spec::{Loaded, Project};
 use plan::{Orphans, Policy, Recreate, Verb};
 use resource::{Desired, PullPolicy, Timestamp};
@@ -71,6 +72,8 @@ pub(crate) struct Made {
     pub(crate) policy: Policy,
     /// Details.
     pub(crate) tuning: Tuning,
+    /// Of a copy, the ports that are others than in the file.
+    pub(crate) moved: Vec<MovedPort>,
 }
 
 impl Made {
@@ -79,8 +82,10 @@ impl Made {
         let tuning = Tuning { tell_running: true, ..self.tuning };
         // A supervisor that was killed may have left more to make right than a plan could see.
         session.adopt(&self.desired.pod, &session.containers(&self.desired.pod)?).await;
+        let pod = self.desired.pod.clone();
         let job = Job { session, progress, desired: self.desired, policy: self.policy, tuning };
         let done = job.run().await?;
+        copies::tell_ports(session, progress, &pod, &self.moved)?;
         progress.finish();
         if done.unchanged && !session.globals.dry_run {
             progress.note("nothing to do: everything is as the Compose file wants it");
@@ -145,6 +150,7 @@ impl Making {
                 quiet_build: self.quiet_build,
                 ..Tuning::default()
             },
+            moved: loaded.0.copy.as_ref().map(|copy| copy.ports.clone()).unwrap_or_default(),
         })
     }
 

@@ -3,7 +3,7 @@
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
-use crate::view::table;
+use crate::view::{ports, table};
 use engine::PodSummary;
 use resource::{Status, label};
 use serde_json::{Value, json};
@@ -31,6 +31,27 @@ struct Shown {
     name: String,
     status: String,
     files: String,
+    /// The project that it is a copy of.
+    origin: Option<String>,
+    ports: String,
+}
+
+impl Shown {
+    fn row(self, with_copies: bool) -> Vec<String> {
+        let mut row = vec![self.name, self.status, self.files];
+        if with_copies {
+            row.extend([self.origin.unwrap_or_default(), self.ports]);
+        }
+        row
+    }
+
+    fn json(self) -> Value {
+        let mut object = json!({ "Name": self.name, "Status": self.status, "ConfigFiles": self.files, "Ports": self.ports });
+        if let Some(origin) = self.origin {
+            object["CopyOf"] = origin.into();
+        }
+        object
+    }
 }
 
 /// Lists projects.
@@ -59,15 +80,15 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     match args.format.as_str() {
         "table" | "pretty" => {
-            let rows: Vec<Vec<String>> =
-                shown.into_iter().map(|project| vec![project.name, project.status, project.files]).collect();
-            output::result(&table::table(&["NAME", "STATUS", "CONFIG FILES"], &rows))?;
+            // Who has copies has to tell them apart, and wants to know where they are.
+            let copies = shown.iter().any(|project| project.origin.is_some());
+            let mut header = vec!["NAME", "STATUS", "CONFIG FILES"];
+            header.extend(copies.then_some(["COPY OF", "PORTS"]).into_iter().flatten());
+            let rows: Vec<Vec<String>> = shown.into_iter().map(|project| project.row(copies)).collect();
+            output::result(&table::table(&header, &rows))?;
         }
         "json" => {
-            let projects: Vec<Value> = shown
-                .into_iter()
-                .map(|project| json!({ "Name": project.name, "Status": project.status, "ConfigFiles": project.files }))
-                .collect();
+            let projects: Vec<Value> = shown.into_iter().map(Shown::json).collect();
             output::line(&Value::Array(projects).to_string())?;
         }
         other => return Err(Failure::new(format!("`{other}` is not a format")).hint("use `table` or `json`")),
@@ -85,6 +106,8 @@ fn shown(pod: &PodSummary, all: bool) -> Option<Shown> {
     if !all && !ordinary.iter().any(|container| up(container.state.status)) {
         return None;
     }
+    // An infra has the ports of its pod.
+    let ports: Vec<_> = pod.containers.iter().flat_map(|one| one.state.ports.iter().cloned()).collect();
     let counted = ordinary.iter().filter(|container| all || up(container.state.status));
     let files = pod.record.labels.get(label::CONFIG_FILES).cloned();
     let of_container = || {
@@ -94,6 +117,8 @@ fn shown(pod: &PodSummary, all: bool) -> Option<Shown> {
         name: pod.record.name.to_string(),
         status: states(counted.map(|container| container.state.status.as_str())),
         files: files.or_else(of_container).unwrap_or_default(),
+        origin: pod.record.labels.get(label::ORIGIN).cloned(),
+        ports: ports::text(&ports, &[]),
     })
 }
 

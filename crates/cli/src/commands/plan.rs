@@ -42,7 +42,8 @@ pub(crate) struct Kept {
 
 /// Shows the plan.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    let Made { desired, policy, tuning } = args.making.prepare(session, &args.services, Verb::Up, false)?;
+    let Made { desired, policy, tuning, .. } =
+        args.making.prepare(session, &args.services, Verb::Up, false)?;
     let progress = session.progress("plan");
     let job = Job { session, progress: &progress, desired, policy, tuning };
     let preview = job.look()?;

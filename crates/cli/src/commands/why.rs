@@ -27,7 +27,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let options = Options { trace: true, ..Options::default() };
     let loaded = session.load_with(&args.services, options)?;
-    let Made { desired, policy, tuning } =
+    let Made { desired, policy, tuning, .. } =
         Making::default().prepare_loaded(session, &loaded, &[], Verb::Up, false)?;
     let (project, loaded) = loaded;
     let chosen = select::services(&args.services, project.services.keys().map(String::as_str))?;
