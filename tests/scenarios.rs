@@ -41,6 +41,8 @@ mod input;
 mod kills;
 #[path = "scenarios/life.rs"]
 mod life;
+#[path = "scenarios/locks.rs"]
+mod locks;
 #[path = "scenarios/logs.rs"]
 mod logs;
 #[path = "scenarios/mounts.rs"]

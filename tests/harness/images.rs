@@ -73,6 +73,29 @@ pub fn big() -> Image {
     image("library/big:latest", &json!({"Cmd": ["/layer0/0"]}), &layers.iter().collect::<Vec<_>>())
 }
 
+/// Busybox with a file `/told` of this text, for an architecture; without one for that of this machine.
+pub fn telling(name: &'static str, text: &str, of: Option<&str>) -> Image {
+    let (base, told) = (base_layer(), layer(|tar| file(tar, "told", text.as_bytes(), 0o644, 0)));
+    let config = json!({"Cmd": ["sleep", "1000"], "Env": ["PATH=/bin"]});
+    let diff_ids = [digest(&base), digest(&told)];
+    made_for(of.unwrap_or(architecture()), name, &config, &[&base, &told], &diff_ids)
+}
+
+/// An index of images for these architectures, which are served beside it.
+pub fn index(name: &'static str, images: &[(&str, &Image)]) -> Image {
+    let manifests: Vec<Value> = images
+        .iter()
+        .map(|(architecture, image)| {
+            json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": image.digest,
+                "size": image.manifest.len(), "platform": {"os": "linux", "architecture": architecture}})
+        })
+        .collect();
+    let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": manifests});
+    let manifest = serde_json::to_vec(&index).unwrap();
+    Image { name, digest: digest(&manifest), manifest, blobs: vec![] }
+}
+
 /// Busybox whose configuration promises another layer than the one that its manifest names.
 pub(crate) fn misdescribed() -> Image {
     let (base, other) = (base_layer(), digest(b"other bytes"));
@@ -86,7 +109,17 @@ fn image(name: &'static str, config: &Value, layers: &[&Vec<u8>]) -> Image {
 
 /// An image whose configuration names these digests of unpacked layers.
 fn described(name: &'static str, config: &Value, layers: &[&Vec<u8>], diff_ids: &[String]) -> Image {
-    let config = json!({"architecture": architecture(), "os": "linux", "config": config,
+    made_for(architecture(), name, config, layers, diff_ids)
+}
+
+fn made_for(
+    architecture: &str,
+    name: &'static str,
+    config: &Value,
+    layers: &[&Vec<u8>],
+    diff_ids: &[String],
+) -> Image {
+    let config = json!({"architecture": architecture, "os": "linux", "config": config,
         "rootfs": {"type": "layers", "diff_ids": diff_ids}});
     let config = serde_json::to_vec(&config).unwrap();
     let mut blobs = vec![];
@@ -108,7 +141,8 @@ fn described(name: &'static str, config: &Value, layers: &[&Vec<u8>], diff_ids: 
     Image { name, digest: digest(&manifest), manifest, blobs }
 }
 
-fn architecture() -> &'static str {
+/// The architecture of this machine, as images name it.
+pub fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -12,10 +12,10 @@ mod registry;
 mod who;
 mod world;
 
-pub use images::big as big_image;
+pub use images::{Image, architecture, big as big_image, index as image_index, telling as telling_image};
 pub use killing::{Ending, kill_points};
 pub use ports::free_port;
-pub use registry::{Fault, faulty_registry, serve_image};
+pub use registry::{Fault, MovingRegistry, faulty_registry, serve_image};
 pub use who::{Who, ordinary_user};
 pub use world::{Background, Output, World, http, until, within};
 

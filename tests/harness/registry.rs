@@ -3,8 +3,9 @@
 use crate::images::{self, Image};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::OnceLock;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The port of the registry, started with the first scenario that asks.
 pub(crate) fn port() -> u16 {
@@ -15,6 +16,67 @@ pub(crate) fn port() -> u16 {
 /// Serves one image on a port of its own until the process ends; returns the port.
 pub fn serve_image(image: Image) -> u16 {
     start(vec![image])
+}
+
+/// A registry whose tags move, and that can go away.
+#[derive(Debug)]
+pub struct MovingRegistry {
+    port: u16,
+    images: Arc<Mutex<Vec<Image>>>,
+    gone: Arc<AtomicBool>,
+}
+
+impl MovingRegistry {
+    /// One that has nothing yet.
+    pub fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (images, gone) = (Arc::new(Mutex::new(vec![])), Arc::new(AtomicBool::new(false)));
+        let (served, ended) = (images.clone(), gone.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if ended.load(Ordering::Relaxed) {
+                    return;
+                }
+                let served = served.clone();
+                std::thread::spawn(move || serve(stream, || served.lock().unwrap()));
+            }
+        });
+        Self { port, images, gone }
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Has this image from now on. One that had its name stays under its digest.
+    pub fn put(&self, image: Image) {
+        let mut images = self.images.lock().unwrap();
+        images.iter_mut().filter(|known| known.name == image.name).for_each(|known| known.name = "");
+        images.push(image);
+    }
+
+    /// Goes away: whoever connects is refused.
+    pub fn go_away(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+        // It is woken up to see that, and nobody is heard any more.
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Default for MovingRegistry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for MovingRegistry {
+    fn drop(&mut self) {
+        self.go_away();
+    }
 }
 
 /// How a registry misbehaves.
@@ -97,14 +159,17 @@ fn start(images: Vec<Image>) -> u16 {
     let images: &'static [Image] = images.leak();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || serve(stream, images));
+            std::thread::spawn(move || serve(stream, || images));
         }
     });
     port
 }
 
 /// Answers requests on one connection until it is closed.
-fn serve(stream: TcpStream, images: &[Image]) {
+fn serve<Images: Deref<Target = impl AsRef<[Image]> + ?Sized>>(
+    stream: TcpStream,
+    images: impl Fn() -> Images,
+) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     loop {
@@ -118,7 +183,8 @@ fn serve(stream: TcpStream, images: &[Image]) {
         }
         let mut words = request.split(' ');
         let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-        let Answer { status, kind, digest, body } = answer(path, images);
+        let images = images();
+        let Answer { status, kind, digest, body } = answer(path, images.as_ref());
         let length = body.len();
         let mut head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n");
         if !digest.is_empty() {

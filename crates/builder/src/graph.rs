@@ -215,6 +215,17 @@ impl Graph {
         Ok(needs)
     }
 
+    /// What a stage is for.
+    pub(crate) fn platform(&self, node: Node) -> Result<Platform, BuildError> {
+        let target = &self.targets[node.target];
+        let Some(word) = &target.file.stages[node.stage].platform else { return Ok(target.platform.clone()) };
+        let text = expand(word, &target.global).map_err(|error| target.drawn(error))?;
+        Platform::parse(&text).ok_or_else(|| {
+            let message = format!("`{text}` is no platform such as `linux/amd64`");
+            target.drawn(at(word.span, "bad-platform", message))
+        })
+    }
+
     /// What a stage starts from.
     pub(crate) fn base(&self, node: Node) -> Result<Origin, BuildError> {
         let target = &self.targets[node.target];
@@ -286,7 +297,7 @@ impl Graph {
 }
 
 /// The names that an instruction takes files from.
-fn names(instruction: &Instruction) -> Vec<(String, Span)> {
+pub(crate) fn names(instruction: &Instruction) -> Vec<(String, Span)> {
     match &instruction.kind {
         InstructionKind::Copy(copy) => copy.from.iter().map(|from| (from.text.clone(), from.span)).collect(),
         InstructionKind::Run(run) => run

@@ -16,6 +16,7 @@
 //!
 //! What needs the engine, containers and registries, is asked of a [`Machine`].
 
+mod bases;
 mod board;
 mod check;
 mod context;
@@ -33,6 +34,7 @@ mod state;
 mod transfer;
 mod tree;
 
+pub use bases::{Base, bases};
 pub use check::{Findings, check};
 pub use error::BuildError;
 pub use event::{Event, EventKind};

@@ -185,7 +185,7 @@ impl<'a> Worker<'a> {
             }
             Origin::Image(reference) => {
                 let told = self.told(&stage.original)?;
-                let platform = self.stage_platform()?;
+                let platform = self.site.graph.platform(self.node).map_err(first)?;
                 let image = self.image(&reference, &platform, stage.from.span, &|line| told.line(line));
                 let image = told.end(image)?;
                 let scope = self.target.global.stage(pairs(&image.config.environment));
@@ -207,14 +207,6 @@ impl<'a> Worker<'a> {
         Ok(read)
     }
 
-    /// What the stage is for.
-    fn stage_platform(&self) -> Result<Platform, Stop> {
-        let Some(word) = &self.stage().platform else { return Ok(self.target.platform.clone()) };
-        let text = expand(word, &self.target.global)?;
-        let bad = || at(word.span, "bad-platform", format!("`{text}` is no platform such as `linux/amd64`"));
-        Ok(Platform::parse(&text).ok_or_else(bad)?)
-    }
-
     /// An image, pulled when it is missing or when the build wants it fresh; once for all stages.
     pub(crate) fn image(
         &self,
@@ -224,6 +216,7 @@ impl<'a> Worker<'a> {
         tell: &(dyn Fn(String) + Sync),
     ) -> Result<Image, Stop> {
         let store = self.site.store;
+        let reference = &self.held(reference, platform, span)?;
         let key = format!("{reference} {platform} {}", self.target.spec.pull);
         let place = {
             let mut images = self.site.images.lock().unwrap_or_else(PoisonError::into_inner);
@@ -259,6 +252,13 @@ impl<'a> Worker<'a> {
         };
         *known = Some(image.clone());
         Ok(image)
+    }
+
+    /// The reference with the digest that it is held to, where images are held to digests.
+    fn held(&self, reference: &Reference, platform: &Platform, span: Span) -> Result<Reference, Stop> {
+        let Some(locked) = &self.target.spec.locked else { return Ok(reference.clone()) };
+        let message = || format!("`{}` for {platform} is not in the lock", reference.familiar());
+        Ok(locked.exact(reference, platform).ok_or_else(|| at(span, "not-locked", message()))?)
     }
 
     /// Whether earlier results are not to be used.

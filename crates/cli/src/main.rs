@@ -14,6 +14,7 @@ mod exit;
 mod files;
 mod graph;
 mod hook;
+mod lock;
 mod output;
 mod pattern;
 mod perform;

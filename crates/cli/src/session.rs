@@ -281,6 +281,11 @@ impl Session {
         }
     }
 
+    /// Whether the project goes by another name than its file's for this command: a given one, or a copy's.
+    pub(crate) fn is_renamed(&self) -> Result<bool, Failure> {
+        Ok(self.given_name()?.is_some() || self.copy()?.is_some())
+    }
+
     /// The name of the copy to work on, from `--as` or the environment, checked.
     fn copy(&self) -> Result<Option<String>, Failure> {
         let environment = self.environment.borrow();
@@ -368,6 +373,15 @@ impl Session {
     /// No file, or diagnostics with an error among them.
     pub(crate) fn load(&self, services: &[String]) -> Result<(Project, Loaded), Failure> {
         self.load_with(services, Options::default())
+    }
+
+    /// The same with the services of every profile.
+    ///
+    /// # Errors
+    /// As [`Session::load`].
+    pub(crate) fn load_whole(&self) -> Result<(Project, Loaded), Failure> {
+        let input = self.input(&[], Options::default())?;
+        self.load_input(&Input { profiles: vec!["*".to_owned()], ..input })
     }
 
     /// The same with steps left out.

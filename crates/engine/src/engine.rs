@@ -135,6 +135,17 @@ impl Engine {
         registry.digest(reference).await.map_err(failed)
     }
 
+    /// The platforms that an image is for in its registry now, each with the digest of its manifest.
+    /// Nothing is fetched.
+    ///
+    /// # Errors
+    /// [`EngineError::Digest`].
+    pub async fn platforms(&self, reference: &Reference) -> Result<Vec<(Platform, Digest)>, EngineError> {
+        let failed = |error| EngineError::Digest { reference: reference.clone(), source: Box::new(error) };
+        let registry = self.inner.registry.get_or_try_init(async || Registry::configured()).await?;
+        registry.platforms(reference).await.map_err(failed)
+    }
+
     /// What a registry has for an image: manifest and configuration, no layers. Nothing is kept.
     ///
     /// # Errors

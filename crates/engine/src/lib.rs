@@ -43,7 +43,10 @@ mod top;
 pub mod user;
 mod volumes;
 
-pub use builder::{BuildError, Event as BuildEvent, EventKind as BuildEventKind, check as check_builds};
+pub use builder::{
+    Base, BuildError, Event as BuildEvent, EventKind as BuildEventKind, bases as bases_of_builds,
+    check as check_builds,
+};
 pub use cdi::CdiError;
 pub use changes::{Commit, unnamed};
 pub use engine::{Engine, RemoteImage, hidden_role};

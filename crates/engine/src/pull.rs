@@ -97,6 +97,11 @@ pub async fn pull(
 ) -> Result<Image, PullError> {
     let (reference, platform) = (&need.reference, need.platform.as_ref());
     let stored = |source| PullError::Store { image: reference.familiar(), source };
+    if let Some(image) = pinned(store, need) {
+        tell(PullEvent::UpToDate);
+        let image = Image { reference: reference.clone(), ..image };
+        return store.refresh_image(&image, platform).map_err(stored);
+    }
     let found = registry.find(reference, platform).await?;
     let layers = found.layers.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
     tell(PullEvent::Found { manifest: found.digest.clone(), layers });
@@ -127,6 +132,18 @@ pub async fn pull(
         store.commit_image(&NewImage { reference, platform, manifest: &found.manifest, config: &config }, pin)
     });
     joined(commit.await).map_err(stored)
+}
+
+/// The very image that a digest names, if it is here under whatever reference: no registry has another.
+fn pinned(store: &Store, need: &ImageNeed) -> Option<Image> {
+    let digest = need.reference.digest.as_ref()?;
+    let fits = |image: &Image| {
+        image.manifest == *digest
+            && need.platform.as_ref().is_none_or(|wanted| image.platform.fitness(wanted).is_some())
+            && image.layers.iter().all(|layer| store.has_layer(layer))
+    };
+    let own = store.image(&need.reference, need.platform.as_ref()).filter(|image| fits(image));
+    own.or_else(|| store.images().into_iter().find(fits))
 }
 
 /// A pull whose layers are being fetched.

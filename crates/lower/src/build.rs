@@ -89,6 +89,7 @@ impl Lowering<'_> {
             pull: build.pull,
             no_cache: build.no_cache,
             no_cache_stages: build.no_cache_filter.clone(),
+            locked: None,
             place: self.options.sources.place(service.place("build")),
         })
     }

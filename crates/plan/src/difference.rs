@@ -89,6 +89,9 @@ impl Changes {
                     }
                 }
             }
+            // What differs is only whether the digest is written: the image itself is compared elsewhere.
+            ("image", Value::String(old), Value::String(new))
+                if is_pinned(old, new) || is_pinned(new, old) => {}
             ("image", Value::String(_), Value::String(new)) => {
                 self.0.insert("image".to_owned(), vec![new.clone()]);
             }
@@ -97,6 +100,11 @@ impl Changes {
             }
         }
     }
+}
+
+/// Whether one reference is the other with a digest.
+fn is_pinned(exact: &str, plain: &str) -> bool {
+    exact.strip_prefix(plain).is_some_and(|rest| rest.starts_with('@'))
 }
 
 /// The keys of either map, sorted, each once.

@@ -27,6 +27,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_RANGE, HeaderMap};
 use manifest::{MadeFor, Manifest};
 use resource::{Digest, Platform, Reference};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Bytes that a manifest may have.
@@ -139,6 +140,68 @@ impl Registry {
         Err(told(reference, before))
     }
 
+    /// The platforms that `reference` has an image for in its registry now, each with the digest of its
+    /// manifest; in order. Other systems than Linux are left out.
+    ///
+    /// # Errors
+    /// [`RegistryError`] of the last place asked.
+    pub async fn platforms(&self, reference: &Reference) -> Result<Vec<(Platform, Digest)>, RegistryError> {
+        let mut before = vec![];
+        for endpoint in self.endpoints(reference)? {
+            match self.platforms_at(&endpoint, reference).await {
+                Ok(platforms) => return Ok(platforms),
+                Err(failure) => before.push((endpoint.host().to_owned(), failure)),
+            }
+        }
+        Err(told(reference, before))
+    }
+
+    async fn platforms_at(
+        &self,
+        endpoint: &Endpoint,
+        reference: &Reference,
+    ) -> Result<Vec<(Platform, Digest)>, Failure> {
+        let tag = reference.tag.as_deref().unwrap_or("latest");
+        let name = reference.digest.as_ref().map_or(tag, Digest::as_str);
+        let (digest, bytes) = self.manifest(endpoint, name, reference.digest.as_ref()).await?;
+        let index = match manifest::parse(&bytes)? {
+            Manifest::Index(index) => index,
+            Manifest::Image { config, .. } => {
+                let platform = self.platform_of(endpoint, &config).await?;
+                return Ok(vec![(platform, digest)]);
+            }
+        };
+        let mut found = BTreeMap::new();
+        for descriptor in &index {
+            let Some(platform) = manifest::platform(descriptor).filter(|platform| platform.os == "linux")
+            else {
+                continue;
+            };
+            let (digest, _) = manifest::choose(std::slice::from_ref(descriptor), &platform)?;
+            // Of several for one platform the first is taken, as by a pull.
+            found.entry(platform).or_insert(digest);
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// What an image is made for, by its configuration.
+    async fn platform_of(&self, endpoint: &Endpoint, config: &(Digest, u64)) -> Result<Platform, Failure> {
+        let (digest, size) = config;
+        if *size > CONFIG_LIMIT {
+            return Err(Failure::TooBig { what: "configuration", limit: CONFIG_LIMIT });
+        }
+        let path = format!("/v2/{}/blobs/{digest}", endpoint.repository);
+        let get = Get { path, accept: "*/*", from: 0 };
+        let (_, bytes) = self.whole(endpoint, &get, "configuration", *size).await?;
+        let found = digest_of(&bytes);
+        if found != *digest {
+            return Err(Failure::WrongDigest { what: "configuration", expected: digest.clone(), found });
+        }
+        let made: MadeFor = serde_json::from_slice(&bytes)
+            .map_err(|error| Failure::NotAnImage(format!("its configuration does not parse: {error}")))?;
+        Ok(made.platform())
+    }
+
     /// The places where `reference` can be, mirrors first.
     fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, RegistryError> {
         self.registries.endpoints(reference).ok_or_else(|| RegistryError {
@@ -233,7 +296,7 @@ impl Registry {
         let made: MadeFor = serde_json::from_slice(bytes)
             .map_err(|error| Failure::NotAnImage(format!("its configuration does not parse: {error}")))?;
         let made = made.platform();
-        if manifest::fitness(&made, wanted).is_some() {
+        if made.fitness(wanted).is_some() {
             return Ok(());
         }
         Err(Failure::NoPlatform { wanted: wanted.to_string(), available: vec![made.to_string()] })

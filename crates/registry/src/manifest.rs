@@ -92,7 +92,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest, Failure> {
 pub(crate) fn choose(index: &[Descriptor], wanted: &Platform) -> Result<(Digest, u64), Failure> {
     let offers = index.iter().filter_map(|descriptor| Some((platform(descriptor)?, descriptor)));
     let offers: Vec<(Platform, &Descriptor)> = offers.collect();
-    let best = offers.iter().filter_map(|(offer, descriptor)| Some((fitness(offer, wanted)?, descriptor)));
+    let best = offers.iter().filter_map(|(offer, descriptor)| Some((offer.fitness(wanted)?, descriptor)));
     // Of equals the first one.
     match best.min_by_key(|(fitness, _)| *fitness) {
         Some((_, descriptor)) => {
@@ -107,38 +107,12 @@ pub(crate) fn choose(index: &[Descriptor], wanted: &Platform) -> Result<(Digest,
 }
 
 /// What an entry is made for; `None` for those that are no images: attestations, unknown platforms.
-fn platform(descriptor: &Descriptor) -> Option<Platform> {
+pub(crate) fn platform(descriptor: &Descriptor) -> Option<Platform> {
     let annotation = descriptor.annotations().as_ref().and_then(|all| all.get("vnd.docker.reference.type"));
     let platform = descriptor.platform().as_ref()?;
     let (os, architecture) = (platform.os().to_string(), platform.architecture().to_string());
     let real = annotation.is_none() && os != "unknown" && architecture != "unknown";
     real.then(|| Platform { os, architecture, variant: platform.variant().clone() })
-}
-
-/// How well an offer does, 0 being exactly; `None` when it does not run.
-pub(crate) fn fitness(offer: &Platform, wanted: &Platform) -> Option<u32> {
-    let architecture = |platform: &Platform| match platform.architecture.as_str() {
-        "x86_64" => "amd64".to_owned(),
-        "aarch64" => "arm64".to_owned(),
-        other => other.to_owned(),
-    };
-    let number = |platform: &Platform| {
-        let default = match architecture(platform).as_str() {
-            "arm64" => 8,
-            "arm" => 7,
-            _ => 1,
-        };
-        let digits = platform.variant.as_deref().map(|variant| variant.trim_start_matches('v'));
-        digits.filter(|digits| !digits.is_empty()).map_or(Some(default), |digits| digits.parse::<u32>().ok())
-    };
-    if offer.os != wanted.os || architecture(offer) != architecture(wanted) {
-        return None;
-    }
-    match (number(offer), number(wanted)) {
-        // Newer machines run what was made for older ones.
-        (Some(offer), Some(wanted)) => wanted.checked_sub(offer),
-        _ => (offer.variant == wanted.variant).then_some(0),
-    }
 }
 
 #[cfg(test)]

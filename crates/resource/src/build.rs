@@ -1,6 +1,6 @@
 //! Images that are built here: what a build is asked for.
 
-use crate::{Labels, NetworkName, Platform, Reference, Rlimit};
+use crate::{Labels, Locked, NetworkName, Platform, Reference, Rlimit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -51,6 +51,9 @@ pub struct BuildSpec {
     pub no_cache: bool,
     /// Stages whose earlier results are not used.
     pub no_cache_stages: Vec<String>,
+    /// The digests that images are held to; `None` holds them to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<Locked>,
     /// The file and line that asked for it, for messages.
     pub place: String,
 }

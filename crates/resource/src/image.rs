@@ -24,6 +24,33 @@ impl Platform {
         parts.next().is_none().then_some(Self { os, architecture, variant })
     }
 
+    /// How well an image for this platform does on a machine that is `wanted`, 0 being exactly; `None`
+    /// when it does not run there.
+    pub fn fitness(&self, wanted: &Self) -> Option<u32> {
+        let architecture = |platform: &Self| match platform.architecture.as_str() {
+            "x86_64" => "amd64".to_owned(),
+            "aarch64" => "arm64".to_owned(),
+            other => other.to_owned(),
+        };
+        let number = |platform: &Self| {
+            let default = match architecture(platform).as_str() {
+                "arm64" => 8,
+                "arm" => 7,
+                _ => 1,
+            };
+            let digits = platform.variant.as_deref().map(|variant| variant.trim_start_matches('v'));
+            digits.filter(|digits| !digits.is_empty()).map_or(Some(default), |text| text.parse::<u32>().ok())
+        };
+        if self.os != wanted.os || architecture(self) != architecture(wanted) {
+            return None;
+        }
+        match (number(self), number(wanted)) {
+            // Newer machines run what was made for older ones.
+            (Some(offer), Some(wanted)) => wanted.checked_sub(offer),
+            _ => (self.variant == wanted.variant).then_some(0),
+        }
+    }
+
     /// The platform this program was compiled for.
     pub fn host() -> Self {
         let architecture = match std::env::consts::ARCH {

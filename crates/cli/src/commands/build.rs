@@ -1,6 +1,7 @@
 //! `compose build`: builds the images of services.
 
 use crate::exit::{Exit, Failure};
+use crate::lock::hold::Hold;
 use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::{building, wanted};
@@ -19,6 +20,9 @@ pub(crate) struct Args {
     /// Check the Dockerfiles and build nothing
     #[arg(long)]
     pub(crate) check: bool,
+    /// Use the base images of compose.lock and no others; also COMPOSE_FROZEN=1
+    #[arg(long)]
+    pub(crate) frozen: bool,
     /// Former flag, without effect
     #[arg(short, long, value_name = "BYTES")]
     pub(crate) memory: Option<String>,
@@ -80,6 +84,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let mut desired = wanted::of_project(session, &loaded, &selection)?;
     building::complete(session, &mut desired);
+    // What the services run besides is nothing to a build.
+    desired.services.retain(|service| !service.builds.is_empty());
+    if let Some(hold) = Hold::asked(session, args.frozen, &loaded.0)? {
+        hold.builds_of(&mut desired)?;
+    }
     let progress = session.progress_unless(args.quiet, "build");
     tell_ignored(args, &progress);
     let builds = builds(args, session, &desired)?;

@@ -2,6 +2,7 @@
 
 use crate::converge::{Job, Tuning};
 use crate::exit::{Exit, Failure};
+use crate::lock::hold::Hold;
 use crate::session::Session;
 use crate::view::progress::Progress;
 use crate::{copies, wanted};
@@ -34,6 +35,9 @@ pub(crate) struct Making {
     /// When to pull: always, missing, never, build, if_not_present
     #[arg(long, value_name = "POLICY")]
     pub(crate) pull: Option<String>,
+    /// Use the images of compose.lock and no others; also COMPOSE_FROZEN=1
+    #[arg(long)]
+    pub(crate) frozen: bool,
     /// Pull without progress
     #[arg(long)]
     pub(crate) quiet_pull: bool,
@@ -136,6 +140,9 @@ impl Making {
         let mut desired = wanted::of_project(session, loaded, &selection)?;
         crate::building::complete(session, &mut desired);
         self.policies(&mut desired, pull);
+        if let Some(hold) = Hold::asked(session, self.frozen, &loaded.0)? {
+            hold.project(loaded, &mut desired)?;
+        }
         session.timing("desired");
         let mut policy = policy;
         policy.consent.all = self.yes;

@@ -22,6 +22,7 @@ pub(crate) mod graph;
 pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod kill;
+pub(crate) mod lock;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod man;
@@ -85,6 +86,8 @@ pub(crate) enum Verb {
     Images(images::Args),
     /// Send a signal to containers
     Kill(kill::Args),
+    /// Hold images to the digests they have now
+    Lock(lock::Args),
     /// View output from containers
     Logs(logs::Args),
     /// List running projects
@@ -151,7 +154,7 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 42] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 43] = [
     ("apply", apply::Args::augment_args),
     ("attach", attach::Args::augment_args),
     ("build", build::Args::augment_args),
@@ -169,6 +172,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 42] = [
     ("image", image::Args::augment_args),
     ("images", images::Args::augment_args),
     ("kill", kill::Args::augment_args),
+    ("lock", lock::Args::augment_args),
     ("logs", logs::Args::augment_args),
     ("ls", ls::Args::augment_args),
     ("man", man::Args::augment_args),
@@ -213,6 +217,7 @@ impl Verb {
             | Self::Plan(_)
             | Self::Why(_)
             | Self::Images(_)
+            | Self::Lock(_)
             | Self::Logs(_)
             | Self::Ls(_)
             | Self::Port(_)
@@ -257,6 +262,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Image(args) => image::run(&args, session),
         Verb::Images(args) => images::run(&args, session),
         Verb::Kill(args) => kill::run(&args, session),
+        Verb::Lock(args) => lock::run(&args, session),
         Verb::Logs(args) => logs::run(&args, session),
         Verb::Ls(args) => ls::run(&args, session),
         Verb::Man(args) => man::run(&args),

@@ -2,6 +2,7 @@
 
 use super::create::pull_policy;
 use crate::exit::{Exit, Failure};
+use crate::lock::hold::Hold;
 use crate::perform::{self, Performer};
 use crate::session::Session;
 use crate::view::progress::{Line, Progress, Status};
@@ -13,6 +14,9 @@ use std::collections::BTreeMap;
 /// Flags of `pull`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Use the images of compose.lock and no others; also COMPOSE_FROZEN=1
+    #[arg(long)]
+    pub(crate) frozen: bool,
     /// Leave images out that can be built
     #[arg(long)]
     pub(crate) ignore_buildable: bool,
@@ -54,7 +58,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if !args.include_deps && !args.services.is_empty() {
         selection = selection.without_dependencies();
     }
-    let desired = wanted::of_project(session, &loaded, &selection)?;
+    let mut desired = wanted::of_project(session, &loaded, &selection)?;
+    if let Some(hold) = Hold::asked(session, args.frozen, &loaded.0)? {
+        hold.project(&loaded, &mut desired)?;
+    }
     let progress = session.progress_unless(args.quiet, "pull");
     let needs = needs(session, &desired, args, policy, &progress)?;
     if session.globals.dry_run {

@@ -10,6 +10,7 @@ use super::create::{Making, pull_policy};
 use crate::converge::{self, Job, Tuning};
 use crate::exit::{Exit, Failure};
 use crate::hook::{self, HookError};
+use crate::lock::hold::Hold;
 use crate::perform::{self, Performer};
 use crate::runtime::Interrupts;
 use crate::session::Session;
@@ -51,6 +52,9 @@ pub(crate) struct Args {
     /// Read variables from a file
     #[arg(long, value_name = "FILE")]
     pub(crate) env_from_file: Vec<String>,
+    /// Use the images of compose.lock and no others; also COMPOSE_FROZEN=1
+    #[arg(long)]
+    pub(crate) frozen: bool,
     /// Keep standard input open
     #[arg(short, long, default_value_t = true, hide_default_value = true, action = clap::ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
@@ -136,7 +140,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let overrides = overrides(args, session, project, service, command)?;
     let tty = overrides.tty;
     let made = lower::one_off(project, service, &overrides, &wanted::options(session, texts));
-    let (spec, mut need, mut builds) =
+    let (mut spec, mut need, mut builds) =
         made.map_err(|diagnostics| session.diagnostics(texts, &diagnostics))?;
     if let Some(policy) = pull_policy(args.pull.as_deref())? {
         need.policy = policy;
@@ -145,7 +149,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         need.policy = PullPolicy::Build;
     }
     builds.iter_mut().for_each(|build| crate::building::complete_one(session, build));
-    let dependencies = dependencies(session, &loaded, service, args.no_deps)?;
+    let mut dependencies = dependencies(session, &loaded, service, args.no_deps)?;
+    if let Some(hold) = Hold::asked(session, args.frozen, project)? {
+        hold.one(&loaded, &mut spec, &mut need, &mut builds)?;
+        hold.project(&loaded, &mut dependencies)?;
+    }
     let one = OneOffRun { args, session, dependencies, spec, need, builds, orphans, tty };
     if session.globals.dry_run {
         return one.dry_run();
