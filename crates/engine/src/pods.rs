@@ -113,25 +113,23 @@ impl Engine {
         if try_lock(&path)? {
             return Ok(());
         }
-        let (send, receive) = tokio::sync::oneshot::channel();
+        let (send, mut ended) = tokio::sync::oneshot::channel();
         let waiting = path.clone();
         // Not on the runtime's threads: those are waited for when it ends, and this may stay for ever.
         let spawned = std::thread::Builder::new().name("supervisor-end".to_owned()).spawn(move || {
             drop(send.send(sys::file::Lock::exclusive(&waiting).map(drop)));
         });
         spawned.map_err(EngineError::file("wait for", &path))?;
-        match tokio::time::timeout(FAREWELL, receive).await {
+        let mut told = tokio::time::timeout(FAREWELL, &mut ended).await;
+        if told.is_err() {
+            let (engine, pod) = (self.clone(), name.clone());
+            // An error would be a panic there, and what it left is seen below.
+            drop(tokio::task::spawn_blocking(move || engine.end_supervisors(&pod)).await);
+            told = tokio::time::timeout(crate::sweep::PATIENCE, ended).await;
+        }
+        match told {
             Ok(Ok(locked)) => locked.map_err(EngineError::file("lock", &path)),
-            _ => {
-                let (engine, pod) = (self.clone(), name.clone());
-                // An error would be a panic there, and what it left is seen below.
-                drop(tokio::task::spawn_blocking(move || engine.end_supervisors(&pod)).await);
-                if try_lock(&path)? {
-                    Ok(())
-                } else {
-                    Err(EngineError::SupervisorStays { pod: name.clone() })
-                }
-            }
+            _ => Err(EngineError::SupervisorStays { pod: name.clone() }),
         }
     }
 
