@@ -312,7 +312,9 @@ impl Pump {
         match &mut self.packing {
             Some(packing) if packing.number == number => packing.number += 1,
             Some(packing) if packing.number == number + 1 => {
-                self.packing.take().map(Packing::give_up);
+                if let Some(packing) = self.packing.take() {
+                    packing.give_up();
+                }
             }
             _ => {}
         }
