@@ -4,9 +4,11 @@ use crate::{Engine, EngineError, disk};
 use resource::{IdentityShare, Labels, NetworkMode, ObservedContainer, PodName, PodRecord, PodStatus};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use supervisor::Client;
 
-/// How long a supervisor that has nothing left to do may take to end; then it has other listeners,
-/// which need not keep it.
+/// How long a supervisor that has nothing left to do takes to end by itself, unless it has other listeners.
+const MOMENT: Duration = Duration::from_millis(20);
+/// How long one may take that was told that its pod is no more.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A pod and its containers, for a list of all.
@@ -120,7 +122,14 @@ impl Engine {
             drop(send.send(sys::file::Lock::exclusive(&waiting).map(drop)));
         });
         spawned.map_err(EngineError::file("wait for", &path))?;
-        let mut told = tokio::time::timeout(FAREWELL, &mut ended).await;
+        let mut told = tokio::time::timeout(MOMENT, &mut ended).await;
+        if told.is_err() {
+            // Others listen to it.
+            if let Ok(Some(client)) = Client::connect(self.roots(), name).await {
+                drop(client.retire().await);
+            }
+            told = tokio::time::timeout(FAREWELL, &mut ended).await;
+        }
         if told.is_err() {
             let (engine, pod) = (self.clone(), name.clone());
             // An error would be a panic there, and what it left is seen below.

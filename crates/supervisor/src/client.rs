@@ -296,6 +296,14 @@ impl Client {
         self.done(Request::Forget { id: id.clone() }).await
     }
 
+    /// The pod is being removed: once it has no containers the supervisor ends, whoever else listens.
+    ///
+    /// # Errors
+    /// `Gone` when it has ended.
+    pub async fn retire(&self) -> Result<(), ClientError> {
+        self.done(Request::Retire).await
+    }
+
     /// The container's record was replaced: the supervisor reads it again.
     ///
     /// # Errors

@@ -160,6 +160,10 @@ impl Supervisor {
             Request::Forget { id } => self.forget(&id).map(|()| Some(Reply::Done)),
             Request::Renamed { id } => self.renamed(&id).map(|()| Some(Reply::Done)),
             Request::HandOver { from, to } => self.hand_over(&from, &to).map(|()| Some(Reply::Done)),
+            Request::Retire => {
+                self.retiring = true;
+                Ok(Some(Reply::Done))
+            }
             Request::Updated { id } => self.updated(&id).map(|()| Some(Reply::Done)),
             Request::Attach { id } => self.attach(caller.0, &id).map(|(state, master)| {
                 self.reply(caller, Reply::State(Box::new(state)), master);

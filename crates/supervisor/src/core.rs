@@ -132,6 +132,8 @@ pub(crate) struct Supervisor {
     pub(crate) queries: HashMap<Token, crate::resolver::Query>,
     pub(crate) forwarder: Forwarder,
     pub(crate) shippers: BTreeMap<Slot, Shipper>,
+    /// Its pod is being removed.
+    pub(crate) retiring: bool,
     pub(crate) seed: u64,
 }
 
@@ -163,6 +165,7 @@ impl Supervisor {
             queries: HashMap::new(),
             forwarder: Forwarder::default(),
             shippers: BTreeMap::new(),
+            retiring: false,
             seed: u64::from(std::process::id()),
         };
         let token = supervisor.reactor.token();
@@ -171,14 +174,15 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Works until nothing lives and nobody is connected.
+    /// Works until nothing lives and nobody is connected, or the pod is no more.
     pub(crate) fn run(&mut self) -> io::Result<()> {
         let mut events = vec![];
         self.reactor.worked();
         loop {
             self.end_of_round();
             let live = self.containers.values().any(Container::is_live) || !self.shippers.is_empty();
-            if self.clients.is_empty() && !live {
+            let retires = self.retiring && self.containers.is_empty();
+            if (self.clients.is_empty() && !live) || retires {
                 return Ok(());
             }
             if self.reactor.rests() {

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The version of the messages, raised when one changes its meaning.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// A request and its number.
 #[derive(Debug, Serialize, Deserialize)]
@@ -89,6 +89,8 @@ pub(crate) enum Request {
     Updated {
         id: ContainerId,
     },
+    /// The pod is being removed: without containers the supervisor ends, whoever else listens.
+    Retire,
 }
 
 /// Where a process reads and writes.
