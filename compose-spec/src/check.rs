@@ -151,7 +151,7 @@ fn object(node: &mut Node, object: &'static Object, path: &Path<'_>, scope: &mut
             map.or_insert_with(near.to_owned(), || entry);
         }
     }
-    if object.required.iter().any(|key| !map.contains_key(key)) {
+    if object.missing(map).next().is_some() {
         node.value = Value::Bad;
     }
 }

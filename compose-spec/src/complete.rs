@@ -41,13 +41,18 @@ fn value(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
             }
         }
         (Kind::Object(object), Value::Map(map)) => {
-            for required in object.required {
-                if !map.contains_key(required) {
-                    scope.tell(
-                        Diagnostic::error("missing-key", format!("`{path}` has no `{required}`"))
-                            .at(span, format!("{} needs `{required}`", object.name)),
-                    );
-                }
+            for required in object.missing(map) {
+                let (has, needs) = match required {
+                    [only] => (format!("no `{only}`"), format!("`{only}`")),
+                    several => (
+                        format!("neither `{}`", several.join("` nor `")),
+                        format!("`{}`", several.join("` or `")),
+                    ),
+                };
+                scope.tell(
+                    Diagnostic::error("missing-key", format!("`{path}` has {has}"))
+                        .at(span, format!("{} needs {needs}", object.name)),
+                );
             }
             fields(map, object, path, scope);
         }

@@ -16,8 +16,10 @@ use crate::tree::{Entry, Map, Node, Value};
 
 pub(crate) use mounts::{clean, devices, file_mode, file_mounts, mounts, tmpfs_mode};
 pub(crate) use ports::{by_port, expose, ports};
-pub(crate) use texts::{ADDRESS, CONTAINER_NAME, ENV_FORMAT, IPC, NOT_BLANK, PULL_POLICY, restart};
-pub(crate) use texts::{parse_pull_policy, parse_restart};
+pub(crate) use texts::{ADDRESS, CONTAINER_NAME, ENV_FORMAT, IPC, NOT_BLANK, PULL_POLICY};
+pub(crate) use texts::{
+    parse_pull_policy, parse_restart, parse_restart_condition, restart, restart_condition,
+};
 pub(crate) use words::command;
 
 /// Tells an error at `node` and makes it unusable.

@@ -9,7 +9,7 @@ mod json;
 use crate::forms;
 use crate::merge::Merge;
 use crate::scope::Scope;
-use crate::tree::{Node, compare};
+use crate::tree::{Map, Node, compare};
 
 pub use json::json_schema;
 
@@ -71,8 +71,8 @@ pub(crate) struct Object {
     pub(crate) name: &'static str,
     /// Its keys, sorted.
     pub(crate) fields: &'static [Field],
-    /// The keys it must have after merging.
-    pub(crate) required: &'static [&'static str],
+    /// The keys it must have after merging: of each group one at least.
+    pub(crate) required: &'static [&'static [&'static str]],
 }
 
 /// One key of an object.
@@ -104,6 +104,11 @@ impl Object {
     /// Whether an entry of a mapping of these may be empty.
     pub(crate) fn may_be_null(&self) -> bool {
         matches!(self.name, "a network" | "a volume" | "a service's network" | "a use of a model")
+    }
+
+    /// The groups of required keys that a mapping has none of.
+    pub(crate) fn missing(&self, map: &Map) -> impl Iterator<Item = &'static [&'static str]> {
+        self.required.iter().copied().filter(|keys| !keys.iter().any(|key| map.contains_key(key)))
     }
 
     pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
@@ -190,7 +195,7 @@ pub(crate) static TOP: Object = Object {
 
 static INCLUDE: Object = Object {
     name: "an entry of `include`",
-    required: &["path"],
+    required: &[&["path"]],
     fields: &[one_or_more("env_file"), one_or_more("path"), text("project_directory")],
 };
 
@@ -329,13 +334,13 @@ pub(crate) static SERVICE: Object = Object {
 
 static ULIMIT: Object = Object {
     name: "a limit",
-    required: &["hard", "soft"],
+    required: &[&["hard"], &["soft"]],
     fields: &[field("hard", Kind::Int(-1, i64::MAX)), field("soft", Kind::Int(-1, i64::MAX))],
 };
 
 static FILE_MOUNT: Object = Object {
     name: "a mounted file",
-    required: &["source"],
+    required: &[&["source"]],
     fields: &[
         field("gid", Kind::TextOrNumber),
         field("mode", Kind::TextOrNumber).form(forms::file_mode),
@@ -353,7 +358,7 @@ static CREDENTIAL_SPEC: Object = Object {
 
 static DEPENDENCY: Object = Object {
     name: "an entry of `depends_on`",
-    required: &["condition"],
+    required: &[&["condition"]],
     fields: &[
         field(
             "condition",
@@ -365,24 +370,27 @@ static DEPENDENCY: Object = Object {
 };
 
 static EXTENDS: Object =
-    Object { name: "`extends`", required: &["service"], fields: &[text("file"), text("service")] };
+    Object { name: "`extends`", required: &[&["service"]], fields: &[text("file"), text("service")] };
 
 static ENV_FILE: Object = Object {
     name: "an entry of `env_file`",
-    required: &["path"],
+    required: &[&["path"]],
     fields: &[field("format", Kind::Checked(&forms::ENV_FORMAT)), text("path"), flag("required")],
 };
 
 static DEVICE: Object = Object {
     name: "a device",
-    required: &["source"],
+    required: &[&["source"]],
     fields: &[text("permissions"), text("source"), text("target")],
 };
 
 static GPU: Object = Object { name: "a GPU request", required: &[], fields: DEVICE_REQUEST_FIELDS };
 
-static DEVICE_REQUEST: Object =
-    Object { name: "a device request", required: &["capabilities"], fields: DEVICE_REQUEST_FIELDS };
+static DEVICE_REQUEST: Object = Object {
+    name: "a device request",
+    required: &[&["capabilities", "driver"]],
+    fields: DEVICE_REQUEST_FIELDS,
+};
 
 const DEVICE_REQUEST_FIELDS: &[Field] = &[
     set("capabilities"),
@@ -433,7 +441,7 @@ static ATTACHMENT: Object = Object {
 
 static PORT: Object = Object {
     name: "a port",
-    required: &["target"],
+    required: &[&["target"]],
     fields: &[
         text("app_protocol"),
         field("host_ip", Kind::Checked(&forms::ADDRESS)),
@@ -447,7 +455,7 @@ static PORT: Object = Object {
 
 static HOOK: Object = Object {
     name: "a hook",
-    required: &["command"],
+    required: &[&["command"]],
     fields: &[
         field("command", COMMAND).merge(Merge::Replace).form(forms::command),
         variables("environment"),
@@ -473,7 +481,7 @@ static START_HOOK: Object = Object {
 
 static PROVIDER: Object = Object {
     name: "a provider",
-    required: &["type"],
+    required: &[&["type"]],
     fields: &[
         field("options", Kind::Map(&Kind::Shapes(&Kind::Scalar, &Kind::List(&Kind::Scalar), &Kind::Never)))
             .form(forms::lists),
@@ -484,7 +492,7 @@ static PROVIDER: Object = Object {
 /// An entry of a service's `volumes`.
 static MOUNT: Object = Object {
     name: "a mount",
-    required: &["type", "target"],
+    required: &[&["type"], &["target"]],
     fields: &[
         field("bind", Kind::Object(&BIND)),
         text("consistency"),
@@ -536,10 +544,10 @@ static BLKIO: Object = Object {
 };
 
 static RATE: Object =
-    Object { name: "a rate", required: &["path", "rate"], fields: &[text("path"), bytes("rate")] };
+    Object { name: "a rate", required: &[&["path"], &["rate"]], fields: &[text("path"), bytes("rate")] };
 static WEIGHT: Object = Object {
     name: "a weight",
-    required: &["path", "weight"],
+    required: &[&["path"], &["weight"]],
     fields: &[text("path"), field("weight", Kind::Int(10, 1000))],
 };
 
@@ -639,7 +647,7 @@ static RESTART_POLICY: Object = Object {
     name: "`restart_policy`",
     required: &[],
     fields: &[
-        field("condition", Kind::Enum(&["none", "on-failure", "any"])),
+        text("condition").form(forms::restart_condition),
         duration("delay"),
         count("max_attempts"),
         duration("window"),
@@ -662,7 +670,7 @@ static DEVELOP: Object =
     Object { name: "`develop`", required: &[], fields: &[field("watch", Kind::List(&Kind::Object(&WATCH)))] };
 static WATCH: Object = Object {
     name: "an entry of `watch`",
-    required: &["path", "action"],
+    required: &[&["path"], &["action"]],
     fields: &[
         field("action", Kind::Enum(&["sync", "rebuild", "restart", "sync+restart", "sync+exec"])),
         field("exec", Kind::Object(&HOOK)),
@@ -755,7 +763,7 @@ static CONFIG: Object = Object {
 
 static MODEL: Object = Object {
     name: "a model",
-    required: &["model"],
+    required: &[&["model"]],
     fields: &[
         int("context_size"),
         text("model"),
@@ -770,7 +778,7 @@ mod tests {
 
     fn sorted(object: &Object) {
         assert!(object.fields.is_sorted_by(|a, b| a.name < b.name), "{} is not sorted", object.name);
-        for required in object.required {
+        for required in object.required.iter().copied().flatten() {
             assert!(object.field(required).is_some(), "{} requires {required}", object.name);
         }
         let words = about::TABLE.iter().find(|(name, _)| *name == object.name).map(|(_, keys)| *keys);

@@ -2,6 +2,7 @@
 
 use super::parts::{device_request, extra_hosts, file_mounts, ulimits};
 use super::{bytes, flag, int, items, number, text, text_map, texts};
+use crate::forms::parse_restart_condition;
 use crate::model::{Build, Deploy, Restart};
 use crate::tree::Node;
 
@@ -55,9 +56,8 @@ pub(super) fn deploy(node: &Node) -> Deploy {
 /// A block without a condition means no restart, contrary to what the documentation says.
 fn restart_policy(node: &Node) -> Restart {
     let max = int(node, "max_attempts").and_then(|max| u32::try_from(max).ok()).unwrap_or(0);
-    match node.str("condition") {
-        Some("any") => Restart::Always,
-        Some("on-failure") => Restart::OnFailure { max },
-        _ => Restart::No,
+    match node.str("condition").and_then(parse_restart_condition) {
+        Some(Restart::OnFailure { .. }) => Restart::OnFailure { max },
+        condition => condition.unwrap_or(Restart::No),
     }
 }

@@ -97,19 +97,34 @@ pub(crate) fn parse_pull_policy(text: &str) -> Option<PullPolicy> {
 /// `restart`: any text is read, but no container can be made with one that is no policy.
 pub(crate) fn restart(node: &mut Node, scope: &mut Scope<'_>) {
     const KNOWN: [&str; 4] = ["no", "always", "unless-stopped", "on-failure"];
+    const HELP: &str = "it is one of `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:COUNT`";
+    restarts(node, parse_restart, &KNOWN, HELP, scope);
+}
+
+/// `deploy.restart_policy.condition`: any text is read; one that means nothing is no restart.
+pub(crate) fn restart_condition(node: &mut Node, scope: &mut Scope<'_>) {
+    const KNOWN: [&str; 3] = ["none", "on-failure", "any"];
+    restarts(node, parse_restart_condition, &KNOWN, "it is one of `none`, `on-failure`, `any`", scope);
+}
+
+fn restarts(
+    node: &Node,
+    parse: fn(&str) -> Option<Restart>,
+    known: &[&'static str],
+    help: &str,
+    scope: &mut Scope<'_>,
+) {
     let Value::String(text) = &node.value else { return };
-    if scope.is_open(text) || parse_restart(text).is_some() {
+    if scope.is_open(text) || parse(text).is_some() {
         return;
     }
     let diagnostic =
         Diagnostic::warning("unknown-restart", format!("`{text}` is no restart policy")).at(node.span, "");
-    let diagnostic = match nearest(text, KNOWN) {
-        Some(near) => diagnostic.help(format!("a similar policy exists: `{near}`")),
-        None => {
-            diagnostic.help("it is one of `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:COUNT`")
-        }
+    let help = match nearest(text, known.iter().copied()) {
+        Some(near) => format!("a similar policy exists: `{near}`"),
+        None => help.to_owned(),
     };
-    scope.tell(diagnostic);
+    scope.tell(diagnostic.help(help));
 }
 
 /// Reads a restart policy. A count that is no number is 0, as it has always been.
@@ -120,6 +135,17 @@ pub(crate) fn parse_restart(text: &str) -> Option<Restart> {
         "unless-stopped" => Restart::UnlessStopped,
         "on-failure" => Restart::OnFailure { max: 0 },
         _ => Restart::OnFailure { max: text.strip_prefix("on-failure:")?.parse().unwrap_or(0) },
+    })
+}
+
+/// Reads a condition of `deploy.restart_policy`; the words of `restart` do, too, as many files have them.
+pub(crate) fn parse_restart_condition(text: &str) -> Option<Restart> {
+    Some(match text {
+        "" | "none" | "no" => Restart::No,
+        "any" | "always" => Restart::Always,
+        "unless-stopped" => Restart::UnlessStopped,
+        "on-failure" => Restart::OnFailure { max: 0 },
+        _ => return None,
     })
 }
 

@@ -113,11 +113,18 @@ impl Definitions {
             ("patternProperties".into(), map([("^x-", map([]))])),
             ("additionalProperties".into(), Json::Bool(false)),
         ];
-        if !object.required.is_empty() {
-            entries.push((
-                "required".into(),
-                Json::List(object.required.iter().map(|key| text(*key)).collect()),
-            ));
+        let all = |keys: &[&'static str]| Json::List(keys.iter().copied().map(text).collect());
+        type Keys = &'static [&'static str];
+        let (single, several): (Vec<Keys>, Vec<Keys>) =
+            object.required.iter().partition(|keys| keys.len() == 1);
+        if !single.is_empty() {
+            entries.push(("required".into(), all(&single.concat())));
+        }
+        let one_of = |keys: Keys| {
+            map([("anyOf", Json::List(keys.iter().map(|key| map([("required", all(&[key]))])).collect()))])
+        };
+        if !several.is_empty() {
+            entries.push(("allOf".into(), Json::List(several.into_iter().map(one_of).collect())));
         }
         entries
     }

@@ -82,7 +82,9 @@ const SAMPLES: &[(&str, &str)] = &[
     ("services.*.depends_on.*.required", "false"),
     ("services.*.deploy.resources.limits.memory", r#""64m""#),
     ("services.*.deploy.resources.reservations.devices", r#"[{"capabilities": ["gpu"]}]"#),
-    ("services.*.deploy.resources.reservations.devices[].count", r#""all""#),
+    ("services.*.deploy.resources.reservations.devices[].capabilities", r#"["gpu"]"#),
+    ("services.*.deploy.resources.reservations.devices[].count", "2"),
+    ("services.*.deploy.resources.reservations.devices[].driver", r#""vendor.com/class""#),
     ("services.*.deploy.update_config.order", "\"start-first\""),
     ("services.*.develop.watch", r#"[{"path": "/watched", "action": "rebuild"}]"#),
     ("services.*.develop.watch[].action", r#""rebuild""#),
@@ -128,6 +130,24 @@ const SAMPLES: &[(&str, &str)] = &[
 /// What else an object needs for an attribute, or one below it, to mean something: the attribute, the
 /// object, and its further key.
 const BESIDE: &[(&str, &str, &str, &str)] = &[
+    (
+        "services.*.deploy.resources.reservations.devices[].count",
+        "services.*.deploy.resources.reservations.devices[]",
+        "capabilities",
+        r#"["gpu"]"#,
+    ),
+    (
+        "services.*.deploy.resources.reservations.devices[].device_ids",
+        "services.*.deploy.resources.reservations.devices[]",
+        "capabilities",
+        r#"["gpu"]"#,
+    ),
+    (
+        "services.*.deploy.resources.reservations.devices[].options",
+        "services.*.deploy.resources.reservations.devices[]",
+        "capabilities",
+        r#"["gpu"]"#,
+    ),
     ("networks.*.ipam.config[].aux_addresses", "networks.*.ipam.config[]", "subnet", r#""10.8.0.0/24""#),
     ("networks.*.ipam.config[].gateway", "networks.*.ipam.config[]", "subnet", r#""10.8.0.0/24""#),
     ("networks.*.ipam.config[].ip_range", "networks.*.ipam.config[]", "subnet", r#""10.8.0.0/24""#),
@@ -489,7 +509,9 @@ fn effect(model: &Model, attribute: &str) -> Effect {
     };
     let (without, with) = (outcome(&whole(without)), outcome(&whole(with)));
     assert!(with.is_loaded, "{attribute} needs a sample: {:?}", with.told);
-    let new = with.told.iter().find(|message| !without.told.contains(message));
+    // That something else of the sample is not used is only told of a project without errors.
+    let is_about = |message: &&String| !message.starts_with("no service uses");
+    let new = with.told.iter().filter(is_about).find(|message| !without.told.contains(message));
     let new = new.or(with.told.first().filter(|_| with.is_error && without.is_error));
     match new {
         Some(message) if with.is_error || with.desired == without.desired => Effect::Told(message.clone()),
