@@ -142,8 +142,19 @@ impl World {
 
     /// The program with this world's settings, to be given arguments.
     pub fn program(&self) -> Command {
-        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/compose");
-        let program = std::env::var_os("COMPOSE_TEST_PROGRAM").unwrap_or(built.into());
+        self.command(&built())
+    }
+
+    /// The same by another name: that of a link to it beside the project.
+    pub fn program_named(&self, name: &str) -> Command {
+        let link = self.folder.path().join(name);
+        if !link.is_symlink() {
+            std::os::unix::fs::symlink(built(), &link).unwrap();
+        }
+        self.command(&link)
+    }
+
+    fn command(&self, program: &Path) -> Command {
         let mut command = match self.account {
             None => Command::new(program),
             Some(account) => {
@@ -422,6 +433,12 @@ fn exit_code(status: std::process::ExitStatus) -> i32 {
 pub(crate) fn kill(pid: i32, signal: &str) {
     let status = Command::new("/bin/kill").args([format!("-{signal}"), pid.to_string()]).status();
     assert!(status.is_ok_and(|status| status.success()), "kill -{signal} {pid}");
+}
+
+/// The program that is tested.
+fn built() -> PathBuf {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/compose");
+    std::env::var_os("COMPOSE_TEST_PROGRAM").map_or(built, PathBuf::from)
 }
 
 /// Asks until there is an answer; for what gives no event to a test, such as a port of a container.

@@ -203,3 +203,26 @@ scenario! {
         assert!(text.contains("got end"), "{text}");
     }
 }
+
+scenario! {
+    /// Called `docker-compose`, or as a plugin of the Docker CLI with Docker's own flags in front, the program does
+    /// the same; it says what it is when it is asked, and that there is no daemon to choose.
+    the_program_goes_by_dockers_names, |world| {
+        let run = |line: &str| {
+            let output = world.program_named("docker-compose").args(line.split(' ')).output().unwrap();
+            let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+            (output.status.code(), out, err)
+        };
+        let (code, told, _) = run("docker-cli-plugin-metadata");
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((code, &told["SchemaVersion"]), (Some(0), &"0.1.0".into()));
+        let (code, _, said) = run("compose --progress plain up -d");
+        assert_eq!(code, Some(0), "{said}");
+        let id = world.id("web");
+        assert_eq!(run("--config /nowhere -D compose ps -q").1.trim(), id);
+        assert_eq!(run("ps -q").1.trim(), id);
+        let (code, _, said) = run("--host tcp://example.com compose ps");
+        assert!(code == Some(1) && said.contains("`--host`"), "{said}");
+        assert_eq!(run("compose down -t 0").0, Some(0));
+    }
+}

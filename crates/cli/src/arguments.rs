@@ -3,6 +3,9 @@
 //! Flags keep Docker Compose's spelling and its habits: a boolean flag takes `--flag=false`, what
 //! does not parse ends with exit code 1, global flags stand before the verb (`--dry-run` anywhere).
 
+#[cfg(test)]
+mod table;
+
 use crate::commands;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser};
 use std::ffi::OsString;

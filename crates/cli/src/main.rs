@@ -18,6 +18,7 @@ mod lock;
 mod output;
 mod pattern;
 mod perform;
+mod plugin;
 mod privilege;
 mod prompt;
 mod runtime;
@@ -43,15 +44,21 @@ fn main() -> ExitCode {
 }
 
 fn run() -> u8 {
-    let mut words: Vec<_> = std::env::args_os().collect();
-    // As a plugin of the Docker CLI the first word is the plugin's own name.
-    if words.get(1).is_some_and(|word| word == "compose") {
-        words.remove(1);
-    }
-    let arguments = match arguments::read(words) {
+    let words = match plugin::call(std::env::args_os().collect()) {
+        Ok(plugin::Call::Line(words)) => words,
+        Ok(plugin::Call::Question) => return u8::from(output::result(&plugin::description()).is_err()),
+        Err(failure) => {
+            output::message(&failure.render(false, false));
+            return failure.code();
+        }
+    };
+    let mut arguments = match arguments::read(words) {
         Ok(arguments) => arguments,
         Err(error) => return refused(&error),
     };
+    if let Some(commands::Verb::Build(args)) = &mut arguments.verb {
+        arguments.globals.progress = arguments.globals.progress.or(args.progress.take());
+    }
     let json = arguments.globals.progress.as_deref() == Some("json")
         || std::env::var("COMPOSE_PROGRESS").is_ok_and(|mode| mode == "json");
     let outcome = dispatch(arguments);

@@ -65,6 +65,9 @@ pub(crate) struct Args {
     /// Former flag, without meaning
     #[arg(long, hide = true)]
     pub(crate) no_rm: bool,
+    /// The same as `--progress` before the verb
+    #[arg(long, hide = true, value_name = "TYPE")]
+    pub(crate) progress: Option<String>,
     /// Services, all by default
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
