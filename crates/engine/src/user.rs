@@ -29,6 +29,7 @@ pub(crate) use infra::{ROLE, serve, succeed};
 use infra::Infra;
 use resource::{Mapping, PodName, Roots};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -143,15 +144,24 @@ fn share(roots: &Roots) -> Result<Lock, UserError> {
     }
 }
 
-/// Joins the namespaces, which are found or made first.
+/// Joins the namespaces, which are found or made first. An infra that is killed on the way in is the same
+/// as one that was found dead: another takes its place.
 fn come_in(roots: &Roots, lock: Lock) -> Result<World, UserError> {
     let mut news = News::default();
-    let infra = match Infra::living(roots) {
-        Some(infra) => infra,
-        None => infra_put_back(roots, &mut news)?,
+    let (mapping, router) = loop {
+        let infra = match Infra::living(roots) {
+            Some(infra) => infra,
+            None => infra_put_back(roots, &mut news)?,
+        };
+        pasta::keep(roots, &infra, &mut news.warnings)?;
+        if let Some(router) = join(&infra)? {
+            break (infra.mapping(), router);
+        }
     };
-    pasta::keep(roots, &infra, &mut news.warnings)?;
-    join(roots, &infra, lock, news)
+    let path = format!("/proc/{}/fd/{}", std::process::id(), router.as_raw_fd());
+    let roots = Roots { mapping, router: Some(path.into()), ..roots.clone() };
+    let News { warnings, stranded } = news;
+    Ok(World { roots, warnings, stranded, _use: Some(lock), router: Some(router) })
 }
 
 /// What was found out on the way in.
@@ -191,16 +201,24 @@ fn making(roots: &Roots) -> Result<Lock, UserError> {
     Lock::exclusive(&path).map_err(UserError::folder(&path))
 }
 
-fn join(roots: &Roots, infra: &Infra, lock: Lock, news: News) -> Result<World, UserError> {
-    let process = infra.open().ok_or(UserError::Ended)?;
-    rustix::thread::move_into_thread_name_spaces(process.as_fd(), ThreadNameSpaceType::USER)
-        .map_err(|error| UserError::Join(error.into()))?;
-    let router =
-        open_namespace(Path::new(&format!("/proc/{}/ns/net", infra.process.pid))).map_err(UserError::Join)?;
-    let path = format!("/proc/{}/fd/{}", std::process::id(), router.as_raw_fd());
-    let roots = Roots { mapping: infra.mapping(), router: Some(path.into()), ..roots.clone() };
-    let News { warnings, stranded } = news;
-    Ok(World { roots, warnings, stranded, _use: Some(lock), router: Some(router) })
+/// Joins the user namespace of an infra and opens its router; `None` when it has ended meanwhile.
+fn join(infra: &Infra) -> Result<Option<OwnedFd>, UserError> {
+    let Some(process) = infra.open() else { return Ok(None) };
+    // Opened first: what is joined cannot be left.
+    let path = format!("/proc/{}/ns/net", infra.process.pid);
+    let joined = open_namespace(Path::new(&path)).and_then(|router| {
+        rustix::thread::move_into_thread_name_spaces(process.as_fd(), ThreadNameSpaceType::USER)?;
+        Ok(router)
+    });
+    match joined {
+        Ok(router) => Ok(Some(router)),
+        // Once a process is on its way out, the kernel has no namespaces of it.
+        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::SRCH | Errno::NOENT)) => {
+            survivors::wait(&process);
+            Ok(None)
+        }
+        Err(error) => Err(UserError::Join(error)),
+    }
 }
 
 /// Opens a namespace by its path.
