@@ -21,25 +21,21 @@ pub fn read(
 ) {
     let text = sources.shared_text(file);
     let mut reader = Reader { text: &text, at: 0, file, sources, outer, values, diagnostics };
-    if text.starts_with('\u{feff}') {
-        reader.at = '\u{feff}'.len_utf8();
-    }
-    while reader.statement() {}
+    while reader.statement().is_some() {}
 }
 
 /// The place of the last statement of `file` that sets `name`, if there is one.
 pub fn place(sources: &Sources, file: FileId, name: &str) -> Option<Span> {
+    let text = sources.shared_text(file);
+    let (mut values, mut diagnostics) = (BTreeMap::new(), Vec::new());
+    let (values, diagnostics) = (&mut values, &mut diagnostics);
+    let mut reader = Reader { text: &text, at: 0, file, sources, outer: &|_| None, values, diagnostics };
     let mut found = None;
-    let mut at = 0;
-    for whole in sources.text(file).split_inclusive('\n') {
-        let line = whole.trim_end();
-        let statement = line.trim_start_matches('\u{feff}').trim_start();
-        let statement = statement.strip_prefix("export ").map_or(statement, str::trim_start);
-        let behind = statement.strip_prefix(name).map(str::trim_start);
-        if behind.is_some_and(|rest| rest.is_empty() || rest.starts_with(['=', ':'])) {
-            found = Some(Span::new(file, at + line.len() - statement.len(), at + line.len()));
+    while let Some(start) = reader.statement() {
+        let statement = text[start..reader.at].trim_end();
+        if sets(statement, name) {
+            found = Some(reader.span(start, start + statement.len()));
         }
-        at += whole.len();
     }
     found
 }
@@ -76,11 +72,13 @@ pub fn read_raw(
     }
 }
 
-/// Whether a line begins a statement that sets `name`.
-pub(crate) fn sets(line: &str, name: &str) -> bool {
-    let line = line.trim_start_matches('\u{feff}').trim_start();
-    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-    line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with(['=', ':']))
+/// Whether a statement, without `export`, is about `name`.
+fn sets(statement: &str, name: &str) -> bool {
+    let behind = statement.strip_prefix(name);
+    behind.is_some_and(|rest| {
+        let rest = rest.trim_start();
+        rest.is_empty() || rest.starts_with(['=', ':', '#'])
+    })
 }
 
 fn fault(message: String, span: Span) -> Diagnostic {
@@ -127,24 +125,29 @@ impl<'a> Reader<'a> {
         self.at = self.rest().find('\n').map_or(self.text.len(), |newline| self.at + newline + 1);
     }
 
-    /// Reads one statement; `false` at the end of the text.
-    fn statement(&mut self) -> bool {
+    /// Reads one statement and returns where it begins, behind `export`; `None` at the end of the text.
+    fn statement(&mut self) -> Option<usize> {
+        if self.at == 0 && self.text.starts_with('\u{feff}') {
+            self.at = '\u{feff}'.len_utf8();
+        }
         let trimmed = self.rest().trim_start();
         self.at = self.text.len() - trimmed.len();
         if trimmed.is_empty() {
-            return false;
+            return None;
         }
         if trimmed.starts_with('#') {
+            let start = self.at;
             self.skip_line();
-            return true;
+            return Some(start);
         }
         if let Some(behind) = trimmed.strip_prefix("export")
             && behind.starts_with([' ', '\t'])
         {
             self.at = self.text.len() - behind.trim_start_matches([' ', '\t']).len();
         }
+        let start = self.at;
         self.entry();
-        true
+        Some(start)
     }
 
     fn entry(&mut self) {

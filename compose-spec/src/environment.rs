@@ -90,8 +90,12 @@ fn environment_file(
 
 /// Finds the place of a variable in the files read, the last one first. That takes its time, so it is only
 /// done when values are going to be explained; otherwise everything is at `span`.
-fn places(read: &[FileId], span: Span, assembler: &Assembler<'_>) -> impl Fn(&str) -> Span {
-    let read: &[FileId] = if assembler.trace.is_some() { read } else { &[] };
+fn places(read: &[FileId], span: Span, assembler: &mut Assembler<'_>) -> impl Fn(&str) -> Span {
+    let read = if assembler.trace.is_some() { read } else { &[] };
+    if let Some(trace) = &mut assembler.trace {
+        trace.own.extend(read);
+    }
+    let assembler = &*assembler;
     move |name| {
         let found = read.iter().rev().find_map(|file| dotenv::place(&assembler.sources, *file, name));
         found.unwrap_or(span)

@@ -211,6 +211,10 @@ impl Walk<'_> {
                 .or_else(|| (name == "COMPOSE_PROJECT_NAME").then(|| "the project's name".to_owned()));
             return Used { value: Some(value.clone()), from, name };
         }
+        if self.trace.own.contains(&span.file) {
+            let found = dotenv::place(self.sources, span.file, &name);
+            return Used { value: None, from: found.map(|place| self.sources.place(place)), name };
+        }
         let is_included = self.trace.asked.get(&span.file).is_some_and(|asked| !asked.is_nowhere());
         let files = self.trace.environments.iter().filter(|_| is_included);
         let found = files.rev().find_map(|file| dotenv::place(self.sources, *file, &name));

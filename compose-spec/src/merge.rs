@@ -7,9 +7,10 @@ use std::collections::HashMap;
 
 use diagnostic::{Diagnostic, Span};
 
+use crate::forms;
 use crate::schema::{Kind, Object};
 use crate::scope::Scope;
-use crate::tree::{Map, Mark, Node, Value};
+use crate::tree::{Entry, Map, Mark, Node, Value};
 
 /// How two values of one key are put together.
 #[derive(Clone, Copy)]
@@ -166,7 +167,14 @@ fn deep(base: &mut Node, over: Node, kind: &Kind, marks: Marks, scope: &mut Scop
     }
 }
 
-fn entries(base: &mut Node, over: Node, marks: Marks, scope: &mut Scope<'_>) {
+fn entries(base: &mut Node, mut over: Node, marks: Marks, scope: &mut Scope<'_>) {
+    if matches!(base.value, Value::List(_)) || matches!(over.value, Value::List(_)) {
+        // An item is a variable that has not been replaced, so that nobody knows its key.
+        assignments(base);
+        assignments(&mut over);
+        concatenate(base, over, scope);
+        return unique_telling(base, forms::by_key, &mut |winner, loser| scope.overrides(winner, loser));
+    }
     let (Value::Map(base), Value::Map(over)) = (&mut base.value, over.value) else { return };
     for (key, entry) in over {
         if entry.node.mark == Some(Mark::Reset) && marks == Marks::Apply {
@@ -178,6 +186,24 @@ fn entries(base: &mut Node, over: Node, marks: Marks, scope: &mut Scope<'_>) {
             base.insert(key, entry);
         }
     }
+}
+
+/// Turns a mapping into a list of `KEY=value`; a value that is a list gives an item for each of its texts.
+fn assignments(node: &mut Node) {
+    let Value::Map(map) = &mut node.value else { return };
+    let mut items = Vec::with_capacity(map.len());
+    for (key, Entry { node, .. }) in std::mem::take(map) {
+        let values = match node.value {
+            _ if node.mark == Some(Mark::Reset) => continue,
+            Value::List(values) => values,
+            _ => vec![node],
+        };
+        items.extend(values.into_iter().map(|value| {
+            let text = value.scalar_text().map_or_else(|| key.clone(), |text| format!("{key}={text}"));
+            Node::string(text, value.span)
+        }));
+    }
+    node.value = Value::List(items);
 }
 
 fn concatenate(base: &mut Node, over: Node, scope: &mut Scope<'_>) {
@@ -226,11 +252,17 @@ fn told(item: &Node, earlier: Span, tell: &mut dyn FnMut(Span, Span)) {
     }
 }
 
-fn lists(base: &mut Node, over: Node, marks: Marks, scope: &mut Scope<'_>) {
+fn lists(base: &mut Node, mut over: Node, marks: Marks, scope: &mut Scope<'_>) {
+    if matches!(base.value, Value::List(_)) || matches!(over.value, Value::List(_)) {
+        assignments(base);
+        assignments(&mut over);
+        concatenate(base, over, scope);
+        return unique(base, forms::by_text);
+    }
     deep(base, over, &Kind::Any, marks, scope);
     if let Some(map) = base.as_map_mut() {
         for entry in map.values_mut() {
-            unique(&mut entry.node, crate::forms::by_text);
+            unique(&mut entry.node, forms::by_text);
         }
     }
 }

@@ -88,10 +88,10 @@ impl Settings {
             let outer = |name: &str| input.environment.get(name).cloned();
             dotenv::read(&sources, file, &outer, &mut values, &mut ignored);
             for (name, value) in values {
-                let lines = text.lines().enumerate().filter(|(_, line)| dotenv::sets(line, &name));
-                if let Some((line, _)) = lines.last() {
-                    let place = format!("{shown}:{}", line + 1);
-                    variables.insert(name, (value, place));
+                if let Some(span) = dotenv::place(&sources, file, &name) {
+                    let place = sources.place(span);
+                    let line = place.rsplit_once(':').map_or(place.as_str(), |(line, _)| line);
+                    variables.insert(name, (value, line.to_owned()));
                 }
             }
         }

@@ -326,14 +326,9 @@ impl<'t> Reader<'t, '_> {
                 }
                 continue;
             }
-            match map.get(&key) {
-                Some(earlier) => {
-                    let earlier = earlier.key_span;
-                    self.duplicate(&key, earlier, key_span);
-                }
-                None => {
-                    map.insert(key, Entry { key_span, node });
-                }
+            if let Err((key, _)) = map.insert_first(key, Entry { key_span, node }) {
+                let earlier = map[&key].key_span;
+                self.duplicate(&key, earlier, key_span);
             }
         }
     }

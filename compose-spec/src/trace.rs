@@ -15,6 +15,8 @@ pub struct Trace {
     pub(crate) extended: Vec<(String, Span, Span)>,
     /// The environment files of includes.
     pub(crate) environments: Vec<FileId>,
+    /// The files of `env_file` and `label_file`.
+    pub(crate) own: Vec<FileId>,
 }
 
 impl Trace {

@@ -132,3 +132,62 @@ fn lines_of_environment_files_and_implied_values_are_told() {
     assert_eq!(explained(&files, "networks"), ["networks.default.name=p_default implied"]);
     assert!(explained(&files, "services.w").is_empty());
 }
+
+#[test]
+fn an_alias_and_a_merge_key_bring_a_value_from_where_its_anchor_stands() {
+    let files = [(
+        "/p/compose.yaml",
+        "x-env: &env\n  A: one\n  B: two\nx-more: &more {A: more, C: '${PORT}'}\nservices:\n  web:\n    image: &image \
+         x\n    environment:\n      <<: [*env, *more]\n      B: own\n  other:\n    image: *image\n    environment: *env\n    \
+         labels: {<<: *env}\n",
+    )];
+    assert_eq!(
+        explained(&files, "services.web.environment"),
+        [
+            "services.web.environment.A=one <- one compose.yaml:2:6",
+            "services.web.environment.B=own <- own compose.yaml:10:10",
+            "services.web.environment.C=8080 <- '${PORT}' compose.yaml:4:28 $PORT=Some(\"8080\") \
+             Some(\".env:3:1\")",
+        ]
+    );
+    assert_eq!(
+        explained(&files, "services.other.environment.B"),
+        ["services.other.environment.B=two <- two compose.yaml:3:6"]
+    );
+    assert_eq!(
+        explained(&files, "services.other.labels.A"),
+        ["services.other.labels.A=one <- one compose.yaml:2:6"]
+    );
+    assert_eq!(
+        explained(&files, "services.other.image"),
+        ["services.other.image=x <- &image x compose.yaml:7:12"]
+    );
+}
+
+#[test]
+fn a_value_of_several_lines_does_not_move_the_places_behind_it() {
+    let files = [
+        ("/p/compose.yaml", "include: [i/inc.yaml]\nservices:\n  web:\n    image: x\n    env_file: a.env\n"),
+        (
+            "/p/a.env",
+            "A=\"first\nsecond\"\nB=$A-tail\nC='x\ny # no comment\n\nz' # comment\nD=last\nexport E\n",
+        ),
+        ("/p/i/inc.yaml", "services:\n  inc:\n    image: y:${V}\n    command: [\"${LONG}\"]\n"),
+        ("/p/i/.env", "LONG='1\nV=2\n3'\nV=4\nMORE=\"\nV=5\n\"\n"),
+    ];
+    assert_eq!(
+        explained(&files, "services.web.environment"),
+        [
+            "services.web.environment.A=first\nsecond <- A=\"first … a.env:1:1 by compose.yaml:5:15",
+            "services.web.environment.B=first\nsecond-tail <- B=$A-tail a.env:3:1 $A=None Some(\"a.env:1:1\") by compose.yaml:5:15",
+            "services.web.environment.C=x\ny # no comment\n\nz <- C='x … a.env:4:1 by compose.yaml:5:15",
+            "services.web.environment.D=last <- D=last a.env:8:1 by compose.yaml:5:15",
+        ]
+    );
+    assert_eq!(
+        explained(&files, "services.inc.image"),
+        [
+            "services.inc.image=y:4 <- y:${V} i/inc.yaml:3:12 $V=None Some(\"i/.env:4:1\") by compose.yaml:1:11"
+        ]
+    );
+}

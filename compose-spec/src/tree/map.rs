@@ -77,23 +77,32 @@ impl Map {
 
     /// Puts `entry` under `key` and returns what was there.
     pub fn insert(&mut self, key: String, entry: Entry) -> Option<Entry> {
-        let list = match &mut self.0 {
-            Tree(tree) => return tree.insert(key, entry),
-            List(list) => list,
-        };
-        match search(list, &key) {
-            Ok(at) => Some(mem::replace(&mut list[at].1, entry)),
-            Err(_) if list.len() + 1 >= MANY => {
-                let mut tree: BTreeMap<_, _> = mem::take(list).into_iter().collect();
-                tree.insert(key, entry);
-                self.0 = Tree(tree);
-                None
-            }
-            Err(at) => {
-                list.insert(at, (key, entry));
-                None
-            }
+        match self.insert_first(key, entry) {
+            Ok(()) => None,
+            Err((key, entry)) => self.get_mut(&key).map(|earlier| mem::replace(earlier, entry)),
         }
+    }
+
+    /// Puts `entry` under `key` if nothing is there, with one search; else gives both back.
+    pub(crate) fn insert_first(&mut self, key: String, entry: Entry) -> Result<(), (String, Entry)> {
+        match &mut self.0 {
+            Tree(tree) => match tree.entry(key) {
+                btree_map::Entry::Vacant(place) => {
+                    place.insert(entry);
+                }
+                btree_map::Entry::Occupied(place) => return Err((place.key().clone(), entry)),
+            },
+            List(list) => match search(list, &key) {
+                Ok(_) => return Err((key, entry)),
+                Err(_) if list.len() + 1 >= MANY => {
+                    let mut tree: BTreeMap<_, _> = mem::take(list).into_iter().collect();
+                    tree.insert(key, entry);
+                    self.0 = Tree(tree);
+                }
+                Err(at) => list.insert(at, (key, entry)),
+            },
+        }
+        Ok(())
     }
 
     /// What is under `key`, which `entry` gives if there is nothing.

@@ -512,7 +512,8 @@ fn effect(model: &Model, attribute: &str) -> Effect {
     // That something else of the sample is not used is only told of a project without errors.
     let is_about = |message: &&String| !message.starts_with("no service uses");
     let new = with.told.iter().filter(is_about).find(|message| !without.told.contains(message));
-    let new = new.or(with.told.first().filter(|_| with.is_error && without.is_error));
+    let both = with.is_error && without.is_error;
+    let new = new.or(with.told.iter().find(is_about).filter(|_| both));
     match new {
         Some(message) if with.is_error || with.desired == without.desired => Effect::Told(message.clone()),
         _ if with.desired != without.desired => Effect::Acted,
