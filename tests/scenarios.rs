@@ -41,6 +41,8 @@ mod input;
 mod kills;
 #[path = "scenarios/life.rs"]
 mod life;
+#[path = "scenarios/limits.rs"]
+mod limits;
 #[path = "scenarios/locks.rs"]
 mod locks;
 #[path = "scenarios/logs.rs"]

@@ -46,7 +46,7 @@ pub use interpolate::Variable;
 pub use load::{load, variables};
 pub use model::{Project, Service};
 pub use parse::documents;
-pub use pod::PodNamespace;
+pub use pod::{PodLimits, PodNamespace};
 pub use render::{render_json, render_yaml};
 pub use schema::json_schema;
 pub use select::glob;

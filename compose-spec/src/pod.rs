@@ -1,8 +1,10 @@
-//! `x-pod`: the extension by which the services of a project share namespaces.
+//! `x-pod`: the extension by which the services of a project share namespaces, and what they may use together.
 //!
 //! ```yaml
 //! x-pod:
 //!   share: [net, ipc, uts, pid]
+//!   cpus: 1.5
+//!   mem_limit: 2g
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +13,7 @@ use diagnostic::{Diagnostic, Span, nearest};
 
 use crate::model::{Project, Protocol, Service};
 use crate::tree::{Map, Node, Value};
+use crate::units;
 
 /// The key of the extension.
 pub(crate) const KEY: &str = "x-pod";
@@ -47,7 +50,80 @@ impl PodNamespace {
     }
 }
 
+/// What all services of a project together may use: attributes of `x-pod` that are called as those of a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PodLimits {
+    /// CPUs.
+    pub cpus: Option<f64>,
+    /// Weight against other projects, 1024 by default.
+    pub cpu_shares: Option<i64>,
+    /// Bytes of memory.
+    pub mem_limit: Option<i64>,
+    /// Bytes of memory kept for them.
+    pub mem_reservation: Option<i64>,
+    /// Bytes of memory and swap together; −1: unlimited swap.
+    pub memswap_limit: Option<i64>,
+    /// Processes.
+    pub pids_limit: Option<i64>,
+}
+
+/// Whether a text can be read as a limit, and what such a text is.
+type Readable = (fn(&str) -> bool, &'static str);
+
+const SIZE: Readable = (|text| size(text).is_some(), "a size such as `512m`");
+const COUNT: Readable = (|text| count(text).is_some(), "a number such as `200`");
+
+/// The attributes of [`PodLimits`].
+const LIMITS: [(&str, Readable); 6] = [
+    ("cpus", (|text| cpus(text).is_some(), "a number of CPUs such as `1.5`")),
+    ("cpu_shares", COUNT),
+    ("mem_limit", SIZE),
+    ("mem_reservation", SIZE),
+    ("memswap_limit", (|text| swap(text).is_some(), "a size such as `1g`, or `-1`")),
+    ("pids_limit", COUNT),
+];
+
+fn cpus(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0)
+}
+
+fn count(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|number| *number > 0)
+}
+
+fn size(text: &str) -> Option<i64> {
+    units::bytes(text).ok().filter(|bytes| *bytes > 0)
+}
+
+fn swap(text: &str) -> Option<i64> {
+    units::bytes(text).ok().filter(|bytes| *bytes != 0)
+}
+
+/// The names of the attributes of `x-pod` that are limits.
+pub(crate) fn limits() -> impl Iterator<Item = &'static str> {
+    LIMITS.iter().map(|(key, _)| *key)
+}
+
 impl Project {
+    /// What the services together may use.
+    pub fn pod_limits(&self) -> PodLimits {
+        let text = |key: &str| self.extensions.get(KEY).and_then(|pod| pod.get(key)?.scalar_text());
+        let text = |key: &str| text(key).unwrap_or_default();
+        PodLimits {
+            cpus: cpus(&text("cpus")),
+            cpu_shares: count(&text("cpu_shares")),
+            mem_limit: size(&text("mem_limit")),
+            mem_reservation: size(&text("mem_reservation")),
+            memswap_limit: swap(&text("memswap_limit")),
+            pids_limit: count(&text("pids_limit")),
+        }
+    }
+
+    /// Where such a limit is said.
+    pub fn pod_limit_place(&self, key: &str) -> Option<Span> {
+        self.extensions.get(KEY).and_then(|pod| pod.get(key)).map(|node| node.span)
+    }
+
     /// The namespaces that the services share: `x-pod.share`.
     pub fn shared_namespaces(&self) -> BTreeSet<PodNamespace> {
         let share = self.extensions.get(KEY).and_then(|pod| pod.get("share"));
@@ -77,6 +153,15 @@ pub(crate) fn check(project: &Project, told: &mut Vec<Diagnostic>) {
         return;
     };
     keys(map, told);
+    for (key, (is_readable, wanted)) in LIMITS {
+        let Some(node) = pod.get(key).filter(|node| !matches!(node.value, Value::Null | Value::Bad)) else {
+            continue;
+        };
+        if !node.scalar_text().is_some_and(|text| is_readable(&text)) {
+            let message = format!("`x-pod.{key}` must be {wanted}");
+            told.push(Diagnostic::error("wrong-type", message).at(node.span, ""));
+        }
+    }
     if let Some(share) = pod.get("share") {
         words(share, told);
     }
@@ -90,12 +175,17 @@ pub(crate) fn check(project: &Project, told: &mut Vec<Diagnostic>) {
 }
 
 fn keys(map: &Map, told: &mut Vec<Diagnostic>) {
-    for (key, entry) in map.iter().filter(|(key, _)| *key != "share" && !key.starts_with("x-")) {
+    let known = || limits().chain(["share"]);
+    let is_known = |key: &str| known().any(|known| known == key) || key.starts_with("x-");
+    for (key, entry) in map.iter().filter(|(key, _)| !is_known(key)) {
         let message = format!("`x-pod` has no attribute `{key}`");
         let diagnostic = Diagnostic::error("unknown-key", message).at(entry.key_span, "not known");
-        told.push(match nearest(key, ["share"]) {
+        told.push(match nearest(key, known()) {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-            None => diagnostic.help("it has `share`: the namespaces that all services share"),
+            None => diagnostic.help(
+                "it has `share`, the namespaces that all services share, and limits for all of them together: \
+                 `cpus`, `cpu_shares`, `mem_limit`, `mem_reservation`, `memswap_limit`, `pids_limit`",
+            ),
         });
     }
 }

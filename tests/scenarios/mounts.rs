@@ -71,6 +71,72 @@ scenario! {
     }
 }
 
+scenario! {
+    /// Mounts made later on the host or in a container are seen on the other side as the propagation of the
+    /// bind says, and not beyond it.
+    mounts_travel_as_asked, root_only = "a user's mounts are seen by nobody else", |world| {
+        let tree = Shared::new(world, "tree");
+        world.compose("up -d").ok();
+        for (service, tie) in [("alone", None), ("follower", Some("master:")), ("partner", Some("shared:"))] {
+            let fields = mount(world, service, "/tree");
+            let ties: Vec<_> = ["shared:", "master:"].into_iter().filter(|tie| fields.contains(tie)).collect();
+            assert_eq!(ties, tie.into_iter().collect::<Vec<_>>(), "{service}: {fields}");
+        }
+        tree.mount("later");
+        std::fs::write(tree.0.join("later/file"), "of the host").unwrap();
+        for service in ["follower", "partner"] {
+            assert_eq!(inside(world, service, "cat /tree/later/file"), "of the host", "{service}");
+        }
+        assert_eq!(inside(world, "alone", "ls /tree/later"), "");
+
+        inside(world, "partner", "mount -t tmpfs own /tree/inside && echo own > /tree/inside/file");
+        assert_eq!(std::fs::read_to_string(tree.0.join("inside/file")).unwrap(), "own\n");
+        assert_eq!(inside(world, "follower", "cat /tree/inside/file"), "own\n");
+        assert_eq!(inside(world, "alone", "ls /tree/inside"), "");
+        world.compose("down -t 0").ok();
+
+        // What no kernel or account can mount is said with the volume's target and its service's line.
+        world.edit("compose.yaml", "volumes: [\"./tree:/tree\"]", "volumes: [\"remote:/tree\"]");
+        world.compose("up -d alone").exits(1).says("cannot mount a file system of type nosuchfs").says("compose.yaml:");
+        drop(tree);
+    }
+}
+
+/// A folder of the project that is a shared mount of its own, until it is dropped.
+struct Shared(std::path::PathBuf);
+
+impl Shared {
+    fn new(world: &World, name: &str) -> Self {
+        let shared = Self(world.project().join(name));
+        std::fs::create_dir(&shared.0).unwrap();
+        shared.mount("");
+        run("mount", &["--make-shared".as_ref(), shared.0.as_os_str()]);
+        for below in ["later", "inside"] {
+            std::fs::create_dir(shared.0.join(below)).unwrap();
+        }
+        shared
+    }
+
+    /// Mounts memory on a folder below it.
+    fn mount(&self, below: &str) {
+        let path = self.0.join(below);
+        run("mount", &["-t".as_ref(), "tmpfs".as_ref(), "scenario".as_ref(), path.as_os_str()]);
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        run("umount", &["-R".as_ref(), self.0.as_os_str()]);
+    }
+}
+
+fn run(program: &str, arguments: &[&std::ffi::OsStr]) {
+    assert!(
+        std::process::Command::new(program).args(arguments).status().unwrap().success(),
+        "{program} {arguments:?}"
+    );
+}
+
 /// The options of the uppermost mount at a path, as the kernel tells them of the container.
 fn options(world: &World, service: &str, path: &str) -> String {
     let fields = mount(world, service, path);

@@ -50,10 +50,17 @@ fn pod() -> Json {
         ("type".into(), Json::List(vec![text("array"), text("null")])),
         ("items".into(), map([("enum", Json::List(words))])),
     ];
+    let limit = |key: &'static str| {
+        let what = format!("As `{key}` of a service, for all services of the project together.");
+        let types = ["number", "string", "null"].map(text).into();
+        (key, Json::Map(vec![("description".into(), text(what)), ("type".into(), Json::List(types))]))
+    };
+    let properties = pod::limits().map(limit).chain([("share", Json::Map(share))]);
+    let properties = properties.map(|(key, json)| (key.into(), json)).collect();
     Json::Map(vec![
         ("description".into(), text("What the services of the project share, as the containers of a pod.")),
         ("type".into(), Json::List(vec![text("object"), text("null")])),
-        ("properties".into(), map([("share", Json::Map(share))])),
+        ("properties".into(), Json::Map(properties)),
         ("patternProperties".into(), map([("^x-", map([]))])),
         ("additionalProperties".into(), Json::Bool(false)),
     ])

@@ -14,7 +14,7 @@ use crate::view::progress::{Line, Mode, Progress, Status};
 use engine::{Engine, EngineError, ProjectLock, Scope};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use plan::{Await, Plan, Policy, Question, Verb, Warning};
-use resource::{Condition, Desired, Observed, PodName, PullPolicy, Reference, Timestamp};
+use resource::{Condition, Desired, Observed, PodName, PullPolicy, Reference, Resources, Timestamp};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -283,7 +283,8 @@ impl Job<'_> {
 
     /// Says once that limits cannot be enforced here, if any are asked for.
     fn warn_of_limits(&self, warned: &mut BTreeSet<String>) -> Result<(), Failure> {
-        let limited = self.desired.services.iter().any(|it| it.container.resources.asks_for_limits());
+        let services = self.desired.services.iter().map(|service| &service.container.resources);
+        let limited = services.chain([&self.desired.pod_resources]).any(Resources::asks_for_limits);
         let shortcoming = if limited { self.engine()?.limits_not_enforced() } else { None };
         shortcoming.into_iter().for_each(|text| self.warn_once(text, warned));
         Ok(())
@@ -346,7 +347,15 @@ impl Job<'_> {
         let width = NonZeroUsize::new(64).expect("64 is not 0");
         let outcome = apply::apply(plan, &performer, width, tell).await;
         stages.tell(self.session);
-        performer.not_enforced().into_iter().for_each(|text| self.warn_once(text, warned));
+        for (text, place) in performer.not_enforced() {
+            // What concerns no service alone is said without a place.
+            let alone = place.is_empty() || text.starts_with("limits ") || text.starts_with("pod: ");
+            if !alone && warned.insert(text.clone()) {
+                self.progress.warning(&format!("{text} ({place})"));
+            } else {
+                self.warn_once(text, warned);
+            }
+        }
         outcome.map_err(|failed| perform::failure(failed, &self.desired))
     }
 

@@ -8,9 +8,9 @@ use engine::{Engine, EngineError};
 use plan::{Change, Planned, Reason, Step};
 use resource::{
     BuildSpec, ContainerId, ContainerName, Desired, EndpointSpec, INFRA, ImageNeed, NetworkName, NetworkSpec,
-    Observed, PodName, PortSpec, Reference,
+    Observed, PodName, PortSpec, Reference, Resources,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
@@ -57,7 +57,7 @@ pub(crate) struct Performer<'a> {
     pod: PodName,
     ids: Mutex<HashMap<ContainerName, ContainerId>>,
     /// What of their limits is not enforced for the containers that were started.
-    not_enforced: Mutex<BTreeSet<String>>,
+    not_enforced: Mutex<BTreeMap<String, String>>,
     /// Where builds are shown, and how many of their steps go on at once.
     builds: Option<(&'a Progress, NonZeroUsize)>,
     /// Images that could not be pulled and can be built.
@@ -109,9 +109,27 @@ impl<'a> Performer<'a> {
         Ok(())
     }
 
-    /// What of their limits is not enforced for the containers it has started, a sentence each.
-    pub(crate) fn not_enforced(self) -> BTreeSet<String> {
+    /// What is not enforced for the containers it has started, a sentence each, with the place of the first
+    /// service that this is said of.
+    pub(crate) fn not_enforced(self) -> BTreeMap<String, String> {
         self.not_enforced.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what is not enforced, to be told at the end.
+    fn note(&self, not_enforced: Vec<String>, place: &str) {
+        let mut noted = self.not_enforced.lock().unwrap_or_else(PoisonError::into_inner);
+        for text in not_enforced {
+            let first = noted.entry(text).or_insert_with(|| place.to_owned());
+            if *place < **first {
+                place.clone_into(first);
+            }
+        }
+    }
+
+    fn limit(&self, pod: &PodName, resources: &Resources) -> Result<(), ActError> {
+        let said = self.engine.limit_pod(pod, resources)?;
+        self.note(said, "");
+        Ok(())
     }
 
     fn id(&self, name: &ContainerName) -> Result<ContainerId, ActError> {
@@ -156,10 +174,10 @@ impl<'a> Performer<'a> {
                 self.engine.rename_container(pod, &id, to).await?;
                 self.know(to, id);
             }
-            Step::StartContainer { container, hooks, .. } => {
+            Step::StartContainer { container, hooks, place, .. } => {
                 let id = self.id(container)?;
                 let state = self.engine.start(pod, &id).await?;
-                self.not_enforced.lock().unwrap_or_else(PoisonError::into_inner).extend(state.not_enforced);
+                self.note(state.not_enforced, place);
                 hook::run(self.engine, pod, &id, "post_start", hooks).await?;
             }
             Step::StopContainer { id, grace, hooks, .. } => {
@@ -183,9 +201,11 @@ impl Perform for Performer<'_> {
 
     async fn perform(&self, step: &Step, tell: &(dyn Fn(apply::Progress) + Sync)) -> Result<(), ActError> {
         match step {
-            Step::CreatePod { pod, labels } => {
+            Step::CreatePod { pod, labels, resources } => {
                 self.engine.create_pod(pod, labels)?;
+                self.limit(pod, resources)?;
             }
+            Step::LimitPod { pod, resources } => self.limit(pod, resources)?,
             Step::RemovePod { pod } => self.engine.remove_pod(pod).await?,
             Step::Pull { need, .. } => self.pull(need, tell).await?,
             Step::Build { builds, .. } => self.build(builds).await?,
@@ -310,6 +330,7 @@ fn words(planned: &Planned) -> Option<(String, (&'static str, &'static str))> {
         Step::UpdateContainer { container: name, .. } => (container(name), ("Updating", "Updated")),
         // A part of its replacement.
         Step::HandOverPorts { .. } => return None,
+        Step::LimitPod { pod, .. } => (format!("Pod {pod}"), ("Updating", "Updated")),
         Step::RenameContainer { to, .. } => (container(to), ("Recreate", "Recreated")),
         Step::StartContainer { container: name, .. } => (container(name), ("Starting", "Started")),
         // The end of a container that is replaced is part of its replacement.

@@ -1,7 +1,9 @@
 //! Pods: the unit of life.
 
 use crate::{Engine, EngineError, disk};
-use resource::{IdentityShare, Labels, NetworkMode, ObservedContainer, PodName, PodRecord, PodStatus};
+use resource::{
+    IdentityShare, Labels, NetworkMode, ObservedContainer, PodName, PodRecord, PodStatus, Resources,
+};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use supervisor::Client;
@@ -65,7 +67,8 @@ impl Engine {
             None => {
                 self.store().prepare()?;
                 let (id, created) = (disk::random_id()?, jiff::Timestamp::now());
-                PodRecord { id, name: name.clone(), labels: labels.clone(), created }
+                let (labels, resources) = (labels.clone(), Resources::default());
+                PodRecord { id, name: name.clone(), labels, created, resources }
             }
         };
         let folder = self.roots().pod(name);
@@ -73,6 +76,28 @@ impl Engine {
         disk::make_folder(&folder.join("logs"))?;
         disk::replace(&folder.join("pod.json"), &record)?;
         Ok(record)
+    }
+
+    /// Says what the containers of a pod together may use, in place of what was said before. It holds for
+    /// those that run at once; what of it does not is returned, a sentence each.
+    ///
+    /// # Errors
+    /// [`EngineError::File`].
+    pub fn limit_pod(&self, name: &PodName, resources: &Resources) -> Result<Vec<String>, EngineError> {
+        let Some(record) = self.pod(name).filter(|record| record.resources != *resources) else {
+            return Ok(vec![]);
+        };
+        let cgroup = runtime::cgroup::open_pod(self.roots(), name);
+        // One that is not there is made by the supervisor.
+        let said = match cgroup.exists().then(|| cgroup.set_totals(resources)) {
+            Some(Ok(warnings)) => warnings.into_iter().map(|warning| warning.0).collect(),
+            Some(Err(error)) => vec![format!("{error}: {}", error.source)],
+            None => vec![],
+        };
+        // Written down last: who is killed before does it again.
+        let resources = resources.clone();
+        disk::replace(&self.roots().pod(name).join("pod.json"), &PodRecord { resources, ..record })?;
+        Ok(said.into_iter().map(|text: String| format!("pod: {text}")).collect())
     }
 
     /// Removes the pod with everything that is left of it: logs, run-time folder, cgroups. Its

@@ -51,8 +51,6 @@ impl Lowering<'_> {
             ("storage_opt", !service.storage_opt.is_empty(), "root file systems have no options"),
             ("use_api_socket", service.use_api_socket, "there is no API socket"),
             ("cgroup_parent", service.cgroup_parent.is_some(), "the project's own cgroup is the parent"),
-            ("cpu_rt_period", service.cpu_rt_period.is_some(), "real-time scheduling is not supported"),
-            ("cpu_rt_runtime", service.cpu_rt_runtime.is_some(), "real-time scheduling is not supported"),
             ("userns_mode", userns, "containers share the engine's user namespace"),
         ];
         for (path, present, why) in table {

@@ -101,6 +101,7 @@ pub fn from_labels(pod: &PodName, observed: &Observed) -> Desired {
     Desired {
         pod: pod.clone(),
         labels: observed.pod.as_ref().map(|pod| pod.labels.clone()).unwrap_or_default(),
+        pod_resources: observed.pod.as_ref().map(|pod| pod.resources.clone()).unwrap_or_default(),
         networks: networks.filter(|network| ours(&network.labels)).collect(),
         network_places: BTreeMap::new(),
         volumes: volumes

@@ -92,6 +92,7 @@ pub fn lower(
     let network_places = lowering.network_places(&networks);
     let volumes = lowering.volumes(&services);
     lowering.tell_shared(&services);
+    let pod_resources = lowering.pod_resources();
     let (pod, labels) = (lowering.pod(), lowering.pod_labels());
     let known = project.services.keys().chain(project.disabled_services.keys());
     let mut known_services: Vec<_> = known.cloned().collect();
@@ -103,6 +104,7 @@ pub fn lower(
     if has_errors(&lowering.found) {
         return Err(lowering.found);
     }
-    let desired = Desired { pod, labels, networks, network_places, volumes, services, known_services };
+    let desired =
+        Desired { pod, labels, pod_resources, networks, network_places, volumes, services, known_services };
     Ok(Lowered { desired, warnings: lowering.found })
 }

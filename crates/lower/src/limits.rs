@@ -2,6 +2,7 @@
 
 use crate::lowering::Lowering;
 use compose_spec::Service;
+use diagnostic::{Severity, Span};
 use resource::Resources;
 use std::path::PathBuf;
 
@@ -15,6 +16,16 @@ impl Lowering<'_> {
         };
         let memory = some(service.memory_limit());
         let (cpu_quota, cpu_period) = self.cpu(service);
+        let own = cpu_quota.map(|quota| quota as f64 / cpu_period.unwrap_or(PERIOD) as f64);
+        let all = self.project.pod_limits().cpus;
+        if let Some((own, all)) = own.zip(all).filter(|(own, all)| own > all) {
+            let path = match service.deploy.as_ref().and_then(|deploy| deploy.limit_cpus) {
+                Some(_) => "deploy.resources.limits.cpus",
+                None if service.cpus.is_some() => "cpus",
+                None => "cpu_quota",
+            };
+            self.error(service, path, format!("{own} CPUs are more than the {all} of `x-pod.cpus`"));
+        }
         let mut resources = Resources {
             memory,
             memory_swap: self.memory_swap(service, memory),
@@ -27,6 +38,8 @@ impl Lowering<'_> {
                 .filter(|value| *value != 0),
             cpu_quota,
             cpu_period,
+            cpu_rt_runtime: service.cpu_rt_runtime.filter(|runtime| *runtime != 0),
+            cpu_rt_period: some(service.cpu_rt_period),
             cpu_shares: some(service.cpu_shares),
             cpuset: service.cpuset.clone().filter(|set| !set.is_empty()),
             pids: service.pids().filter(|pids| *pids != 0),
@@ -40,6 +53,49 @@ impl Lowering<'_> {
         }
         self.block_io(service, &mut resources);
         resources
+    }
+
+    /// What all services together may use: `x-pod`.
+    pub(crate) fn pod_resources(&mut self) -> Resources {
+        let limits = self.project.pod_limits();
+        let some = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+        let memory = some(limits.mem_limit);
+        let reservation = some(limits.mem_reservation);
+        let swap = limits.memswap_limit;
+        let is_less = |total: i64, memory| u64::try_from(total).is_ok_and(|total| total < memory);
+        for (key, is_wrong, message) in [
+            (
+                "mem_limit",
+                memory.is_some_and(|memory| memory < LEAST_MEMORY),
+                "the least memory limit is 6 MiB",
+            ),
+            (
+                "mem_reservation",
+                memory.zip(reservation).is_some_and(|(limit, reserved)| reserved > limit),
+                "more memory is reserved than the limit allows",
+            ),
+            ("memswap_limit", swap.is_some() && memory.is_none(), "`memswap_limit` needs a memory limit"),
+            (
+                "memswap_limit",
+                swap.zip(memory).is_some_and(|(total, memory)| is_less(total, memory)),
+                "`memswap_limit` counts memory and swap: it is below the memory limit",
+            ),
+        ] {
+            if is_wrong {
+                let place = self.project.pod_limit_place(key).unwrap_or(Span::NOWHERE);
+                self.tell(Severity::Error, "unusable-value", place, format!("`x-pod`: {message}"), "");
+            }
+        }
+        Resources {
+            memory,
+            memory_swap: swap.or_else(|| i64::try_from(memory?.saturating_mul(2)).ok()),
+            memory_reservation: reservation,
+            cpu_quota: limits.cpus.map(quota_of),
+            cpu_period: limits.cpus.map(|_| PERIOD),
+            cpu_shares: some(limits.cpu_shares),
+            pids: limits.pids_limit,
+            ..Resources::default()
+        }
     }
 
     /// Memory and swap together: twice the memory unless it is said.
@@ -77,27 +133,21 @@ impl Lowering<'_> {
                 self.error(service, "cpus", "`cpus` and `cpu_quota` or `cpu_period` exclude one another");
                 (quota, period)
             }
-            Some(cpus) => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "a number of CPUs is small; a cast saturates"
-                )]
-                let quota = (cpus * 100_000.0).round() as i64;
-                (Some(quota.max(1000)), Some(100_000))
-            }
+            Some(cpus) => (Some(quota_of(cpus)), Some(PERIOD)),
         }
     }
 
     fn block_io(&mut self, service: &Service, resources: &mut Resources) {
         let Some(blkio) = &service.blkio_config else { return };
         resources.blkio_weight = blkio.weight.filter(|weight| *weight > 0);
-        if !blkio.weight_device.is_empty() {
-            self.ignored(
-                service,
-                "blkio_config.weight_device",
-                "weights of single devices are not supported",
-            );
+        for (place, (device, weight)) in blkio.weight_device.iter().enumerate() {
+            if !(10..=1000).contains(weight) {
+                let path = format!("blkio_config.weight_device.{place}.weight");
+                self.error(service, &path, format!("the weight of {device} must be from 10 to 1000"));
+            }
         }
+        let weights = blkio.weight_device.iter();
+        resources.blkio_weight_devices = weights.map(|(path, weight)| (path.into(), *weight)).collect();
         let rates = |list: &[(String, i64)]| -> Vec<(PathBuf, u64)> {
             let rate = |(path, rate): &(String, i64)| Some((PathBuf::from(path), u64::try_from(*rate).ok()?));
             list.iter().filter_map(rate).collect()
@@ -107,6 +157,16 @@ impl Lowering<'_> {
         resources.read_iops = rates(&blkio.device_read_iops);
         resources.write_iops = rates(&blkio.device_write_iops);
     }
+}
+
+/// The length of a period of CPU time where only a number of CPUs is given, µs.
+const PERIOD: u64 = 100_000;
+
+/// The time that so many CPUs have in such a period, µs; the kernel takes no less than a millisecond.
+fn quota_of(cpus: f64) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "a number of CPUs is small; a cast saturates")]
+    let quota = (cpus * 100_000.0).round() as i64;
+    quota.max(1000)
 }
 
 /// Reads a size of `tmpfs`, `64m`; base 1024 as mount(8) has it.

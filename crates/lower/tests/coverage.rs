@@ -125,6 +125,12 @@ const SAMPLES: &[(&str, &str)] = &[
     ("services.*.volumes[].tmpfs.size", "1048576"),
     ("services.*.volumes[].type", "\"volume\""),
     ("services.*.volumes_from", r#"["base"]"#),
+    ("x-pod.cpu_shares", "512"),
+    ("x-pod.cpus", "1.5"),
+    ("x-pod.mem_limit", r#""64m""#),
+    ("x-pod.mem_reservation", r#""16m""#),
+    ("x-pod.memswap_limit", r#""256m""#),
+    ("x-pod.pids_limit", "90"),
 ];
 
 /// What else an object needs for an attribute, or one below it, to mean something: the attribute, the
@@ -152,6 +158,7 @@ const BESIDE: &[(&str, &str, &str, &str)] = &[
     ("networks.*.ipam.config[].gateway", "networks.*.ipam.config[]", "subnet", r#""10.8.0.0/24""#),
     ("networks.*.ipam.config[].ip_range", "networks.*.ipam.config[]", "subnet", r#""10.8.0.0/24""#),
     ("networks.*.enable_ipv4", "networks.*", "enable_ipv6", "true"),
+    ("x-pod.memswap_limit", "x-pod", "mem_limit", r#""64m""#),
     ("services.*.memswap_limit", "services.*", "mem_limit", r#""64m""#),
     ("services.*.healthcheck.start_interval", "services.*.healthcheck", "start_period", r#""17s""#),
     ("configs.*.labels", "configs.*", "file", r#""/file""#),

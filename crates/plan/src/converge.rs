@@ -102,10 +102,18 @@ struct Converge<'a, 'b> {
 
 impl<'a> Converge<'a, '_> {
     fn pod(&mut self) {
-        if self.world.observed.pod.is_none() {
-            let (pod, labels) = (self.world.desired.pod.clone(), self.world.desired.labels.clone());
-            self.pod = Some(self.plan.add(Step::CreatePod { pod, labels }, Reason::Missing, None));
-        }
+        let desired = self.world.desired;
+        let (pod, resources) = (desired.pod.clone(), Box::new(desired.pod_resources.clone()));
+        self.pod = match &self.world.observed.pod {
+            None => {
+                let step = Step::CreatePod { pod, labels: desired.labels.clone(), resources };
+                Some(self.plan.add(step, Reason::Missing, None))
+            }
+            Some(there) if there.resources != desired.pod_resources => {
+                Some(self.plan.add(Step::LimitPod { pod, resources }, Reason::TotalsChanged, None))
+            }
+            Some(_) => None,
+        };
     }
 
     /// Stops a container once, after the given steps.

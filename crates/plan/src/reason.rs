@@ -68,6 +68,8 @@ pub enum Reason {
     NetworkChanged(NetworkName, Vec<Change>),
     /// The volume's definition changed; the names of the fields that differ.
     VolumeChanged(VolumeName, Vec<Change>),
+    /// What the pod's containers together may use changed.
+    TotalsChanged,
     /// The container is there but does not run; its status.
     NotRunning(&'static str),
     /// It was made just now.
@@ -125,6 +127,7 @@ impl fmt::Display for Reason {
             Self::Unfinished => write!(formatter, "a replacement was left unfinished"),
             Self::NetworkChanged(name, fields) => changed(formatter, &format!("network `{name}`"), fields),
             Self::VolumeChanged(name, fields) => changed(formatter, &format!("volume `{name}`"), fields),
+            Self::TotalsChanged => write!(formatter, "what it may use changed"),
             Self::NotRunning(status) => write!(formatter, "it is {status}"),
             Self::New => write!(formatter, "it is new"),
             Self::DependsOn { dependent, dependency } => {

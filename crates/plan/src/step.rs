@@ -2,7 +2,7 @@
 
 use resource::{
     BuildSpec, Condition, ContainerId, ContainerName, ContainerSpec, Hook, ImageNeed, Labels, NetworkName,
-    NetworkSpec, PodName, Reference, VolumeName, VolumeSpec,
+    NetworkSpec, PodName, Reference, Resources, VolumeName, VolumeSpec,
 };
 use std::fmt;
 use std::time::Duration;
@@ -16,6 +16,15 @@ pub enum Step {
         pod: PodName,
         /// Its labels.
         labels: Labels,
+        /// What its containers together may use.
+        resources: Box<Resources>,
+    },
+    /// Sets anew what the containers of the pod together may use.
+    LimitPod {
+        /// Its name.
+        pod: PodName,
+        /// All limits; what is not among them is without limit.
+        resources: Box<Resources>,
     },
     /// Removes the pod, its logs and everything in the kernel that bears its name.
     RemovePod {
@@ -203,6 +212,7 @@ impl fmt::Display for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreatePod { pod, .. } => write!(formatter, "create pod {pod}"),
+            Self::LimitPod { pod, .. } => write!(formatter, "limit pod {pod}"),
             Self::RemovePod { pod } => write!(formatter, "remove pod {pod}"),
             Self::Pull { need, .. } => write!(formatter, "pull {}", need.reference.familiar()),
             Self::Build { services, .. } => write!(formatter, "build {}", services.join(", ")),

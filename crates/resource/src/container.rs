@@ -229,6 +229,12 @@ pub struct Resources {
     pub cpu_quota: Option<i64>,
     /// Length of a period, µs; 100 000 by default.
     pub cpu_period: Option<u64>,
+    /// Real-time CPU time in each real-time period, µs; cgroup v1 only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_rt_runtime: Option<i64>,
+    /// Length of a real-time period, µs; cgroup v1 only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_rt_period: Option<u64>,
     /// Weight in cgroup v1's scale, 1024 by default.
     pub cpu_shares: Option<u64>,
     /// CPUs it may use, `0-3,7`.
@@ -237,6 +243,9 @@ pub struct Resources {
     pub pids: Option<i64>,
     /// Weight for block I/O, 10 to 1000.
     pub blkio_weight: Option<u16>,
+    /// Block device path and its own weight, 10 to 1000.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blkio_weight_devices: Vec<(PathBuf, u16)>,
     /// Block device path and bytes a second, reading.
     pub read_bps: Vec<(PathBuf, u64)>,
     /// Block device path and bytes a second, writing.
@@ -248,6 +257,11 @@ pub struct Resources {
 }
 
 impl Resources {
+    /// Whether nothing is asked for.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether anything of it takes a cgroup; the score for the out-of-memory killer does not.
     pub fn asks_for_limits(&self) -> bool {
         *self != Self { oom_score_adj: self.oom_score_adj, ..Self::default() }

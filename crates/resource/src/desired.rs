@@ -2,7 +2,7 @@
 
 use crate::{
     BuildSpec, Condition, ContainerSpec, Digest, Labels, NetworkName, NetworkSpec, Platform, PodName,
-    PortSpec, Reference, VolumeSpec,
+    PortSpec, Reference, Resources, VolumeSpec,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,6 +14,9 @@ pub struct Desired {
     pub pod: PodName,
     /// Labels of the pod: `com.docker.compose.project.working_dir`, `….config_files`.
     pub labels: Labels,
+    /// What all containers of the pod together may use.
+    #[serde(default, skip_serializing_if = "Resources::is_none")]
+    pub pod_resources: Resources,
     /// Networks of the selected services.
     pub networks: Vec<NetworkSpec>,
     /// Those of them that a file declares, with the place, `compose.yaml:5:3`, for messages of what goes

@@ -1,6 +1,6 @@
 //! Pods: the unit of life. A project is a pod.
 
-use crate::{ContainerSpec, Labels, PodName, Status, Timestamp};
+use crate::{ContainerSpec, Labels, PodName, Resources, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What the container is called, in place of a service, that holds the namespaces its pod's services
@@ -18,6 +18,9 @@ pub struct PodRecord {
     pub labels: Labels,
     /// When it was made.
     pub created: Timestamp,
+    /// What all its containers together may use.
+    #[serde(default, skip_serializing_if = "Resources::is_none")]
+    pub resources: Resources,
 }
 
 impl ContainerSpec {

@@ -92,6 +92,7 @@ steps! {
     Source = "open bind source",
     Target = "make mount target",
     Mount = "mount on",
+    FileSystem = "mount a file system of type",
     Device = "make device",
     Link = "make link",
     Mask = "mask",

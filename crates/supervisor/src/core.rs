@@ -112,6 +112,7 @@ pub(crate) struct Supervisor {
     pub(crate) outside: Outside,
     /// Why there is no room for the pod's cgroups, where there should be.
     pub(crate) unsettled: Vec<String>,
+    pub(crate) totals: crate::totals::Totals,
     pub(crate) listener: OwnedFd,
     pub(crate) clients: BTreeMap<Token, Connection>,
     pub(crate) containers: BTreeMap<Slot, Container>,
@@ -146,6 +147,7 @@ impl Supervisor {
             sources: HashMap::new(),
             outside,
             unsettled: vec![],
+            totals: crate::totals::Totals::default(),
             listener,
             clients: BTreeMap::new(),
             containers: BTreeMap::new(),

@@ -47,6 +47,7 @@ mod ship;
 mod start;
 mod stop;
 mod surroundings;
+mod totals;
 mod update;
 mod wait;
 

@@ -76,6 +76,9 @@ impl Supervisor {
                 self.start_failed(wanted.slot, failure.clone(), wanted.callers, wanted.restart);
             }
         }
+        if !prepared.is_empty() {
+            self.limit_pod();
+        }
         for mut wanted in prepared {
             if let Err(failure) = self.spawn(&mut wanted) {
                 self.start_failed(wanted.slot, failure, wanted.callers, wanted.restart);
@@ -214,6 +217,7 @@ impl Supervisor {
         let mut not_enforced =
             self.limit(container, &spec).map_err(|error| cannot("limit its resources", &error))?;
         let oom_kills = container.cgroup.oom_kills();
+        not_enforced.extend_from_slice(&self.totals.not_enforced);
         if record.injected.has_hooks {
             not_enforced.push(UNHOOKED.to_owned());
         }

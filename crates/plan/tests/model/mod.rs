@@ -36,6 +36,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
     let mut wish = Wish(Desired {
         pod: "shop".into(),
         labels: Labels::new(),
+        pod_resources: Resources::default(),
         networks: vec![],
         network_places: BTreeMap::new(),
         volumes: vec![],
@@ -303,10 +304,14 @@ impl World {
     fn step(&mut self, step: &Step) {
         self.now += 1;
         match step {
-            Step::CreatePod { pod, labels } => {
+            Step::CreatePod { pod, labels, resources } => {
                 assert!(self.observed.pod.is_none());
                 let (labels, created) = (labels.clone(), at(self.now));
-                self.observed.pod = Some(PodRecord { id: String::new(), name: pod.clone(), labels, created });
+                let (id, name, resources) = (String::new(), pod.clone(), (**resources).clone());
+                self.observed.pod = Some(PodRecord { id, name, labels, created, resources });
+            }
+            Step::LimitPod { resources, .. } => {
+                self.observed.pod.as_mut().unwrap().resources = (**resources).clone();
             }
             Step::RemovePod { .. } => {
                 assert!(self.observed.containers.is_empty());

@@ -16,16 +16,19 @@ struct Write {
     /// Names of the file; kernels differ.
     files: &'static [&'static str],
     value: String,
+    /// Another file, of another scale, where there are none of those.
+    otherwise: Option<(&'static str, String)>,
     /// What the user calls it, for a warning.
     what: &'static str,
 }
 
-/// A device and a rate for it: `8:0`, number.
+/// A device and a number for it: `8:0`, rate or weight.
 type Rate = (String, u64);
 
-/// Rates by device number.
+/// Rates and weights by device number.
 #[derive(Debug, Default)]
 struct Rates {
+    weights: Vec<Rate>,
     read_bps: Vec<Rate>,
     write_bps: Vec<Rate>,
     read_iops: Vec<Rate>,
@@ -34,6 +37,11 @@ struct Rates {
 
 /// What the user calls the limit of swap.
 const SWAP: &str = "swap limit";
+/// What the user calls the time for real-time scheduling. The kernel takes it where the groups above have it.
+const REAL_TIME: &str = "real-time CPU time";
+
+/// What the user calls weights of block I/O.
+const WEIGHT: &str = "block I/O weight";
 
 /// The user's manager of systemd is in a cgroup whose name begins so.
 const USER_MANAGER: &str = "user@";
@@ -45,7 +53,10 @@ pub(super) fn apply(
     wanted: &Resources,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), CgroupError> {
+    let weights = wanted.blkio_weight_devices.iter();
+    let weights: Vec<_> = weights.map(|(path, weight)| (path.clone(), u64::from(*weight))).collect();
     let rates = Rates {
+        weights: rates(&weights, warnings),
         read_bps: rates(&wanted.read_bps, warnings),
         write_bps: rates(&wanted.write_bps, warnings),
         read_iops: rates(&wanted.read_iops, warnings),
@@ -111,13 +122,21 @@ fn not_delegated(path: &Path, controllers: &[&str]) -> String {
 
 /// Writes to the first of the files that exists.
 fn put(folder: &Path, write: &Write, warnings: &mut Vec<Warning>) -> Result<(), CgroupError> {
-    let file = write.files.iter().map(|file| folder.join(file)).find(|file| file.exists());
-    let Some(file) = file else {
+    let same = write.files.iter().map(|file| (folder.join(file), &write.value));
+    let other = write.otherwise.iter().map(|(file, value)| (folder.join(file), value));
+    let Some((file, value)) = same.chain(other).find(|(file, _)| file.exists()) else {
         let Write { what, files, .. } = write;
         warnings.push(Warning(format!("{what}: the kernel has no {}; not limited", files[0])));
         return Ok(());
     };
-    match fs::write(&file, &write.value) {
+    let has_none_above =
+        |error: &io::Error| write.what == REAL_TIME && error.kind() == io::ErrorKind::InvalidInput;
+    match fs::write(&file, value) {
+        Err(error) if has_none_above(&error) => {
+            let text = format!("{REAL_TIME}: the cgroups above have none to give; not set");
+            warnings.push(Warning(text));
+            Ok(())
+        }
         Err(error) if unsupported(&error) => {
             warnings.push(Warning(format!("{}: {error}; not limited", write.what)));
             Ok(())
@@ -133,7 +152,7 @@ fn unsupported(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(rustix::io::Errno::OPNOTSUPP.raw_os_error())
 }
 
-/// Device numbers for the paths of rates.
+/// Device numbers for the paths of rates and weights.
 fn rates(wanted: &[(PathBuf, u64)], warnings: &mut Vec<Warning>) -> Vec<Rate> {
     let mut found = vec![];
     for (path, rate) in wanted {
@@ -166,7 +185,7 @@ fn pids(limit: i64) -> String {
 fn v1(wanted: &Resources, rates: &Rates) -> Vec<Write> {
     let mut writes = vec![];
     let mut add = |controller, files, what, value: Option<String>| {
-        writes.extend(value.map(|value| Write { controller, files, value, what }));
+        writes.extend(value.map(|value| Write { controller, files, value, otherwise: None, what }));
     };
     let text = |number: Option<u64>| number.map(|number| number.to_string());
     add("memory", &["memory.limit_in_bytes"], "memory limit", text(wanted.memory));
@@ -180,11 +199,18 @@ fn v1(wanted: &Resources, rates: &Rates) -> Vec<Write> {
     add("cpu", &["cpu.cfs_period_us"], "CPU period", text(wanted.cpu_period));
     let quota = wanted.cpu_quota.map(|quota| quota.to_string());
     add("cpu", &["cpu.cfs_quota_us"], "CPU quota", quota);
+    add("cpu", &["cpu.rt_period_us"], REAL_TIME, text(wanted.cpu_rt_period));
+    let runtime = wanted.cpu_rt_runtime.map(|runtime| runtime.to_string());
+    add("cpu", &["cpu.rt_runtime_us"], REAL_TIME, runtime);
     add("cpu", &["cpu.shares"], "CPU shares", text(wanted.cpu_shares));
     add("cpuset", &["cpuset.cpus"], "cpuset", wanted.cpuset.clone());
     add("pids", &["pids.max"], "limit of processes", wanted.pids.map(pids));
     let weight = wanted.blkio_weight.map(|weight| weight.to_string());
-    add("blkio", &["blkio.weight", "blkio.bfq.weight"], "block I/O weight", weight);
+    add("blkio", &["blkio.weight", "blkio.bfq.weight"], WEIGHT, weight);
+    for (device, weight) in &rates.weights {
+        let files = &["blkio.weight_device", "blkio.bfq.weight_device"];
+        add("blkio", files, WEIGHT, Some(format!("{device} {weight}")));
+    }
     let throttles: [(&'static [&'static str], _); 4] = [
         (&["blkio.throttle.read_bps_device"], &rates.read_bps),
         (&["blkio.throttle.write_bps_device"], &rates.write_bps),
@@ -203,7 +229,7 @@ fn v1(wanted: &Resources, rates: &Rates) -> Vec<Write> {
 fn v2(wanted: &Resources, rates: &Rates, warnings: &mut Vec<Warning>) -> Vec<Write> {
     let mut writes = vec![];
     let mut add = |controller, files, what, value: Option<String>| {
-        writes.extend(value.map(|value| Write { controller, files, value, what }));
+        writes.extend(value.map(|value| Write { controller, files, value, otherwise: None, what }));
     };
     let text = |number: Option<u64>| number.map(|number| number.to_string());
     add("memory", &["memory.max"], "memory limit", text(wanted.memory));
@@ -228,8 +254,20 @@ fn v2(wanted: &Resources, rates: &Rates, warnings: &mut Vec<Warning>) -> Vec<Wri
     );
     add("cpuset", &["cpuset.cpus"], "cpuset", wanted.cpuset.clone());
     add("pids", &["pids.max"], "limit of processes", wanted.pids.map(pids));
-    let weight = wanted.blkio_weight.map(|weight| format!("default {}", weight_of_blkio(weight)));
-    add("io", &["io.weight", "io.bfq.weight"], "block I/O weight", weight);
+    let weights = wanted.blkio_weight.map(|weight| ("default", u64::from(weight)));
+    let devices = rates.weights.iter().map(|(device, weight)| (device.as_str(), *weight));
+    for (of, weight) in weights.into_iter().chain(devices) {
+        writes.push(Write {
+            controller: "io",
+            files: &["io.weight"],
+            value: format!("{of} {}", weight_of_blkio(weight)),
+            otherwise: Some(("io.bfq.weight", format!("{of} {weight}"))),
+            what: WEIGHT,
+        });
+    }
+    let mut add = |controller, files, what, value: Option<String>| {
+        writes.extend(value.map(|value| Write { controller, files, value, otherwise: None, what }));
+    };
     let maxima = [
         ("rbps", &rates.read_bps),
         ("wbps", &rates.write_bps),
@@ -244,6 +282,9 @@ fn v2(wanted: &Resources, rates: &Rates, warnings: &mut Vec<Warning>) -> Vec<Wri
     if wanted.swappiness.is_some() {
         warnings.push(Warning("swappiness: cgroup v2 does not have it; not set".to_owned()));
     }
+    if wanted.cpu_rt_runtime.is_some() || wanted.cpu_rt_period.is_some() {
+        warnings.push(Warning(format!("{REAL_TIME}: cgroup v2 does not have it; not set")));
+    }
     if wanted.oom_kill_disable {
         warnings.push(Warning("oom_kill_disable: cgroup v2 does not have it; not set".to_owned()));
     }
@@ -257,8 +298,8 @@ fn weight_of_shares(shares: u64) -> u64 {
 }
 
 /// 10…1000 of v1 to 1…10000 of v2.
-fn weight_of_blkio(weight: u16) -> u64 {
-    1 + (u64::from(weight.clamp(10, 1000)) - 10) * 9999 / 990
+fn weight_of_blkio(weight: u64) -> u64 {
+    1 + (weight.clamp(10, 1000) - 10) * 9999 / 990
 }
 
 #[cfg(test)]
@@ -275,6 +316,8 @@ mod tests {
             memory_reservation: Some(32 << 20),
             cpu_quota: Some(50_000),
             cpu_period: Some(100_000),
+            cpu_rt_runtime: Some(5000),
+            cpu_rt_period: Some(1_000_000),
             cpu_shares: Some(1024),
             cpuset: Some("0".into()),
             pids: Some(-1),
@@ -303,12 +346,16 @@ mod tests {
             "memory.swappiness = 10",
             "cpu.cfs_period_us = 100000",
             "cpu.cfs_quota_us = 50000",
+            "cpu.rt_period_us = 1000000",
+            "cpu.rt_runtime_us = 5000",
             "cpu.shares = 1024",
             "cpuset.cpus = 0",
             "pids.max = max",
             "blkio.weight = 500",
+            "blkio.weight_device = 8:0 200",
         ];
-        assert_eq!(lines(&v1(&wanted(), &Rates::default())), expected);
+        let rates = Rates { weights: vec![("8:0".into(), 200)], ..Rates::default() };
+        assert_eq!(lines(&v1(&wanted(), &rates)), expected);
     }
 
     #[test]
@@ -322,12 +369,18 @@ mod tests {
             "cpuset.cpus = 0",
             "pids.max = max",
             "io.weight = default 4950",
+            "io.weight = 8:0 1920",
             "io.max = 8:0 rbps=1024",
         ];
-        let rates = Rates { read_bps: vec![("8:0".into(), 1024)], ..Rates::default() };
+        let (weights, read_bps) = (vec![("8:0".into(), 200)], vec![("8:0".into(), 1024)]);
+        let rates = Rates { weights, read_bps, ..Rates::default() };
         let mut warnings = vec![];
-        assert_eq!(lines(&v2(&wanted(), &rates, &mut warnings)), expected);
-        assert_eq!(warnings.len(), 1);
+        let writes = v2(&wanted(), &rates, &mut warnings);
+        assert_eq!(lines(&writes), expected);
+        let others: Vec<_> = writes.iter().filter_map(|write| write.otherwise.clone()).collect();
+        let of_bfq = ["default 500", "8:0 200"].map(|value| ("io.bfq.weight", value.to_owned()));
+        assert_eq!(others, of_bfq, "in the scale of the file");
+        assert_eq!(warnings.len(), 2);
     }
 
     #[test]

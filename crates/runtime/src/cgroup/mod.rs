@@ -10,6 +10,7 @@ mod hierarchy;
 mod limits;
 mod placement;
 mod settle;
+mod totals;
 mod tree;
 
 pub(crate) use hierarchy::Hierarchies;
@@ -155,20 +156,7 @@ impl Cgroup {
             }
             return Ok(warnings);
         };
-        for hierarchy in &hierarchies.v1 {
-            let folder = hierarchy.path.join(path);
-            fs::create_dir_all(&folder).map_err(CgroupError::new("create", &folder))?;
-            if hierarchy.has("cpuset") {
-                tree::inherit_cpuset(&hierarchy.path, path)?;
-            }
-        }
-        if let Some(mount) = &hierarchies.v2 {
-            let folder = mount.join(path);
-            fs::create_dir_all(&folder).map_err(CgroupError::new("create", &folder))?;
-            if hierarchies.is_v2() {
-                tree::enable_controllers(mount, path);
-            }
-        }
+        tree::make(hierarchies, path)?;
         if hierarchies.v1.is_empty() && hierarchies.v2.is_none() {
             warnings.push(Warning("no cgroup hierarchy is mounted: nothing is limited".to_owned()));
             return Ok(warnings);
@@ -177,6 +165,29 @@ impl Cgroup {
         let rules = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
         if let Some(rules) = rules.and_then(|resources| resources.devices().as_ref()) {
             devices::apply(hierarchies, path, rules, &mut warnings)?;
+        }
+        Ok(warnings)
+    }
+
+    /// Makes the cgroup of a pod and sets what all its containers together may use, whatever was set before.
+    /// What this kernel cannot do comes back as warnings.
+    ///
+    /// # Errors
+    /// [`CgroupError`] when it cannot be made or a limit is refused for its value.
+    pub fn set_totals(&self, wanted: &Resources) -> Result<Vec<Warning>, CgroupError> {
+        let hierarchies = Hierarchies::get();
+        let mut warnings = vec![];
+        match &self.path {
+            Some(path) => {
+                tree::make(hierarchies, path)?;
+                totals::clear(hierarchies, path);
+                totals::fit_below(hierarchies, path, wanted);
+                limits::apply(hierarchies, path, wanted, &mut warnings)?;
+            }
+            None if wanted.asks_for_limits() => {
+                warnings.push(Warning(format!("limits are not enforced: {NOWHERE}")));
+            }
+            None => {}
         }
         Ok(warnings)
     }

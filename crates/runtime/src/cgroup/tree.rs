@@ -10,6 +10,25 @@ use std::time::{Duration, Instant};
 /// The controllers that limits and numbers need.
 pub(super) const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
+/// Makes the folder in every hierarchy.
+pub(super) fn make(hierarchies: &Hierarchies, path: &Path) -> Result<(), CgroupError> {
+    for hierarchy in &hierarchies.v1 {
+        let folder = hierarchy.path.join(path);
+        fs::create_dir_all(&folder).map_err(CgroupError::new("create", &folder))?;
+        if hierarchy.has("cpuset") {
+            inherit_cpuset(&hierarchy.path, path)?;
+        }
+    }
+    if let Some(mount) = &hierarchies.v2 {
+        let folder = mount.join(path);
+        fs::create_dir_all(&folder).map_err(CgroupError::new("create", &folder))?;
+        if hierarchies.is_v2() {
+            enable_controllers(mount, path);
+        }
+    }
+    Ok(())
+}
+
 /// Fills `cpuset.cpus` and `cpuset.mems` of each folder of `path` from the one above: v1 leaves them
 /// empty, and a process cannot enter then. Folders that are made later get them from the kernel.
 pub(super) fn inherit_cpuset(mount: &Path, path: &Path) -> Result<(), CgroupError> {
@@ -73,7 +92,7 @@ pub(super) fn remove(folder: &Path) -> io::Result<()> {
 }
 
 /// The folders in a folder.
-fn folders_in(folder: &Path) -> impl Iterator<Item = std::path::PathBuf> {
+pub(super) fn folders_in(folder: &Path) -> impl Iterator<Item = std::path::PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
 }

@@ -147,7 +147,10 @@ fn make_mount<'p>(root: BorrowedFd<'_>, mount: &'p MountPlan) -> Done<'p> {
                 // What is masked later is looked for under these names.
                 return Err(Errno::LOOP).at(Step::Mount, what);
             }
-            mount_here(target.as_fd(), source, kind, *flags, data.as_deref()).at(Step::Mount, what)?;
+            match mount_here(target.as_fd(), source, kind, *flags, data.as_deref()) {
+                Err(Errno::NODEV) => Err(Errno::NODEV).at(Step::FileSystem, kind.to_bytes())?,
+                other => other.at(Step::Mount, what)?,
+            }
             below.as_ref().map_or(Ok(()), |below| narrow(root, &mount.target, below, &target))
         }
         Kind::Seal => seal_path(root, &mount.target),

@@ -105,7 +105,13 @@ mod tests {
 
     fn pod(name: &str, id: &str) -> PodSummary {
         let (labels, created) = (Labels::new(), Timestamp::UNIX_EPOCH);
-        let record = PodRecord { id: id.to_owned(), name: PodName(name.to_owned()), labels, created };
+        let record = PodRecord {
+            id: id.to_owned(),
+            name: PodName(name.to_owned()),
+            labels,
+            created,
+            resources: resource::Resources::default(),
+        };
         PodSummary { record, containers: vec![] }
     }
 

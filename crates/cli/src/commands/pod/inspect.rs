@@ -88,8 +88,18 @@ fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
         "Networks": choose::networks(pod),
         "Usage": usage,
     });
-    match object {
-        Value::Object(object) => object,
-        _ => Map::new(),
+    let Value::Object(mut object) = object else { return Map::new() };
+    let totals = &record.resources;
+    // As Podman has them: only those that are set, in names of their own style.
+    for (name, value) in [
+        ("cpu_period", totals.cpu_period.map(Value::from)),
+        ("cpu_quota", totals.cpu_quota.map(Value::from)),
+        ("cpu_shares", totals.cpu_shares.map(Value::from)),
+        ("memory_limit", totals.memory.map(Value::from)),
+        ("memory_swap", totals.memory_swap.map(Value::from)),
+        ("pids_limit", totals.pids.map(Value::from)),
+    ] {
+        object.extend(value.map(|value| (name.to_owned(), value)));
     }
+    object
 }

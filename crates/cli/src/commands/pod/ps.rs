@@ -321,6 +321,7 @@ mod tests {
             name: PodName("shop".to_owned()),
             labels,
             created,
+            resources: resource::Resources::default(),
         };
         PodSummary { record, containers: vec![] }
     }

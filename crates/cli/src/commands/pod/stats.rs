@@ -164,6 +164,7 @@ mod tests {
             name: PodName("shop".to_owned()),
             labels: Labels::new(),
             created: Timestamp::UNIX_EPOCH,
+            resources: resource::Resources::default(),
         };
         let pod = PodSummary { record, containers: vec![] };
         let shown = Shown { pod: &pod, id: "fedcba9876543210", name: "shop-web-1" };

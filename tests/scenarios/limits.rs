@@ -1,0 +1,135 @@
+//! Scenarios about what containers may use of the machine, each alone and all of a pod together.
+
+use scenarios::scenario;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+scenario! {
+    /// Every limit, weight and reservation of a service, and those of the pod, are in the files of the
+    /// kernel's cgroups; what this kernel does not have is said once, with its place, and does not stop anything.
+    use_of_the_machine_is_limited_as_asked, |world| {
+        let disk = disk();
+        world.write(".env", &format!("DISK={}\n", disk.as_ref().map_or("/dev/null".into(), |disk| disk.0.display().to_string())));
+        let started = world.compose("up -d").ok();
+        assert!(disk.is_some() || started.stderr.contains("/dev/null is not a block device"));
+        if !world.has_limits() {
+            started.says("limits are not enforced");
+            return;
+        }
+        assert!(started.stderr.lines().filter(|line| line.contains("real-time CPU time")).count() <= 2, "once each");
+        let group = |service: &str| Group::of(world.processes(&world.id(service))[0]);
+        let (memory, cpu, deployed) = (group("memory"), group("cpu"), group("deployed"));
+        let pod = deployed.above();
+        if deployed.is_v2 {
+            started.says("swappiness: cgroup v2 does not have it").says("(compose.yaml:");
+            assert_eq!(memory.read("", &["memory.max", "memory.low"]), ["67108864", "33554432"]);
+            assert_eq!(memory.read("", &["memory.swap.max"]), ["16777216"], "swap alone");
+            assert_eq!(cpu.read("", &["cpu.weight", "cpu.max"]), ["20", "20000 50000"]);
+            assert_eq!(deployed.read("", &["memory.max", "memory.low", "cpu.max", "pids.max"]), ["50331648", "16777216", "50000 100000", "20"]);
+            assert_eq!(pod.read("", &["memory.max", "memory.low", "cpu.max", "cpu.weight", "pids.max"]), ["314572800", "20971520", "150000 100000", "12", "90"]);
+        } else {
+            assert_eq!(memory.read("memory", &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes", "memory.swappiness"]), ["67108864", "83886080", "33554432", "10"]);
+            assert!(memory.read("memory", &["memory.oom_control"])[0].contains("oom_kill_disable 1"));
+            assert_eq!(cpu.read("cpu", &["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us"]), ["512", "20000", "50000"]);
+            assert_eq!(deployed.read("memory", &["memory.limit_in_bytes", "memory.soft_limit_in_bytes"]), ["50331648", "16777216"]);
+            assert_eq!(deployed.read("cpu", &["cpu.cfs_quota_us"]), ["50000"]);
+            assert_eq!(deployed.read("pids", &["pids.max"]), ["20"]);
+            assert_eq!(pod.read("memory", &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes"]), ["314572800", "629145600", "20971520"]);
+            assert_eq!(pod.read("cpu", &["cpu.cfs_quota_us", "cpu.shares"]), ["150000", "300"]);
+            assert_eq!(pod.read("pids", &["pids.max"]), ["90"]);
+        }
+        if let Some((_, number)) = &disk {
+            rates(&group("disk"), number);
+        }
+        world.compose("pod inspect project").ok().says("\"memory_limit\": 314572800").says("\"pids_limit\": 90");
+
+        // What the pod may use changes while its containers go on; what it says no more is without limit.
+        let ids = || ["memory", "cpu", "disk", "deployed"].map(|service| world.id(service));
+        let before = ids();
+        world.edit("compose.yaml", "mem_limit: 300m, mem_reservation: 20m, pids_limit: 90", "mem_limit: 600m");
+        world.compose("up -d --dry-run").ok().says("limit pod project").says("what it may use changed");
+        world.compose("up -d").ok().says("Pod project");
+        assert_eq!(ids(), before);
+        let now = if pod.is_v2 { pod.read("", &["memory.max", "memory.low", "pids.max"]) } else { [pod.read("memory", &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]), pod.read("pids", &["pids.max"])].concat() };
+        assert_eq!(now, if pod.is_v2 { ["629145600", "0", "max"] } else { ["629145600", "1258291200", "max"] });
+        world.compose("up -d --dry-run").ok().says("nothing to do");
+
+        // A smaller share of the processors for all, and for the one that would have more.
+        world.edit("compose.yaml", "cpus: 1.5", "cpus: 0.3");
+        world.compose("up -d").exits(1).says("0.5 CPUs are more than the 0.3 of `x-pod.cpus`").says("compose.yaml:");
+        world.edit("compose.yaml", "cpus: \"0.5\"", "cpus: \"0.2\"");
+        world.edit("compose.yaml", "cpu_quota: 20000", "cpu_quota: 10000");
+        world.compose("up -d -t 0").ok();
+        let quota = |group: &Group| if group.is_v2 { group.read("", &["cpu.max"]) } else { group.read("cpu", &["cpu.cfs_quota_us"]) };
+        assert_eq!((quota(&pod)[0].split(' ').next(), quota(&group("deployed"))[0].split(' ').next()), (Some("30000"), Some("20000")));
+        world.edit("compose.yaml", "cpus: 0.3", "cpus: none");
+        world.compose("up -d").exits(1).says("`x-pod.cpus` must be a number of CPUs").says("compose.yaml:");
+        world.edit("compose.yaml", "cpus: none", "cpus: 0.3");
+    }
+}
+
+/// A disk of this machine and its number, as far as it has one.
+fn disk() -> Option<(PathBuf, String)> {
+    let disks = std::fs::read_dir("/sys/block").ok()?.flatten();
+    let mut names: Vec<_> =
+        disks.map(|disk| disk.file_name()).filter(|name| name.to_string_lossy().starts_with("vd")).collect();
+    names.sort();
+    let path = Path::new("/dev").join(names.first()?);
+    let stat = std::fs::metadata(&path).ok().filter(|stat| stat.file_type().is_block_device())?;
+    Some((path, format!("{}:{}", rustix::fs::major(stat.rdev()), rustix::fs::minor(stat.rdev()))))
+}
+
+/// The rates for a disk, where the kernel was given the controller.
+fn rates(group: &Group, disk: &str) {
+    if group.is_v2 {
+        if group.read("", &["cgroup.controllers"])[0].contains("io") {
+            assert_eq!(
+                group.read("", &["io.max"]),
+                [format!("{disk} rbps=1048576 wbps=2097152 riops=30 wiops=40")]
+            );
+        }
+        return;
+    }
+    let files = ["read_bps", "write_bps", "read_iops", "write_iops"]
+        .map(|rate| format!("blkio.throttle.{rate}_device"));
+    let files = files.each_ref().map(String::as_str);
+    assert_eq!(
+        group.read("blkio", &files),
+        ["1048576", "2097152", "30", "40"].map(|rate| format!("{disk} {rate}"))
+    );
+}
+
+/// The cgroups of a process.
+struct Group {
+    lines: Vec<String>,
+    levels: usize,
+    is_v2: bool,
+}
+
+impl Group {
+    fn of(pid: i32) -> Self {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        let is_v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        Self { lines: text.lines().map(str::to_owned).collect(), levels: 0, is_v2 }
+    }
+
+    /// The cgroup above.
+    fn above(&self) -> Self {
+        Self { lines: self.lines.clone(), levels: self.levels + 1, is_v2: self.is_v2 }
+    }
+
+    /// What files of a controller say; of v2 none is named.
+    fn read(&self, controller: &str, files: &[&str]) -> Vec<String> {
+        let of = |line: &&String| {
+            line.split(':').nth(1).is_some_and(|names| names.split(',').any(|name| name == controller))
+        };
+        let path = self.lines.iter().find(of).unwrap().splitn(3, ':').nth(2).unwrap();
+        let folder = Path::new("/sys/fs/cgroup").join(controller).join(path.trim_start_matches('/'));
+        let folder = folder.ancestors().nth(self.levels).unwrap();
+        let read = |file: &&str| {
+            std::fs::read_to_string(folder.join(file))
+                .unwrap_or_else(|error| panic!("{}/{file}: {error}", folder.display()))
+        };
+        files.iter().map(read).map(|text| text.trim().to_owned()).collect()
+    }
+}
