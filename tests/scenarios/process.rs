@@ -148,7 +148,7 @@ fn confinement(world: &World) {
             inside(world, "none", "cat /proc/1/attr/current /proc/self/attr/current"),
             format!("{name} (enforce)\n").repeat(2)
         );
-        world.compose("rm -s -f -t 0 none").ok();
+        world.compose("rm -s -f none").ok();
         parser("--remove", &profile);
     }
 }

@@ -44,6 +44,7 @@ pub(crate) fn become_program<'p>(
     if let Some(secrets) = &prepared.init {
         return init(prepared, secrets, report, proof, held);
     }
+    confine(program, When::Executing)?;
     restrict(prepared, held)?;
     execute(program)
 }
@@ -113,7 +114,6 @@ fn take_user<'p>(program: &Program) -> Done<'p, Held> {
 /// Loads the filter and drops what the program may not have.
 fn restrict<'p>(prepared: &'p Prepared<'_>, held: Held) -> Done<'p> {
     let program = &prepared.program;
-    confine(program.confinement.as_deref())?;
     if program.no_new_privileges {
         rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivileges, b"")?;
         drop_capabilities(program, held)?;
@@ -123,17 +123,30 @@ fn restrict<'p>(prepared: &'p Prepared<'_>, held: Held) -> Done<'p> {
     drop_capabilities(program, held)
 }
 
-/// Has the kernel confine this process by an AppArmor profile once it executes its program. The file
-/// of AppArmor's own came with Linux 5.8; before, and where no other module uses it, it is the general one.
-fn confine(wish: Option<&[u8]>) -> Done<'_> {
-    let Some(wish) = wish else { return Ok(()) };
+/// From when on an AppArmor profile confines.
+#[derive(Clone, Copy)]
+enum When {
+    /// From execve(2) on.
+    Executing,
+    /// At once, for who executes nothing.
+    Now,
+}
+
+/// Has the kernel confine this process by its AppArmor profile, if it is to have one. The files of
+/// AppArmor's own came with Linux 5.8; before, and where no other module uses them, they are the general ones.
+fn confine(program: &Program, when: When) -> Done<'_> {
+    let Some(wish) = &program.confinement else { return Ok(()) };
+    let (own, general, text) = match when {
+        When::Executing => (c"/proc/self/attr/apparmor/exec", c"/proc/self/attr/exec", &wish.executing),
+        When::Now => (c"/proc/self/attr/apparmor/current", c"/proc/self/attr/current", &wish.now),
+    };
     let open = |path: &CStr| {
         let root = rustix::fs::openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         inside::open(root.as_fd(), path, OFlags::WRONLY)
     };
-    let file = open(c"/proc/self/attr/apparmor/exec").or_else(|_| open(c"/proc/self/attr/exec"));
-    let written = file.and_then(|file| rustix::io::write(&file, wish));
-    written.map(drop).at(Step::Confine, wish.strip_prefix(b"exec ").unwrap_or(wish))
+    let file = open(own).or_else(|_| open(general));
+    let written = file.and_then(|file| rustix::io::write(&file, text));
+    written.map(drop).at(Step::Confine, wish.name.as_bytes())
 }
 
 fn load<'p>(prepared: &'p Prepared<'_>) -> Done<'p> {
@@ -171,6 +184,7 @@ fn init<'p>(
         true => None,
         false => Some(child_of_init(prepared, report, proof, held)?),
     };
+    confine(&prepared.program, When::Now)?;
     restrict(prepared, held)?;
     let _unnamed = rustix::thread::set_name(c"init");
     // Another process 1 may be there when the pid namespace is shared; orphans still come here.
@@ -211,6 +225,7 @@ fn as_program<'p>(
     sys::process::reset_signals();
     let _leader_already = rustix::process::setsid();
     terminal::control(prepared.stdio)?;
+    confine(&prepared.program, When::Executing)?;
     restrict(prepared, held)?;
     execute(&prepared.program)
 }

@@ -37,8 +37,17 @@ pub(crate) struct Program {
     pub(crate) inheritable: u64,
     pub(crate) ambient: u64,
     pub(crate) no_new_privileges: bool,
-    /// What is written to be confined by an AppArmor profile from execve(2) on: `exec NAME`.
-    pub(crate) confinement: Option<Vec<u8>>,
+    /// By which AppArmor profile it is confined.
+    pub(crate) confinement: Option<Confinement>,
+}
+
+/// A profile of AppArmor.
+pub(crate) struct Confinement {
+    pub(crate) name: String,
+    /// What is written to be confined from execve(2) on.
+    pub(crate) executing: Vec<u8>,
+    /// What is written to be confined at once.
+    pub(crate) now: Vec<u8>,
 }
 
 /// The search path of a process that has none in its environment, as Docker sets it.
@@ -132,7 +141,11 @@ impl Program {
         self.limits = process.rlimits().iter().flatten().map(limit).collect();
         self.no_new_privileges = process.no_new_privileges().unwrap_or(false);
         let profile = process.apparmor_profile().as_ref();
-        self.confinement = profile.map(|name| format!("exec {name}").into_bytes());
+        self.confinement = profile.map(|name| Confinement {
+            name: name.clone(),
+            executing: format!("exec {name}").into_bytes(),
+            now: format!("changeprofile {name}").into_bytes(),
+        });
         if let Some(sets) = process.capabilities() {
             self.bounding = bits(sets.bounding().as_ref());
             self.effective = bits(sets.effective().as_ref());
