@@ -1,10 +1,15 @@
 //! `compose.schema.json` is what the model gives, and judges as the loader does.
 //!
-//! A schema sees one tree and no more. So a case is judged when its project is one file with one document
-//! that nothing is merged with: no `include`, `extends` or `!reset`, `!override`, and variables replaced
-//! (a text with a `$` is let through). Of the errors that the loader tells of such a file, those with the
-//! codes of [`STRUCTURE`] are a schema's to find, unless they are about a text whose grammar is a short
-//! form's, where the schema takes any text, or that held a variable. What every case prints when it is loaded is accepted.
+//! A schema sees one tree and no more. So it judges a case wholly, as accepted or rejected, when its project is
+//! one file with one document that nothing is merged with, and variables are replaced (a text with a `$` is let
+//! through). Of the errors that the loader tells of such a file, those with the codes of [`STRUCTURE`] are a
+//! schema's to find, unless they are about a text whose grammar is a short form's, where the schema takes any
+//! text, or that held a variable. What every case prints when it is loaded is accepted.
+//!
+//! Where documents are merged (several files, `---`, `include`, `extends`, `!reset`), each one that a project
+//! which loads is made of is accepted, but for keys that another brings. What it cannot judge by design: what
+//! is wrong only with the whole of what is merged, texts that are no YAML, files that are not there, and
+//! services of a file extended from that nobody extends, as the loader does not look at them.
 //!
 //! `BLESS=1` rewrites the file.
 
@@ -54,7 +59,8 @@ fn the_file_is_what_the_model_gives() {
 #[test]
 fn the_schema_judges_every_case_as_the_loader_does() {
     let schema: Json = serde_json::from_str(&json_schema()).unwrap();
-    let judge = Judge { validator: jsonschema::validator_for(&schema).unwrap(), schema };
+    let of_parts = jsonschema::validator_for(&without_required(schema.clone())).unwrap();
+    let judge = Judge { validator: jsonschema::validator_for(&schema).unwrap(), of_parts, schema };
     let (mut outcomes, mut faults) = (BTreeMap::<&str, usize>::new(), vec![]);
     for chapter in std::fs::read_dir("cases").unwrap() {
         for case in std::fs::read_dir(chapter.unwrap().path()).unwrap() {
@@ -73,6 +79,8 @@ fn the_schema_judges_every_case_as_the_loader_does() {
 struct Judge {
     schema: Json,
     validator: Validator,
+    /// The same schema, but no key has to be there.
+    of_parts: Validator,
 }
 
 impl Judge {
@@ -87,6 +95,15 @@ impl Judge {
             let found = self.errors(&json(&tree));
             if !found.is_empty() {
                 return Err(format!("what is printed is rejected at {found:?}"));
+            }
+        }
+        // Of what is merged a file alone is not whole, but each that helps to load is accepted but for that.
+        if loaded.project.is_some() && whole {
+            for text in texts(folder) {
+                let found = trees(&text).iter().flat_map(|tree| self.part_errors(tree)).collect::<Vec<_>>();
+                if !found.is_empty() {
+                    return Err(format!("a file of what loads is rejected at {found:?}"));
+                }
             }
         }
         let [file] = &input.files[..] else { return Ok("several files") };
@@ -132,6 +149,12 @@ impl Judge {
     /// The places that the schema finds fault with.
     fn errors(&self, json: &Json) -> Vec<String> {
         self.validator.iter_errors(json).map(|error| error.instance_path().to_string()).collect()
+    }
+
+    /// What is wrong with a part of what is merged: it may lack keys, and what is empty takes an earlier value.
+    fn part_errors(&self, tree: &Node) -> Vec<String> {
+        let json = without_nulls(json(tree));
+        self.of_parts.iter_errors(&json).map(|error| error.instance_path().to_string()).collect()
     }
 
     /// Whether the value at `pointer` is a text with a variable, or one that the schema takes whatever it is.
@@ -182,6 +205,61 @@ impl Judge {
             None => vec![schema],
         }
     }
+}
+
+fn without_required(mut schema: Json) -> Json {
+    match &mut schema {
+        Json::Object(map) => {
+            // A key of a Compose file may have these names, too: that is described by an object.
+            map.retain(|key, value| !(["required", "allOf"].contains(&key.as_str()) && value.is_array()));
+            map.values_mut().for_each(|value| *value = without_required(value.take()));
+        }
+        Json::Array(items) => items.iter_mut().for_each(|value| *value = without_required(value.take())),
+        _ => {}
+    }
+    schema
+}
+
+fn without_nulls(mut json: Json) -> Json {
+    match &mut json {
+        Json::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(|value| *value = without_nulls(value.take()));
+        }
+        Json::Array(items) => items.iter_mut().for_each(|value| *value = without_nulls(value.take())),
+        _ => {}
+    }
+    json
+}
+
+/// The texts of a case that are Compose files and not only extended from.
+fn texts(folder: &Folder) -> Vec<String> {
+    let (case, mut found) = (&folder.0, vec![]);
+    let mut folders = vec![case.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the folder of a case can be read") {
+            let path = entry.expect("an entry of it can be read").path();
+            let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+            if path.is_dir() {
+                folders.push(path);
+            } else if is_yaml && !path.ends_with("expect.yaml") {
+                let name = path.strip_prefix(case).unwrap_or(&path).display().to_string();
+                found.extend(std::fs::read_to_string(&path).ok().map(|text| (name, text)));
+            }
+        }
+    }
+    let texts: Vec<String> = found.iter().map(|(_, text)| text.clone()).collect();
+    let is_base = |name: &str| texts.iter().any(|text| text.contains(&format!("file: {name}")));
+    found.retain(|(name, text)| text.contains("services:") && !is_base(name));
+    found.into_iter().map(|(_, text)| text).collect()
+}
+
+/// Every document of a text that can be read without fault.
+fn trees(text: &str) -> Vec<Node> {
+    let mut sources = Sources::new();
+    let (mut told, file) = (vec![], sources.add("compose.yaml", text));
+    let documents = documents(&sources, file, &mut told).unwrap_or_default();
+    if diagnostic::has_errors(&told) { vec![] } else { documents }
 }
 
 /// The only document of a text, and the codes of what is wrong with its YAML.
