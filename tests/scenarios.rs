@@ -13,6 +13,8 @@ mod builds;
 mod contents;
 #[path = "scenarios/copies.rs"]
 mod copies;
+#[path = "scenarios/damage.rs"]
+mod damage;
 #[path = "scenarios/dependencies.rs"]
 mod dependencies;
 #[path = "scenarios/disk.rs"]

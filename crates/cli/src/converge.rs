@@ -119,6 +119,8 @@ impl Job<'_> {
         let mut warned = BTreeSet::new();
         let mut unchanged = true;
         let mut lock = self.lock().await?;
+        let told = |text| self.warn_once(text, &mut warned);
+        crate::mending::mend(self.engine()?, &self.desired, &self.policy.verb, told).await?;
         let mut observed = self.observe()?;
         if let Some(expected) = expected {
             self.preview(&observed).is(expected)?;

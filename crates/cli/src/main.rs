@@ -15,6 +15,7 @@ mod files;
 mod graph;
 mod hook;
 mod lock;
+mod mending;
 mod output;
 mod pattern;
 mod perform;

@@ -281,6 +281,16 @@ impl Session {
         }
     }
 
+    /// Warns of the documents of a project that cannot be read: what they are about is in no list.
+    ///
+    /// # Errors
+    /// The project cannot be looked at.
+    pub(crate) fn tell_damage(&self, pod: &PodName) -> Result<(), Failure> {
+        let found = self.engine()?.damage(&scope(pod)).map_err(crate::converge::about(pod))?;
+        found.iter().for_each(|damage| self.warn(&damage.to_string()));
+        Ok(())
+    }
+
     /// Whether the project goes by another name than its file's for this command: a given one, or a copy's.
     pub(crate) fn is_renamed(&self) -> Result<bool, Failure> {
         Ok(self.given_name()?.is_some() || self.copy()?.is_some())

@@ -108,7 +108,7 @@ impl Engine {
 }
 
 /// Kills a process and waits for its end; one that ended is what is wanted.
-fn kill(process: resource::ProcessIdentity) {
+pub(crate) fn kill(process: resource::ProcessIdentity) {
     let Ok(handle) = sys::pidfd::open(process.pid) else { return };
     // The handle stays this process, so what is true of it now was true when it was opened.
     if sys::pidfd::start_time(process.pid) == Some(process.start_time) {

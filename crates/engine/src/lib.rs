@@ -18,6 +18,7 @@ mod cdi;
 mod changes;
 mod containers;
 mod create;
+mod damage;
 mod disk;
 mod engine;
 mod error;
@@ -49,6 +50,7 @@ pub use builder::{
 };
 pub use cdi::CdiError;
 pub use changes::{Commit, unnamed};
+pub use damage::{Damage, Subject};
 pub use engine::{Engine, RemoteImage, hidden_role};
 pub use error::EngineError;
 pub use events::{EventQuery, Events};

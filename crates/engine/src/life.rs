@@ -266,7 +266,7 @@ impl Engine {
     }
 
     /// The cached connection or a new one, if a supervisor is there.
-    async fn client_if_any(&self, pod: &PodName) -> Result<Option<Arc<Client>>, ClientError> {
+    pub(crate) async fn client_if_any(&self, pod: &PodName) -> Result<Option<Arc<Client>>, ClientError> {
         let mut clients = self.inner.clients.lock().await;
         if let Some(client) = clients.get(pod) {
             return Ok(Some(client.clone()));

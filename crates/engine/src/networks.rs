@@ -158,6 +158,22 @@ impl Engine {
         disk::retire_folder(&folder, &self.roots().data.join("tmp"))
     }
 
+    /// Removes the folder of a network whose document is damaged, unless containers are on it. Its bridge,
+    /// which only the document names, is found by its alias afterwards.
+    pub(crate) fn remove_lost_network(&self, name: &NetworkName) -> Result<(), EngineError> {
+        crate::names::check(&name.0)?;
+        let folder = self.roots().network(name);
+        if !folder.exists() {
+            return Ok(());
+        }
+        let _lock = self.networks_lock(true)?;
+        let is_lost = crate::damage::is_damaged::<NetworkRecord>(&folder.join("network.json"));
+        if is_lost && self.living_claimants(&folder.join("leases"))?.is_empty() {
+            disk::retire_folder(&folder, &self.roots().data.join("tmp"))?;
+        }
+        Ok(())
+    }
+
     /// Containers, made or in the making, whose claims are in this folder.
     pub(crate) fn living_claimants(
         &self,

@@ -41,6 +41,9 @@ impl Engine {
         }
         drop(runtime::cgroup::remove_base(self.roots()));
         let orphans: Vec<_> = networks.iter().filter(|name| self.network(name).is_none()).cloned().collect();
+        for name in &orphans {
+            self.remove_lost_network(name)?;
+        }
         let key = format!("{}-{pod}", self.roots().cgroup);
         let named = |source| EngineError::Network {
             attempt: "remove what is left of",

@@ -53,6 +53,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let subject = session.subject(&[])?;
     let observed = session.containers(&subject.pod)?;
     session.timing("observed");
+    session.tell_damage(&subject.pod)?;
     let chosen = select::services(&args.services, subject.known(&observed))?;
     let in_file = subject.in_file();
     let shown: Vec<&ObservedContainer> = observed

@@ -93,7 +93,7 @@ pub fn open_pod(roots: &Roots, pod: &PodName) -> Cgroup {
 pub fn remove_pod(roots: &Roots, pod: &PodName) -> Result<(), CgroupError> {
     let pod = open_pod(roots, pod);
     pod.kill(9)?;
-    pod.remove_within(Duration::from_secs(2))
+    pod.end()
 }
 
 /// Removes the base cgroup if it is ours and no pod is in it.
@@ -201,6 +201,14 @@ impl Cgroup {
             tree::remove(&folder).map_err(CgroupError::new("remove", &folder))?;
         }
         Ok(())
+    }
+
+    /// Ends every process in it and removes it; no error when it is not there.
+    ///
+    /// # Errors
+    /// [`CgroupError`], with `EBUSY` when a process has not left after two seconds.
+    pub fn end(&self) -> Result<(), CgroupError> {
+        self.remove_within(Duration::from_secs(2))
     }
 
     /// As [`Self::remove`], killing and trying again for a while as long as processes are leaving.

@@ -5,7 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
 use crate::view::template::{self, Format};
-use engine::{Engine, PodSummary};
+use engine::{Engine, PodSummary, Subject};
 use serde_json::{Map, Value, json};
 
 /// Flags of `pod inspect`.
@@ -60,6 +60,13 @@ fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
             "State": container.state.status.as_str(),
         })
     };
+    // Those whose documents cannot be read have no more than this.
+    let damage = engine.damage(&crate::session::scope(&record.name)).unwrap_or_default();
+    let lost = damage.iter().filter_map(|damage| match &damage.subject {
+        Subject::Container(id, name) => Some(json!({ "Id": id, "Name": name, "State": "damaged" })),
+        _ => None,
+    });
+    let containers: Vec<Value> = pod.containers.iter().map(container).chain(lost).collect();
     let (infra, cgroup) = (pod.infra(), choose::cgroup(engine, pod));
     let usage = engine.pod_usage(&record.name).map(|usage| {
         json!({
@@ -83,8 +90,8 @@ fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
         "CreateInfra": infra.is_some(),
         "InfraContainerID": choose::infra_id(pod),
         "SharedNamespaces": pod.shared_namespaces(),
-        "NumContainers": pod.containers.len(),
-        "Containers": pod.containers.iter().map(container).collect::<Vec<_>>(),
+        "NumContainers": containers.len(),
+        "Containers": containers,
         "Networks": choose::networks(pod),
         "Usage": usage,
     });
