@@ -183,6 +183,8 @@ impl<'a> Watching<'a> {
             memory::keep_census(engine, &self.pod, &watched.service, &census)?;
             self.memories.insert(watched.service.clone(), memory);
         }
+        // Every file was looked at, which takes memory for a moment; a watch waits for hours.
+        sys::memory::give_back();
         Ok(())
     }
 
