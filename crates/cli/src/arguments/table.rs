@@ -112,3 +112,34 @@ fn the_variables_of_the_page_are_read() {
     let unread: Vec<&str> = quoted(listed).filter(|name| !text.contains(&format!("\"{name}\""))).collect();
     assert!(unread.is_empty(), "nothing reads {unread:?}");
 }
+
+/// The guide and the front page.
+const GUIDES: [&str; 2] =
+    [include_str!("../../../../README.md"), include_str!("../../../../examples/README.md")];
+
+/// A line of a console without its remark and what the shell does with its streams.
+fn typed(line: &str) -> Option<Vec<std::ffi::OsString>> {
+    let command = line.strip_prefix("$ ").filter(|command| command.starts_with("compose "))?;
+    let ends = [" #", " <", " >", " |"].iter().filter_map(|mark| command.find(mark));
+    let command = &command[..ends.min().unwrap_or(command.len())];
+    Some(command.split_whitespace().map(Into::into).collect())
+}
+
+#[test]
+fn the_commands_of_the_guide_are_commands() {
+    let commands: Vec<Vec<_>> = GUIDES.iter().flat_map(|guide| guide.lines()).filter_map(typed).collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    for command in commands {
+        let read = super::read(command.clone());
+        assert!(read.is_ok_and(|line| line.verb.is_some()), "no command: {command:?}");
+    }
+    let whole = super::shown();
+    for mentioned in GUIDES.iter().flat_map(|guide| quoted(guide)) {
+        let Some(verb) = mentioned.strip_prefix("compose ").and_then(|words| words.split_whitespace().next())
+        else {
+            continue;
+        };
+        let is_word = verb.bytes().all(|byte| byte.is_ascii_lowercase());
+        assert!(!is_word || whole.find_subcommand(verb).is_some(), "no command: `{mentioned}`");
+    }
+}
