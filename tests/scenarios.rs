@@ -67,6 +67,8 @@ mod plans;
 mod pods;
 #[path = "scenarios/process.rs"]
 mod process;
+#[path = "scenarios/pushing.rs"]
+mod pushing;
 #[path = "scenarios/reach.rs"]
 mod reach;
 #[path = "scenarios/refusals.rs"]

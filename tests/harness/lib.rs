@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a scenario that cannot go on has failed")]
 
+mod depot;
 mod images;
 mod killing;
 mod leaks;
@@ -12,6 +13,7 @@ mod registry;
 mod who;
 mod world;
 
+pub use depot::Depot;
 pub use images::{Image, architecture, big as big_image, index as image_index, telling as telling_image};
 pub use killing::{Ending, kill_points};
 pub use ports::free_port;

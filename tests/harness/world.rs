@@ -185,9 +185,16 @@ impl World {
 
     /// Runs `compose` with these arguments and this standard input.
     pub fn run(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = self
-            .program()
-            .args(arguments)
+        let mut command = self.program();
+        command.args(arguments);
+        self.finish(command, input)
+    }
+
+    /// Runs what [`World::program`] began with this standard input, and waits for its end.
+    pub fn finish(&self, mut command: Command, input: &str) -> Output {
+        let line: Vec<_> =
+            command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -201,7 +208,7 @@ impl World {
         let stderr = err.join().unwrap();
         let code = exit_code(child.wait().unwrap());
         self.note_namespace();
-        Output { code, stdout, stderr, line: arguments.join(" ") }
+        Output { code, stdout, stderr, line: line.join(" ") }
     }
 
     /// Starts `compose` in the background.

@@ -22,6 +22,7 @@ mod perform;
 mod plugin;
 mod privilege;
 mod prompt;
+mod pushing;
 mod runtime;
 mod select;
 mod session;

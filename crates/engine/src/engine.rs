@@ -120,7 +120,7 @@ impl Engine {
     }
 
     /// The client of registries, configured when it is first asked for.
-    async fn registry(&self) -> Result<&Registry, EngineError> {
+    pub(crate) async fn registry(&self) -> Result<&Registry, EngineError> {
         Ok(self.inner.registry.get_or_try_init(async || Registry::configured()).await?)
     }
 

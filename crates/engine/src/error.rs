@@ -55,6 +55,15 @@ pub enum EngineError {
         #[source]
         source: Box<registry::RegistryError>,
     },
+    /// An image could not be pushed.
+    #[error("cannot push `{}`", reference.familiar())]
+    Push {
+        /// The name it was to get.
+        reference: Reference,
+        /// Why not.
+        #[source]
+        source: Box<crate::PushError>,
+    },
     /// A registry did not say which digest an image has.
     #[error("cannot learn the digest of `{}`", reference.familiar())]
     Digest {

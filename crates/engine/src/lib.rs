@@ -13,6 +13,7 @@
 //! A program that uses the engine begins its `main` with [`hidden_role`].
 
 mod addresses;
+mod blobs;
 mod build;
 mod cdi;
 mod changes;
@@ -23,6 +24,7 @@ mod disk;
 mod engine;
 mod error;
 mod events;
+mod fetch;
 mod files;
 mod life;
 mod lock;
@@ -34,6 +36,7 @@ mod observe;
 mod pods;
 mod ports;
 pub mod pull;
+mod push;
 pub mod resolve;
 mod send;
 mod stats;
@@ -61,6 +64,7 @@ pub use notes::Claim;
 pub use observe::Scope;
 pub use pods::PodSummary;
 pub use pull::{PullError, PullEvent};
+pub use push::{PushError, PushEvent, Pushed};
 pub use runtime::cgroup::Usage;
 pub use send::{Sending, Sent};
 pub use stats::{Sample, Traffic, processor_percent};

@@ -7,20 +7,16 @@
 //! A cut connection goes on from the byte it was cut at. A layer that another pull is making, here or in
 //! another process, is waited for. Nothing is published before all of it has been verified.
 
-use registry::{Bytes, Failure, Found, Layer, Registry, RegistryError};
+use crate::blobs::repository;
+use crate::fetch::{Fetch, Fetched, Pieces, WAITING, joined};
+use registry::{Bytes, Found, Layer, Registry, RegistryError};
 use resource::{Digest, Image, ImageNeed};
-use std::io::{self, BufRead, Read};
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 use store::{LayerSlot, NewImage, Omitted, Source, Store, StoreError};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-
-/// Pieces of a layer that wait to be decompressed.
-const WAITING: usize = 16;
-/// Times in a row that a connection may break without a byte having come.
-const ATTEMPTS: u32 = 5;
 
 /// An image could not be pulled.
 #[derive(Debug, thiserror::Error)]
@@ -205,8 +201,9 @@ impl Pull<'_> {
         };
         let (sender, receiver) = channel(WAITING);
         let blob = Some((layer.digest.clone(), layer.size));
-        let bytes = Pieces { receiver, piece: Bytes::new() };
-        let unpacking = spawn_blocking(move || writer.unpack(Source { bytes, blob }));
+        let bytes = Pieces::new(receiver);
+        let from = Some(repository(self.found.place.reference()));
+        let unpacking = spawn_blocking(move || writer.unpack(Source { bytes, blob, from }));
         let downloaded = self.unless_failed(self.download(layer, sender)).await;
         let unpacked = joined(unpacking.await);
         // Where the download failed or was given up, what unpacking says is only its consequence.
@@ -220,107 +217,19 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// Sends the layer's bytes on, each once and in order, through as many connections as it takes.
+    /// Sends the layer's bytes on.
     async fn download(&self, layer: &Layer, sender: Sender<io::Result<Bytes>>) -> Result<(), RegistryError> {
-        let (mut done, mut failures) = (0, 0);
-        loop {
-            let before = done;
-            let cut = match self.stream(layer, &sender, &mut done).await {
-                Ok(Some(cut)) => cut,
-                Ok(None) => return Ok(()),
-                Err(failure) => {
-                    // Without this the layer would look like one that is merely too short.
-                    let _ = sender.send(Err(io::ErrorKind::ConnectionAborted.into())).await;
-                    return Err(failure);
-                }
-            };
-            failures = if done > before { 1 } else { failures + 1 };
-            if failures > ATTEMPTS {
-                let _ = sender.send(Err(io::ErrorKind::ConnectionAborted.into())).await;
-                return Err(cut);
-            }
-            tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(failures)).await;
-            (self.tell)(PullEvent::Resumed(layer.digest.clone()));
-        }
-    }
-
-    /// One connection's worth: `None` when nothing more is to come, an error that may pass, or one that
-    /// does not.
-    async fn stream(
-        &self,
-        layer: &Layer,
-        sender: &Sender<io::Result<Bytes>>,
-        done: &mut u64,
-    ) -> Result<Option<RegistryError>, RegistryError> {
-        let place = &self.found.place;
-        let mut blob = match self.registry.blob(place, layer, *done).await {
-            Ok(blob) => blob,
-            Err(error) if error.source.is_passing() => return Ok(Some(error)),
-            // There is nothing after the bytes we have: the store will say that they are too few.
-            Err(error) if matches!(*error.source, Failure::Status { status: 416, .. }) => return Ok(None),
-            Err(error) => return Err(error),
+        let tell = |event| {
+            (self.tell)(match event {
+                Fetched::Bytes(done) => PullEvent::Progress { layer: layer.digest.clone(), done },
+                Fetched::Resumed => PullEvent::Resumed(layer.digest.clone()),
+            });
         };
-        loop {
-            let cut = match blob.chunk().await {
-                Ok(Some(bytes)) => {
-                    *done += bytes.len() as u64;
-                    (self.tell)(PullEvent::Progress { layer: layer.digest.clone(), done: *done });
-                    if sender.send(Ok(bytes)).await.is_err() {
-                        return Ok(None); // unpacking has failed and says why
-                    }
-                    continue;
-                }
-                Ok(None) if *done >= layer.size => return Ok(None),
-                Ok(None) => io::ErrorKind::UnexpectedEof.into(),
-                Err(cut) => cut,
-            };
-            let address = place.host().to_owned();
-            return Ok(Some(place.error(Failure::Unreachable { address, source: cut })));
-        }
+        let fetch = Fetch { registry: self.registry, place: &self.found.place, tell: &tell };
+        fetch.download(layer, sender).await
     }
 
     fn stored(&self, source: StoreError) -> PullError {
         PullError::Store { image: self.found.place.reference().familiar(), source }
-    }
-}
-
-/// What a blocking task returned; its panic goes on here.
-fn joined<T>(result: Result<T, tokio::task::JoinError>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-/// A layer's bytes for a thread that may wait for them.
-struct Pieces {
-    receiver: Receiver<io::Result<Bytes>>,
-    piece: Bytes,
-}
-
-impl BufRead for Pieces {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.piece.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.piece = piece?,
-                None => break,
-            }
-        }
-        Ok(&self.piece)
-    }
-
-    fn consume(&mut self, amount: usize) {
-        // Not `advance`, so that engine needs no crate for it.
-        drop(self.piece.split_to(amount));
-    }
-}
-
-impl Read for Pieces {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.fill_buf()?;
-        let length = bytes.len().min(into.len());
-        into[..length].copy_from_slice(&bytes[..length]);
-        self.consume(length);
-        Ok(length)
     }
 }

@@ -1,16 +1,16 @@
 //! Requests to one repository: who we are, redirects, and what a refusal means.
 
 use crate::Failure;
+use crate::body::Body;
 use crate::challenge::{self, Challenge};
 use crate::conf::Endpoint;
 use crate::credentials::{Credential, Credentials};
 use crate::http::{Http, Origin, collect};
 use base64::Engine as _;
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RANGE, WWW_AUTHENTICATE};
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -43,6 +43,52 @@ pub(crate) struct Get<'a> {
     pub(crate) from: u64,
 }
 
+/// Any request.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) accept: String,
+    /// The first byte wanted.
+    pub(crate) from: u64,
+    /// The media type of the body.
+    pub(crate) kind: Option<String>,
+    pub(crate) body: Body,
+    /// Another repository that has to be readable for this.
+    pub(crate) also_from: Option<String>,
+}
+
+impl Ask {
+    pub(crate) fn new(method: Method, path: String) -> Self {
+        let (accept, body) = ("*/*".to_owned(), Body::whole(Bytes::new()));
+        Self { method, path, accept, from: 0, kind: None, body, also_from: None }
+    }
+
+    /// The head of the request for this path, which a redirect may have changed.
+    fn request(&self, path: &str) -> hyper::http::request::Builder {
+        let mut request =
+            Request::builder().method(self.method.clone()).uri(path).header(ACCEPT, &self.accept);
+        if self.from > 0 {
+            request = request.header(RANGE, format!("bytes={}-", self.from));
+        }
+        if let Some(kind) = &self.kind {
+            request = request.header(CONTENT_TYPE, kind);
+        }
+        request
+    }
+
+    fn changes(&self) -> bool {
+        self.method != Method::GET && self.method != Method::HEAD
+    }
+
+    /// What a token is asked to allow where the registry does not say.
+    fn scope(&self, repository: &str) -> String {
+        let actions = if self.changes() { "pull,push" } else { "pull" };
+        let also = self.also_from.as_ref().map(|from| format!(" repository:{from}:pull"));
+        format!("repository:{repository}:{actions}{}", also.unwrap_or_default())
+    }
+}
+
 /// What a token service answers.
 #[derive(Deserialize)]
 struct Token {
@@ -73,29 +119,40 @@ impl Client {
         Self { credentials, ..Self::default() }
     }
 
-    /// Gets something of a repository; proves who we are when asked to, once.
+    /// Gets something of a repository.
     pub(crate) async fn get(
         &self,
         endpoint: &Endpoint,
         get: &Get<'_>,
     ) -> Result<Response<Incoming>, Failure> {
+        let ask = Ask::new(Method::GET, get.path.clone());
+        self.ask(endpoint, Ask { accept: get.accept.to_owned(), from: get.from, ..ask }).await
+    }
+
+    /// Asks a repository for something, or gives it something; proves who we are when asked to, once. A
+    /// stream is sent once: who sends one has been let in by then.
+    pub(crate) async fn ask(&self, endpoint: &Endpoint, mut ask: Ask) -> Result<Response<Incoming>, Failure> {
         let origin = self.origin(endpoint).await?;
         let kept = self.kept_token(endpoint);
-        let answer = self.follow(&origin, get, kept.as_ref()).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return self.judge(&origin, get, answer, None).await;
-        }
+        let again = ask.body.again();
+        let answer = self.follow(&origin, &mut ask, kept.as_ref()).await?;
+        let (StatusCode::UNAUTHORIZED, Some(body)) = (answer.status(), again) else {
+            return self.judge(&origin, &ask, answer, None).await;
+        };
+        ask.body = body;
         let headers = answer.headers().get_all(WWW_AUTHENTICATE).iter();
         let challenges: Vec<Challenge> =
             headers.filter_map(|value| value.to_str().ok()).flat_map(challenge::parse).collect();
         drain(answer).await;
         let credential = self.credentials.find(&endpoint.registry, &endpoint.repository).await;
         let given = credential.is_some();
-        let Some(authorization) = self.authorize(endpoint, &origin, &challenges, credential).await? else {
+        let scope = ask.scope(&endpoint.repository);
+        let Some(authorization) = self.authorize(endpoint, &origin, &challenges, credential, &scope).await?
+        else {
             return Err(Failure::Unauthorised { given });
         };
-        let answer = self.follow(&origin, get, Some(&authorization)).await?;
-        self.judge(&origin, get, answer, Some(given)).await
+        let answer = self.follow(&origin, &mut ask, Some(&authorization)).await?;
+        self.judge(&origin, &ask, answer, Some(given)).await
     }
 
     /// How a registry is spoken to. Plain HTTP only where its configuration allows it.
@@ -133,23 +190,25 @@ impl Client {
     async fn follow(
         &self,
         origin: &Origin,
-        get: &Get<'_>,
+        ask: &mut Ask,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response<Incoming>, Failure> {
-        let (mut at, mut path) = (origin.clone(), get.path.clone());
+        let (mut at, mut path) = (origin.clone(), ask.path.clone());
         for _ in 0..REDIRECT_LIMIT {
-            let mut request = Request::get(&path).header(ACCEPT, get.accept);
-            if get.from > 0 {
-                request = request.header(RANGE, format!("bytes={}-", get.from));
-            }
+            let mut request = ask.request(&path);
             if let Some(value) = authorization.filter(|_| at == *origin) {
                 request = request.header(AUTHORIZATION, value);
             }
             let protocol = |reason: String| Failure::Protocol { url: format!("{}{path}", at.url()), reason };
-            let request = request.body(Full::default()).map_err(|error| protocol(error.to_string()))?;
+            let body = ask.body.again();
+            let body = std::mem::replace(&mut ask.body, body.unwrap_or(Body::Whole(None)));
+            let request = request.body(body).map_err(|error| protocol(error.to_string()))?;
             let answer = self.http.send(&at, request).await.map_err(|source| unreachable(&at, source))?;
             if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(answer);
+            }
+            if ask.changes() {
+                return Err(protocol("it redirects what it is sent".to_owned()));
             }
             let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let location = location.ok_or_else(|| protocol("it redirects to nowhere".to_owned()))?;
@@ -159,7 +218,7 @@ impl Client {
             (at, path) = (next, next_path);
         }
         Err(Failure::Protocol {
-            url: format!("{}{}", at.url(), get.path),
+            url: format!("{}{}", at.url(), ask.path),
             reason: "it redirects in circles".to_owned(),
         })
     }
@@ -168,7 +227,7 @@ impl Client {
     async fn judge(
         &self,
         origin: &Origin,
-        get: &Get<'_>,
+        ask: &Ask,
         answer: Response<Incoming>,
         given: Option<bool>,
     ) -> Result<Response<Incoming>, Failure> {
@@ -176,7 +235,7 @@ impl Client {
         if status.is_success() {
             return Ok(answer);
         }
-        let url = format!("{}{}", origin.url(), get.path);
+        let url = format!("{}{}", origin.url(), ask.path);
         let body = collect(answer.into_body(), ERROR_LIMIT).await.ok().flatten().unwrap_or_default();
         let errors: Errors = serde_json::from_slice(&body).unwrap_or_default();
         Err(match (status.as_u16(), given) {
@@ -205,10 +264,11 @@ impl Client {
         origin: &Origin,
         challenges: &[Challenge],
         credential: Option<Credential>,
+        scope: &str,
     ) -> Result<Option<HeaderValue>, Failure> {
         let of = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme == scheme);
         let (value, seconds) = if let Some(challenge) = of("bearer") {
-            let token = self.token(endpoint, origin, challenge, credential.as_ref()).await?;
+            let token = self.token(endpoint, origin, challenge, credential.as_ref(), scope).await?;
             let value = if token.token.is_empty() { token.access_token } else { token.token };
             (format!("Bearer {value}"), token.expires_in.unwrap_or(60).clamp(10, 3600))
         } else if let (Some(_), Some(Credential::Password { user, password })) = (of("basic"), &credential) {
@@ -233,6 +293,7 @@ impl Client {
         origin: &Origin,
         challenge: &Challenge,
         credential: Option<&Credential>,
+        scope: &str,
     ) -> Result<Token, Failure> {
         let parameter = |name: &str| challenge.parameters.get(name).map(String::as_str);
         let realm = parameter("realm").unwrap_or_default();
@@ -244,9 +305,10 @@ impl Client {
         if origin.secure && !service.secure {
             return Err(protocol("its token service would send secrets in the clear"));
         }
-        let scope = parameter("scope")
-            .map_or_else(|| format!("repository:{}:pull", endpoint.repository), str::to_owned);
-        let mut query = form(&[("service", parameter("service")), ("scope", Some(&scope))]);
+        let scopes = parameter("scope").unwrap_or(scope).split_ascii_whitespace();
+        let mut query = vec![("service", parameter("service"))];
+        query.extend(scopes.map(|scope| ("scope", Some(scope))));
+        let mut query = form(&query);
         let path = uri.path();
         let request = match credential {
             Some(Credential::Refresh(token)) => {
@@ -257,7 +319,7 @@ impl Client {
                 ];
                 let body = format!("{query}&{}", form(&refresh));
                 let kind = "application/x-www-form-urlencoded";
-                Request::post(path).header(CONTENT_TYPE, kind).body(Full::new(Bytes::from(body)))
+                Request::post(path).header(CONTENT_TYPE, kind).body(Body::whole(body))
             }
             other => {
                 if let Some(before) = uri.query() {
@@ -267,7 +329,7 @@ impl Client {
                 if let Some(Credential::Password { user, password }) = other {
                     request = request.header(AUTHORIZATION, basic(user, password));
                 }
-                request.body(Full::default())
+                request.body(Body::whole(Bytes::new()))
             }
         };
         let request = request.map_err(|_| protocol("its token service has no address"))?;

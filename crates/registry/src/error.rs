@@ -44,10 +44,24 @@ pub enum ConfigError {
     },
 }
 
-/// An image could not be had.
+/// What was to be done with an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// To pull it, or to look at it.
+    Get,
+    /// To push it.
+    Put,
+}
+
+/// An image could not be had, or given.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot get {image} from {endpoint}")]
+#[error("{}", match act {
+    Act::Get => format!("cannot get {image} from {endpoint}"),
+    Act::Put => format!("the registry {endpoint} did not take it"),
+})]
 pub struct RegistryError {
+    /// What was to be done.
+    pub act: Act,
     /// The image's reference, as people write it.
     pub image: String,
     /// The registry that was asked last, `registry-1.docker.io` or a mirror.
@@ -74,8 +88,8 @@ pub enum Failure {
         /// Credentials were sent.
         given: bool,
     },
-    /// It allows no more pulls for now.
-    #[error("the registry allows no more pulls for now")]
+    /// It allows no more requests for now.
+    #[error("the registry allows no more requests for now")]
     RateLimited,
     /// It could not be connected to, or the connection broke again and again.
     #[error("{address} cannot be reached")]

@@ -4,10 +4,11 @@
 //! the bound on every body and the moment TLS is set up are decisions of this crate, one place each.
 //! (oci-client can fetch ranges too, but reads manifests without a bound and leaves redirects to reqwest.)
 
+use crate::body::Body;
 use crate::proxy::{self, Proxy};
 use crate::tls::{Tls, Trust};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
@@ -15,6 +16,7 @@ use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -39,7 +41,7 @@ pub(crate) struct Origin {
 /// Connections and what is needed to make more.
 #[derive(Debug, Default)]
 pub(crate) struct Http {
-    idle: Mutex<HashMap<Origin, Vec<SendRequest<Full<Bytes>>>>>,
+    idle: Mutex<HashMap<Origin, Vec<SendRequest<Body>>>>,
     tls: Tls,
 }
 
@@ -88,7 +90,7 @@ impl Http {
     pub(crate) async fn send(
         &self,
         origin: &Origin,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<Body>,
     ) -> io::Result<Response<Incoming>> {
         let proxy = proxy::of_environment(origin);
         let url = origin.url();
@@ -103,12 +105,14 @@ impl Http {
                 request.headers_mut().insert(PROXY_AUTHORIZATION, value);
             }
         }
-        if let Some(sender) = self.kept(origin) {
-            match self.exchange(origin, sender, request.clone()).await {
+        let (head, body) = request.into_parts();
+        if let (Some(body), Some(sender)) = (body.again(), self.kept(origin)) {
+            match self.exchange(origin, sender, Request::from_parts(head.clone(), body)).await {
                 Err(error) if error.kind() != io::ErrorKind::TimedOut => {}
                 other => return other,
             }
         }
+        let request = Request::from_parts(head, body);
         let sender = self.connect(origin, proxy.as_ref()).await?;
         self.exchange(origin, sender, request).await
     }
@@ -116,18 +120,30 @@ impl Http {
     async fn exchange(
         &self,
         origin: &Origin,
-        mut sender: SendRequest<Full<Bytes>>,
-        request: Request<Full<Bytes>>,
+        mut sender: SendRequest<Body>,
+        request: Request<Body>,
     ) -> io::Result<Response<Incoming>> {
-        let answer = tokio::time::timeout(IDLE_TIMEOUT, sender.send_request(request)).await;
-        let answer = answer.map_err(|_| io::ErrorKind::TimedOut)?.map_err(io::Error::other)?;
+        let sent = request.body().progress();
+        let answer = sender.send_request(request);
+        tokio::pin!(answer);
+        let mut before = 0;
+        // What is being sent may take its time while it goes on.
+        let answer = loop {
+            match tokio::time::timeout(IDLE_TIMEOUT, &mut answer).await {
+                Ok(answer) => break answer.map_err(io::Error::other)?,
+                Err(_) => match sent.load(Ordering::Relaxed) {
+                    now if now > before => before = now,
+                    _ => return Err(io::ErrorKind::TimedOut.into()),
+                },
+            }
+        };
         // Ready again once the body has been read; until then nobody takes it.
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.entry(origin.clone()).or_default().push(sender);
         Ok(answer)
     }
 
-    fn kept(&self, origin: &Origin) -> Option<SendRequest<Full<Bytes>>> {
+    fn kept(&self, origin: &Origin) -> Option<SendRequest<Body>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let senders = idle.get_mut(origin)?;
         senders.retain(|sender| !sender.is_closed());
@@ -135,7 +151,7 @@ impl Http {
         Some(senders.swap_remove(ready))
     }
 
-    async fn connect(&self, origin: &Origin, proxy: Option<&Proxy>) -> io::Result<SendRequest<Full<Bytes>>> {
+    async fn connect(&self, origin: &Origin, proxy: Option<&Proxy>) -> io::Result<SendRequest<Body>> {
         let stream = match proxy {
             None => dial(origin.name(), origin.port).await?,
             Some(proxy) => {
@@ -195,7 +211,7 @@ async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
 }
 
 /// Starts HTTP on a connection; a task of its own keeps it going until it is closed.
-async fn talk<S>(stream: TokioIo<S>) -> io::Result<SendRequest<Full<Bytes>>>
+async fn talk<S>(stream: TokioIo<S>) -> io::Result<SendRequest<Body>>
 where
     TokioIo<S>: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {

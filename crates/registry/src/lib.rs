@@ -1,10 +1,11 @@
-//! Speaks the distribution protocol: finds the manifest of an image for a platform and streams blobs.
+//! Speaks the distribution protocol: finds the manifest of an image for a platform, streams blobs, and pushes.
 //!
 //! Where a registry is and how it is spoken to is what registries.conf says; mirrors are asked first.
 //! Manifests and configurations are checked against their digests here; layers are the caller's to
 //! check, because they are streamed. Credentials go to the registry they are for and to the token
 //! service it names, never along a redirect to another host.
 
+mod body;
 mod challenge;
 mod client;
 mod conf;
@@ -13,11 +14,12 @@ mod error;
 mod http;
 mod manifest;
 mod proxy;
+mod push;
 mod tls;
 
 pub use conf::Registries;
 pub use credentials::Credentials;
-pub use error::{ConfigError, Failure, RegistryError};
+pub use error::{Act, ConfigError, Failure, RegistryError};
 
 pub use bytes::Bytes;
 use client::{Client, Get};
@@ -26,6 +28,7 @@ use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_RANGE, HeaderMap};
 use manifest::{MadeFor, Manifest};
+pub use push::Upload;
 use resource::{Digest, Platform, Reference};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -79,6 +82,8 @@ pub struct Layer {
 pub struct Place {
     reference: Reference,
     endpoint: Endpoint,
+    /// What is wanted there, for messages.
+    act: Act,
 }
 
 /// The bytes of a blob, as they come.
@@ -205,6 +210,7 @@ impl Registry {
     /// The places where `reference` can be, mirrors first.
     fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, RegistryError> {
         self.registries.endpoints(reference).ok_or_else(|| RegistryError {
+            act: Act::Get,
             image: reference.familiar(),
             endpoint: reference.registry.clone(),
             source: Box::new(Failure::Blocked),
@@ -237,7 +243,7 @@ impl Registry {
         let Manifest::Image { config: (config, config_size), layers } = parsed else {
             return Err(Failure::NotAnImage("it is an index of indexes".to_owned()));
         };
-        let place = Place { reference: reference.clone(), endpoint: endpoint.clone() };
+        let place = Place { reference: reference.clone(), endpoint: endpoint.clone(), act: Act::Get };
         Ok(Found { digest, manifest: bytes, config, config_size, layers, place, wanted })
     }
 
@@ -370,12 +376,22 @@ impl Place {
     /// An error of something that came, or did not come, from here.
     pub fn error(&self, source: Failure) -> RegistryError {
         let (image, endpoint) = (self.reference.familiar(), self.endpoint.host().to_owned());
-        RegistryError { image, endpoint, source: Box::new(source), before: vec![] }
+        RegistryError { act: self.act, image, endpoint, source: Box::new(source), before: vec![] }
     }
 
     /// The reference that was found here.
     pub fn reference(&self) -> &Reference {
         &self.reference
+    }
+
+    /// Whether both are repositories of the same registry.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.endpoint.host() == other.endpoint.host()
+    }
+
+    /// Whether both are the same repository.
+    pub fn is(&self, other: &Self) -> bool {
+        self.is_beside(other) && self.endpoint.repository == other.endpoint.repository
     }
 
     /// Host and port of the registry: a mirror, perhaps.
@@ -408,7 +424,7 @@ fn told(reference: &Reference, mut before: Vec<(String, Failure)>) -> RegistryEr
     let reached = |failure: &Failure| !matches!(failure, Failure::Unreachable { .. });
     let told = before.iter().rposition(|(_, failure)| reached(failure)).unwrap_or(before.len() - 1);
     let (endpoint, source) = before.remove(told);
-    RegistryError { image: reference.familiar(), endpoint, source: Box::new(source), before }
+    RegistryError { act: Act::Get, image: reference.familiar(), endpoint, source: Box::new(source), before }
 }
 
 fn digest_of(bytes: &[u8]) -> Digest {

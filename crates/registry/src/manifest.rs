@@ -88,6 +88,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest, Failure> {
     Ok(Manifest::Image { config, layers })
 }
 
+/// The media type that a manifest gives itself.
+pub(crate) fn media_type(bytes: &[u8]) -> Option<String> {
+    serde_json::from_slice::<Outline>(bytes).ok()?.media_type
+}
+
 /// The manifest in an index that is best for a platform, and its length in bytes.
 pub(crate) fn choose(index: &[Descriptor], wanted: &Platform) -> Result<(Digest, u64), Failure> {
     let offers = index.iter().filter_map(|descriptor| Some((platform(descriptor)?, descriptor)));

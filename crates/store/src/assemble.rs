@@ -108,7 +108,7 @@ impl Store {
             let manifest: Value =
                 manifest.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
             match manifest["layers"].as_array().filter(|known| known.len() == base.layers.len()) {
-                Some(known) => layers.extend(known.iter().cloned()),
+                Some(known) => layers.extend(known.iter().cloned().map(in_oci_words)),
                 None => layers.extend(
                     base.layers
                         .iter()
@@ -136,4 +136,12 @@ fn merge(there: &mut Value, value: Value) {
         (Value::Object(there), Value::Object(value)) => there.extend(value),
         (there, value) => *there = value,
     }
+}
+
+/// A layer of Docker's manifest as one of OCI's: the media types must not be mixed.
+fn in_oci_words(mut layer: Value) -> Value {
+    if layer["mediaType"] == "application/vnd.docker.image.rootfs.diff.tar.gzip" {
+        layer["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip".into();
+    }
+    layer
 }

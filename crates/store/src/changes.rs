@@ -4,10 +4,11 @@
 //! Nothing is compared: the upper folder is the difference. It is packed as the archive that others will
 //! see, and that archive is unpacked as any other would be, so the layer made is what a pull would give.
 
+use crate::blobs::Sum;
 use crate::error::{PackError, UnpackError};
 use crate::layers::discard;
 use crate::pack::{Form, Packer};
-use crate::{Hasher, LayerInfo, LayerSlot, Pin, Source, Store, StoreError};
+use crate::{Hasher, LayerInfo, LayerSlot, Omitted, Pin, Source, Store, StoreError};
 use resource::Digest;
 use rustix::fs::{Mode, OFlags};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -66,32 +67,38 @@ impl Store {
     /// # Errors
     /// [`StoreError::Pack`], [`StoreError::Io`]; nothing is left behind then.
     pub fn take_changes(&self, upper: PathBuf) -> Result<Option<Made>, StoreError> {
+        self.take_files(upper, Omitted::default())
+    }
+
+    /// The same of files that lack something.
+    pub(crate) fn take_files(&self, upper: PathBuf, omitted: Omitted) -> Result<Option<Made>, StoreError> {
         self.prepare()?;
         let folder = self.temporary("changes");
-        let made = self.take(&upper, &folder);
+        let made = self.take(&upper, &folder, omitted);
         discard(&upper)?;
         discard(&folder)?;
         made
     }
 
-    fn take(&self, upper: &Path, folder: &Path) -> Result<Option<Made>, StoreError> {
+    fn take(&self, upper: &Path, folder: &Path, omitted: Omitted) -> Result<Option<Made>, StoreError> {
         let failed = |source| StoreError::io("read", upper, source);
         if std::fs::read_dir(upper).map_err(failed)?.next().is_none() {
             return Ok(None);
         }
-        let mut sum = Sum::default();
+        let mut sum = Sum { output: io::sink(), hasher: Hasher::default(), count: 0 };
         pack(upper, Form::Layer, &mut sum)?;
         let diff_id = sum.hasher.finish();
         sys::file::create_private_folder(folder).map_err(|source| StoreError::io("make", folder, source))?;
         std::fs::rename(upper, folder.join("tree"))
             .map_err(|source| StoreError::io("move", upper, source))?;
-        let info = LayerInfo::made(diff_id, sum.content);
+        let mut info = LayerInfo::made(diff_id, sum.count);
+        info.omitted = omitted;
         crate::layers::write_document(&folder.join("layer.json"), &info)?;
         let pin = self.pin(std::slice::from_ref(&info.diff_id))?;
         if let LayerSlot::Missing(_claim) = self.begin_layer(&info.diff_id)? {
             self.publish_layer(folder, &info.diff_id)?;
         }
-        Ok(Some(Made { info, archive_size: sum.content, pin }))
+        Ok(Some(Made { info, archive_size: sum.count, pin }))
     }
 
     /// A path in the store's file system that nobody else uses; what is left there by a crash is swept.
@@ -103,14 +110,19 @@ impl Store {
         Ok(self.temporary(kind))
     }
 
-    /// Writes a layer's archive, uncompressed. Of a layer made here it is the one that its diff id is the
-    /// digest of; of one that was pulled another archive with the same content.
+    /// Writes the archive of a layer that was made here, uncompressed: the one that its diff id is the
+    /// digest of. One that was pulled was another archive with the same content.
     ///
     /// # Errors
-    /// [`StoreError::Pack`]
+    /// [`StoreError::Pack`], [`StoreError::Changed`] when what was written is not the layer's archive.
     pub fn write_layer(&self, diff_id: &Digest, output: impl Write) -> Result<(), StoreError> {
-        let tree = self.layer_path(diff_id);
-        pack(&tree, Form::Layer, output).map(drop)
+        let mut sum = Sum { output, hasher: Hasher::default(), count: 0 };
+        pack(&self.layer_path(diff_id), Form::Layer, &mut sum)?;
+        if sum.hasher.finish() == *diff_id {
+            Ok(())
+        } else {
+            Err(StoreError::Changed { layer: diff_id.clone() })
+        }
     }
 
     /// Writes all files of a container as one archive, without what is mounted in it. It may be running.
@@ -139,7 +151,7 @@ impl Store {
                 scope.spawn(move || pack(upper, Form::Layer, BufWriter::with_capacity(BUFFER, writer)));
             let mut counted = Counted { reader, count: 0 };
             let bytes = BufReader::with_capacity(BUFFER, &mut counted);
-            let unpacked = self.unpack_into(folder, Source { bytes, blob: None }, None);
+            let unpacked = self.unpack_into(folder, Source { bytes, blob: None, from: None }, None);
             let count = counted.count;
             // What is still being written has no reader any more.
             drop(counted);
@@ -148,29 +160,10 @@ impl Store {
         });
         match (packed, unpacked) {
             // One side ended the other: the cause is what did not just lose its partner.
-            (Err(error), Err(unpack)) if lost_its_reader(&error) && !lost_its_writer(&unpack) => Err(unpack),
+            (Err(error), Err(unpack)) if error.lost_its_reader() && !lost_its_writer(&unpack) => Err(unpack),
             (Err(error), _) | (Ok(()), Err(error)) => Err(error),
             (Ok(()), Ok(done)) => Ok(done),
         }
-    }
-}
-
-/// Digest and bytes of what is written.
-#[derive(Default)]
-struct Sum {
-    hasher: Hasher,
-    content: u64,
-}
-
-impl Write for Sum {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
-        self.content += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -203,12 +196,6 @@ fn pack_open(folder: &OwnedFd, form: Form, output: impl Write) -> Result<(), Pac
 
 fn packing(folder: &Path, source: PackError) -> StoreError {
     StoreError::Pack { folder: folder.to_owned(), source: Box::new(source) }
-}
-
-fn lost_its_reader(error: &StoreError) -> bool {
-    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-    matches!(error, StoreError::Pack { source, .. }
-        if matches!(&**source, PackError::Write(error) if broken(error)))
 }
 
 fn lost_its_writer(error: &StoreError) -> bool {

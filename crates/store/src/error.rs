@@ -54,6 +54,14 @@ pub enum StoreError {
         #[source]
         source: Box<PackError>,
     },
+    /// The files of a layer do not give the archive that the layer is named after.
+    #[error(
+        "layer {layer} cannot be given as it was made: it came from elsewhere, or its files were changed"
+    )]
+    Changed {
+        /// Its diff id.
+        layer: Digest,
+    },
     /// The image's configuration is not one.
     #[error("the configuration of the image {image} cannot be used: {reason}")]
     Configuration {
@@ -117,6 +125,13 @@ pub enum PackError {
 }
 
 impl StoreError {
+    /// Whether an archive could not be written only because who was to take it is gone.
+    pub fn lost_its_reader(&self) -> bool {
+        let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+        matches!(self, Self::Pack { source, .. }
+            if matches!(&**source, PackError::Write(error) if broken(error)))
+    }
+
     pub(crate) fn io(act: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { act, path: path.to_owned(), source }
     }

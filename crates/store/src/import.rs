@@ -1,7 +1,7 @@
 //! Images made here from one archive, without a registry.
 
 use crate::layers::{Source, discard};
-use crate::{Assembly, LayerSlot, Store, StoreError};
+use crate::{Assembly, Store, StoreError};
 use resource::{Image, ImageConfig, Reference, Timestamp};
 use std::io::{BufReader, Read};
 
@@ -13,7 +13,7 @@ impl Store {
     pub fn unpack_apart(&self, archive: impl Read + Send) -> Result<std::path::PathBuf, StoreError> {
         self.prepare()?;
         let folder = self.temporary("archive");
-        let source = Source { bytes: BufReader::with_capacity(1 << 18, archive), blob: None };
+        let source = Source { bytes: BufReader::with_capacity(1 << 18, archive), blob: None, from: None };
         if let Err(error) = self.unpack_into(&folder, source, None) {
             discard(&folder)?;
             return Err(error);
@@ -21,10 +21,11 @@ impl Store {
         Ok(folder)
     }
 
-    /// Makes an image for the host's platform of one tar archive, compressed or not, and a configuration.
+    /// Makes an image for the host's platform of one tar archive, compressed or not, and a configuration. Its
+    /// layer is named after the archive that this store writes of the files, so that it can be given again.
     ///
     /// # Errors
-    /// [`StoreError::Unpack`], [`StoreError::Io`].
+    /// [`StoreError::Unpack`], [`StoreError::Pack`], [`StoreError::Io`].
     pub fn import(
         &self,
         reference: &Reference,
@@ -33,25 +34,25 @@ impl Store {
     ) -> Result<Image, StoreError> {
         self.prepare()?;
         let folder = self.temporary("import");
-        let source = Source { bytes: BufReader::with_capacity(1 << 18, rootfs), blob: None };
-        let image = self.unpack_into(&folder, source, None).and_then(|info| {
-            let pin = self.pin(std::slice::from_ref(&info.diff_id))?;
-            if let LayerSlot::Missing(_claim) = self.begin_layer(&info.diff_id)? {
-                self.publish_layer(&folder, &info.diff_id)?;
-            }
-            let assembly = Assembly {
-                reference,
-                platform: None,
-                base: None,
-                layers: &[(info.diff_id.clone(), info.size)],
-                config,
-                author: None,
-                created: Timestamp::now(),
-                history: &[],
-            };
-            self.assemble_image(&assembly, pin)
-        });
+        let source = Source { bytes: BufReader::with_capacity(1 << 18, rootfs), blob: None, from: None };
+        let made = self
+            .unpack_into(&folder, source, None)
+            .and_then(|info| self.take_files(folder.join("tree"), info.omitted));
         discard(&folder)?;
-        image
+        let (pin, layers) = match made? {
+            Some(made) => (made.pin, vec![(made.info.diff_id, made.archive_size)]),
+            None => (self.pin(&[])?, vec![]),
+        };
+        let assembly = Assembly {
+            reference,
+            platform: None,
+            base: None,
+            layers: &layers,
+            config,
+            author: None,
+            created: Timestamp::now(),
+            history: &[],
+        };
+        self.assemble_image(&assembly, pin)
     }
 }

@@ -6,6 +6,7 @@
 //! A layer that has not been synced yet is good until the machine goes down: its document names the
 //! boot it was made in. Images are published after a sync only, so what an image names is good too.
 
+use crate::blobs::BlobOrigin;
 use crate::decode::decode;
 use crate::error::UnpackError;
 use crate::ids::Ids;
@@ -28,6 +29,9 @@ pub struct LayerInfo {
     /// What could not be made of it without being root of the machine.
     #[serde(default, skip_serializing_if = "Omitted::is_nothing")]
     pub omitted: Omitted,
+    /// The blob it was unpacked from; `None` when it was made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<BlobOrigin>,
     /// The boot it was made in, while it has not been synced to the disk.
     unsynced: Option<String>,
 }
@@ -35,7 +39,8 @@ pub struct LayerInfo {
 impl LayerInfo {
     /// A layer made now, whole and not synced yet.
     pub(crate) fn made(diff_id: Digest, size: u64) -> Self {
-        Self { diff_id, size, omitted: Omitted::default(), unsynced: Some(boot().unwrap_or_default()) }
+        let unsynced = Some(boot().unwrap_or_default());
+        Self { diff_id, size, omitted: Omitted::default(), origin: None, unsynced }
     }
 }
 
@@ -64,6 +69,8 @@ pub struct Source<R> {
     pub bytes: R,
     /// Digest of those bytes and how many there are, when known.
     pub blob: Option<(Digest, u64)>,
+    /// Registry and repository that they come from, when they do: `docker.io/library/redis`.
+    pub from: Option<String>,
 }
 
 impl Store {
@@ -158,8 +165,10 @@ impl Store {
         let digest = source.blob.as_ref().map(|(digest, _)| digest).or(diff_id);
         let digest = digest.map_or_else(|| "without a digest".to_owned(), Digest::to_string);
         let manner = self.manner(Purpose::Layer)?;
+        let origin = source.blob.clone().zip(source.from.clone());
         let unpacked = unpack_verified(&tree, source, diff_id, &manner);
-        let info = unpacked.map_err(|source| StoreError::Unpack { digest, source: Box::new(source) })?;
+        let mut info = unpacked.map_err(|source| StoreError::Unpack { digest, source: Box::new(source) })?;
+        info.origin = origin.map(|((digest, size), repository)| BlobOrigin { digest, size, repository });
         write_document(&folder.join("layer.json"), &info)?;
         Ok(info)
     }
@@ -222,7 +231,7 @@ fn unpack_verified<R: BufRead + Send>(
         return Err(UnpackError::WrongDigest { what: "diff id", expected: expected.clone(), found });
     }
     let (size, omitted) = (written.size, written.omitted);
-    Ok(LayerInfo { diff_id: found, size, omitted, unsynced: Some(boot().unwrap_or_default()) })
+    Ok(LayerInfo { omitted, ..LayerInfo::made(found, size) })
 }
 
 /// The kernel's name for this boot.

@@ -11,6 +11,7 @@
 //! DATA/tmp/layer-HEX/         a layer being made, by whoever holds RUN/locks/layer-HEX
 //! DATA/tmp/dead-*             what is being deleted
 //! DATA/layers/HEX/layer.json  what it is, and whether it has been synced (see `layers`)
+//! DATA/layers/HEX/packed.json the compressed blob that a layer made here was pushed as (see `blobs`)
 //! DATA/build/                 results of build steps, cache mounts (see `steps`)
 //! RUN/pins/*                  layers that a pull in progress relies on
 //! RUN/store.lock              shared: something is about to use layers; exclusive: collecting garbage
@@ -20,6 +21,7 @@ mod archive;
 mod assemble;
 mod attributes;
 mod beside;
+mod blobs;
 mod changes;
 mod config;
 mod copy;
@@ -43,6 +45,7 @@ mod view;
 mod volumes;
 
 pub use assemble::{Assembly, History};
+pub use blobs::{BlobOrigin, PackedLayer};
 pub use changes::{LayerParts, Made};
 pub use error::{PackError, StoreError, UnpackError};
 pub use garbage::{Collected, Pin};

@@ -261,7 +261,7 @@ fn an_owner_beyond_the_mapped_ids_is_named() {
         let Ok(LayerSlot::Missing(writer)) = test.store.begin_layer(&digest_of(&blob)) else {
             panic!("it cannot be there")
         };
-        let outcome = writer.unpack(Source { bytes: blob.as_slice(), blob: promise });
+        let outcome = writer.unpack(Source { bytes: blob.as_slice(), blob: promise, from: None });
         let Err(StoreError::Unpack { source, .. }) = outcome else { panic!("{outcome:?}") };
         assert!(matches!(*source, UnpackError::NoId { id: 3_000_000, .. }), "{source:?}");
         assert!(test.leftovers().is_empty());
@@ -311,7 +311,7 @@ fn a_damaged_or_wrong_archive_leaves_nothing() {
     let test = TestStore::new();
     let archive = Tar::default().file("a", &"x".repeat(5000)).end();
     let unpack = |bytes: &[u8], diff_id: &Digest, blob| match test.store.begin_layer(diff_id).unwrap() {
-        LayerSlot::Missing(writer) => writer.unpack(Source { bytes, blob }),
+        LayerSlot::Missing(writer) => writer.unpack(Source { bytes, blob, from: None }),
         LayerSlot::Present(_) => panic!("it cannot be there"),
     };
     let cause = |error: Result<_, StoreError>| match error {
@@ -344,7 +344,7 @@ fn a_layer_is_made_once_and_the_others_wait_for_it() {
     assert!(test.store.try_begin_layer(&diff_id).unwrap().is_none());
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| test.store.begin_layer(&diff_id).unwrap());
-        writer.unpack(Source { bytes: archive.as_slice(), blob: None }).unwrap();
+        writer.unpack(Source { bytes: archive.as_slice(), blob: None, from: None }).unwrap();
         assert!(matches!(waiting.join().unwrap(), LayerSlot::Present(_)));
     });
     // One that gives up leaves the right to the next.

@@ -1,5 +1,6 @@
 //! `compose build`: builds the images of services.
 
+use super::push;
 use crate::exit::{Exit, Failure};
 use crate::lock::hold::Hold;
 use crate::runtime::{self, Size};
@@ -41,8 +42,8 @@ pub(crate) struct Args {
     /// Look for base images in their registries, even when they are here
     #[arg(long)]
     pub(crate) pull: bool,
-    /// Push the images afterwards: not supported yet
-    #[arg(long, hide = true)]
+    /// Push the images afterwards
+    #[arg(long)]
     pub(crate) push: bool,
     /// No progress
     #[arg(short, long)]
@@ -75,11 +76,6 @@ pub(crate) struct Args {
 
 /// Builds images.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    if args.push {
-        return Err(
-            Failure::unsupported("`--push`").hint("build without it; the image stays on this machine")
-        );
-    }
     let loaded = session.load(&args.services)?;
     let mut selection = wanted::selection(session, &loaded, &args.services)?;
     if !args.with_dependencies {
@@ -117,8 +113,13 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     runtime::interruptible(Size::Two, async {
         let built = building::build(engine, builds, width, &progress).await;
         session.timing("built");
+        let mut failed = vec![];
+        if args.push && built.is_ok() {
+            failed = push::push(engine, push::pushes(&desired, &progress), width, &progress).await;
+        }
         progress.finish();
-        built.map(|_| Exit::Success).map_err(building::failure)
+        built.map_err(building::failure)?;
+        failed.into_iter().next().map_or(Ok(Exit::Success), Err)
     })
 }
 

@@ -32,6 +32,7 @@ pub(crate) mod pod;
 pub(crate) mod port;
 pub(crate) mod ps;
 pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod run;
@@ -107,6 +108,8 @@ pub(crate) enum Verb {
     Ps(ps::Args),
     /// Pull service images
     Pull(pull::Args),
+    /// Push service images
+    Push(push::Args),
     /// Restart containers
     Restart(restart::Args),
     /// Remove stopped containers
@@ -144,9 +147,6 @@ pub(crate) enum Verb {
     Publish(Later),
     /// Not supported yet
     #[command(hide = true)]
-    Push(Later),
-    /// Not supported yet
-    #[command(hide = true)]
     Bridge(Later),
 }
 
@@ -154,7 +154,7 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 43] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 44] = [
     ("apply", apply::Args::augment_args),
     ("attach", attach::Args::augment_args),
     ("build", build::Args::augment_args),
@@ -182,6 +182,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 43] = [
     ("port", port::Args::augment_args),
     ("ps", ps::Args::augment_args),
     ("pull", pull::Args::augment_args),
+    ("push", push::Args::augment_args),
     ("restart", restart::Args::augment_args),
     ("rm", rm::Args::augment_args),
     ("run", run::Args::augment_args),
@@ -210,7 +211,6 @@ impl Verb {
             | Self::Man(_)
             | Self::Version(_)
             | Self::Publish(_)
-            | Self::Push(_)
             | Self::Bridge(_) => None,
             Self::Events(_)
             | Self::Graph(_)
@@ -272,6 +272,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Port(args) => port::run(&args, session),
         Verb::Ps(args) => ps::run(&args, session),
         Verb::Pull(args) => pull::run(&args, session),
+        Verb::Push(args) => push::run(&args, session),
         Verb::Restart(args) => restart::run(&args, session),
         Verb::Rm(args) => rm::run(&args, session),
         Verb::Run(args) => run::run(&args, session),
@@ -288,7 +289,6 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Wait(args) => wait::run(&args, session),
         Verb::Build(args) => build::run(&args, session),
         Verb::Publish(later) => refused("publish", &later),
-        Verb::Push(later) => refused("push", &later),
         Verb::Watch(args) => watch::run(&args, session),
         Verb::Why(args) => why::run(&args, session),
         Verb::Bridge(later) => refused("bridge", &later),

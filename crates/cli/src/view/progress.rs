@@ -85,6 +85,8 @@ struct Board {
     screen: Option<Screen>,
     /// Layers of images: id, bytes done and in all.
     layers: HashMap<String, BTreeMap<String, (u64, u64)>>,
+    /// What is being done to images: `Pulling`, `Pushing`.
+    acts: HashMap<String, String>,
     /// The last line of each id in plain and JSON form, so that nothing is said twice.
     said: HashMap<String, String>,
     suspended: bool,
@@ -210,8 +212,12 @@ impl Progress {
                 None => {}
             }
             let bar = layer_bar(layers.values().copied());
-            let shown = Line { details: bar, ..Line::new(parent.clone(), Status::Working, "Pulling") };
+            let act = board.acts.get(parent).map_or("Pulling", String::as_str);
+            let shown = Line { details: bar, ..Line::new(parent.clone(), Status::Working, act) };
             return self.draw_line(board, &shown);
+        }
+        if line.status == Status::Working {
+            board.acts.insert(line.id.clone(), line.text.clone());
         }
         self.draw_line(board, line);
     }

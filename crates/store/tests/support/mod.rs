@@ -35,7 +35,7 @@ impl TestStore {
     pub fn layer(&self, archive: &[u8]) -> Result<LayerInfo, StoreError> {
         match self.store.begin_layer(&digest_of(archive))? {
             LayerSlot::Present(info) => Ok(info),
-            LayerSlot::Missing(writer) => writer.unpack(Source { bytes: archive, blob: None }),
+            LayerSlot::Missing(writer) => writer.unpack(Source { bytes: archive, blob: None, from: None }),
         }
     }
 

@@ -7,6 +7,7 @@ mod import;
 mod inspect;
 mod ls;
 pub(crate) mod prune;
+mod push;
 mod rm;
 mod tag;
 
@@ -34,6 +35,8 @@ enum Verb {
     Ls(ls::Args),
     /// Remove images that no container uses
     Prune(prune::Args),
+    /// Push an image to its registry
+    Push(push::Args),
     /// Remove images
     #[command(alias = "remove")]
     Rm(rm::Args),
@@ -52,6 +55,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         Verb::Inspect(args) => inspect::run(args, session),
         Verb::Ls(args) => ls::run(args, session),
         Verb::Prune(args) => prune::run(args, session),
+        Verb::Push(args) => push::run(args, session),
         Verb::Rm(args) => rm::run(args, session),
         Verb::Tag(args) => tag::run(args, session),
     }
