@@ -103,6 +103,11 @@ impl Depot {
         };
         state.log.push(line);
         let path = request.path.trim_start_matches("/v2/").to_owned();
+        if path.is_empty() && state.login.is_some() && request.authorization != "Bearer known" {
+            let realm = format!("http://127.0.0.1:{}/token", self.port);
+            let challenge = format!("Bearer realm=\"{realm}\",service=\"depot\"");
+            return ("401 Unauthorized", vec![("WWW-Authenticate", challenge)], vec![]);
+        }
         if let Some(scope) = state.refused(request, &path) {
             let realm = format!("http://127.0.0.1:{}/token", self.port);
             let challenge = format!("Bearer realm=\"{realm}\",service=\"depot\",scope=\"{scope}\"");
@@ -146,7 +151,11 @@ impl State {
             return ("401 Unauthorized", vec![], vec![]);
         }
         let scopes = request.query.get("scope").cloned().unwrap_or_default();
-        let token = if known { scopes.replace(' ', "+") } else { "nobody".to_owned() };
+        let token = match (known, scopes.is_empty()) {
+            (true, true) => "known".to_owned(),
+            (true, false) => scopes.replace(' ', "+"),
+            (false, _) => "nobody".to_owned(),
+        };
         ("200 OK", vec![], format!("{{\"token\":\"{token}\"}}").into_bytes())
     }
 

@@ -1,7 +1,8 @@
-//! Scenarios about giving images to registries.
+//! Scenarios about giving images to registries, and about who one is there.
 
 use scenarios::{Depot, Output, World, scenario};
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
 
 /// `user:secret`, as HTTP has it.
 const LOGIN: &str = "dXNlcjpzZWNyZXQ=";
@@ -56,6 +57,56 @@ scenario! {
         assert_ne!(depot.manifest("team/app", "1"), Some(manifest));
         assert_eq!(depot.manifest("team/app", "1"), depot.manifest("team/app", "newest"));
         compose("image push nothing").exits(1).says("there is no image");
+    }
+}
+
+scenario! {
+    /// A login is proved before it is kept, in a file that only its owner may read or with the credential helper
+    /// that is configured; a password is never asked for where it could be seen; logging out forgets it, and says
+    /// who else has it.
+    a_login_is_proved_kept_and_forgotten, |world| {
+        let depot = Depot::start(Some(LOGIN));
+        let kept = world.project().join("kept/auth.json");
+        let compose = |arguments: &[&str], input: &str| {
+            let path = format!("{}:/usr/bin:/bin", world.project().display());
+            let mut command = world.program();
+            command.env("REGISTRY_AUTH_FILE", &kept).env("DOCKER_CONFIG", world.project()).env("PATH", path);
+            command.args(arguments);
+            world.finish(command, input)
+        };
+        let host = depot.host();
+        let login = |password: &str| compose(&["login", "-u", "user", "--password-stdin", &host], password);
+        let push = || compose(&["image", "push", "busybox", &format!("{host}/copies/busybox:1")], "");
+        compose(&["up", "-d"], "").ok();
+
+        compose(&["login", "-u", "user", &host], "secret\n").exits(1).says("--password-stdin");
+        login("wrong\n").exits(1).says("does not accept");
+        assert!(!kept.exists(), "nothing is kept of what was refused");
+        push().exits(1).says(&format!("compose login {host}"));
+        login("secret\n").ok().says("Login Succeeded");
+        let mode = std::fs::metadata(&kept).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        push().ok();
+        compose(&["logout", &host], "").ok().says("Removed login credentials");
+        assert!(!std::fs::read_to_string(&kept).unwrap().contains(&host));
+        push().exits(1).says("compose login");
+        compose(&["logout", &host], "").ok().says("Not logged in");
+
+        // With a helper nothing secret is in a file of ours.
+        world.write("config.json", &format!("{{\"credHelpers\":{{\"{host}\":\"drawer\"}}}}"));
+        login("secret").ok().says("docker-credential-drawer");
+        assert!(!std::fs::read_to_string(&kept).unwrap().contains(&host));
+        push().ok();
+        compose(&["logout", &host], "").ok().says("Removed");
+        let asked = std::fs::read_to_string(world.project().join("drawer.asked")).unwrap();
+        assert!(asked.starts_with("store\n") && asked.ends_with("erase\n"), "{asked}");
+        push().exits(1);
+
+        // What Docker keeps is used, and left to Docker.
+        world.write("config.json", &format!("{{\"auths\":{{\"{host}\":{{\"auth\":\"{LOGIN}\"}}}}}}"));
+        push().ok();
+        compose(&["logout", &host], "").ok().says("config.json still has credentials");
+        push().ok();
     }
 }
 

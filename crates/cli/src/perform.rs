@@ -514,7 +514,7 @@ fn hint_for(error: &ActError) -> Option<String> {
     }
     match &**error {
         EngineError::Pull { .. } if chain(&**error).contains("no such image") => Some(
-            "check the name and the tag; a private image needs a login in ~/.docker/config.json".to_owned(),
+            "check the name and the tag; a private image needs a login: `compose login REGISTRY`".to_owned(),
         ),
         EngineError::NameTaken { .. } => {
             Some("remove that container, or give this one another `container_name`".to_owned())

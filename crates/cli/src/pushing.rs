@@ -30,17 +30,17 @@ pub(crate) async fn push(
         }
         Err(error) => {
             progress.tell(&Line::new(id, Status::Error, "Error"));
-            Err(failure(error))
+            Err(failure(error, &reference.registry))
         }
     }
 }
 
 /// The failure that a push's error is for the user.
-fn failure(error: EngineError) -> Failure {
+fn failure(error: EngineError, registry: &str) -> Failure {
     let said = perform::chain(&error);
     let failure = Failure::new(said.as_str());
     if said.contains("login") || said.contains("credentials") {
-        return failure.hint("a login for the registry belongs in ~/.docker/config.json");
+        return failure.hint(format!("log in to the registry: `compose login {registry}`"));
     }
     failure
 }

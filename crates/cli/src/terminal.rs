@@ -48,6 +48,30 @@ pub(crate) fn leave_echo() {
     }
 }
 
+/// Standard input without echo: what is typed is not shown. Dropping it restores the terminal.
+pub(crate) struct Unseen {
+    before: Termios,
+}
+
+impl Unseen {
+    /// Switches the echo off; `None` when standard input is no terminal or keeps showing what is typed.
+    pub(crate) fn enter() -> Option<Self> {
+        let input = io::stdin();
+        let before = termios::tcgetattr(&input).ok()?;
+        let mut unseen = before.clone();
+        unseen.local_flags.remove(termios::LocalFlags::ECHO);
+        termios::tcsetattr(&input, SetArg::TCSAFLUSH, &unseen).ok()?;
+        let now = termios::tcgetattr(&input).ok()?;
+        (!now.local_flags.contains(termios::LocalFlags::ECHO)).then_some(Self { before })
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &self.before);
+    }
+}
+
 /// Standard input in raw mode: every key goes to the container, Ctrl-C among them. Dropping it
 /// restores the terminal.
 pub(crate) struct Raw {

@@ -202,7 +202,7 @@ impl Push<'_> {
             let done = if made_here {
                 self.made_here(described, diff_id).await.map(Some)
             } else {
-                self.from_elsewhere(described, diff_id).await.map(|()| None)
+                self.taken_over(described, diff_id).await.map(|()| None)
             };
             match done {
                 Ok(packed) => {
@@ -260,7 +260,7 @@ impl Push<'_> {
     }
 
     /// A layer whose blob came from a registry.
-    async fn from_elsewhere(&self, described: &Described, diff_id: &Digest) -> Result<(), PushError> {
+    async fn taken_over(&self, described: &Described, diff_id: &Digest) -> Result<(), PushError> {
         let digest = &described.digest;
         if self.registry.has_blob(self.target, digest).await? {
             (self.tell)(PushEvent::Present(digest.clone()));

@@ -9,7 +9,9 @@ use crate::http::{Http, Origin, collect};
 use base64::Engine as _;
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RANGE, WWW_AUTHENTICATE};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -140,9 +142,7 @@ impl Client {
             return self.judge(&origin, &ask, answer, None).await;
         };
         ask.body = body;
-        let headers = answer.headers().get_all(WWW_AUTHENTICATE).iter();
-        let challenges: Vec<Challenge> =
-            headers.filter_map(|value| value.to_str().ok()).flat_map(challenge::parse).collect();
+        let challenges = challenges(&answer);
         drain(answer).await;
         let credential = self.credentials.find(&endpoint.registry, &endpoint.repository).await;
         let given = credential.is_some();
@@ -153,6 +153,26 @@ impl Client {
         };
         let answer = self.follow(&origin, &mut ask, Some(&authorization)).await?;
         self.judge(&origin, &ask, answer, Some(given)).await
+    }
+
+    /// Asks a registry whether it knows who has this credential.
+    pub(crate) async fn prove(&self, endpoint: &Endpoint, credential: Credential) -> Result<(), Failure> {
+        let origin = self.origin(endpoint).await?;
+        let mut ask = Ask::new(Method::GET, "/v2/".to_owned());
+        let answer = self.follow(&origin, &mut ask, None).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return self.judge(&origin, &ask, answer, None).await.map(drop);
+        }
+        let challenges = challenges(&answer);
+        drain(answer).await;
+        let authorization = self.authorize(endpoint, &origin, &challenges, Some(credential), "").await?;
+        let authorization = authorization.ok_or(Failure::Unauthorised { given: false })?;
+        let answer = self.follow(&origin, &mut ask, Some(&authorization)).await?;
+        self.judge(&origin, &ask, answer, Some(true)).await.map(drop)
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// How a registry is spoken to. Plain HTTP only where its configuration allows it.
@@ -236,6 +256,7 @@ impl Client {
             return Ok(answer);
         }
         let url = format!("{}{}", origin.url(), ask.path);
+        let after = retry_after(&answer);
         let body = collect(answer.into_body(), ERROR_LIMIT).await.ok().flatten().unwrap_or_default();
         let errors: Errors = serde_json::from_slice(&body).unwrap_or_default();
         Err(match (status.as_u16(), given) {
@@ -246,7 +267,7 @@ impl Client {
                 Failure::NotFound { denied: true }
             }
             (401 | 403, given) => Failure::Unauthorised { given: given == Some(true) },
-            (429, _) => Failure::RateLimited,
+            (429, _) => Failure::RateLimited { after },
             (status, _) => Failure::Status { url, status, detail: detail(&errors, &body) },
         })
     }
@@ -335,7 +356,7 @@ impl Client {
         let request = request.map_err(|_| protocol("its token service has no address"))?;
         let answer =
             self.http.send(&service, request).await.map_err(|source| unreachable(&service, source))?;
-        let status = answer.status();
+        let (status, after) = (answer.status(), retry_after(&answer));
         let body =
             collect(answer.into_body(), TOKEN_LIMIT).await.map_err(|source| unreachable(&service, source))?;
         let body = body.ok_or(Failure::TooBig { what: "token", limit: TOKEN_LIMIT as u64 })?;
@@ -344,7 +365,7 @@ impl Client {
                 serde_json::from_slice(&body).map_err(|_| protocol("its token service gives no token"))
             }
             401 | 403 => Err(Failure::Unauthorised { given: credential.is_some() }),
-            429 => Err(Failure::RateLimited),
+            429 => Err(Failure::RateLimited { after }),
             status => {
                 let errors: Errors = serde_json::from_slice(&body).unwrap_or_default();
                 Err(Failure::Status {
@@ -355,6 +376,17 @@ impl Client {
             }
         }
     }
+}
+
+/// The seconds for which a registry wants to be left alone. A date instead of them is not looked at.
+fn retry_after(answer: &Response<Incoming>) -> Option<u64> {
+    answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// How a registry wants to be shown who asks.
+fn challenges(answer: &Response<Incoming>) -> Vec<Challenge> {
+    let headers = answer.headers().get_all(WWW_AUTHENTICATE).iter();
+    headers.filter_map(|value| value.to_str().ok()).flat_map(challenge::parse).collect()
 }
 
 pub(crate) fn unreachable(origin: &Origin, source: std::io::Error) -> Failure {

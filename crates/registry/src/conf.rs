@@ -144,6 +144,15 @@ impl Registries {
         Ok(())
     }
 
+    /// A registry itself, for proving who one is.
+    pub(crate) fn registry(&self, name: &str) -> Endpoint {
+        let insecure = self.tables.iter().any(|table| {
+            table.insecure
+                && table.location.as_deref().unwrap_or(table.prefix()).split('/').next() == Some(name)
+        });
+        Endpoint::parse(name, "", insecure)
+    }
+
     /// Where to look for a reference, in order: mirrors, then the place itself. `None`: it is blocked.
     pub(crate) fn endpoints(&self, reference: &Reference) -> Option<Vec<Endpoint>> {
         let name = format!("{}/{}", reference.registry, reference.repository);

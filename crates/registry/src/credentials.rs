@@ -5,13 +5,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
 /// Time that a credential helper may take.
-const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Where Podman keeps credentials of a root without a session.
+const ROOTS_FOLDER: &str = "/run/containers/0";
 
 /// What to prove oneself with.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,7 +36,7 @@ impl std::fmt::Debug for Credential {
 /// The files' content, first file first.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
-    files: Vec<File>,
+    files: Vec<(PathBuf, File)>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -73,19 +77,18 @@ struct Answer {
 }
 
 impl Credentials {
-    /// Reads the files there are: `REGISTRY_AUTH_FILE`, `$XDG_RUNTIME_DIR/containers/auth.json`,
-    /// `~/.config/containers/auth.json`, `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`.
+    /// Reads the files there are: `REGISTRY_AUTH_FILE`, `$XDG_RUNTIME_DIR/containers/auth.json` (root's without
+    /// a session is `/run/containers/0/auth.json`), `~/.config/containers/auth.json`, `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`.
     ///
     /// # Errors
     /// [`ConfigError`] with the file that is damaged.
     pub fn configured() -> Result<Self, ConfigError> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = variable("HOME");
         let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
         let docker = variable("DOCKER_CONFIG").or_else(|| below_home(".docker"));
         let paths = [
             variable("REGISTRY_AUTH_FILE"),
-            variable("XDG_RUNTIME_DIR").map(|run| run.join("containers/auth.json")),
+            session_file(),
             below_home(".config/containers/auth.json"),
             docker.map(|docker| docker.join("config.json")),
         ];
@@ -94,6 +97,8 @@ impl Credentials {
             match std::fs::read(&path) {
                 Ok(text) => credentials.add(&path, &text)?,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                // Root of a user namespace is not whom it is for.
+                Err(_) if path.starts_with(ROOTS_FOLDER) => {}
                 Err(source) => return Err(ConfigError::Read { path, source }),
             }
         }
@@ -110,13 +115,13 @@ impl Credentials {
         }
         let file = serde_json::from_slice(text)
             .map_err(|source| ConfigError::Credentials { path: path.to_owned(), source })?;
-        self.files.push(file);
+        self.files.push((path.to_owned(), file));
         Ok(())
     }
 
     /// The credential for a repository of a registry, if there is one. May run a credential helper.
     pub(crate) async fn find(&self, registry: &str, repository: &str) -> Option<Credential> {
-        for file in &self.files {
+        for (_, file) in &self.files {
             if let Some(helper) = file.helper(registry) {
                 if let Some(found) = ask(helper, server(registry)).await {
                     return Some(found);
@@ -127,6 +132,36 @@ impl Credentials {
         }
         None
     }
+}
+
+impl Credentials {
+    /// The credential helper that keeps what is for this registry.
+    pub(crate) fn helper(&self, registry: &str) -> Option<&str> {
+        self.files.iter().find_map(|(_, file)| file.helper(registry))
+    }
+
+    /// The files that have credentials for a registry themselves.
+    pub(crate) fn files_with(&self, registry: &str) -> impl Iterator<Item = &Path> {
+        let with = move |file: &File| file.entry(registry, "").and_then(Entry::credential).is_some();
+        self.files.iter().filter(move |(_, file)| with(file)).map(|(path, _)| path.as_path())
+    }
+}
+
+/// The file that a login is written to.
+pub(crate) fn auth_file() -> Option<PathBuf> {
+    variable("REGISTRY_AUTH_FILE").or_else(session_file)
+}
+
+/// Podman's file of this session.
+fn session_file() -> Option<PathBuf> {
+    let run = variable("XDG_RUNTIME_DIR").map(|run| run.join("containers"));
+    let is_root = || std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let of_root = || is_root().then(|| PathBuf::from(ROOTS_FOLDER));
+    Some(run.or_else(of_root)?.join("auth.json"))
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 impl File {
@@ -162,7 +197,7 @@ impl Entry {
 }
 
 /// A key of `auths` without scheme and the paths that Docker adds for the version of the protocol.
-fn plain(key: &str) -> &str {
+pub(crate) fn plain(key: &str) -> &str {
     let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     let key = key.trim_end_matches('/');
     let key = key.strip_suffix("/v1").or_else(|| key.strip_suffix("/v2")).unwrap_or(key);
@@ -170,7 +205,7 @@ fn plain(key: &str) -> &str {
 }
 
 /// The name that credential helpers know a registry by.
-fn server(registry: &str) -> &str {
+pub(crate) fn server(registry: &str) -> &str {
     if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry }
 }
 

@@ -89,8 +89,11 @@ pub enum Failure {
         given: bool,
     },
     /// It allows no more requests for now.
-    #[error("the registry allows no more requests for now")]
-    RateLimited,
+    #[error("the registry allows no more requests for now{}", after.map_or_else(String::new, |seconds| format!("; it wants to be left alone for {seconds} seconds")))]
+    RateLimited {
+        /// Seconds after which it may be asked again, when it says so.
+        after: Option<u64>,
+    },
     /// It could not be connected to, or the connection broke again and again.
     #[error("{address} cannot be reached")]
     Unreachable {

@@ -12,6 +12,7 @@ mod conf;
 mod credentials;
 mod error;
 mod http;
+mod login;
 mod manifest;
 mod proxy;
 mod push;
@@ -27,6 +28,7 @@ use conf::Endpoint;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_RANGE, HeaderMap};
+pub use login::{Kept, LoggedOut, LoginError, registry_name};
 use manifest::{MadeFor, Manifest};
 pub use push::Upload;
 use resource::{Digest, Platform, Reference};
@@ -37,6 +39,8 @@ use std::time::Duration;
 const MANIFEST_LIMIT: u64 = 4 << 20;
 /// Bytes that a configuration may have.
 const CONFIG_LIMIT: u64 = 8 << 20;
+/// Seconds that a registry may ask to be left alone for without being given up.
+const PATIENCE: u64 = 10;
 /// Pauses before asking again when the network or the registry falters.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
@@ -327,7 +331,14 @@ impl Registry {
                 Failure::Unreachable { source, .. } => source.kind() == std::io::ErrorKind::Other,
                 other => other.is_passing(),
             };
-            match pauses.next().filter(|_| cut) {
+            let asked_for = match &failure {
+                Failure::RateLimited { after: Some(seconds) } if *seconds <= PATIENCE => {
+                    Some(Duration::from_secs(*seconds))
+                }
+                _ => None,
+            };
+            let pause = pauses.next().filter(|_| cut || asked_for.is_some());
+            match pause.map(|pause| asked_for.unwrap_or(pause)) {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return Err(failure),
             }

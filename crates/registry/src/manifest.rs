@@ -52,6 +52,9 @@ impl MadeFor {
 pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest, Failure> {
     let not_image = |reason: String| Failure::NotAnImage(reason);
     let json = |error: serde_json::Error| not_image(format!("its manifest does not parse: {error}"));
+    if bytes.trim_ascii_start().starts_with(b"<") {
+        return Err(not_image("a web page came instead of its manifest".to_owned()));
+    }
     let outline: Outline = serde_json::from_slice(bytes).map_err(json)?;
     match (outline.schema_version, outline.manifests) {
         (Some(1), _) => {

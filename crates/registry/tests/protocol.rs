@@ -281,7 +281,7 @@ async fn a_refusal_is_told_apart_and_a_stumble_is_forgiven() {
     };
     assert!(matches!(refusal(404).await, Failure::NotFound { denied: false }));
     assert!(matches!(refusal(403).await, Failure::NotFound { denied: true }));
-    assert!(matches!(refusal(429).await, Failure::RateLimited));
+    assert!(matches!(refusal(429).await, Failure::RateLimited { after: None }));
     assert!(matches!(refusal(418).await, Failure::Status { status: 418, .. }));
     let (image, stumbled) = (image(), std::sync::atomic::AtomicBool::new(false));
     let server = Server::start(move |request| {

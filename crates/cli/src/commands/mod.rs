@@ -23,6 +23,8 @@ pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod kill;
 pub(crate) mod lock;
+pub(crate) mod login;
+pub(crate) mod logout;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod man;
@@ -89,6 +91,10 @@ pub(crate) enum Verb {
     Kill(kill::Args),
     /// Hold images to the digests they have now
     Lock(lock::Args),
+    /// Log in to a registry
+    Login(login::Args),
+    /// Log out of a registry
+    Logout(logout::Args),
     /// View output from containers
     Logs(logs::Args),
     /// List running projects
@@ -154,7 +160,7 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 44] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 46] = [
     ("apply", apply::Args::augment_args),
     ("attach", attach::Args::augment_args),
     ("build", build::Args::augment_args),
@@ -173,6 +179,8 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 44] = [
     ("images", images::Args::augment_args),
     ("kill", kill::Args::augment_args),
     ("lock", lock::Args::augment_args),
+    ("login", login::Args::augment_args),
+    ("logout", logout::Args::augment_args),
     ("logs", logs::Args::augment_args),
     ("ls", ls::Args::augment_args),
     ("man", man::Args::augment_args),
@@ -208,6 +216,8 @@ impl Verb {
             Self::Completion(_)
             | Self::Config(_)
             | Self::Explain(_)
+            | Self::Login(_)
+            | Self::Logout(_)
             | Self::Man(_)
             | Self::Version(_)
             | Self::Publish(_)
@@ -263,6 +273,8 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Images(args) => images::run(&args, session),
         Verb::Kill(args) => kill::run(&args, session),
         Verb::Lock(args) => lock::run(&args, session),
+        Verb::Login(args) => login::run(&args, session),
+        Verb::Logout(args) => logout::run(&args, session),
         Verb::Logs(args) => logs::run(&args, session),
         Verb::Ls(args) => ls::run(&args, session),
         Verb::Man(args) => man::run(&args),

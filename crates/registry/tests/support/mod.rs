@@ -44,6 +44,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The connection is closed after so many bytes of the body.
     pub cut: Option<usize>,
+    /// The body is repeated until nobody takes it any more.
+    pub endless: bool,
 }
 
 impl Answer {
@@ -125,12 +127,21 @@ fn serve(stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Request>>) -> Opt
         let request = Request { method, path, headers };
         log.lock().unwrap().push(request.clone());
         let answer = handler(&request);
-        let mut head = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+        let length = match answer.endless {
+            true => "Transfer-Encoding: chunked".to_owned(),
+            false => format!("Content-Length: {}", answer.body.len()),
+        };
+        let mut head = format!("HTTP/1.1 {} X\r\n{length}\r\n", answer.status);
         for (name, value) in &answer.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         let body = &answer.body[..answer.cut.unwrap_or(answer.body.len())];
         writer.write_all(format!("{head}\r\n").as_bytes()).ok()?;
+        while answer.endless {
+            write!(writer, "{:x}\r\n", body.len()).ok()?;
+            writer.write_all(body).ok()?;
+            writer.write_all(b"\r\n").ok()?;
+        }
         writer.write_all(body).ok()?;
         if answer.cut.is_some() {
             return None;

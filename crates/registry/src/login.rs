@@ -1,0 +1,230 @@
+//! Logging in and out: a name and a password are proved at the registry, and kept where the next pull looks.
+//!
+//! A credential helper that is configured for the registry keeps them; else they go to `auth.json`, where
+//! Podman keeps its own, with mode 0600. Docker's `config.json` is read, and never written.
+
+use crate::conf::Endpoint;
+use crate::credentials::{Credential, HELPER_TIMEOUT, auth_file, plain, server};
+use crate::{ConfigError, Failure, Registry};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Map, Value, json};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::io::AsyncWriteExt as _;
+
+/// Why somebody could not be logged in or out.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The registry does not let them in, or is not there.
+    #[error("cannot log in to {registry}")]
+    Refused {
+        /// Its name.
+        registry: String,
+        /// Why.
+        #[source]
+        source: Box<Failure>,
+    },
+    /// This is no name of a registry.
+    #[error("`{0}` is no name of a registry")]
+    Name(String),
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A credential helper did not do its part.
+    #[error("docker-credential-{helper} {verb} failed{}", if said.is_empty() { String::new() } else { format!(": {said}") })]
+    Helper {
+        /// Its name.
+        helper: String,
+        /// What it was asked to do: `store`, `erase`.
+        verb: &'static str,
+        /// What it said.
+        said: String,
+    },
+    /// The file of credentials could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is nowhere to keep credentials.
+    #[error("there is no folder for credentials: neither REGISTRY_AUTH_FILE nor XDG_RUNTIME_DIR is set")]
+    NoPlace,
+}
+
+/// Where credentials are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// In this file.
+    File(PathBuf),
+    /// With the credential helper of this name.
+    Helper(String),
+}
+
+/// What logging out came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoggedOut {
+    /// Something was removed.
+    pub removed: bool,
+    /// Files of others that still have credentials for the registry.
+    pub left: Vec<PathBuf>,
+}
+
+/// The name of a registry as images have it, from what a person writes: without scheme and path.
+///
+/// # Errors
+/// [`LoginError::Name`]
+pub fn registry_name(text: &str) -> Result<String, LoginError> {
+    let name = plain(text).split('/').next().unwrap_or_default().to_ascii_lowercase();
+    let good =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    let known = !name.is_empty() && name.bytes().all(good) && name.starts_with(|first: char| first != '-');
+    known.then_some(name).ok_or_else(|| LoginError::Name(text.to_owned()))
+}
+
+impl Registry {
+    /// Proves a name and a password at a registry, and keeps them.
+    ///
+    /// # Errors
+    /// [`LoginError`]; nothing is kept then.
+    pub async fn log_in(&self, registry: &str, user: &str, password: &str) -> Result<Kept, LoginError> {
+        let refused =
+            |source| LoginError::Refused { registry: registry.to_owned(), source: Box::new(source) };
+        let credential = Credential::Password { user: user.to_owned(), password: password.to_owned() };
+        self.client.prove(&self.endpoint_of(registry), credential).await.map_err(refused)?;
+        if let Some(helper) = self.client.credentials().helper(registry) {
+            let secret = json!({ "ServerURL": server(registry), "Username": user, "Secret": password });
+            run_helper(helper, "store", &secret.to_string()).await?;
+            return Ok(Kept::Helper(helper.to_owned()));
+        }
+        let path = auth_file().ok_or(LoginError::NoPlace)?;
+        let auth = BASE64.encode(format!("{user}:{password}"));
+        change(&path, |auths| {
+            auths.insert(registry.to_owned(), json!({ "auth": auth }));
+            true
+        })?;
+        Ok(Kept::File(path))
+    }
+
+    /// Forgets the credentials for a registry; Docker's own file is left alone.
+    ///
+    /// # Errors
+    /// [`LoginError`]
+    pub async fn log_out(&self, registry: &str) -> Result<LoggedOut, LoginError> {
+        let mut out = LoggedOut::default();
+        let credentials = self.client.credentials();
+        if let Some(helper) = credentials.helper(registry) {
+            out.removed = credentials.find(registry, "").await.is_some();
+            if out.removed {
+                run_helper(helper, "erase", server(registry)).await?;
+            }
+        }
+        let own = auth_file();
+        if let Some(path) = own.as_ref().filter(|path| path.exists()) {
+            out.removed |= change(path, |auths| {
+                let before = auths.len();
+                auths.retain(|key, _| plain(key) != registry);
+                auths.len() != before
+            })?;
+        }
+        out.left = credentials
+            .files_with(registry)
+            .filter(|path| Some(*path) != own.as_deref())
+            .map(Path::to_owned)
+            .collect();
+        Ok(out)
+    }
+
+    fn endpoint_of(&self, registry: &str) -> Endpoint {
+        self.registries.registry(registry)
+    }
+}
+
+/// Changes `auths` of a file of credentials, all else in it stays; whether anything was changed.
+fn change(path: &Path, edit: impl FnOnce(&mut Map<String, Value>) -> bool) -> Result<bool, LoginError> {
+    // A link stays one: what it leads to is replaced.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let damaged = |source| ConfigError::Credentials { path: path.clone(), source };
+    let mut whole: Map<String, Value> = match std::fs::read(&path) {
+        Ok(text) if text.trim_ascii().is_empty() => Map::new(),
+        Ok(text) => serde_json::from_slice(&text).map_err(damaged)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Map::new(),
+        Err(source) => return Err(ConfigError::Read { path, source }.into()),
+    };
+    let auths = whole.entry("auths").or_insert_with(|| Value::Object(Map::new()));
+    let Value::Object(auths) = auths else {
+        return Err(ConfigError::Value { path, reason: "`auths` is no object".to_owned() }.into());
+    };
+    if !edit(auths) {
+        return Ok(false);
+    }
+    let text = format!("{:#}\n", Value::Object(whole));
+    replace(&path, text.as_bytes()).map_err(|source| LoginError::Write { path: path.clone(), source })?;
+    Ok(true)
+}
+
+/// Puts a private file in the place of another in one step.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    let write = || {
+        let mut file =
+            File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    // Nothing secret is left lying about.
+    write().inspect_err(|_| drop(std::fs::remove_file(&temporary)))
+}
+
+/// Has a credential helper do something with what it is given on its standard input.
+async fn run_helper(helper: &str, verb: &'static str, input: &str) -> Result<(), LoginError> {
+    let failed = |said: String| LoginError::Helper { helper: helper.to_owned(), verb, said };
+    let run = async {
+        let mut child = tokio::process::Command::new(format!("docker-credential-{helper}"))
+            .arg(verb)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input.as_bytes()).await?;
+        }
+        child.wait_with_output().await
+    };
+    let output = tokio::time::timeout(HELPER_TIMEOUT, run).await;
+    let output = output.map_err(|_| failed("it took too long".to_owned()))?;
+    let output = output.map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    // Helpers tell what is wrong on their standard output.
+    let said = [output.stdout, output.stderr].concat();
+    Err(failed(String::from_utf8_lossy(&said).trim().chars().take(200).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_is_named_as_images_name_it() {
+        let name = |text| registry_name(text).ok();
+        assert_eq!(name("https://index.docker.io/v1/").unwrap(), "docker.io");
+        assert_eq!(name("registry-1.docker.io").unwrap(), "docker.io");
+        assert_eq!(name("https://R.test:5000/team/").unwrap(), "r.test:5000");
+        assert_eq!(name("[::1]:5000").unwrap(), "[::1]:5000");
+        assert_eq!(name(""), None);
+        assert_eq!(name("-x"), None);
+        assert_eq!(name("a b"), None);
+    }
+}
