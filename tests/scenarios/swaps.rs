@@ -1,6 +1,6 @@
 //! Scenarios about replacing a container that serves while it is replaced.
 
-use scenarios::{scenario, until};
+use scenarios::{World, scenario, until};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -45,6 +45,48 @@ scenario! {
         let mut connection = Connection::open(port).unwrap();
         assert_eq!(connection.ask().unwrap(), "2");
     }
+}
+
+scenario! {
+    /// `update_config` replaces one replica after the other, with time in between, and the old ones are there
+    /// until the new ones have been watched: one that ends is removed, and the old one is started again.
+    replicas_are_replaced_as_the_file_says, |world| {
+        world.compose("up -d").ok();
+        let old = ids(world);
+        world.edit("compose.yaml", "VERSION: \"1\"", "VERSION: \"2\"");
+        world.compose("up -d --dry-run").ok().says("exited within 1 s").says("the next has to wait");
+        world.compose("up -d").ok();
+        let new = ids(world);
+        assert!(new.len() == 2 && new.iter().all(|id| !old.contains(id)), "{old:?} {new:?}");
+        let starts = times(world, "start");
+        let apart = starts[3].duration_since(starts[2]).as_secs_f64();
+        assert!(apart >= 1.5, "{apart} s between the starts {starts:?}");
+
+        world.edit("compose.yaml", "[\"sleep\", \"1000\"]", "[\"sh\", \"-c\", \"exit 3\"]");
+        world.compose("up -d").exits(1).says("project-web-1 is not replaced: the new one has ended and is removed");
+        assert_eq!(ids(world), new);
+        assert!(world.rows().iter().all(|row| row["State"] == "running"), "{:?}", world.rows());
+        world.edit("compose.yaml", "failure_action: rollback", "failure_action: pause");
+        world.compose("up -d").exits(1).says("the old one is stopped, and kept");
+        assert!(new.iter().all(|id| ids(world).contains(id)));
+        world.edit("compose.yaml", "failure_action: pause", "failure_action: dance");
+        world.compose("up -d").exits(1).says("`dance` is no `failure_action`").says("compose.yaml:14:");
+    }
+}
+
+/// The ids of all containers, sorted.
+fn ids(world: &World) -> Vec<String> {
+    let mut ids: Vec<_> = world.rows().iter().map(|row| row["ID"].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+/// When something happened to a container, in order.
+fn times(world: &World, action: &str) -> Vec<resource::Timestamp> {
+    let text = world.compose("events --json --since 2000-01-01 --until 0s").ok().stdout;
+    let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let those = events.filter(|event| event["action"] == action);
+    those.map(|event| event["time"].as_str().unwrap().parse().unwrap()).collect()
 }
 
 /// What several clients asked and heard.

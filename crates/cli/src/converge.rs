@@ -140,6 +140,7 @@ impl Job<'_> {
         self.session.timing("observed");
         let mut patience = Patience::default();
         loop {
+            self.policy.now = Timestamp::now();
             let plan = plan::plan(&self.desired, &observed, &self.policy);
             self.session.timing("planned");
             self.warn(&plan, &mut warned);
@@ -367,19 +368,24 @@ impl Job<'_> {
         let engine = self.engine()?;
         let mut waits = FuturesUnordered::new();
         for wait in awaits {
-            self.progress.tell(&Line::new(
-                format!("Container {}", wait.container),
-                Status::Working,
-                "Waiting",
-            ));
+            let doing = if wait.limit.is_some() { "Watching" } else { "Waiting" };
+            let line = Line::new(format!("Container {}", wait.container), Status::Working, doing);
+            self.progress.tell(&line);
             if let Some((pod, id)) = engine.find_container(&wait.container) {
-                waits.push(async move { (wait, engine.wait(&pod, &id, wait.condition).await) });
+                waits.push(async move {
+                    (wait, within(wait.limit, engine.wait(&pod, &id, wait.condition)).await)
+                });
             }
         }
         let first = async {
             while let Some((wait, state)) = waits.next().await {
                 match state {
-                    Ok(state) => return self.tell_waited(wait, &state),
+                    Ok(Some(state)) => return self.tell_waited(wait, &state),
+                    Ok(None) => {
+                        let line =
+                            Line::new(format!("Container {}", wait.container), Status::Done, "Watched");
+                        return self.progress.tell(&line);
+                    }
                     // It was removed meanwhile; what there is now says what to do.
                     Err(EngineError::NoSuchId(_)) => return,
                     Err(_) => {}
@@ -468,6 +474,17 @@ impl Job<'_> {
                 self.progress.tell(&Line::new(format!("Container {}", spec.name), Status::Done, "Running"));
             }
         }
+    }
+}
+
+/// What comes of a wait, or `None` when its time is over.
+async fn within<T, E>(
+    limit: Option<Duration>,
+    wait: impl Future<Output = Result<T, E>>,
+) -> Result<Option<T>, E> {
+    match limit {
+        None => wait.await.map(Some),
+        Some(limit) => tokio::time::timeout(limit, wait).await.map_or(Ok(None), |answer| answer.map(Some)),
     }
 }
 

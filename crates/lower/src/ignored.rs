@@ -5,7 +5,7 @@ use compose_spec::Service;
 use compose_spec::tree::Node;
 
 /// What never does anything here, wherever it is given.
-const NEVER: [(&str, &str); 19] = [
+const NEVER: [(&str, &str); 13] = [
     ("cpu_count", "it is for Windows"),
     ("cpu_percent", "it is for Windows"),
     ("credential_spec", "it is for Windows"),
@@ -18,24 +18,8 @@ const NEVER: [(&str, &str); 19] = [
     ("deploy.resources.reservations.generic_resources", "only memory is reserved"),
     ("deploy.restart_policy.delay", "the time between restarts grows by itself"),
     ("deploy.restart_policy.window", "the engine decides when a start counts as good"),
-    ("deploy.rollback_config", "a rollback removes the new container and leaves the old one running"),
-    ("deploy.update_config.delay", "containers are replaced without pause"),
-    ("deploy.update_config.failure_action", "it is for `order: start-first`"),
-    ("deploy.update_config.max_failure_ratio", "after a failure nothing more is replaced"),
-    ("deploy.update_config.monitor", "a start is not watched afterwards"),
-    ("deploy.update_config.order", "containers are replaced stop-first"),
-    ("deploy.update_config.parallelism", "it is for `order: start-first`"),
+    ("deploy.rollback_config", "a rollback undoes the replacement that failed, at once"),
 ];
-
-/// Values that ask for nothing else than what is done.
-fn is_what_is_done(path: &str, node: &Node) -> bool {
-    path == "deploy.update_config.order" && node.as_str() == Some("stop-first")
-}
-
-/// Settings of how containers are replaced that are acted on in this service.
-fn is_honoured(service: &Service, path: &str) -> bool {
-    path.strip_prefix("deploy.update_config.").is_some_and(|key| crate::update::is_honoured(service, key))
-}
 
 impl Lowering<'_> {
     /// Warns of the attributes of a service that have no effect.
@@ -60,9 +44,7 @@ impl Lowering<'_> {
         }
         for (path, why) in NEVER {
             let node = path.split('.').try_fold(&service.tree, |node, key| node.get(key));
-            if node.is_some_and(|node| !node.is_null() && !is_what_is_done(path, node))
-                && !is_honoured(service, path)
-            {
+            if node.is_some_and(|node| !node.is_null()) {
                 self.ignored(service, path, why);
             }
         }

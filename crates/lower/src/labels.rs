@@ -137,7 +137,7 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
         place: String::new(),
         pre_start: vec![],
         mounted_images: vec![],
-        start_first: None,
+        update: None,
         port_places: vec![],
         builds: vec![],
     })

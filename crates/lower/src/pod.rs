@@ -74,7 +74,7 @@ impl Lowering<'_> {
                 .map(|place| self.options.sources.place(place))
                 .unwrap_or_default(),
             pre_start: vec![],
-            start_first: None,
+            update: None,
             builds: vec![],
             mounted_images: vec![],
             port_places: if shared.contains(&PodNamespace::Net) {

@@ -37,7 +37,7 @@ impl Lowering<'_> {
             place: self.options.sources.place(service.span),
             pre_start: vec![],
             mounted_images: self.mounted_images(service),
-            start_first: self.start_first(service),
+            update: self.update(service),
             port_places,
             builds,
         })

@@ -3,55 +3,85 @@
 use crate::lowering::Lowering;
 use compose_spec::Service;
 use compose_spec::tree::Node;
-use resource::{AfterFailure, StartFirst};
+use compose_spec::units;
+use resource::{AfterFailure, Update, UpdateOrder};
+use std::time::Duration;
 
 const CONFIG: &str = "deploy.update_config";
 
-/// What is read where containers are replaced start-first; elsewhere it has no effect.
-pub(crate) const START_FIRST_ONLY: [&str; 2] = ["failure_action", "parallelism"];
-
-/// `deploy.update_config`, where it asks for `order: start-first`.
-fn start_first(service: &Service) -> Option<&Node> {
-    let config = service.tree.get("deploy")?.get("update_config")?;
-    (config.str("order") == Some("start-first")).then_some(config)
-}
-
-/// Whether these settings of `deploy.update_config` have an effect.
-pub(crate) fn is_honoured(service: &Service, key: &str) -> bool {
-    start_first(service).is_some() && (key == "order" || START_FIRST_ONLY.contains(&key))
+/// `deploy.update_config`, where it asks for anything.
+fn config(service: &Service) -> Option<&Node> {
+    service.tree.get("deploy")?.get("update_config").filter(|config| !config.is_null())
 }
 
 impl Lowering<'_> {
-    /// How the service's containers are replaced without a gap, if that is asked for and possible.
-    pub(crate) fn start_first(&mut self, service: &Service) -> Option<StartFirst> {
-        let config = start_first(service)?;
-        let why = self.only_one_at_a_time(service);
-        if let Some(why) = why {
-            self.ignored(
-                service,
-                &format!("{CONFIG}.order"),
-                &format!("{why}; containers are replaced stop-first"),
-            );
+    /// How the service's containers are replaced, if that is asked for and possible.
+    pub(crate) fn update(&mut self, service: &Service) -> Option<Update> {
+        let config = config(service)?;
+        if let Some(why) = self.only_one_at_a_time(service) {
+            let why = format!("{why}; containers are replaced all at once");
+            self.ignored(service, CONFIG, &why);
             return None;
         }
+        let order = match config.str("order") {
+            None | Some("" | "stop-first") => UpdateOrder::StopFirst,
+            Some("start-first") => UpdateOrder::StartFirst,
+            Some(other) => {
+                self.bad(
+                    service,
+                    "order",
+                    &format!("`{other}` is no `order`: `stop-first` or `start-first`"),
+                );
+                UpdateOrder::StopFirst
+            }
+        };
         let after_failure = match config.str("failure_action") {
             None | Some("" | "pause") => AfterFailure::Pause,
             Some("rollback") => AfterFailure::RollBack,
             Some("continue") => AfterFailure::Continue,
             Some(other) => {
-                let message = format!("`{other}` is no `failure_action`: `pause`, `continue` or `rollback`");
-                self.error(service, &format!("{CONFIG}.failure_action"), message);
+                let known = "`pause`, `continue` or `rollback`";
+                self.bad(service, "failure_action", &format!("`{other}` is no `failure_action`: {known}"));
                 AfterFailure::Pause
             }
         };
         let at_once = config.get("parallelism").and_then(Node::as_int);
-        Some(StartFirst {
+        Some(Update {
+            order,
             at_once: at_once.map_or(1, |count| u32::try_from(count).unwrap_or(1)),
+            delay: self.span(service, config, "delay"),
+            monitor: self.span(service, config, "monitor"),
+            tolerated: self.tolerated(service, config),
             after_failure,
         })
     }
 
-    /// Why no two containers of a number can run at once.
+    fn bad(&mut self, service: &Service, key: &str, message: &str) {
+        self.error(service, &format!("{CONFIG}.{key}"), message);
+    }
+
+    /// A length of time; none where none is given.
+    fn span(&mut self, service: &Service, config: &Node, key: &str) -> Duration {
+        let Some(text) = config.str(key).filter(|text| !text.is_empty()) else { return Duration::ZERO };
+        units::duration(text).unwrap_or_else(|why| {
+            self.bad(service, key, &format!("`{text}` is no `{key}`: {why}"));
+            Duration::ZERO
+        })
+    }
+
+    /// The share of the replicas that may fail, in millionths.
+    fn tolerated(&mut self, service: &Service, config: &Node) -> u32 {
+        let Some(node) = config.get("max_failure_ratio").filter(|node| !node.is_null()) else { return 0 };
+        match node.as_number() {
+            Some(share) if (0.0..=1.0).contains(&share) => (share * 1e6) as u32,
+            _ => {
+                self.bad(service, "max_failure_ratio", "a share is a number from 0 to 1");
+                0
+            }
+        }
+    }
+
+    /// Why no two containers of a number can be there at once.
     fn only_one_at_a_time(&self, service: &Service) -> Option<String> {
         let fixed = |attachment: &compose_spec::model::Attachment| {
             attachment.ipv4_address.is_some()

@@ -334,7 +334,7 @@ impl<'a> Converge<'a, '_> {
     /// Whether a container that has not taken another's place yet does so while both run. One that runs
     /// already has to, whatever the file says by now: the other one has its ports.
     fn succeeds(&self, service: &DesiredService, new: &ObservedContainer) -> bool {
-        active(new) || (self.policy.verb == Verb::Up && service.start_first.is_some())
+        active(new) || (self.policy.verb == Verb::Up && service.update.is_some())
     }
 
     /// A container that stays; it is started when it does not run, or was stopped for another's sake.
@@ -402,7 +402,7 @@ impl<'a> Converge<'a, '_> {
         let spec = self.spec(service, number, temporary.clone(), Some(&name));
         let replaces = (!self.policy.renew_anonymous).then(|| old.record.id.clone());
         let created = self.create(service, spec, replaces, reason.clone(), vec![]);
-        if self.policy.verb == Verb::Up && service.start_first.is_some() && active(old) {
+        if self.policy.verb == Verb::Up && service.update.is_some() && active(old) {
             let (name, ready) = (temporary, Some(created));
             return Member { name, existing: None, ready, start, old: Some(old) };
         }

@@ -90,7 +90,7 @@ impl<'a> Run<'_, 'a> {
         let (container, service) = (hook.container.name.clone(), self.group.service.name.clone());
         let condition = Condition::CompletedSuccessfully;
         let reason = Reason::StartHook(service.clone());
-        let wait = Step::Await(Await { container, service, condition, required: true });
+        let wait = Step::Await(Await { container, service, condition, required: true, limit: None });
         self.before = vec![self.plan.add(wait, reason, ready)];
         Ok(())
     }

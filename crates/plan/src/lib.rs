@@ -15,6 +15,7 @@ mod reason;
 mod renew;
 mod start;
 mod step;
+mod succession;
 mod world;
 
 pub use graph::{Plan, Planned, StepId};

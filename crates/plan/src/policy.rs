@@ -23,6 +23,8 @@ pub struct Policy {
     /// When the command began. What was created or started at or after it is this command's own
     /// work: it is not recreated, restarted or, having ended, started once more.
     pub since: Timestamp,
+    /// When this round is planned.
+    pub now: Timestamp,
     /// Consent given so far.
     pub consent: Consent,
     /// After the start, wait until every service runs, is healthy or has completed (`up --wait`).
@@ -40,6 +42,7 @@ impl Policy {
             renew_anonymous: false,
             orphans: Orphans::Warn,
             since,
+            now: since,
             consent: Consent::default(),
             wait: false,
         }

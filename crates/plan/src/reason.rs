@@ -58,6 +58,8 @@ pub enum Reason {
     Relieved(ContainerName),
     /// It was to take the place of another, and failed.
     RolledBack,
+    /// Between two replacements there is to be some time.
+    Delay,
     /// The container takes the place of another.
     Replaces(ContainerName),
     /// The container is replaced by a new one.
@@ -123,6 +125,7 @@ impl fmt::Display for Reason {
             }
             Self::Forced => write!(formatter, "recreation is forced"),
             Self::Replaces(name) => write!(formatter, "it takes the place of {name}"),
+            Self::Delay => write!(formatter, "the next has to wait"),
             Self::Replaced => write!(formatter, "it is replaced"),
             Self::Unfinished => write!(formatter, "a replacement was left unfinished"),
             Self::NetworkChanged(name, fields) => changed(formatter, &format!("network `{name}`"), fields),
@@ -316,7 +319,7 @@ pub enum Failure {
     #[error(
         "container {old} is not replaced: the new one {}{}",
         if *.ended { "has ended" } else { "is unhealthy" },
-        if *.removed { " and is removed" } else { "" }
+        if *.removed { " and is removed" } else if *.stopped { "; the old one is stopped, and kept" } else { "" }
     )]
     NotSucceeded {
         /// The container that goes on.
@@ -325,6 +328,8 @@ pub enum Failure {
         ended: bool,
         /// The new one is removed, by `failure_action: rollback`.
         removed: bool,
+        /// The old one does not run: it was stopped first.
+        stopped: bool,
         /// The line of the service.
         place: String,
     },

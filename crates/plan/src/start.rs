@@ -4,13 +4,12 @@
 //! A condition that holds leaves no trace in the plan; one that may come to hold is a step that
 //! waits; one that cannot is a failure, and what is behind it is left out.
 
-use crate::converge::stop_step;
 use crate::hooks;
+use crate::succession::{Gate, Queue};
 use crate::world::World;
 use crate::{Await, Failure, Plan, Policy, Reason, Step, StepId, Warning};
 use resource::{
-    AfterFailure, Condition, ContainerName, Dependency, DesiredService, ExitStatus, HealthStatus,
-    ObservedContainer, Status,
+    Condition, ContainerName, Dependency, DesiredService, ExitStatus, HealthStatus, ObservedContainer, Status,
 };
 use std::collections::HashMap;
 
@@ -79,22 +78,22 @@ pub(crate) fn start(
     }
 }
 
-struct Phase<'a, 'b> {
+pub(crate) struct Phase<'a, 'b> {
     world: &'b World<'a>,
-    policy: &'b Policy,
-    groups: &'b [Group<'a>],
+    pub(crate) policy: &'b Policy,
+    pub(crate) groups: &'b [Group<'a>],
     index: HashMap<&'b str, usize>,
     /// Networks that are made to exist in the kernel again.
     raised: &'b [StepId],
     /// The step that starts each member, by group and place in it.
-    starts: Vec<Vec<Option<StepId>>>,
+    pub(crate) starts: Vec<Vec<Option<StepId>>>,
     /// Groups that are not started because something they need failed.
     blocked: Vec<bool>,
     awaits: HashMap<(ContainerName, Condition), StepId>,
 }
 
 /// What a condition says of one container.
-enum Verdict {
+pub(crate) enum Verdict {
     Holds,
     May,
     Fails(Failure),
@@ -148,23 +147,27 @@ impl Phase<'_, '_> {
         let group = &self.groups[place];
         let ranged = |port: &resource::PortSpec| port.published.is_some_and(|(first, last)| first != last);
         let in_turn = group.service.container.ports.iter().any(ranged);
-        let at_once = group.service.start_first.map_or(0, |rule| rule.at_once as usize);
         let mut previous = None;
-        let mut successions = vec![];
+        let mut queue = Queue::of(group.service, self.pause(group));
         for (number, member) in group.members.iter().enumerate() {
-            // Behind one that cannot go on, nobody is replaced.
-            let earlier = successions.len().checked_sub(at_once).filter(|_| at_once > 0);
-            let gate = match (member.old, earlier.map(|earlier| successions[earlier])) {
-                (Some(_), Some(None)) => continue,
-                (Some(_), Some(Some(end))) => Some(end),
-                _ => None,
+            let gate = match queue.gate(member) {
+                Gate::Open => None,
+                Gate::After(step) => Some(step),
+                Gate::Delay { container, limit, after } => {
+                    Some(self.watch(plan, place, container, limit, Reason::Delay, after))
+                }
+                Gate::Closed => {
+                    self.left_over(plan, group.service, member);
+                    continue;
+                }
             };
             let Some(reason) = &member.start else {
-                successions.extend(member.old.map(|old| self.succession(plan, place, number, old, gate)));
+                queue.extend(member.old.map(|old| self.succession(plan, place, number, old, gate)));
                 continue;
             };
             let before = after.iter().chain(self.raised).copied().chain(member.ready);
-            let before = before.chain(previous).chain(gate);
+            let mut before: Vec<StepId> = before.chain(previous).chain(gate).collect();
+            before.extend(self.stop_first(plan, group.service, member, &before));
             let step = match member
                 .existing
                 .filter(|one| one.state.status == Status::Paused && member.ready.is_none())
@@ -182,83 +185,8 @@ impl Phase<'_, '_> {
             let id = plan.add(step, reason.clone(), before);
             self.starts[place][number] = Some(id);
             previous = in_turn.then_some(id);
-            successions.extend(member.old.map(|old| self.succession(plan, place, number, old, None)));
+            queue.extend(member.old.map(|old| self.succession(plan, place, number, old, None)));
         }
-    }
-
-    /// The steps by which a container takes the place of one that still runs: once it is healthy, the
-    /// ports go over in one change, then the old one is stopped and removed. The last of them; `None`
-    /// when it cannot.
-    fn succession(
-        &mut self,
-        plan: &mut Plan,
-        place: usize,
-        number: usize,
-        old: &ObservedContainer,
-        gate: Option<StepId>,
-    ) -> Option<StepId> {
-        let group = &self.groups[place];
-        let (service, member) = (group.service, &group.members[number]);
-        let name = &old.record.spec.name;
-        let checked = self.checked(service, member, false);
-        let ended =
-            member.start.is_none() && member.existing.is_some_and(|new| new.state.status == Status::Exited);
-        let verdict = match checked {
-            true => self.verdict(service, member, Condition::Healthy, service),
-            false => Verdict::Holds,
-        };
-        let mut ready = gate.or(self.starts[place][number]).or(member.ready);
-        match verdict {
-            Verdict::May => {
-                let reason = Reason::Replaces(name.clone());
-                ready = Some(self.wait(plan, place, number, Condition::Healthy, true, &reason));
-            }
-            Verdict::Holds if !ended => {}
-            _ => match service.start_first.map_or(AfterFailure::Pause, |rule| rule.after_failure) {
-                AfterFailure::Continue => {}
-                rule => return self.failed(plan, service, member, old, (ended, rule)),
-            },
-        }
-        let to = member.name.clone();
-        if !service.container.ports.is_empty() {
-            let (from, service) = (old.record.id.clone(), service.name.clone());
-            let step = Step::HandOverPorts { from, to: to.clone(), service };
-            ready = Some(plan.add(step, Reason::Replaces(name.clone()), ready));
-        }
-        let reason = Reason::Relieved(to.clone());
-        if let Some(step) = stop_step(old, self.policy, &reason) {
-            ready = Some(plan.add(step, reason.clone(), ready));
-        }
-        let (container, id) = (name.clone(), old.record.id.clone());
-        let step = Step::RemoveContainer { container, id, volumes: self.policy.renew_anonymous };
-        let removed = plan.add(step, reason, ready);
-        let lasting = crate::world::lasting(&to).unwrap_or(to.as_str()).into();
-        let step = Step::RenameContainer { from: to, to: lasting };
-        Some(plan.add(step, Reason::Replaces(name.clone()), Some(removed)))
-    }
-
-    /// A container that was to take another's place failed: the other one goes on.
-    fn failed(
-        &self,
-        plan: &mut Plan,
-        service: &DesiredService,
-        member: &Member<'_>,
-        old: &ObservedContainer,
-        (ended, rule): (bool, AfterFailure),
-    ) -> Option<StepId> {
-        let removed = rule == AfterFailure::RollBack;
-        plan.failures.push(Failure::NotSucceeded {
-            old: old.record.spec.name.clone(),
-            ended,
-            removed,
-            place: service.place.clone(),
-        });
-        let new = member.existing.filter(|_| removed)?;
-        let stopped = stop_step(new, self.policy, &Reason::RolledBack);
-        let stopped = stopped.map(|step| plan.add(step, Reason::RolledBack, None));
-        let (container, id) = (new.record.spec.name.clone(), new.record.id.clone());
-        plan.add(Step::RemoveContainer { container, id, volumes: false }, Reason::RolledBack, stopped);
-        None
     }
 
     /// Whether this command starts or started a container of the group.
@@ -311,7 +239,7 @@ impl Phase<'_, '_> {
     }
 
     /// The step that waits for a condition of a member; each is waited for once.
-    fn wait(
+    pub(crate) fn wait(
         &mut self,
         plan: &mut Plan,
         on: usize,
@@ -325,12 +253,13 @@ impl Phase<'_, '_> {
         let start = self.starts[on][number];
         *self.awaits.entry((member.name.clone(), condition)).or_insert_with(|| {
             let container = member.name.clone();
-            let wait = Await { container, service: group.service.name.clone(), condition, required };
+            let service = group.service.name.clone();
+            let wait = Await { container, service, condition, required, limit: None };
             plan.add(Step::Await(wait), reason.clone(), start.or(member.ready))
         })
     }
 
-    fn verdict(
+    pub(crate) fn verdict(
         &self,
         service: &DesiredService,
         member: &Member<'_>,
@@ -368,7 +297,7 @@ impl Phase<'_, '_> {
 
     /// Whether a container has a health check. Of a new one whose image is not here yet nobody knows;
     /// `unknown` is the answer then, and it is looked at again when it exists.
-    fn checked(&self, service: &DesiredService, member: &Member<'_>, unknown: bool) -> bool {
+    pub(crate) fn checked(&self, service: &DesiredService, member: &Member<'_>, unknown: bool) -> bool {
         if let Some(existing) = member.existing {
             return existing.record.healthcheck.is_some();
         }

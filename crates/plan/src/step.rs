@@ -179,6 +179,8 @@ pub struct Await {
     pub condition: Condition,
     /// When false, its failure is only worth a warning.
     pub required: bool,
+    /// It is waited for no longer than this, and that is well, too.
+    pub limit: Option<Duration>,
 }
 
 /// Consent that is needed.
@@ -229,7 +231,11 @@ impl fmt::Display for Step {
             Self::RenameContainer { from, to } => write!(formatter, "rename {from} to {to}"),
             Self::StartContainer { container, .. } => write!(formatter, "start {container}"),
             Self::Await(wait) => {
-                write!(formatter, "await {} {}", wait.container, condition_word(wait.condition))
+                write!(formatter, "await {} {}", wait.container, condition_word(wait.condition))?;
+                match wait.limit {
+                    None => Ok(()),
+                    Some(limit) => write!(formatter, " within {} s", limit.as_secs_f64()),
+                }
             }
             Self::StopContainer { container, grace: None, .. } => write!(formatter, "stop {container}"),
             Self::StopContainer { container, grace: Some(grace), .. } => {

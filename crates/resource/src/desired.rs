@@ -6,6 +6,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Everything that is wanted of one pod.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,22 +66,41 @@ pub struct DesiredService {
     /// Who asked for the container's ports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub port_places: Vec<PortPlace>,
-    /// A container that takes the place of another starts beside it first; `None` after it.
+    /// How its containers are replaced; `None`: all at once, each as soon as its successor is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_first: Option<StartFirst>,
+    pub update: Option<Update>,
     /// How its image is built, and after it the builds that this takes files from; empty when it is not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub builds: Vec<BuildSpec>,
 }
 
-/// How running containers are replaced without a gap.
+/// How running containers are replaced. The old one is there, if need be stopped, until the new one is
+/// healthy and has been watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StartFirst {
+pub struct Update {
+    /// Which comes first.
+    pub order: UpdateOrder,
     /// How many replicas at a time; 0 is all.
     pub at_once: u32,
-    /// What follows when a new one does not become healthy. The old one goes on in any case but
-    /// [`AfterFailure::Continue`].
+    /// From the end of the watch over one to the turn of the next.
+    pub delay: Duration,
+    /// How long after its start a new one is watched.
+    pub monitor: Duration,
+    /// The share of the replicas that may fail, in millionths.
+    pub tolerated: u32,
+    /// What follows when more do: when they end meanwhile or do not become healthy.
     pub after_failure: AfterFailure,
+}
+
+/// Whether a container starts before or after the end of the one it replaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateOrder {
+    /// After it.
+    #[default]
+    StopFirst,
+    /// Before it, so that there is no gap.
+    StartFirst,
 }
 
 /// What follows when a container that was to take the place of another fails.
@@ -90,7 +110,7 @@ pub enum AfterFailure {
     /// It stays beside the old one, to be looked at; no more are replaced.
     #[default]
     Pause,
-    /// It is removed; no more are replaced.
+    /// It is removed, and the old one goes on or is started again; no more are replaced.
     RollBack,
     /// It takes the place all the same.
     Continue,

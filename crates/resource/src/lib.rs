@@ -30,8 +30,8 @@ pub mod volume;
 pub use build::{BuildContext, BuildNetwork, BuildSecret, BuildSpec, DockerfileSource};
 pub use container::{ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, Injected, Resources};
 pub use desired::{
-    AfterFailure, Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy, StartFirst,
-    StartHook,
+    AfterFailure, Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy, StartHook, Update,
+    UpdateOrder,
 };
 pub use digest::Digest;
 pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus, OnUnhealthy};

@@ -68,7 +68,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
             place: "compose.yaml:2:3".to_owned(),
             pre_start: vec![],
             mounted_images: vec![],
-            start_first: None,
+            update: None,
             port_places: vec![],
             builds: vec![],
         });
@@ -218,6 +218,7 @@ impl World {
 
     pub(crate) fn converge_with(&mut self, wish: &Wish, policy: &Policy, seed: u64) -> Plan {
         for _ in 0..20 {
+            let policy = &Policy { now: at(self.now), ..policy.clone() };
             let plan = self.plan(wish, policy);
             if plan.is_empty() {
                 return plan;
@@ -236,6 +237,7 @@ impl World {
     /// Makes what is waited for happen, or become impossible.
     fn settle(&mut self, wait: &Await) {
         let sick = self.sick.contains(&wait.service);
+        self.now += wait.limit.map_or(0, |limit| i64::try_from(limit.as_secs()).unwrap());
         let container = self.container(&wait.container);
         match wait.condition {
             Condition::Healthy if container.state.status == Status::Running => {
