@@ -29,6 +29,8 @@ mod faults;
 mod files;
 #[path = "scenarios/firewall.rs"]
 mod firewall;
+#[path = "scenarios/flags.rs"]
+mod flags;
 #[path = "scenarios/graph.rs"]
 mod graph;
 #[path = "scenarios/happenings.rs"]

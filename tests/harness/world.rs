@@ -398,6 +398,16 @@ impl Background {
         kill(i32::try_from(self.child.id()).unwrap(), name);
     }
 
+    /// Waits until it has a socket: it has looked at what there is, and asks or listens now.
+    pub fn has_asked(&self) {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        until("the background command has a socket", || {
+            let open = std::fs::read_dir(&folder).ok()?.flatten();
+            let mut links = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+            links.any(|link| link.to_string_lossy().starts_with("socket:")).then_some(())
+        });
+    }
+
     /// Waits for its end and returns its exit code.
     pub fn end(&mut self) -> i32 {
         until("the background command ends", || self.child.try_wait().unwrap()).into_code()

@@ -102,7 +102,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         return session.work(async { made.converge(session, &progress).await.map(|()| Exit::Success) });
     }
     let end = end(args, &made.desired)?;
-    let shown = shown(args, &made.desired)?;
+    let shown = shown(args, &loaded.0, &made.desired)?;
     let watching = args.watch.then(|| watching(args, session, &loaded)).transpose()?;
     let attached = Attached {
         session,
@@ -177,8 +177,8 @@ fn end(args: &Args, desired: &resource::Desired) -> Result<End, Failure> {
     })
 }
 
-/// Services whose output is shown.
-fn shown(args: &Args, desired: &resource::Desired) -> Result<BTreeSet<String>, Failure> {
+/// Services whose output is shown: not those with `attach: false`, unless they are named.
+fn shown(args: &Args, project: &Project, desired: &resource::Desired) -> Result<BTreeSet<String>, Failure> {
     let part: BTreeSet<&str> = desired.services.iter().map(|service| service.name.as_str()).collect();
     for name in args.attach.iter().chain(&args.no_attach) {
         if !part.contains(name.as_str()) {
@@ -186,9 +186,13 @@ fn shown(args: &Args, desired: &resource::Desired) -> Result<BTreeSet<String>, F
                 .hint("`--attach` and `--no-attach` name services that this `up` starts"));
         }
     }
+    let attaches = |name: &String| {
+        args.services.contains(name) || project.services.get(name).is_none_or(|service| service.attach)
+    };
     let wanted = |service: &&resource::DesiredService| {
         if args.attach.is_empty() {
-            service.selected || args.attach_dependencies || args.services.is_empty()
+            let part = service.selected || args.attach_dependencies || args.services.is_empty();
+            part && attaches(&service.name)
         } else {
             args.attach.contains(&service.name)
         }
