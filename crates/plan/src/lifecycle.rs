@@ -5,7 +5,7 @@ use crate::start::{Group, Member, start, why_start};
 use crate::world::{World, active};
 use crate::{Failure, Orphans, Plan, Policy, Reason, Step, StepId, Warning};
 use resource::{ContainerId, Dependency, DesiredService, INFRA, ObservedContainer, Status};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Starts what exists of every wanted service, dependencies first.
 pub(crate) fn starting(world: &World<'_>, policy: &Policy) -> Plan {
@@ -19,10 +19,12 @@ pub(crate) fn starting(world: &World<'_>, policy: &Policy) -> Plan {
         return plan;
     }
     let raised = raise(&mut plan, world);
+    let wanted = selected_with_dependencies(world);
     let groups: Vec<_> = world
         .desired
         .services
         .iter()
+        .filter(|service| wanted.contains(service.name.as_str()))
         .map(|service| {
             let containers = world.of(&service.name).iter().copied();
             let members = containers.map(|one| member(one, None, why_start(one, policy))).collect();
@@ -31,6 +33,19 @@ pub(crate) fn starting(world: &World<'_>, policy: &Policy) -> Plan {
         .collect();
     start(&mut plan, world, policy, &groups, &raised);
     plan
+}
+
+/// The selected services and what they depend on, which comes before them.
+fn selected_with_dependencies<'a>(world: &World<'a>) -> HashSet<&'a str> {
+    let mut wanted = HashSet::new();
+    for service in world.desired.services.iter().rev() {
+        if service.selected || wanted.contains(service.name.as_str()) {
+            wanted.insert(service.name.as_str());
+            wanted.extend(service.depends_on.iter().map(|dependency| dependency.service.as_str()));
+            wanted.extend(service.bound_to.iter().map(String::as_str));
+        }
+    }
+    wanted
 }
 
 fn member<'a>(container: &'a ObservedContainer, ready: Option<StepId>, start: Option<Reason>) -> Member<'a> {

@@ -162,6 +162,23 @@ fn stopping_skips_what_is_not_selected_but_keeps_the_order() {
 }
 
 #[test]
+fn start_starts_what_is_selected_and_what_that_depends_on() {
+    let (mut world, wish) = chain();
+    world.converge(&wish, Verb::Stop);
+    let only = |selected: &str| {
+        let mut wish = wish.clone();
+        wish.0.services.iter_mut().for_each(|service| service.selected = service.name == selected);
+        text(&world, &wish, Verb::Start)
+    };
+    assert_eq!(only("db"), "1 start shop-db-1 because it is exited\n");
+    assert_eq!(
+        only("api"),
+        "1 start shop-db-1 because it is exited\n\
+         2 start shop-api-1 [after 1] because it is exited\n"
+    );
+}
+
+#[test]
 fn start_needs_something_to_start() {
     let plan = World::default().plan(&wish(&["db"]), &Policy::new(Verb::Start, model::at(0)));
     assert_eq!(failures(&plan), ["service \"db\" has no container to start"]);
