@@ -118,6 +118,43 @@ scenario! {
     }
 }
 
+scenario! {
+    /// A log goes on when its container is restarted or recreated, `logs -f` too, which also takes in new
+    /// replicas; all is merged by time, and kept until `down`.
+    logs_go_on_where_containers_take_places, |world| {
+        world.compose("up -d").ok();
+        let mut follower = world.background("logs -f web other");
+        follower.line("run of 1");
+        world.compose("restart -t 0 web").ok();
+        follower.line("run of 1");
+        world.edit("compose.yaml", "VERSION: \"1\"", "VERSION: \"2\"");
+        world.compose("up -d -t 0").ok();
+        assert!(follower.line("run of 2").starts_with("web-1"), "{:?}", follower.lines());
+        world.compose("up -d -t 0 --scale web=2").ok();
+        assert!(follower.line("run of 2").starts_with("web-2"), "{:?}", follower.lines());
+        world.compose("stop -t 0").ok();
+        assert_eq!(follower.end(), 0);
+
+        let text = world.compose("logs --no-log-prefix -t").ok().stdout;
+        let lines: Vec<(&str, &str)> = text.lines().map(|line| line.split_once(' ').unwrap()).collect();
+        let said: Vec<&str> = lines.iter().map(|(_, said)| *said).collect();
+        assert_eq!(said, ["run of 1", "run of 1", "run of 2", "run of 2"], "without the service that is not attached");
+        assert!(lines.is_sorted_by_key(|(time, _)| *time), "{lines:?}");
+        assert_eq!(world.compose("logs --no-log-prefix other").ok().stdout, "aside\n");
+        assert_eq!(world.compose("logs --no-log-prefix --index 2 web").ok().stdout, "run of 2\n");
+        world.compose("logs --index 2").exits(1).says("one service");
+        let since = world.compose(&format!("logs --no-log-prefix --since {} web", lines[2].0)).ok().stdout;
+        assert_eq!(since, "run of 2\nrun of 2\n");
+        let until = world.compose(&format!("logs --no-log-prefix --until {} web", lines[1].0)).ok().stdout;
+        assert_eq!(until, "run of 1\nrun of 1\n");
+        // Of each container, not of all.
+        assert_eq!(world.compose("logs --no-log-prefix -n 1 web").ok().stdout, "run of 2\nrun of 2\n");
+        world.compose("logs --tail some").exits(1).says("--tail");
+        world.compose("down").ok();
+        assert_eq!(world.compose("logs web").stdout, "");
+    }
+}
+
 /// The last line of a service's log.
 fn tail(world: &World, service: &str) -> Option<String> {
     let output = world.compose(&format!("logs --no-log-prefix --tail 1 {service}"));
