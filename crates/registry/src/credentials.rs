@@ -220,7 +220,8 @@ async fn ask(helper: &str, server: &str) -> Option<Credential> {
             .kill_on_drop(true)
             .spawn()
             .ok()?;
-        child.stdin.take()?.write_all(server.as_bytes()).await.ok()?;
+        // One that ends without reading says by its status how it went.
+        drop(child.stdin.take()?.write_all(server.as_bytes()).await);
         let output = child.wait_with_output().await.ok()?;
         output.status.success().then_some(output.stdout)
     };
