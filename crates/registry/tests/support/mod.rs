@@ -137,10 +137,13 @@ fn serve(stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Request>>) -> Opt
         }
         let body = &answer.body[..answer.cut.unwrap_or(answer.body.len())];
         writer.write_all(format!("{head}\r\n").as_bytes()).ok()?;
-        while answer.endless {
-            write!(writer, "{:x}\r\n", body.len()).ok()?;
-            writer.write_all(body).ok()?;
-            writer.write_all(b"\r\n").ok()?;
+        if answer.endless {
+            // Until the client has had enough.
+            loop {
+                write!(writer, "{:x}\r\n", body.len()).ok()?;
+                writer.write_all(body).ok()?;
+                writer.write_all(b"\r\n").ok()?;
+            }
         }
         writer.write_all(body).ok()?;
         if answer.cut.is_some() {
