@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every room and the rooms it may lean on: the table of ARCHITECTURE.md.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("diagnostic", &[]),
     ("resource", &[]),
     ("sys", &[]),
@@ -25,6 +25,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("builder", &["dockerfile", "diagnostic", "store", "runtime", "resource", "sys"]),
     ("engine", &["builder", "registry", "store", "network", "runtime", "supervisor", "resource", "sys"]),
     ("watch", &["dockerfile"]),
+    ("ui", &[]),
     (
         "cli",
         &[
@@ -38,6 +39,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "sys",
             "dockerfile",
             "watch",
+            "ui",
         ],
     ),
     ("xtask", &[]),
