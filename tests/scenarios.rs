@@ -15,6 +15,8 @@ mod contents;
 mod copies;
 #[path = "scenarios/damage.rs"]
 mod damage;
+#[path = "scenarios/dashboard.rs"]
+mod dashboard;
 #[path = "scenarios/dependencies.rs"]
 mod dependencies;
 #[path = "scenarios/disk.rs"]

@@ -10,6 +10,7 @@ mod killing;
 mod leaks;
 mod ports;
 mod registry;
+mod terminal;
 mod who;
 mod world;
 
@@ -18,6 +19,7 @@ pub use images::{Image, architecture, big as big_image, index as image_index, te
 pub use killing::{Ending, kill_points};
 pub use ports::free_port;
 pub use registry::{Fault, MovingRegistry, faulty_registry, serve_image};
+pub use terminal::Terminal;
 pub use who::{Who, ordinary_user};
 pub use world::{Background, Output, World, http, until, within};
 

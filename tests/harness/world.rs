@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// How long something that must happen may take on a machine that is busy with other tests: half a
 /// minute, `COMPOSE_TEST_SLOWNESS` times that on a machine that is emulated.
-fn patience() -> Duration {
+pub(crate) fn patience() -> Duration {
     static PATIENCE: OnceLock<Duration> = OnceLock::new();
     *PATIENCE.get_or_init(|| {
         let slowness = std::env::var("COMPOSE_TEST_SLOWNESS");

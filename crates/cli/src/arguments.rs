@@ -297,6 +297,7 @@ mod tests {
             "compose stats -a --format json --no-stream --no-trunc web",
             "compose stop -t 3 web",
             "compose top web",
+            "compose ui",
             "compose up -d --build --pull always --quiet-pull --quiet-build --force-recreate --always-recreate-deps -V \
              --no-deps --no-start --scale a=2 --remove-orphans -t 3 --no-color --no-log-prefix --timestamps -y web",
             "compose up --wait --wait-timeout 3 --no-build --no-recreate",

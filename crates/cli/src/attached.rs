@@ -497,7 +497,7 @@ impl Follow<'_> {
 }
 
 /// The next line of logs that are open; never, when none are.
-async fn next_line(logs: &mut Option<LogStream>) -> Result<Option<LogLine>, Failure> {
+pub(crate) async fn next_line(logs: &mut Option<LogStream>) -> Result<Option<LogLine>, Failure> {
     match logs {
         Some(logs) => logs.next().await.map_err(|error| Failure::because("cannot follow the logs", error)),
         None => std::future::pending().await,
@@ -528,6 +528,6 @@ fn lives(status: Status) -> bool {
 }
 
 /// A line that is read again must not be shown again.
-fn next_instant(time: Timestamp) -> Timestamp {
+pub(crate) fn next_instant(time: Timestamp) -> Timestamp {
     time.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(time)
 }

@@ -9,6 +9,7 @@ mod building;
 mod commands;
 mod converge;
 mod copies;
+mod dashboard;
 mod environment;
 mod exit;
 mod files;

@@ -1,16 +1,65 @@
 //! Standard output and standard error, without panics: a reader that went away ends the program
-//! quietly, as a signal would have.
+//! quietly, as a signal would have. While a screen is drawn, it is handed what would be written.
 
 use crate::exit::Failure;
 use std::io::{self, Write as _};
+use std::sync::{Mutex, PoisonError};
 
 /// Exit code of a program that SIGPIPE ended.
 const PIPE_CLOSED: u8 = 141;
 
+/// Where a text is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl Stream {
+    /// Writes a text to it.
+    pub(crate) fn write(self, text: &str) -> io::Result<()> {
+        match self {
+            Self::Out => {
+                let mut out = io::stdout().lock();
+                out.write_all(text.as_bytes()).and_then(|()| out.flush())
+            }
+            Self::Err => io::stderr().lock().write_all(text.as_bytes()),
+        }
+    }
+}
+
+/// What takes texts while a screen is drawn.
+type Taker = Box<dyn FnMut(Stream, &str) -> io::Result<()> + Send>;
+
+static TAKER: Mutex<Option<Taker>> = Mutex::new(None);
+
+/// Hands every text to a screen instead of writing it, until this is dropped.
+pub(crate) struct Diverted(());
+
+/// Begins to hand texts to this taker.
+pub(crate) fn divert(taker: impl FnMut(Stream, &str) -> io::Result<()> + Send + 'static) -> Diverted {
+    *TAKER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(taker));
+    Diverted(())
+}
+
+impl Drop for Diverted {
+    fn drop(&mut self) {
+        *TAKER.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn write(stream: Stream, text: &str) -> io::Result<()> {
+    match &mut *TAKER.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(taker) => taker(stream, text),
+        None => stream.write(text),
+    }
+}
+
 /// Writes a command's result.
 pub(crate) fn result(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+    write(Stream::Out, text).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::Silent(PIPE_CLOSED),
         _ => Failure::because("cannot write to standard output", error),
     })
@@ -23,7 +72,7 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
 
 /// Writes a message to standard error; one that cannot be written is lost.
 pub(crate) fn message(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = write(Stream::Err, text);
 }
 
 /// Writes a warning to standard error.

@@ -73,6 +73,20 @@ impl Interrupts {
         Ok(Self { interrupt, terminate, hangup: None, quit: None })
     }
 
+    /// The same for [all](Self::next_of_all): from now on, not from when one is first waited for.
+    pub(crate) fn listen_to_all() -> Result<Self, Failure> {
+        let mut interrupts = Self::listen()?;
+        interrupts.take_all();
+        Ok(interrupts)
+    }
+
+    fn take_all(&mut self) {
+        if self.hangup.is_none() {
+            self.hangup = signal(SignalKind::hangup()).ok();
+            self.quit = signal(SignalKind::quit()).ok();
+        }
+    }
+
     /// Waits for the next one and returns its number.
     pub(crate) async fn next(&mut self) -> i32 {
         tokio::select! {
@@ -84,10 +98,7 @@ impl Interrupts {
     /// The same for every signal that is passed on to a container.
     pub(crate) async fn next_of_all(&mut self) -> i32 {
         let (hangup, quit) = (SignalKind::hangup(), SignalKind::quit());
-        if self.hangup.is_none() {
-            self.hangup = signal(hangup).ok();
-            self.quit = signal(quit).ok();
-        }
+        self.take_all();
         tokio::select! {
             _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
             _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),

@@ -102,12 +102,16 @@ impl Session {
 
     /// Progress for a verb.
     pub(crate) fn progress(&self, operation: &'static str) -> Progress {
-        Progress::new(self.mode, operation, self.colour_errors, self.globals.dry_run)
+        self.progress_in(self.mode, operation)
     }
 
     /// Progress that shows nothing when `quiet`.
     pub(crate) fn progress_unless(&self, quiet: bool, operation: &'static str) -> Progress {
-        let mode = if quiet { Mode::Quiet } else { self.mode };
+        self.progress_in(if quiet { Mode::Quiet } else { self.mode }, operation)
+    }
+
+    /// Progress in this form.
+    pub(crate) fn progress_in(&self, mode: Mode, operation: &'static str) -> Progress {
         Progress::new(mode, operation, self.colour_errors, self.globals.dry_run)
     }
 

@@ -2,6 +2,7 @@
 //! and the size follows.
 
 use crate::terminal::{self, Raw};
+use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -44,6 +45,8 @@ pub(crate) struct Joined {
     ended: mpsc::Receiver<()>,
     resizing: tokio::task::JoinHandle<()>,
     detached: oneshot::Receiver<()>,
+    /// Closed with this: keys that are typed later are for others.
+    _typing: io::PipeWriter,
 }
 
 /// What is typed: whether it reaches the container at all, and the keys that leave it alone again.
@@ -71,10 +74,10 @@ impl Joined {
             drop(sender);
         });
         let mut input = File::from(master.try_clone()?);
-        // It may stay blocked on a key that is never pressed; the end of the program ends it.
         let (left, detached) = oneshot::channel();
+        let (over, until) = io::pipe()?;
         std::thread::spawn(move || {
-            if !typing.off && copy_in(&mut input, &typing.keys) {
+            if !typing.off && copy_in(&mut input, &typing.keys, Some(&over)) {
                 // Nobody may listen any more.
                 let _ = left.send(());
             }
@@ -87,7 +90,7 @@ impl Joined {
                 }
             }
         });
-        Ok(Self { _raw: raw, ended, resizing, detached })
+        Ok(Self { _raw: raw, ended, resizing, detached, _typing: until })
     }
 
     /// Waits until the keys that detach were pressed.
@@ -115,13 +118,16 @@ fn copy_out(master: &mut File) {
     }
 }
 
-/// Passes on what is typed; whether it ended with the keys that detach.
-pub(crate) fn copy_in(master: &mut File, keys: &[u8]) -> bool {
+/// Passes on what is typed, until the other end of a pipe is closed; whether it ended with the keys that
+/// detach.
+pub(crate) fn copy_in(master: &mut File, keys: &[u8], over: Option<&io::PipeReader>) -> bool {
     let Ok(input) = io::stdin().as_fd().try_clone_to_owned() else { return false };
     let mut input = File::from(input);
     let mut buffer = [0; 4096];
     let mut typed = Typed::new(keys);
-    while let Ok(length @ 1..) = read(&mut input, &mut buffer) {
+    while wait_for_input(&input, over)
+        && let Ok(length @ 1..) = read(&mut input, &mut buffer)
+    {
         let (passed, detach) = typed.take(&buffer[..length]);
         if master.write_all(&passed).is_err() {
             return false;
@@ -131,6 +137,21 @@ pub(crate) fn copy_in(master: &mut File, keys: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Waits until something can be read; false when it is over.
+fn wait_for_input(input: &File, over: Option<&io::PipeReader>) -> bool {
+    let Some(over) = over else { return true };
+    loop {
+        let mut waited = [PollFd::new(over, PollFlags::empty()), PollFd::new(input, PollFlags::IN)];
+        match poll(&mut waited, None) {
+            Ok(_) if !waited[0].revents().is_empty() => return false,
+            Ok(_) if !waited[1].revents().is_empty() => return true,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            // What cannot be waited for is read as it comes.
+            Err(_) => return true,
+        }
+    }
 }
 
 /// What has been typed of the keys that detach.

@@ -5,7 +5,7 @@ use crate::converge::{Job, Tuning};
 use crate::exit::{Exit, Failure};
 use crate::runtime::{self, Size};
 use crate::session::{Session, Subject};
-use crate::view::progress::Progress;
+use crate::view::progress::{Mode, Progress};
 use crate::{output, select, wanted};
 use plan::{Orphans, Policy, Verb};
 use resource::{Desired, NetworkName, PodName, Timestamp};
@@ -29,6 +29,8 @@ pub(crate) struct Act {
     pub(crate) sweep: bool,
     /// Volumes that have a name stay, even where the verb removes volumes.
     pub(crate) keep_named: bool,
+    /// The form of progress, where it is not the command's.
+    pub(crate) mode: Option<Mode>,
 }
 
 impl Act {
@@ -43,6 +45,7 @@ impl Act {
             nothing: None,
             sweep: false,
             keep_named: false,
+            mode: None,
         }
     }
 
@@ -146,7 +149,7 @@ fn task(
         desired.volumes.clear();
     }
     session.timing("desired");
-    Ok(Task { desired, progress: session.progress(operation) })
+    Ok(Task { desired, progress: session.progress_in(act.mode.unwrap_or(session.mode), operation) })
 }
 
 async fn perform(session: &Session, task: Task, act: &Act) -> Result<Exit, Failure> {

@@ -112,7 +112,7 @@ impl Attached<'_> {
         let mut lines = engine.logs(&spec.pod, std::slice::from_ref(&spec.service), query).map_err(failed)?;
         if let Some(mut input) = engine.open_input(record).map_err(failed)?.filter(|_| !self.args.no_stdin) {
             // It may stay blocked on input that never comes; the end of the program ends it.
-            std::thread::spawn(move || stream::copy_in(&mut input, &[]));
+            std::thread::spawn(move || stream::copy_in(&mut input, &[], None));
         }
         loop {
             tokio::select! {

@@ -6,6 +6,7 @@ use crate::session::Session;
 use crate::stream::{self, Joined};
 use crate::{output, select, terminal};
 use engine::{EngineError, ExecRequest, Stdio};
+use resource::{ContainerId, PodName};
 
 /// Flags of `exec`.
 #[derive(Debug, clap::Args)]
@@ -81,22 +82,35 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
             (false, false) => stream::own()
                 .map_err(|error| Failure::because("cannot hand the standard streams on", error))?,
         };
-        let mut exec = engine.exec(pod, id, request, stdio).await.map_err(failed)?;
-        session.timing("started");
         if args.detach {
+            engine.exec(pod, id, request, stdio).await.map_err(failed)?;
             return Ok(Exit::Success);
         }
-        let joined = exec.terminal.take().map(Joined::join).transpose();
-        let joined = joined.map_err(|error| Failure::because("cannot use the terminal", error))?;
-        let code = exec
-            .wait()
-            .await
-            .map_err(|error| Failure::because("cannot learn how the command ended", error))?;
-        if let Some(joined) = joined {
-            joined.finish();
-        }
-        Ok(Exit::Code(code))
+        attended(session, pod, id, request, stdio).await.map(Exit::Code)
     })
+}
+
+/// Runs a command in front of the user, and returns its exit code.
+///
+/// # Errors
+/// It could not be started, or what became of it is not known.
+pub(crate) async fn attended(
+    session: &Session,
+    pod: &PodName,
+    id: &ContainerId,
+    request: ExecRequest,
+    stdio: Stdio,
+) -> Result<i32, Failure> {
+    let mut exec = session.engine()?.exec(pod, id, request, stdio).await.map_err(failed)?;
+    session.timing("started");
+    let joined = exec.terminal.take().map(Joined::join).transpose();
+    let joined = joined.map_err(|error| Failure::because("cannot use the terminal", error))?;
+    let code = exec.wait().await;
+    let code = code.map_err(|error| Failure::because("cannot learn how the command ended", error))?;
+    if let Some(joined) = joined {
+        joined.finish();
+    }
+    Ok(code)
 }
 
 /// `NAME` alone is taken from the project's environment.

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
 }
 
 /// Whether the locale's letters are Unicode's; one that says nothing is taken to be of today.
-fn speaks_unicode(session: &Session) -> bool {
+pub(crate) fn speaks_unicode(session: &Session) -> bool {
     let environment = session.environment();
     let named = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()

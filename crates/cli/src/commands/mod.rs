@@ -44,6 +44,7 @@ pub(crate) mod stats;
 pub(crate) mod stop;
 pub(crate) mod system;
 pub(crate) mod top;
+pub(crate) mod ui;
 pub(crate) mod up;
 pub(crate) mod version;
 pub(crate) mod volumes;
@@ -134,6 +135,8 @@ pub(crate) enum Verb {
     System(system::Args),
     /// Show the running processes
     Top(top::Args),
+    /// Show the project on a dashboard
+    Ui(ui::Args),
     /// Unpause services
     Unpause(pause::Args),
     /// Create and start containers
@@ -200,6 +203,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 46] = [
     ("stop", stop::Args::augment_args),
     ("system", system::Args::augment_args),
     ("top", top::Args::augment_args),
+    ("ui", ui::Args::augment_args),
     ("unpause", pause::Args::augment_args),
     ("up", up::Args::augment_args),
     ("version", version::Args::augment_args),
@@ -294,6 +298,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Stop(args) => stop::run(&args, session),
         Verb::System(args) => system::run(&args, session),
         Verb::Top(args) => top::run(&args, session),
+        Verb::Ui(args) => ui::run(&args, session),
         Verb::Unpause(args) => pause::run(&args, session, pause::Way::Unpause),
         Verb::Up(args) => up::run(&args, session),
         Verb::Version(args) => version::run(&args),

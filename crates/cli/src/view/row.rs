@@ -50,6 +50,27 @@ pub(crate) fn health(state: &ContainerState) -> &'static str {
     }
 }
 
+/// Why a container is not up, or not well; empty when it is, or when its exit code says all.
+pub(crate) fn why(state: &ContainerState) -> String {
+    let first_line =
+        |text: &str| text.lines().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned());
+    let failed = state.error.as_deref().and_then(first_line);
+    match state.status {
+        Status::Created | Status::Exited | Status::Restarting if failed.is_some() => {
+            failed.unwrap_or_default()
+        }
+        Status::Exited | Status::Restarting if state.oom_killed => "out of memory".to_owned(),
+        Status::Running if health(state) == "unhealthy" => {
+            let probe = state.health.as_ref().and_then(|report| report.probes.last());
+            probe.map_or_else(String::new, |probe| {
+                first_line(&probe.output)
+                    .unwrap_or_else(|| format!("its health check ends with {}", probe.exit_code))
+            })
+        }
+        _ => String::new(),
+    }
+}
+
 /// The command line in quotes, cut to 20 characters unless it is wanted whole.
 pub(crate) fn command(argv: &[String], whole: bool) -> String {
     let text = argv.join(" ");
@@ -67,7 +88,7 @@ fn shorten(text: &str, most: usize) -> String {
 }
 
 /// Ports of a container; only those of one that runs are published.
-fn port_text(container: &ObservedContainer) -> String {
+pub(crate) fn port_text(container: &ObservedContainer) -> String {
     let state = &container.state;
     if !matches!(state.status, Status::Running | Status::Paused) {
         return String::new();
@@ -202,7 +223,7 @@ fn publishers(state: &ContainerState, exposed: &[String]) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use resource::{ExitStatus, HealthReport};
+    use resource::{ExitStatus, HealthProbe, HealthReport};
 
     fn at(seconds: i64) -> resource::Timestamp {
         resource::Timestamp::from_second(1_700_000_000 + seconds).unwrap()
@@ -231,6 +252,33 @@ mod tests {
             "Exited (?) 1 second ago"
         );
         assert_eq!(status(&ContainerState::default(), at(0)), "Created");
+    }
+
+    #[test]
+    fn what_is_not_well_has_a_reason() {
+        assert_eq!(why(&ContainerState::default()), "");
+        let failed = ContainerState { error: Some("\n no such file\nmore".to_owned()), ..Default::default() };
+        assert_eq!(why(&failed), "no such file");
+        assert_eq!(why(&ContainerState { status: Status::Running, ..failed }), "");
+        let killed = ContainerState { status: Status::Exited, oom_killed: true, ..Default::default() };
+        assert_eq!(why(&killed), "out of memory");
+        let probe = |output: &str| HealthProbe {
+            started: at(0),
+            ended: at(1),
+            exit_code: 7,
+            output: output.to_owned(),
+        };
+        let ill = |output: &str| ContainerState {
+            status: Status::Running,
+            health: Some(HealthReport {
+                status: HealthStatus::Unhealthy,
+                failing_streak: 3,
+                probes: vec![probe("older"), probe(output)],
+            }),
+            ..Default::default()
+        };
+        assert_eq!(why(&ill("connection refused\n")), "connection refused");
+        assert_eq!(why(&ill("")), "its health check ends with 7");
     }
 
     #[test]

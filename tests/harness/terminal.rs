@@ -1,0 +1,170 @@
+//! A terminal in front of the program: a pseudo-terminal that is its controlling one, and the screen that a
+//! person would see there.
+
+use crate::world::{kill, patience};
+use crate::{World, until};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command};
+use std::sync::mpsc;
+use std::time::Instant;
+
+/// Lines that have left the screen and are still known.
+const SCROLLBACK: usize = 1000;
+
+/// The program on a terminal; killed when dropped.
+pub struct Terminal {
+    child: Child,
+    /// Our side: what is typed goes in, what is drawn comes out.
+    master: OwnedFd,
+    /// The program's side, held so that its settings outlive it.
+    slave: File,
+    drawn: mpsc::Receiver<Vec<u8>>,
+    parser: vt100::Parser,
+}
+
+impl World {
+    /// Starts `compose` with words separated by blanks on a terminal of so many lines and columns.
+    pub fn terminal(&self, line: &str, rows: u16, columns: u16) -> Terminal {
+        self.terminal_with(line, rows, columns, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub fn terminal_with(&self, line: &str, rows: u16, columns: u16, more: &[(&str, &str)]) -> Terminal {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, vec![]).unwrap().into_string().unwrap();
+        let slave = File::options().read(true).write(true).open(name).unwrap();
+        tcsetwinsize(&slave, window(rows, columns)).unwrap();
+        let program = self.program();
+        // A session of its own, with this terminal in control: Ctrl-C and changes of size reach it.
+        let child = Command::new("setsid")
+            .arg("--ctty")
+            .arg(program.get_program())
+            .args(program.get_args())
+            .args(line.split_whitespace())
+            .current_dir(self.project())
+            .env_clear()
+            .envs(program.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))))
+            .env("TERM", "xterm-256color")
+            .envs(more.iter().copied())
+            .stdin(slave.try_clone().unwrap())
+            .stdout(slave.try_clone().unwrap())
+            .stderr(slave.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let (send, drawn) = mpsc::channel();
+        let mut output = File::from(master.try_clone().unwrap());
+        std::thread::spawn(move || {
+            let mut buffer = [0; 64 * 1024];
+            while let Ok(length @ 1..) = output.read(&mut buffer) {
+                if send.send(buffer[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Terminal { child, master, slave, drawn, parser: vt100::Parser::new(rows, columns, SCROLLBACK) }
+    }
+}
+
+fn window(rows: u16, columns: u16) -> Winsize {
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+impl Terminal {
+    /// Waits until the screen is as asked.
+    fn wait(&mut self, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
+        let end = Instant::now() + patience();
+        while !is_so(self.parser.screen()) {
+            match self.drawn.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(bytes) => self.parser.process(&bytes),
+                Err(_) => panic!("the screen never {what}; it is:\n{}", self.screen()),
+            }
+        }
+    }
+
+    /// Waits until the screen shows a text.
+    pub fn shows(&mut self, text: &str) {
+        self.wait(&format!("shows {text:?}"), |screen| screen.contents().contains(text));
+    }
+
+    /// Waits until the screen does not show a text any more.
+    pub fn lacks(&mut self, text: &str) {
+        self.wait(&format!("lacks {text:?}"), |screen| !screen.contents().contains(text));
+    }
+
+    /// The screen as it was drawn last.
+    pub fn screen(&self) -> String {
+        self.parser.screen().contents()
+    }
+
+    /// Everything that has been written, what has left the screen first. Of a program that has ended.
+    pub fn whole(&mut self) -> String {
+        self.drawn_to_the_end();
+        let (_, columns) = self.parser.screen().size();
+        let mut lines = vec![];
+        self.parser.screen_mut().set_scrollback(usize::MAX);
+        for left in (1..=self.parser.screen().scrollback()).rev() {
+            self.parser.screen_mut().set_scrollback(left);
+            lines.extend(self.parser.screen().rows(0, columns).next());
+        }
+        self.parser.screen_mut().set_scrollback(0);
+        lines.push(self.screen());
+        lines.join("\n")
+    }
+
+    /// Types.
+    pub fn keys(&self, keys: &str) {
+        File::from(self.master.try_clone().unwrap()).write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&mut self, rows: u16, columns: u16) {
+        self.parser.screen_mut().set_size(rows, columns);
+        tcsetwinsize(&self.master, window(rows, columns)).unwrap();
+    }
+
+    /// Sends the program a signal.
+    pub fn signal(&self, name: &str) {
+        kill(i32::try_from(self.child.id()).unwrap(), name);
+    }
+
+    /// Waits for the program's end and returns its exit code; 128 + n for a signal.
+    pub fn end(&mut self) -> i32 {
+        let status = until("the program on the terminal ends", || self.child.try_wait().unwrap());
+        status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
+    }
+
+    /// Asserts that the terminal is as a shell wants it: lines, echo, a cursor, the first screen.
+    pub fn assert_given_back(&mut self) {
+        self.drawn_to_the_end();
+        let modes = tcgetattr(&self.slave).unwrap().local_modes;
+        assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG), "{modes:?}");
+        let screen = self.parser.screen();
+        assert!(!screen.alternate_screen() && !screen.hide_cursor(), "{}", self.screen());
+    }
+
+    /// Takes in what an ended program has drawn: a mark written after it is read behind all of that.
+    fn drawn_to_the_end(&mut self) {
+        const MARK: &[u8] = b"\x1b]0;the end\x07";
+        (&self.slave).write_all(MARK).unwrap();
+        let mut last = vec![];
+        while !last.ends_with(MARK) {
+            let bytes = self.drawn.recv_timeout(patience()).unwrap();
+            self.parser.process(&bytes);
+            last.extend(bytes);
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
