@@ -176,7 +176,7 @@ impl OverridesItself for clap::Arg {
 }
 
 /// The spellings of a boolean that Go's flags accept.
-fn boolean(text: &str) -> Result<bool, String> {
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

@@ -5,8 +5,13 @@
 //! create ─▶ "Attaching to …" ─▶ start, while logs and events are followed
 //!   ─┬▶ everything has stopped for good                      exit 0
 //!    ├▶ a container ended and a flag says to abort ─▶ stop    its code
-//!    └▶ Ctrl-C ─▶ stop in order ─▶ (a second Ctrl-C kills)    exit 130
+//!    ├▶ Ctrl-C ─▶ stop in order ─▶ (a second Ctrl-C kills)    exit 130; 0 when the menu read the key
+//!    └▶ `d` in the menu                                      exit 0, the containers run on
 //! ```
+
+mod beside;
+mod menu;
+mod show;
 
 use crate::commands::create::Made;
 use crate::converge::{self, Job, Tuning};
@@ -15,12 +20,16 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::runtime::Interrupts;
 use crate::session::Session;
-use crate::view::logs::{Prefixes, display_name};
+use crate::terminal;
 use crate::view::progress::{Mode, Progress};
 use crate::watching::Watching;
+use beside::{Watch, watched};
 use engine::{Engine, Event, EventKind, LogLine, LogQuery, LogStream};
+use menu::{Asked, Menu};
+use nix::sys::signal::Signal;
 use plan::{Orphans, Policy, Verb};
 use resource::{ContainerId, Desired, ExitStatus, INFRA, ObservedContainer, PodName, Status, Timestamp};
+use show::Show;
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -51,9 +60,9 @@ pub(crate) enum End {
 }
 
 /// An `up` in the foreground.
-pub(crate) struct Attached<'a> {
+pub(crate) struct Attached<'a, 's> {
     /// The session.
-    pub(crate) session: &'a Session,
+    pub(crate) session: &'s Session,
     /// What is to be made.
     pub(crate) made: Made,
     /// What ends it.
@@ -69,23 +78,27 @@ pub(crate) struct Attached<'a> {
     /// Starts are told of on standard error.
     pub(crate) tell_starts: bool,
     /// What keeps the containers to their sources meanwhile.
-    pub(crate) watching: Option<Watching<'a>>,
+    pub(crate) watching: Option<Watching<'s>>,
+    /// The keyboard menu is shown.
+    pub(crate) menu: bool,
+    /// Begins to watch, when the menu asks for it.
+    pub(crate) begin: &'a dyn Fn() -> Result<Watching<'s>, Failure>,
 }
 
 type Work<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
 
 /// Runs it.
-pub(crate) async fn run(mut attached: Attached<'_>) -> Result<Exit, Failure> {
+pub(crate) async fn run(mut attached: Attached<'_, '_>) -> Result<Exit, Failure> {
     let session = attached.session;
-    let mut watching = attached.watching.take();
-    let mut interrupts = Interrupts::listen()?;
+    let watching = attached.watching.take();
+    let mut interrupts = if attached.menu { Interrupts::listen_to_all() } else { Interrupts::listen() }?;
     let create = Policy { verb: Verb::Create, ..attached.made.policy.clone() };
     let progress = session.progress("up");
     let job = job(&attached, &progress, create, true);
     tokio::select! {
         biased;
         created = job.run() => created.map(drop)?,
-        _ = interrupts.next() => return Ok(Exit::Interrupted),
+        _ = next_signal(&mut interrupts, attached.menu) => return Ok(Exit::Interrupted),
     }
     progress.finish();
     let desired = &attached.made.desired;
@@ -102,6 +115,7 @@ pub(crate) async fn run(mut attached: Attached<'_>) -> Result<Exit, Failure> {
         Policy { orphans: Orphans::Ignore, ..attached.made.policy.clone() },
         false,
     );
+    let menu = attached.menu.then(|| Menu::open(session.colour, watching.is_some())).transpose()?;
     let mut follow = Follow {
         engine,
         attached: &attached,
@@ -121,38 +135,29 @@ pub(crate) async fn run(mut attached: Attached<'_>) -> Result<Exit, Failure> {
         })),
         stopping: None,
         stopped_infra: false,
+        interrupted: false,
         outcome: Exit::Success,
         codes: Codes::default(),
-        busy: watching.as_ref().map(Watching::busy),
+        watch: None,
+        menu,
+        detaching: false,
     };
-    let outcome = match &mut watching {
-        None => follow.run(&mut interrupts).await,
-        Some(watching) => beside(follow.run(&mut interrupts), watching.run()).await,
-    };
-    if let Some(watching) = &mut watching {
-        watching.end();
+    if let Some(watching) = watching {
+        follow.watch = Some(Watch::begin(watching));
+    }
+    let outcome = follow.run(&mut interrupts).await;
+    if let Some(watch) = follow.watch.take() {
+        follow.tell_watch(watch.end().await);
     }
     outcome
 }
 
-/// Follows while files are watched; when watching ends, following goes on.
-async fn beside(
-    follow: impl Future<Output = Result<Exit, Failure>>,
-    watch: impl Future<Output = Result<(), Failure>>,
-) -> Result<Exit, Failure> {
-    let (mut follow, mut watch) = (std::pin::pin!(follow), std::pin::pin!(watch));
-    let ended = tokio::select! {
-        biased;
-        outcome = &mut follow => return outcome,
-        ended = &mut watch => ended,
-    };
-    if let Err(failure) = ended {
-        output::message(&format!("watching ended: {}\n", failure.line()));
-    }
-    follow.await
-}
-
-fn job<'a>(attached: &Attached<'a>, progress: &'a Progress, policy: Policy, first: bool) -> Job<'a> {
+fn job<'a, 's: 'a>(
+    attached: &Attached<'_, 's>,
+    progress: &'a Progress,
+    policy: Policy,
+    first: bool,
+) -> Job<'a> {
     let tuning = Tuning { images_done: !first, ..attached.made.tuning };
     Job { session: attached.session, progress, desired: attached.made.desired.clone(), policy, tuning }
 }
@@ -166,69 +171,10 @@ struct Codes {
     wanted: Option<i32>,
 }
 
-/// How lines look.
-struct Show {
-    prefixes: Prefixes,
-    project: String,
-    shown: BTreeSet<String>,
-    timestamps: bool,
-}
-
-impl Show {
-    fn new(attached: &Attached<'_>, pod: &PodName) -> Self {
-        Self {
-            prefixes: Prefixes::new(attached.colour, attached.prefix),
-            project: pod.to_string(),
-            shown: attached.shown.clone(),
-            timestamps: attached.timestamps,
-        }
-    }
-
-    /// Says whose output is shown.
-    fn attach(&mut self, observed: &resource::Observed) -> Result<(), Failure> {
-        let names: BTreeSet<String> = observed
-            .containers
-            .iter()
-            .map(|container| &container.record.spec)
-            .filter(|spec| !spec.is_infra() && spec.number.is_some() && self.shown.contains(&spec.service))
-            .map(|spec| display_name(spec.name.as_str(), &self.project))
-            .collect();
-        names.iter().for_each(|name| self.prefixes.add(name));
-        if names.is_empty() {
-            return Ok(());
-        }
-        output::line(&format!("Attaching to {}", names.into_iter().collect::<Vec<_>>().join(", ")))
-    }
-
-    fn line(&mut self, line: &LogLine) -> Result<(), Failure> {
-        if line.number.is_none() || !self.shown.contains(&line.service) {
-            return Ok(());
-        }
-        let name = display_name(line.container.as_str(), &self.project);
-        self.prefixes.add(&name);
-        let text = self.prefixes.line(&name, self.timestamps.then_some(line.time), &line.text);
-        if line.stderr {
-            output::message(&text);
-            return Ok(());
-        }
-        output::result(&text)
-    }
-
-    fn exited(&mut self, event: &Event, code: Option<i32>, restarting: bool) -> Result<(), Failure> {
-        if !self.shown.contains(&event.service) {
-            return Ok(());
-        }
-        let name = display_name(event.name.as_str(), &self.project);
-        let code = code.map_or_else(|| "unknown".to_owned(), |code| code.to_string());
-        let restarting = if restarting { " (restarting)" } else { "" };
-        output::line(&format!("{name} exited with code {code}{restarting}"))
-    }
-}
-
 /// Logs, events, the start and the stop, all at once.
-struct Follow<'a> {
+struct Follow<'a, 's> {
     engine: &'a Engine,
-    attached: &'a Attached<'a>,
+    attached: &'a Attached<'a, 's>,
     pod: &'a PodName,
     show: Show,
     /// Containers of this `up` that live or will live again.
@@ -244,13 +190,17 @@ struct Follow<'a> {
     stopping: Option<Work<'a>>,
     /// What holds namespaces for services that have all ended was looked for.
     stopped_infra: bool,
+    /// Somebody wanted it to stop.
+    interrupted: bool,
     outcome: Exit,
     codes: Codes,
-    /// Whether what is watched is being acted on: containers that end then are replaced.
-    busy: Option<tokio::sync::watch::Receiver<bool>>,
+    watch: Option<Watch<'a>>,
+    menu: Option<Menu>,
+    /// It ends, and leaves the containers running, as soon as they are started.
+    detaching: bool,
 }
 
-impl Follow<'_> {
+impl Follow<'_, '_> {
     async fn run(&mut self, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
         let about = converge::about(self.pod);
         let mut events = self.engine.events(self.pod).await.map_err(&about)?;
@@ -262,6 +212,9 @@ impl Follow<'_> {
         self.open_logs()?;
         let mut events_ended = false;
         loop {
+            if self.detaching && self.starting.is_none() {
+                return Ok(Exit::Success);
+            }
             if self.is_over() {
                 if !std::mem::replace(&mut self.stopped_infra, true) && self.holds_infra() {
                     self.stop(None);
@@ -273,7 +226,15 @@ impl Follow<'_> {
             let due = self.due().into();
             tokio::select! {
                 biased;
-                _ = interrupts.next() => self.interrupted()?,
+                signal = next_signal(interrupts, self.menu.is_some()) => {
+                    // They would have ended the program, and left the containers alone.
+                    if [Signal::SIGHUP as i32, Signal::SIGQUIT as i32].contains(&signal) {
+                        return Ok(Exit::Code(128 + signal));
+                    }
+                    self.outcome = Exit::Interrupted;
+                    self.interrupt()?;
+                }
+                asked = next_key(&mut self.menu) => self.asked(asked).await?,
                 line = next_line(&mut self.logs) => self.line(line?)?,
                 () = tokio::time::sleep_until(due), if !self.pending.is_empty() => self.tell_exits()?,
                 event = events.next(), if !events_ended => match event {
@@ -282,7 +243,13 @@ impl Follow<'_> {
                 },
                 started = work(&mut self.starting) => self.started(started)?,
                 stopped = work(&mut self.stopping) => self.stopped(stopped)?,
-                () = changed(&mut self.busy) => self.find_running()?,
+                ended = watched(&mut self.watch) => match ended {
+                    None => self.find_running()?,
+                    Some(outcome) => {
+                        self.watch = None;
+                        self.tell_watch(outcome);
+                    }
+                },
             }
         }
     }
@@ -327,7 +294,7 @@ impl Follow<'_> {
             && self.starting.is_none()
             && self.stopping.is_none()
             && self.pending.is_empty()
-            && !self.busy.as_ref().is_some_and(|busy| *busy.borrow())
+            && !self.watch.as_ref().is_some_and(|watch| *watch.busy.borrow())
     }
 
     fn open_logs(&mut self) -> Result<(), Failure> {
@@ -418,17 +385,46 @@ impl Follow<'_> {
         Ok(())
     }
 
-    fn interrupted(&mut self) -> Result<(), Failure> {
-        let second = self.outcome == Exit::Interrupted;
-        self.outcome = Exit::Interrupted;
+    /// Stops everything in order, and asked again at once.
+    fn interrupt(&mut self) -> Result<(), Failure> {
+        let second = std::mem::replace(&mut self.interrupted, true);
+        if self.menu.is_none() {
+            terminal::leave_echo();
+        }
         if second {
-            crate::terminal::leave_echo();
             self.stop(Some(Duration::ZERO));
             return Ok(());
         }
-        crate::terminal::leave_echo();
         output::status("Gracefully Stopping... press Ctrl+C again to force")?;
         self.stop(None);
+        Ok(())
+    }
+
+    /// Does what a key asks for.
+    async fn asked(&mut self, asked: Asked) -> Result<(), Failure> {
+        match asked {
+            Asked::Interrupt => self.interrupt()?,
+            Asked::Detach => {
+                self.detaching = true;
+                if self.starting.is_some() {
+                    output::status("Detaching when everything is started")?;
+                }
+            }
+            Asked::Suspend => {
+                if let Some(menu) = &mut self.menu {
+                    menu.suspend()?;
+                }
+            }
+            Asked::Blank => output::line("")?,
+            Asked::Watch => match self.watch.take() {
+                Some(watch) => {
+                    let outcome = watch.end().await;
+                    output::message("Watch disabled\n");
+                    self.tell_watch(outcome);
+                }
+                None => self.begin_to_watch(),
+            },
+        }
         Ok(())
     }
 
@@ -512,15 +508,17 @@ async fn work(work: &mut Option<Work<'_>>) -> Result<(), Failure> {
     }
 }
 
-/// That watching begins or ends to act; never, when nothing is watched.
-async fn changed(busy: &mut Option<tokio::sync::watch::Receiver<bool>>) {
-    let is_open = match busy {
-        Some(receiver) => receiver.changed().await.is_ok(),
+/// The next key of the menu; never, when there is none.
+async fn next_key(menu: &mut Option<Menu>) -> Asked {
+    match menu {
+        Some(menu) => menu.next().await,
         None => std::future::pending().await,
-    };
-    if !is_open {
-        *busy = None;
     }
+}
+
+/// The next signal; of all, when there is a terminal to be given back as it was.
+async fn next_signal(interrupts: &mut Interrupts, all: bool) -> i32 {
+    if all { interrupts.next_of_all().await } else { interrupts.next().await }
 }
 
 fn lives(status: Status) -> bool {

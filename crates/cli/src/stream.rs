@@ -140,7 +140,7 @@ pub(crate) fn copy_in(master: &mut File, keys: &[u8], over: Option<&io::PipeRead
 }
 
 /// Waits until something can be read; false when it is over.
-fn wait_for_input(input: &File, over: Option<&io::PipeReader>) -> bool {
+pub(crate) fn wait_for_input(input: &File, over: Option<&io::PipeReader>) -> bool {
     let Some(over) = over else { return true };
     loop {
         let mut waited = [PollFd::new(over, PollFlags::empty()), PollFd::new(input, PollFlags::IN)];

@@ -1,8 +1,9 @@
 //! The terminal: its size, raw mode that is undone when dropped, and whether there is one.
 
-use nix::sys::termios::{self, SetArg, Termios};
+use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd;
+use std::sync::{Mutex, Once, PoisonError};
 
 /// Rows and columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +60,10 @@ impl Unseen {
         let input = io::stdin();
         let before = termios::tcgetattr(&input).ok()?;
         let mut unseen = before.clone();
-        unseen.local_flags.remove(termios::LocalFlags::ECHO);
+        unseen.local_flags.remove(LocalFlags::ECHO);
         termios::tcsetattr(&input, SetArg::TCSAFLUSH, &unseen).ok()?;
         let now = termios::tcgetattr(&input).ok()?;
-        (!now.local_flags.contains(termios::LocalFlags::ECHO)).then_some(Self { before })
+        (!now.local_flags.contains(LocalFlags::ECHO)).then_some(Self { before })
     }
 }
 
@@ -72,26 +73,58 @@ impl Drop for Unseen {
     }
 }
 
-/// Standard input in raw mode: every key goes to the container, Ctrl-C among them. Dropping it
-/// restores the terminal.
-pub(crate) struct Raw {
-    before: Termios,
-}
+/// Standard input in another mode. Dropping it, or a panic, restores the terminal.
+pub(crate) struct Raw(());
+
+/// What the terminal was like before it was changed.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
 impl Raw {
-    /// Switches standard input to raw mode; `None` when it is no terminal.
+    /// Every key goes to a container, Ctrl-C among them, and what that writes is taken as it is; `None` when
+    /// standard input is no terminal.
     pub(crate) fn enter() -> Option<Self> {
+        Self::change(termios::cfmakeraw)
+    }
+
+    /// Keys are read one by one, Ctrl-C among them, and not shown; what is written looks as ever. `None` when
+    /// standard input is no terminal.
+    pub(crate) fn for_keys() -> Option<Self> {
+        Self::change(|mode| {
+            mode.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG);
+            mode.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+            mode.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        })
+    }
+
+    fn change(change: impl FnOnce(&mut Termios)) -> Option<Self> {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let tell = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                restore();
+                tell(panic);
+            }));
+        });
         let input = io::stdin();
         let before = termios::tcgetattr(&input).ok()?;
-        let mut raw = before.clone();
-        termios::cfmakeraw(&mut raw);
-        termios::tcsetattr(&input, SetArg::TCSANOW, &raw).ok()?;
-        Some(Self { before })
+        let mut changed = before.clone();
+        change(&mut changed);
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+        let raw = Self(());
+        termios::tcsetattr(&input, SetArg::TCSANOW, &changed).ok()?;
+        Some(raw)
     }
 }
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        let _ = termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &self.before);
+        restore();
+    }
+}
+
+fn restore() {
+    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(before) = before {
+        let _ = termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &before);
     }
 }

@@ -16,6 +16,7 @@ use crate::exit::Failure;
 use crate::output;
 use crate::session::Session;
 use crate::verb::{self, Act};
+use crate::view::progress::Mode;
 use engine::{Claim, EngineError, Event, EventKind, EventStream, Sending};
 use memory::Memory;
 use plan::Verb;
@@ -252,7 +253,8 @@ impl<'a> Watching<'a> {
         self.say(&format!("Rebuilding service(s) {services:?} after changes were detected..."));
         let making = Making { build: true, quiet_build: self.options.quiet, ..Making::default() };
         let made = making.prepare(self.session, services, Verb::Up, true)?;
-        let progress = self.session.progress_unless(self.options.quiet, "up");
+        let mode = if self.options.quiet { Mode::Quiet } else { self.mode() };
+        let progress = self.session.progress_in(mode, "up");
         made.converge(self.session, &progress).await?;
         self.say(&format!("service(s) {services:?} successfully built"));
         if self.options.prune {
@@ -283,7 +285,7 @@ impl<'a> Watching<'a> {
 
     async fn restart(&self, services: &[String]) -> Result<(), Failure> {
         let subject = self.session.subject(services)?;
-        let act = Act::new(Verb::Restart { no_deps: false });
+        let act = Act { mode: Some(self.mode()), ..Act::new(Verb::Restart { no_deps: false }) };
         verb::perform_on(self.session, "restart", &subject, services, &act).await?;
         self.say(&format!("service(s) {services:?} restarted"));
         Ok(())
@@ -338,6 +340,14 @@ impl<'a> Watching<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The form of progress: among the lines of containers nothing is redrawn in place.
+    fn mode(&self) -> Mode {
+        match self.session.mode {
+            Mode::Tty if self.options.mark.is_some() => Mode::Plain,
+            mode => mode,
+        }
     }
 
     fn tell(&self, watched: &Watched, outcome: Result<(), Failure>) {

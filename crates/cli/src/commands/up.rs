@@ -5,9 +5,9 @@ use super::create;
 use crate::attached::{self, Attached, End};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use crate::verb;
 use crate::view::progress::Mode;
 use crate::watching::{self, Options, Watching};
+use crate::{output, terminal, verb};
 use compose_spec::{Loaded, Project};
 use plan::{Recreate, Verb};
 use std::collections::BTreeSet;
@@ -73,9 +73,10 @@ pub(crate) struct Args {
     /// Watch files after the start
     #[arg(short, long)]
     pub(crate) watch: bool,
-    /// Show the keyboard menu
-    #[arg(long)]
-    pub(crate) menu: bool,
+    /// Show the keyboard menu, or not with =false; it is shown on a terminal
+    #[arg(long, value_name = "SHOWN", action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", hide_possible_values = true, value_parser = crate::arguments::boolean)]
+    pub(crate) menu: Option<bool>,
     /// Services, all by default
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
@@ -103,32 +104,44 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let end = end(args, &made.desired)?;
     let shown = shown(args, &loaded.0, &made.desired)?;
-    let watching = args.watch.then(|| watching(args, session, &loaded)).transpose()?;
+    let colour = session.colour && !args.no_color;
+    let mark = if colour { "\x1b[92m⦿\x1b[0m " } else { "⦿ " };
+    let options = Options { quiet: args.making.quiet_build, prune: true, mark: Some(mark.to_owned()) };
+    let begin = || watching(session, &loaded, &args.services, options.clone());
+    let watching = args.watch.then(begin).transpose()?;
     let attached = Attached {
         session,
         made,
         end,
         shown,
-        colour: session.colour && !args.no_color,
+        colour,
         prefix: !args.no_log_prefix,
         timestamps: args.timestamps,
         tell_starts: session.mode != Mode::Tty,
         watching,
+        menu: has_menu(args, session),
+        begin: &begin,
     };
     session.attend(attached::run(attached))
 }
 
 /// What `--watch` asks for, among the lines of containers.
 fn watching<'a>(
-    args: &Args,
     session: &'a Session,
     loaded: &(Project, Loaded),
+    services: &[String],
+    options: Options,
 ) -> Result<Watching<'a>, Failure> {
-    let services = watching::rules::read(session, loaded, &args.services)?;
-    let colour = session.colour && !args.no_color;
-    let mark = if colour { "\x1b[92m⦿\x1b[0m " } else { "⦿ " };
-    let options = Options { quiet: args.making.quiet_build, prune: true, mark: Some(mark.to_owned()) };
-    Watching::begin(session, &loaded.0.name, services, options)
+    let sources = watching::rules::read(session, loaded, services)?;
+    Watching::begin(session, &loaded.0.name, sources, options)
+}
+
+/// Whether there is a keyboard menu: where keys can be typed and lines be redrawn, unless it is not wanted.
+fn has_menu(args: &Args, session: &Session) -> bool {
+    let unwanted = |text: &str| !text.is_empty() && !output::truthy(text);
+    let wanted =
+        args.menu.unwrap_or_else(|| !session.environment().get("COMPOSE_MENU").is_some_and(unwanted));
+    wanted && session.mode == Mode::Tty && terminal::stdin() && terminal::stdout()
 }
 
 /// Refuses combinations that make no sense, and what cannot be done yet.
@@ -152,11 +165,6 @@ fn check(args: &Args) -> Result<(), Failure> {
     }
     if args.making.no_build && args.watch {
         return Err(Failure::new("--no-build cannot be combined with --watch"));
-    }
-    if args.menu {
-        return Err(
-            Failure::unsupported("`--menu`").hint("Ctrl-C stops the services; `-d` leaves them running")
-        );
     }
     Ok(())
 }
