@@ -3,7 +3,7 @@
 use crate::exit::Failure;
 use crate::session::Session;
 use crate::view::build::BuildView;
-use crate::view::progress::{Line, Progress, Status};
+use crate::view::progress::{Line, Mode, Progress, Status};
 use engine::{Engine, EngineError};
 use resource::{BuildSpec, Desired, Image};
 use std::num::NonZeroUsize;
@@ -41,6 +41,10 @@ pub(crate) async fn build(
     progress: &Progress,
 ) -> Result<Vec<Image>, EngineError> {
     let names: Vec<String> = builds.iter().map(name).collect();
+    if progress.mode() == Mode::Tty {
+        // Its line tells how long everything takes.
+        names.iter().for_each(|name| progress.tell(&Line::new(id(name), Status::Working, "Building")));
+    }
     let mut view = BuildView::new(progress);
     let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
     // Nobody listens any more only when the build is given up.
@@ -58,9 +62,13 @@ pub(crate) async fn build(
     }
     let (status, text) = if built.is_ok() { (Status::Done, "Built") } else { (Status::Error, "Error") };
     for name in names {
-        progress.tell(&Line::new(format!("Image {name}"), status, text));
+        progress.tell(&Line::new(id(&name), status, text));
     }
     built
+}
+
+fn id(name: &str) -> String {
+    format!("Image {name}")
 }
 
 fn name(build: &BuildSpec) -> String {

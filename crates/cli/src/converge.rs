@@ -370,7 +370,7 @@ impl Job<'_> {
         for wait in awaits {
             let doing = if wait.limit.is_some() { "Watching" } else { "Waiting" };
             let line = Line::new(format!("Container {}", wait.container), Status::Working, doing);
-            self.progress.tell(&line);
+            self.progress.tell(&line.details(self.what_for(wait)));
             if let Some((pod, id)) = engine.find_container(&wait.container) {
                 waits.push(async move {
                     (wait, within(wait.limit, engine.wait(&pod, &id, wait.condition)).await)
@@ -410,6 +410,26 @@ impl Job<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What has to hold of a container, and for whom: `until it is healthy, for web`.
+    fn what_for(&self, wait: &Await) -> String {
+        let condition = match wait.condition {
+            Condition::Started => "until it is started",
+            Condition::Healthy => "until it is healthy",
+            Condition::CompletedSuccessfully | Condition::Exited => "until it has ended",
+        };
+        let wants = |service: &&resource::DesiredService| {
+            let mut needs = service.depends_on.iter();
+            needs.any(|need| need.service == wait.service && need.condition == wait.condition)
+        };
+        let waiting: Vec<&str> =
+            self.desired.services.iter().filter(wants).map(|service| service.name.as_str()).collect();
+        if waiting.is_empty() {
+            condition.to_owned()
+        } else {
+            format!("{condition}, for {}", waiting.join(", "))
+        }
     }
 
     /// Gives what was started just now, and has no health check to wait for, the time to fail at once,

@@ -2,7 +2,7 @@
 //!
 //! | mode | form |
 //! |---|---|
-//! | tty | a line for each step, with the last line of its output; the image when it is done |
+//! | tty | a line for each step, with the last line of its output; in the end only the image's |
 //! | plain | `#N [web build 2/5] RUN …`, `#N 0.412 output`, `#N DONE 1.2s`, `#N CACHED`, `#N ERROR …` |
 //! | json | one object for each event, the step's number as its id |
 //! | quiet | nothing |
@@ -82,7 +82,7 @@ fn json(number: u32, step: &Step, kind: &BuildEventKind) -> serde_json::Value {
 }
 
 fn line(step: &Step, kind: &BuildEventKind) -> Line {
-    let line = |status, text: &str| Line::new(step.title.clone(), status, text);
+    let line = |status, text: &str| Line { passing: true, ..Line::new(step.title.clone(), status, text) };
     match kind {
         BuildEventKind::Begun { .. } => line(Status::Working, "Building"),
         BuildEventKind::Output(text) => line(Status::Working, "Building").details(text.clone()),

@@ -7,12 +7,14 @@
 //! | json | one object for each event |
 //! | quiet | nothing |
 
+mod board;
+mod screen;
+
 use crate::output;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use screen::Screen;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 /// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +57,15 @@ pub(crate) struct Line {
     pub(crate) details: String,
     /// Bytes done and in all, for downloads.
     pub(crate) bytes: Option<(u64, u64)>,
+    /// It is part of something that has a line too, and leaves the screen with the end when it went well.
+    pub(crate) passing: bool,
 }
 
 impl Line {
     /// A line without details.
     pub(crate) fn new(id: impl Into<String>, status: Status, text: impl Into<String>) -> Self {
-        Self { id: id.into(), parent: None, status, text: text.into(), details: String::new(), bytes: None }
+        let (id, text, details) = (id.into(), text.into(), String::new());
+        Self { id, parent: None, status, text, details, bytes: None, passing: false }
     }
 
     /// The same with details.
@@ -83,25 +88,9 @@ pub(crate) struct Progress {
 #[derive(Default)]
 struct Board {
     screen: Option<Screen>,
-    /// Layers of images: id, bytes done and in all.
-    layers: HashMap<String, BTreeMap<String, (u64, u64)>>,
-    /// What is being done to images: `Pulling`, `Pushing`.
-    acts: HashMap<String, String>,
     /// The last line of each id in plain and JSON form, so that nothing is said twice.
     said: HashMap<String, String>,
     suspended: bool,
-}
-
-struct Screen {
-    all: MultiProgress,
-    header: ProgressBar,
-    bars: HashMap<String, Bar>,
-}
-
-struct Bar {
-    bar: ProgressBar,
-    done: bool,
-    began: Instant,
 }
 
 impl Progress {
@@ -125,7 +114,9 @@ impl Progress {
             Mode::Quiet => {}
             Mode::Plain => self.plain(&mut board, line),
             Mode::Json => self.json(&mut board, line),
-            Mode::Tty => self.draw(&mut board, line),
+            Mode::Tty => {
+                board.screen.get_or_insert_with(|| Screen::open(self.operation, self.colour)).tell(line);
+            }
         }
     }
 
@@ -133,7 +124,7 @@ impl Progress {
     pub(crate) fn suspend(&self) {
         let mut board = self.board();
         board.suspended = true;
-        Self::leave(&mut board);
+        board.screen = None;
     }
 
     /// Draws again.
@@ -143,16 +134,12 @@ impl Progress {
 
     /// Ends the drawing; the last state of each line stays.
     pub(crate) fn finish(&self) {
-        Self::leave(&mut self.board());
+        self.board().screen = None;
     }
 
     /// Writes a message above what is drawn.
     pub(crate) fn message(&self, text: &str) {
-        let board = self.board();
-        match &board.screen {
-            Some(screen) => screen.all.suspend(|| output::message(text)),
-            None => output::message(text),
-        }
+        output::message(text);
     }
 
     /// Writes a remark that is no event; only for people.
@@ -169,21 +156,13 @@ impl Progress {
                 let object = serde_json::json!({ "warning": true, "message": text });
                 output::message(&format!("{object}\n"));
             }
-            _ if self.colour => self.message(&format!("\x1b[1;33mwarning\x1b[0m: {text}\n")),
-            _ => self.message(&format!("warning: {text}\n")),
+            _ if self.colour => output::message(&format!("\x1b[1;33mwarning\x1b[0m: {text}\n")),
+            _ => output::message(&format!("warning: {text}\n")),
         }
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn leave(board: &mut Board) {
-        if let Some(screen) = board.screen.take() {
-            // Otherwise the lines would vanish with their bars.
-            screen.bars.values().for_each(|bar| bar.bar.abandon());
-            screen.header.abandon();
-        }
     }
 
     fn plain(&self, board: &mut Board, line: &Line) {
@@ -201,101 +180,12 @@ impl Progress {
             output::message(&format!("{text}\n"));
         }
     }
-
-    fn draw(&self, board: &mut Board, line: &Line) {
-        if let Some(parent) = &line.parent {
-            let layers = board.layers.entry(parent.clone()).or_default();
-            let known = layers.entry(line.id.clone()).or_insert((0, 0));
-            match line.bytes {
-                Some(bytes) => *known = bytes,
-                None if line.status == Status::Done => known.0 = known.1.max(1),
-                None => {}
-            }
-            let bar = layer_bar(layers.values().copied());
-            let act = board.acts.get(parent).map_or("Pulling", String::as_str);
-            let shown = Line { details: bar, ..Line::new(parent.clone(), Status::Working, act) };
-            return self.draw_line(board, &shown);
-        }
-        if line.status == Status::Working {
-            board.acts.insert(line.id.clone(), line.text.clone());
-        }
-        self.draw_line(board, line);
-    }
-
-    fn draw_line(&self, board: &mut Board, line: &Line) {
-        let operation = self.operation;
-        let screen = board.screen.get_or_insert_with(|| Screen::open(operation));
-        let Bar { bar, done, began } = screen.bars.entry(line.id.clone()).or_insert_with(|| {
-            let bar = screen.all.add(ProgressBar::new_spinner());
-            bar.enable_steady_tick(Duration::from_millis(100));
-            Bar { bar, done: false, began: Instant::now() }
-        });
-        let message = format!("{} {} {}", line.id, coloured(line, self.colour), line.details);
-        let message = message.trim_end().to_owned();
-        let sign = match line.status {
-            Status::Working => {
-                if std::mem::take(done) {
-                    bar.enable_steady_tick(Duration::from_millis(100));
-                }
-                bar.set_style(style(" {spinner:.cyan} {msg} {took}"));
-                bar.set_message(message);
-                return screen.count();
-            }
-            Status::Done => ("✔", "32"),
-            Status::Warning => ("!", "33"),
-            Status::Error => ("✘", "31"),
-        };
-        let (on, off) =
-            if self.colour { (format!("\x1b[{}m", sign.1), "\x1b[0m") } else { (String::new(), "") };
-        bar.disable_steady_tick();
-        bar.set_style(style(&format!(" {on}{}{off} {{msg}}", sign.0)));
-        bar.set_message(format!("{message} {:.1}s", began.elapsed().as_secs_f64()));
-        bar.tick();
-        *done = true;
-        screen.count();
-    }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         self.finish();
     }
-}
-
-impl Screen {
-    fn open(operation: &'static str) -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        let header = all.add(ProgressBar::new(0));
-        header.set_style(style(&format!("[+] {operation} {{pos}}/{{len}}")));
-        Self { all, header, bars: HashMap::new() }
-    }
-
-    fn count(&self) {
-        let done = self.bars.values().filter(|bar| bar.done).count();
-        self.header.set_length(self.bars.len() as u64);
-        self.header.set_position(done as u64);
-        self.header.tick();
-    }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_spinner())
-        .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
-        .with_key("took", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            let _ = write!(out, "{:.1}s", state.elapsed().as_secs_f64());
-        })
-}
-
-fn coloured(line: &Line, colour: bool) -> String {
-    let number = match line.status {
-        _ if !colour => return line.text.clone(),
-        Status::Working => "34",
-        Status::Done => "32",
-        Status::Warning => "33",
-        Status::Error => "31",
-    };
-    format!("\x1b[{number}m{}\x1b[0m", line.text)
 }
 
 /// Whether this was the last thing said of the resource. Bytes alone are not worth a line.
@@ -339,24 +229,6 @@ fn json(line: &Line, dry_run: bool) -> Map<String, Value> {
     object
 }
 
-/// One character a layer, filled as the layer is, and the bytes: `[⣿⣷⣄⠀] 12MB / 40MB`.
-fn layer_bar(layers: impl Iterator<Item = (u64, u64)>) -> String {
-    const STEPS: [char; 9] = ['⠀', '⡀', '⣀', '⣄', '⣤', '⣦', '⣶', '⣷', '⣿'];
-    let mut bar = String::from("[");
-    let (mut done, mut all) = (0, 0);
-    for (current, total) in layers {
-        let step = (current.min(total) * 8).checked_div(total).unwrap_or(0);
-        bar.push(STEPS[usize::try_from(step).unwrap_or(8).min(8)]);
-        done += current.min(total);
-        all += total;
-    }
-    bar.push(']');
-    if all > 1 {
-        bar.push_str(&format!(" {} / {}", super::size::human(done), super::size::human(all)));
-    }
-    bar
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,11 +249,6 @@ mod tests {
             r#"{"current":50,"id":"abc","percent":25,"status":"Working","text":"Downloading","total":200}"#
         );
         assert!(json(&line, true).contains_key("dry-run"));
-    }
-
-    #[test]
-    fn layers_are_drawn_by_how_full_they_are() {
-        assert_eq!(layer_bar([(0, 100), (50, 100), (100, 100)].into_iter()), "[⠀⣤⣿] 150B / 300B");
     }
 
     #[test]
