@@ -79,6 +79,8 @@ mod reach;
 mod refusals;
 #[path = "scenarios/rootless.rs"]
 mod rootless;
+#[path = "scenarios/screens.rs"]
+mod screens;
 #[path = "scenarios/sharing.rs"]
 mod sharing;
 #[path = "scenarios/storage.rs"]

@@ -7,6 +7,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
@@ -68,8 +69,18 @@ impl World {
                 }
             }
         });
-        Terminal { child, master, slave, drawn, parser: vt100::Parser::new(rows, columns, SCROLLBACK) }
+        Terminal {
+            child,
+            master,
+            slave,
+            drawn,
+            parser: vt100::Parser::new(some(rows), some(columns), SCROLLBACK),
+        }
     }
+}
+
+fn some(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).unwrap()
 }
 
 fn window(rows: u16, columns: u16) -> Winsize {
@@ -111,7 +122,7 @@ impl Terminal {
         self.parser.screen_mut().set_scrollback(usize::MAX);
         for left in (1..=self.parser.screen().scrollback()).rev() {
             self.parser.screen_mut().set_scrollback(left);
-            lines.extend(self.parser.screen().rows(0, columns).next());
+            lines.extend(self.parser.screen().rows(0, columns.get()).next());
         }
         self.parser.screen_mut().set_scrollback(0);
         lines.push(self.screen());
@@ -125,7 +136,7 @@ impl Terminal {
 
     /// Gives the terminal another size.
     pub fn resize(&mut self, rows: u16, columns: u16) {
-        self.parser.screen_mut().set_size(rows, columns);
+        self.parser.screen_mut().set_size(some(rows), some(columns));
         tcsetwinsize(&self.master, window(rows, columns)).unwrap();
     }
 

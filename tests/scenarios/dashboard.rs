@@ -32,10 +32,10 @@ scenario! {
         ui.shows("2 of 2 running");
 
         // What others do is seen without a key.
-        world.compose("pause db").ok();
-        ui.shows("(Paused)");
-        world.compose("unpause db").ok();
-        ui.lacks("(Paused)");
+        world.compose("stop -t 0 db").ok();
+        ui.shows("1 of 2 running");
+        world.compose("start db").ok();
+        ui.shows("2 of 2 running");
 
         ui.keys("xecho out of $HOSTNAME 'of web'\r");
         ui.shows("out of $HOSTNAME of web");

@@ -24,6 +24,7 @@ mod plugin;
 mod privilege;
 mod prompt;
 mod pushing;
+mod refusal;
 mod runtime;
 mod select;
 mod session;
@@ -104,10 +105,10 @@ fn refused(error: &clap::Error) -> u8 {
     use clap::error::ErrorKind;
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            u8::from(output::result(&error.render().to_string()).is_err())
+            output::result(&error.render().to_string()).map_or_else(|failure| failure.code(), |()| 0)
         }
         _ => {
-            output::message(&error.render().to_string());
+            output::message(&refusal::text(error, &arguments::shown()));
             1
         }
     }

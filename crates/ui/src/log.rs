@@ -94,7 +94,7 @@ impl Log {
         let distance = up.unsigned_abs();
         self.bottom = if up >= 0 {
             let mut before = self.shown().rev().map(|(number, _)| number).filter(|&number| number <= end);
-            let oldest = before.clone().last();
+            let oldest = before.clone().next_back();
             before.nth(distance).or(oldest)
         } else {
             self.shown().map(|(number, _)| number).filter(|&number| number > end).nth(distance - 1)

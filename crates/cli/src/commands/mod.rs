@@ -163,7 +163,7 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 46] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 47] = [
     ("apply", apply::Args::augment_args),
     ("attach", attach::Args::augment_args),
     ("build", build::Args::augment_args),
@@ -314,5 +314,6 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
 
 fn refused(verb: &str, later: &Later) -> Result<Exit, Failure> {
     let failure = Failure::unsupported(&format!("`compose {verb}`"));
-    Err(if later.words.is_empty() { failure } else { failure.hint("nothing was done") })
+    let done = if later.words.is_empty() { "" } else { "; nothing was done" };
+    Err(failure.hint(format!("{}{done}", crate::refusal::reason(verb))))
 }

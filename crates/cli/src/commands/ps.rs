@@ -4,7 +4,7 @@ use crate::exit::{Exit, Failure};
 use crate::session::{Session, Subject};
 use crate::view::template::{self, Format};
 use crate::view::{row, table};
-use crate::{output, select};
+use crate::{output, select, terminal};
 use resource::{ObservedContainer, Status, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +46,7 @@ pub(crate) struct Args {
 /// States that `--status` knows; the last two never occur here.
 const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "exited", "removing", "dead"];
 
-/// Lists containers.
+/// Lists containers; a person also reads why one is not up.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let states = states(args)?;
     let format = Format::parse(&args.format)?;
@@ -77,6 +77,15 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         output::result(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
     } else {
         output::result(&text(&shown, &subject, &format, args.no_trunc)?)?;
+        if format == Format::Table && terminal::stdout() && terminal::stderr() {
+            let ours = observed.containers.iter().filter(|container| {
+                let service = &container.record.spec.service;
+                !row::is_one_off(container) && (chosen.is_empty() || chosen.contains(service))
+            });
+            let now = Timestamp::now();
+            let troubles = ours.filter_map(|container| row::trouble(container, now));
+            troubles.for_each(|text| output::message(&format!("{text}\n")));
+        }
     }
     session.supervise(&subject.pod, &observed);
     Ok(Exit::Success)

@@ -71,6 +71,34 @@ pub(crate) fn why(state: &ContainerState) -> String {
     }
 }
 
+/// What a person wants to know of a container that is not as it should be: why it is not up or not well, and
+/// how often it was restarted. Nothing of one that was stopped, or ended with exit code 0.
+pub(crate) fn trouble(container: &ObservedContainer, now: resource::Timestamp) -> Option<String> {
+    let (name, state) = (&container.record.spec.name, &container.state);
+    let why = why(state);
+    let is_down = match state.status {
+        Status::Created => !why.is_empty(),
+        Status::Exited => {
+            !state.stopped_by_hand && state.exit.and_then(resource::ExitStatus::code) != Some(0)
+        }
+        Status::Restarting => true,
+        Status::Running | Status::Paused => false,
+    };
+    let restarts = match state.restart_count {
+        0 => String::new(),
+        1 => ", restarted once".to_owned(),
+        count => format!(", restarted {count} times"),
+    };
+    let reason = if why.is_empty() { String::new() } else { format!(": {why}") };
+    if is_down {
+        return Some(format!("{name} is not up, {}{restarts}{reason}", status(state, now)));
+    }
+    if health(state) == "unhealthy" {
+        return Some(format!("{name} is unhealthy{restarts}{reason}"));
+    }
+    (!restarts.is_empty()).then(|| format!("{name} is up{restarts}"))
+}
+
 /// The command line in quotes, cut to 20 characters unless it is wanted whole.
 pub(crate) fn command(argv: &[String], whole: bool) -> String {
     let text = argv.join(" ");
