@@ -25,6 +25,16 @@ pub(crate) struct Args {
     pub(crate) services: Vec<String>,
 }
 
+/// A `down` of the whole project without flags.
+pub(super) fn whole(orphans: Orphans) -> Act {
+    Act {
+        orphans,
+        nothing: Some("No resource found to remove"),
+        sweep: true,
+        ..Act::new(Verb::Down { whole: true, volumes: false, images: RemoveImages::None })
+    }
+}
+
 /// Takes the project down.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let images = match args.rmi.as_deref() {
@@ -40,10 +50,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let remove = args.remove_orphans || session.environment().says_yes("COMPOSE_REMOVE_ORPHANS");
     let act = Act {
         timeout: args.timeout,
-        orphans: if remove { Orphans::Remove } else { Orphans::Ignore },
-        nothing: Some("No resource found to remove"),
+        verb: Verb::Down { whole: args.services.is_empty(), volumes: args.volumes, images },
         sweep: args.services.is_empty(),
-        ..Act::new(Verb::Down { whole: args.services.is_empty(), volumes: args.volumes, images })
+        ..whole(if remove { Orphans::Remove } else { Orphans::Ignore })
     };
     let exit = verb::run(session, "down", &args.services, act)?;
     if images != RemoveImages::None && !session.globals.dry_run {

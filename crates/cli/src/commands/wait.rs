@@ -4,8 +4,10 @@ use super::down;
 use crate::exit::{Exit, Failure};
 use crate::runtime::{self, Size};
 use crate::session::Session;
+use crate::verb;
 use crate::{output, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use plan::Orphans;
 use resource::{Condition, ExitStatus, Status};
 
 /// Flags of `wait`.
@@ -37,7 +39,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if running.is_empty() {
         return Err(Failure::new(format!("no containers for services {}", args.services.join(", "))));
     }
-    let exit = runtime::interruptible(Size::One, async {
+    runtime::interruptible(Size::One, async {
         let engine = session.engine()?;
         let mut waits: FuturesUnordered<_> = running
             .iter()
@@ -50,12 +52,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
             last = state.exit.and_then(ExitStatus::code).unwrap_or(1);
             output::line(&format!("container \"{id}\" exited with status code {last}"))?;
         }
+        if args.down_project {
+            let act = down::whole(Orphans::Remove);
+            verb::perform_on(session, "down", &subject, &[], &act).await?;
+        }
         Ok(Exit::Code(last))
-    })?;
-    if args.down_project && exit != Exit::Interrupted {
-        let flags =
-            down::Args { remove_orphans: true, rmi: None, timeout: None, volumes: false, services: vec![] };
-        down::run(&flags, session)?;
-    }
-    Ok(exit)
+    })
 }
