@@ -26,7 +26,14 @@ pub(crate) enum Compression {
     Gzip,
     /// One or more frames.
     Zstd,
+    /// One or more streams; only archives of users have it, as the next.
+    Bzip2,
+    /// One or more streams.
+    Xz,
 }
+
+/// KiB of memory that decompressing xz may take: what its strongest usual level takes, four times over.
+const XZ_MEMORY: u32 = 256 << 10;
 
 impl Compression {
     /// By the first bytes of a blob: manifests are wrong about this often enough.
@@ -35,6 +42,8 @@ impl Compression {
             [0x1f, 0x8b, ..] => Self::Gzip,
             // A frame, or a skippable frame in front of it.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             _ => Self::None,
         }
     }
@@ -131,13 +140,18 @@ fn pump<R: BufRead>(
     chunks: SyncSender<Chunk>,
     spare: &Receiver<Vec<u8>>,
 ) -> io::Result<()> {
-    let mut start = Vec::with_capacity(4);
-    (&mut *blob).take(4).read_to_end(&mut start)?;
+    let mut start = Vec::with_capacity(6);
+    (&mut *blob).take(6).read_to_end(&mut start)?;
     let compression = Compression::of(&start);
     let mut whole = Cursor::new(start).chain(blob);
     let whole = match compression {
         Compression::None => feed(&mut whole, &chunks, spare)?,
         Compression::Gzip => feed(&mut flate2::bufread::MultiGzDecoder::new(&mut whole), &chunks, spare)?,
+        Compression::Bzip2 => feed(&mut bzip2::bufread::MultiBzDecoder::new(&mut whole), &chunks, spare)?,
+        Compression::Xz => {
+            let mut decoder = lzma_rust2::XzReader::new_mem_limit(&mut whole, true, XZ_MEMORY);
+            feed(&mut decoder, &chunks, spare)?
+        }
         Compression::Zstd => {
             feed(&mut zstd::stream::read::Decoder::with_buffer(&mut whole)?, &chunks, spare)?
         }
