@@ -77,6 +77,8 @@ mod pushing;
 mod reach;
 #[path = "scenarios/refusals.rs"]
 mod refusals;
+#[path = "scenarios/remotes.rs"]
+mod remotes;
 #[path = "scenarios/rootless.rs"]
 mod rootless;
 #[path = "scenarios/screens.rs"]

@@ -11,6 +11,7 @@ mod leaks;
 mod ports;
 mod registry;
 mod terminal;
+mod web;
 mod who;
 mod world;
 
@@ -20,6 +21,7 @@ pub use killing::{Ending, kill_points};
 pub use ports::free_port;
 pub use registry::{Fault, MovingRegistry, faulty_registry, serve_image};
 pub use terminal::Terminal;
+pub use web::Web;
 pub use who::{Who, ordinary_user};
 pub use world::{Background, Output, World, http, until, within};
 

@@ -27,7 +27,7 @@ pub fn check(specs: &[BuildSpec]) -> Result<Vec<Findings>, BuildError> {
     specs.iter().map(|spec| check_one(spec, &mut contexts)).collect()
 }
 
-fn check_one(spec: &BuildSpec, contexts: &mut Contexts) -> Result<Findings, BuildError> {
+fn check_one(spec: &BuildSpec, contexts: &mut Contexts<'_>) -> Result<Findings, BuildError> {
     let target = Target::read(spec, contexts)?;
     let ignore = Sources::new().add(".dockerignore", target.ignore.as_str());
     let ignore = Ignore::parse(ignore, &target.ignore).map_err(|found| {

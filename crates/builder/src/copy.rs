@@ -89,9 +89,14 @@ impl<'a> Target<'a> {
         Ok(folder)
     }
 
-    /// Writes a file, root's unless the manner says otherwise, with mode 0644.
-    pub(crate) fn write(&mut self, path: &Path, content: &[u8]) -> io::Result<()> {
-        use std::io::Write;
+    /// Writes a file, root's unless the manner says otherwise, with this mode unless that does, too.
+    pub(crate) fn write(
+        &mut self,
+        path: &Path,
+        content: &mut dyn io::Read,
+        mode: u32,
+        modified: Option<Timespec>,
+    ) -> io::Result<()> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let folder = self.make_folder(path.parent().unwrap_or(Path::new("")))?;
         clear(&folder, name)?;
@@ -99,8 +104,13 @@ impl<'a> Target<'a> {
         let made = rustix::fs::openat(&folder, name, flags, Mode::from_raw_mode(0o600))?;
         let (uid, gid) = self.manner.owner.unwrap_or((0, 0));
         rustix::fs::fchown(&made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-        rustix::fs::fchmod(&made, Mode::from_raw_mode(self.manner.bits(0o644, false)))?;
-        std::fs::File::from(made).write_all(content)
+        rustix::fs::fchmod(&made, Mode::from_raw_mode(self.manner.bits(mode, false)))?;
+        let mut file = std::fs::File::from(made);
+        io::copy(content, &mut file)?;
+        if let Some(at) = modified {
+            rustix::fs::futimens(&file, &Timestamps { last_access: at, last_modification: at })?;
+        }
+        Ok(())
     }
 
     /// Does something while owners are left as they are.

@@ -1,17 +1,21 @@
 //! Which stages of which builds are needed, and what each of them waits for. Nothing is done here but
-//! reading the Dockerfiles.
+//! reading the Dockerfiles, and getting the contexts that are elsewhere.
 //!
 //! A node is a stage. It needs the stage it starts from and those it copies or mounts from; whatever no
 //! wanted image needs is not in the graph at all.
 
 use crate::context::Context;
 use crate::error::{BuildError, at};
+use crate::machine::Machine;
+use crate::remote::{self, Fetched};
+use crate::tree;
 use diagnostic::{Diagnostic, Sources, Span};
 use dockerfile::{Dockerfile, Given, GlobalScope, Instruction, InstructionKind, expand};
 use resource::{BuildContext, BuildSpec, DockerfileSource, Platform, Reference};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use store::Store;
 
 /// A build with its Dockerfile read.
 pub(crate) struct Target {
@@ -50,55 +54,92 @@ pub(crate) enum Origin {
     Folder(String),
 }
 
-/// Contexts by folder, so that builds share what is known of them.
+/// Contexts by folder or address, so that builds share what is known of them.
 #[derive(Default)]
-pub(crate) struct Contexts(BTreeMap<PathBuf, Arc<Context>>);
+pub(crate) struct Contexts<'a> {
+    folders: BTreeMap<PathBuf, Arc<Context>>,
+    remote: BTreeMap<String, (Arc<Context>, Fetched)>,
+    /// What remote ones are fetched with.
+    means: Option<(&'a Store, &'a dyn Machine)>,
+}
 
-impl Contexts {
+impl<'a> Contexts<'a> {
+    /// Contexts that may be remote.
+    pub(crate) fn fetching(store: &'a Store, machine: &'a dyn Machine) -> Self {
+        Self { means: Some((store, machine)), ..Self::default() }
+    }
+
     fn open(&mut self, path: &Path) -> std::io::Result<Arc<Context>> {
-        if let Some(context) = self.0.get(path) {
+        if let Some(context) = self.folders.get(path) {
             return Ok(context.clone());
         }
         let context = Arc::new(Context::open(path)?);
-        self.0.insert(path.to_owned(), context.clone());
+        self.folders.insert(path.to_owned(), context.clone());
         Ok(context)
     }
 
+    /// A context that is elsewhere.
+    fn fetch(&mut self, address: &str, spec: &BuildSpec) -> Result<Arc<Context>, String> {
+        if let Some((context, _)) = self.remote.get(address) {
+            return Ok(context.clone());
+        }
+        let Some((store, machine)) = self.means else {
+            return Err("nothing is fetched for a check".to_owned());
+        };
+        let fetched = remote::context(store, machine, address, spec.ssh.get("default").map(|path| &**path))?;
+        let context = Context::open(&fetched.folder).map_err(|error| error.to_string())?;
+        let context = Arc::new(context);
+        self.remote.insert(address.to_owned(), (context.clone(), fetched));
+        Ok(context)
+    }
+
+    /// Those that are folders of the host, of which an index is worth keeping.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Context> {
-        self.0.values().map(|context| &**context)
+        self.folders.values().map(|context| &**context)
     }
 }
 
 impl Target {
     /// Reads a build's Dockerfile and opens its folders.
-    pub(crate) fn read(spec: &BuildSpec, contexts: &mut Contexts) -> Result<Self, BuildError> {
+    pub(crate) fn read(spec: &BuildSpec, contexts: &mut Contexts<'_>) -> Result<Self, BuildError> {
         let about = |message: String| {
             let place = if spec.place.is_empty() { String::new() } else { format!(" ({})", spec.place) };
             BuildError::general("unusable-build", format!("build of `{}`{place}: {message}", spec.name))
         };
-        let folder = match &spec.context {
-            BuildContext::Folder(path) => path.clone(),
-            BuildContext::Remote(url) => {
-                return Err(about(format!("the context `{url}` is remote, which is not supported yet")));
-            }
-            _ => return Err(about("its context is no folder".to_owned())),
-        };
         let unreadable =
             |path: &Path, error: std::io::Error| about(format!("cannot read {}: {error}", path.display()));
-        let context = contexts.open(&folder).map_err(|error| unreadable(&folder, error))?;
+        let mut open = |context: &BuildContext| match context {
+            BuildContext::Folder(path) => {
+                contexts.open(path).map(Some).map_err(|error| unreadable(path, error))
+            }
+            BuildContext::Remote(address) => {
+                let fetched = contexts.fetch(address, spec);
+                fetched.map(Some).map_err(|why| about(format!("cannot get {address}: {why}")))
+            }
+            BuildContext::Image(_) | BuildContext::Build(_) => Ok(None),
+        };
+        let context = open(&spec.context)?.ok_or_else(|| about("its context is no folder".to_owned()))?;
+        let is_ours = matches!(spec.context, BuildContext::Folder(_));
+        let read = |path: &Path| match is_ours {
+            true => std::fs::read_to_string(context.path.join(path)),
+            // What was fetched names no file outside of it.
+            false => tree::resolve(&context.root, path)
+                .and_then(|entry| std::io::read_to_string(tree::open_file(&context.root, &entry.path)?)),
+        };
         let (name, text, beside) = match &spec.dockerfile {
             DockerfileSource::Inline(text) => ("Dockerfile".to_owned(), text.clone(), None),
             DockerfileSource::File(path) => {
-                let path = folder.join(path);
-                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+                let whole = context.path.join(path);
+                let text = read(path).map_err(|error| unreadable(&whole, error))?;
                 let mut beside = path.clone().into_os_string();
                 beside.push(".dockerignore");
-                (path.display().to_string(), text, Some(PathBuf::from(beside)))
+                let name = if is_ours { whole } else { path.clone() };
+                (name.display().to_string(), text, Some(PathBuf::from(beside)))
             }
         };
         let mut ignore = String::new();
-        for path in beside.into_iter().chain([folder.join(".dockerignore")]) {
-            match std::fs::read_to_string(&path) {
+        for path in beside.into_iter().chain([PathBuf::from(".dockerignore")]) {
+            match read(&path) {
                 Ok(text) => {
                     ignore = text;
                     break;
@@ -109,18 +150,7 @@ impl Target {
         }
         let mut folders = BTreeMap::new();
         for (name, context) in &spec.contexts {
-            match context {
-                BuildContext::Folder(path) => {
-                    let opened = contexts.open(path).map_err(|error| unreadable(path, error))?;
-                    folders.insert(name.clone(), opened);
-                }
-                BuildContext::Remote(url) => {
-                    return Err(about(format!(
-                        "the additional context `{name}`, `{url}`, is remote, which is not supported yet"
-                    )));
-                }
-                BuildContext::Image(_) | BuildContext::Build(_) => {}
-            }
+            folders.extend(open(context)?.map(|opened| (name.clone(), opened)));
         }
         let mut sources = Sources::new();
         let id = sources.add(name, text.clone());

@@ -23,10 +23,13 @@ mod context;
 mod copy;
 mod error;
 mod event;
+mod foreign;
+mod git;
 mod graph;
 mod machine;
 mod mode;
 mod mounts;
+mod remote;
 mod run;
 mod source;
 mod stage;
@@ -38,7 +41,7 @@ pub use bases::{Base, bases};
 pub use check::{Findings, check};
 pub use error::BuildError;
 pub use event::{Event, EventKind};
-pub use machine::{Cause, Job, Machine, Ran};
+pub use machine::{Cause, Job, Machine, Ran, Version};
 
 use board::Board;
 use error::chain;
@@ -67,9 +70,10 @@ pub fn build(
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<Vec<Image>, BuildError> {
     store.prepare().map_err(|error| BuildError::general("store", chain(&error)))?;
-    let mut contexts = Contexts::default();
+    let mut contexts = Contexts::fetching(store, machine);
     let targets = specs.iter().map(|spec| Target::read(spec, &mut contexts)).collect::<Result<_, _>>()?;
     let graph = Graph::new(targets)?;
+    foreign::check(&graph)?;
     let board = Board::new(width.get());
     let site =
         Site { store, machine, graph: &graph, board: &board, tell, images: Mutex::new(HashMap::new()) };

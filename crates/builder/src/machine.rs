@@ -1,6 +1,7 @@
-//! What a build needs of the engine: base images and containers for `RUN`.
+//! What a build needs of the engine: base images, files of web servers, and containers for `RUN`.
 
 use resource::{BuildNetwork, Digest, ImageNeed, MountSpec, ProcessSpec, Rlimit};
+use std::io::Write;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -21,8 +22,29 @@ pub trait Machine: Sync {
     /// What the engine says of a process that could not be started; a process that fails is no error.
     fn run(&self, job: &Job, output: &mut dyn FnMut(&[u8])) -> Result<Ran, Cause>;
 
+    /// Writes the file at an `http` or `https` address to `output` and returns its version; `None` when
+    /// it is still the known one.
+    ///
+    /// # Errors
+    /// What the engine or the server says; part of the file may have been written then.
+    fn fetch(
+        &self,
+        address: &str,
+        known: Option<&Version>,
+        output: &mut dyn Write,
+    ) -> Result<Option<Version>, Cause>;
+
     /// Ends every process that runs for this build, and starts no other. Called when the build fails.
     fn give_up(&self);
+}
+
+/// What a server says of a file, to ask it later whether the file has changed. Empty is unsaid.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// `ETag`.
+    pub tag: String,
+    /// `Last-Modified`.
+    pub modified: String,
 }
 
 /// A process to run.

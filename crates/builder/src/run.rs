@@ -1,6 +1,7 @@
 //! `RUN`: a process in a container of the layers so far.
 
 use crate::error::at;
+use crate::foreign;
 use crate::machine::Job;
 use crate::mounts::Mounted;
 use crate::stage::{Stop, Told, Worker, met};
@@ -9,7 +10,7 @@ use diagnostic::Diagnostic;
 use dockerfile::{Instruction, Run, RunCommand, RunNetwork, RunSecurity};
 use resource::{BuildNetwork, Digest, MountSpec, Platform, ProcessSpec};
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Lines of a step's output that its failure shows.
 const LAST_LINES: usize = 20;
@@ -84,11 +85,7 @@ impl Worker<'_> {
         }
         let host = Platform::host();
         let platform = self.state.base.as_ref().map_or(&host, |base| &base.platform);
-        if platform.architecture != host.architecture && !has_emulator(&platform.architecture) {
-            let message = format!("programs for {platform} cannot be executed on this machine, {host}");
-            let help = "install an emulator such as qemu-user-static, registered with binfmt_misc";
-            return Err(at(instruction.span, "foreign-platform", message).help(help).into());
-        }
+        foreign::check_one(platform, instruction.span)?;
         Ok(())
     }
 
@@ -178,18 +175,6 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-/// Whether the kernel hands programs of this architecture to an emulator.
-fn has_emulator(architecture: &str) -> bool {
-    let name = match architecture {
-        "amd64" => "x86_64",
-        "arm64" => "aarch64",
-        "386" => "i386",
-        other => other,
-    };
-    let folder = Path::new("/proc/sys/fs/binfmt_misc");
-    folder.join(format!("qemu-{name}")).exists()
 }
 
 /// Cuts what a process writes into lines, and keeps the last ones.

@@ -3,41 +3,55 @@
 use crate::copy::{Manner, Target};
 use crate::error::at;
 use crate::mode::Mode;
+use crate::remote::{Commit, Download};
 use crate::source::{Exclude, Found, Source};
 use crate::stage::{Stop, Worker, met};
 use crate::state::Key;
 use diagnostic::Span;
-use dockerfile::{Ignore, Instruction, InstructionKind, Transfer, TransferSource, expand_inline};
+use dockerfile::{Add, Ignore, Instruction, InstructionKind, Transfer, TransferSource, expand_inline};
 use resource::Digest;
-use std::io;
+use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
+/// Mode of a file that is written in the Dockerfile.
+const WRITTEN: u32 = 0o644;
+/// Mode of a file that comes from a web server.
+const FETCHED: u32 = 0o600;
+
 /// Something to put into the image.
-enum Piece {
+pub(crate) enum Piece {
     /// Files that were found.
     Files(Found),
     /// A file written in the Dockerfile.
     Text { name: String, content: String },
     /// An archive to unpack, found as a file.
     Archive(Found),
+    /// A file of a web server.
+    Download(Download),
+    /// Files of a git repository.
+    Git(Commit),
 }
 
 impl Worker<'_> {
     pub(crate) fn transfer(&mut self, instruction: &Instruction) -> Result<(), Stop> {
-        let (transfer, from, parents, unpack) = match &instruction.kind {
-            InstructionKind::Copy(copy) => (&copy.transfer, copy.from.as_ref(), copy.parents, false),
-            InstructionKind::Add(add) => (&add.transfer, None, false, add.unpack.unwrap_or(true)),
+        let (transfer, from, parents, add) = match &instruction.kind {
+            InstructionKind::Copy(copy) => (&copy.transfer, copy.from.as_ref(), copy.parents, None),
+            InstructionKind::Add(add) => (&add.transfer, None, false, Some(add)),
             _ => return Ok(()),
         };
         let span = instruction.span;
         let source = self.source(from.map(|from| from.text.as_str()), span)?;
-        let pieces = self.pieces(transfer, &source, parents, unpack, span)?;
+        let mut pieces = self.pieces(transfer, &source, parents, add, span)?;
         let asked = self.expand(&transfer.destination)?;
         let is_folder = asked.ends_with('/') || asked.ends_with("/.") || asked == "." || parents;
         let destination = self.state.absolute(&asked);
         if pieces.len() > 1 && !is_folder {
             let message = format!("several things cannot be copied to `{asked}`, which is no folder");
             return Err(at(span, "not-a-folder", message).help("let the destination end in `/`").into());
+        }
+        if is_folder && let Some(url) = pieces.iter().find_map(Piece::nameless) {
+            let message = format!("no file name can be made of {url}");
+            return Err(at(span, "no-name", message).help("name the file in the destination").into());
         }
         let manner = self.manner(transfer, &source, span)?;
         let layers = if transfer.link { vec![] } else { self.state.all_layers() };
@@ -56,11 +70,24 @@ impl Worker<'_> {
                         .with(digest)
                 }
                 Piece::Text { name, content } => key.with(name).with(content),
+                Piece::Download(download) => {
+                    let unpack = add.is_some_and(|add| add.unpack == Some(true));
+                    key.with(format!("download {unpack}")).with(download.key())
+                }
+                Piece::Git(commit) => key.with("git").with(commit.key()),
             };
         }
         let place = Place { path: PathBuf::from(destination.trim_start_matches('/')), is_folder, parents };
         let text = instruction.original.clone();
+        let unpack = add.and_then(|add| add.unpack) == Some(true);
         self.layered(instruction, &text, &key.finish(), |worker, _| {
+            for piece in &mut pieces {
+                match piece {
+                    Piece::Download(download) => download.get(worker.site, span)?,
+                    Piece::Git(commit) => commit.get(worker.site.store, span)?,
+                    Piece::Files(_) | Piece::Archive(_) | Piece::Text { .. } => {}
+                }
+            }
             worker.changed(span, &layers, |root| {
                 let mut target = Target::new(root, manner);
                 let is_folder = place.is_folder || target.is_folder(&place.path);
@@ -68,7 +95,7 @@ impl Worker<'_> {
                 if place.is_folder {
                     target.make_folder(&place.path)?;
                 }
-                pieces.iter().try_for_each(|piece| worker.put(&mut target, &source, piece, &place))
+                pieces.iter().try_for_each(|piece| worker.put(&mut target, &source, piece, &place, unpack))
             })
         })
     }
@@ -79,7 +106,7 @@ impl Worker<'_> {
         transfer: &Transfer,
         source: &Source,
         parents: bool,
-        unpack: bool,
+        add: Option<&Add>,
         span: Span,
     ) -> Result<Vec<Piece>, Stop> {
         let exclude: Vec<String> =
@@ -98,9 +125,13 @@ impl Worker<'_> {
                 TransferSource::Path(word) => word,
             };
             let path = self.expand(word)?;
-            if path.contains("://") || path.starts_with("git@") {
-                let message = format!("`{path}`: adding from a remote place is not supported yet");
-                return Err(at(word.span, "remote-source", message).into());
+            if let Some(piece) = add.map(|add| self.remote(add, word, &path)).transpose()?.flatten() {
+                pieces.push(piece);
+                continue;
+            }
+            if path.contains("://") {
+                let message = format!("`COPY` takes nothing from an address such as `{path}`");
+                return Err(at(word.span, "remote-source", message).help("`ADD` does").into());
             }
             // Of `a/./b` only what is behind the point are parents.
             let above = if parents { names_above(&path) } else { 0 };
@@ -119,7 +150,11 @@ impl Worker<'_> {
                 };
                 return Err(at(word.span, "not-found", message).help(why).into());
             }
-            let is_archive = |found: &Found| unpack && self.is_archive(source, found);
+            let unpack = add.is_some_and(|add| add.unpack.unwrap_or(true));
+            let is_archive = |found: &Found| {
+                let file = || crate::tree::open_file(source.root(), &found.start.path);
+                unpack && !found.start.is_folder() && file().is_ok_and(|file| begins_an_archive(&file))
+            };
             pieces.extend(found.into_iter().map(|mut found| {
                 found.asked = found.asked.components().skip(above).collect();
                 match is_archive(&found) {
@@ -129,20 +164,6 @@ impl Worker<'_> {
             }));
         }
         Ok(pieces)
-    }
-
-    /// Whether a file of an `ADD` is an archive, by its first bytes.
-    fn is_archive(&self, source: &Source, found: &Found) -> bool {
-        use std::io::Read;
-        if found.start.is_folder() {
-            return false;
-        }
-        let mut start = vec![];
-        let read = crate::tree::open_file(source.root(), &found.start.path)
-            .and_then(|file| file.take(512).read_to_end(&mut start));
-        let magic: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\0"];
-        let is_tar = start.get(257..262) == Some(b"ustar");
-        read.is_ok() && (is_tar || magic.iter().any(|magic| start.starts_with(magic)))
     }
 
     /// Owner and mode of what is copied.
@@ -180,7 +201,14 @@ impl Worker<'_> {
         Ok((found.uid, found.gid))
     }
 
-    fn put(&self, target: &mut Target<'_>, source: &Source, piece: &Piece, place: &Place) -> io::Result<()> {
+    fn put(
+        &self,
+        target: &mut Target<'_>,
+        source: &Source,
+        piece: &Piece,
+        place: &Place,
+        unpack: bool,
+    ) -> io::Result<()> {
         match piece {
             Piece::Files(found) => {
                 let start = &found.start;
@@ -199,29 +227,63 @@ impl Worker<'_> {
                 })
             }
             Piece::Text { name, content } => {
-                let path = if place.is_folder { place.path.join(name) } else { place.path.clone() };
-                target.write(&path, content.as_bytes())
+                target.write(&place.of(name), &mut content.as_bytes(), WRITTEN, None)
             }
             Piece::Archive(found) => {
                 let file = crate::tree::open_file(source.root(), &found.start.path)?;
-                let folder = self.site.store.unpack_apart(file).map_err(io::Error::other)?;
-                let unpacked = crate::context::Context::open(&folder.join("tree")).and_then(|tree| {
-                    let root = crate::tree::resolve(&tree.root, Path::new(""))?;
-                    let all = crate::tree::walk(&tree.root, &root, &|_, _| crate::tree::Verdict::Kept)?;
-                    target.make_folder(&place.path)?;
-                    let to = |path: &Path| match path.as_os_str().is_empty() {
-                        true => place.path.clone(),
-                        false => place.path.join(path),
-                    };
-                    // Who owns what is in an archive is for the archive to say.
-                    target.keeping_owners(|target| target.copy(&tree.root, &all, &to))
-                });
-                // What cannot be removed now is swept later.
-                drop(std::fs::remove_dir_all(&folder));
-                unpacked
+                self.unpack(target, file, place)
             }
+            Piece::Download(download) => {
+                let mut file = download.open()?;
+                if unpack && begins_an_archive(&file) {
+                    return self.unpack(target, download.open()?, place);
+                }
+                file.rewind()?;
+                let modified = download.modified();
+                let modified = rustix::fs::Timespec { tv_sec: modified.as_second(), tv_nsec: 0 };
+                target.write(&place.of(&download.name), &mut file, FETCHED, Some(modified))
+            }
+            Piece::Git(commit) => commit.put(target, &place.path),
         }
     }
+
+    /// Puts what is in an archive into a folder.
+    fn unpack(&self, target: &mut Target<'_>, archive: std::fs::File, place: &Place) -> io::Result<()> {
+        let folder = self.site.store.unpack_apart(archive).map_err(io::Error::other)?;
+        let unpacked = crate::context::Context::open(&folder.join("tree")).and_then(|tree| {
+            let root = crate::tree::resolve(&tree.root, Path::new(""))?;
+            let all = crate::tree::walk(&tree.root, &root, &|_, _| crate::tree::Verdict::Kept)?;
+            target.make_folder(&place.path)?;
+            let to = |path: &Path| match path.as_os_str().is_empty() {
+                true => place.path.clone(),
+                false => place.path.join(path),
+            };
+            // Who owns what is in an archive is for the archive to say.
+            target.keeping_owners(|target| target.copy(&tree.root, &all, &to))
+        });
+        // What cannot be removed now is swept later.
+        drop(std::fs::remove_dir_all(&folder));
+        unpacked
+    }
+}
+
+impl Piece {
+    /// The address of a file that gives it no name.
+    fn nameless(&self) -> Option<&str> {
+        match self {
+            Self::Download(download) if download.name.is_empty() => Some(&download.url),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a file is an archive, by its first bytes.
+fn begins_an_archive(mut file: &std::fs::File) -> bool {
+    let mut start = vec![];
+    let read = file.by_ref().take(512).read_to_end(&mut start);
+    let magic: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\0"];
+    let is_tar = start.get(257..262) == Some(b"ustar");
+    read.is_ok() && (is_tar || magic.iter().any(|magic| start.starts_with(magic)))
 }
 
 /// Where things go.
@@ -233,6 +295,13 @@ struct Place {
     is_folder: bool,
     /// The folders above each source come along.
     parents: bool,
+}
+
+impl Place {
+    /// Where something of this name goes.
+    fn of(&self, name: &str) -> PathBuf {
+        if self.is_folder { self.path.join(name) } else { self.path.clone() }
+    }
 }
 
 /// How many names of a path stand before a `.` in its middle.

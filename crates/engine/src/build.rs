@@ -6,14 +6,14 @@
 
 use crate::create::Stub;
 use crate::{Engine, EngineError, disk, lock};
-use builder::{Cause, Job, Machine, Ran};
+use builder::{Cause, Job, Machine, Ran, Version};
 use resource::{
     BuildNetwork, BuildSpec, Condition, ContainerId, ContainerName, ContainerSpec, Digest, EndpointSpec,
     ExitStatus, Image, ImageConfig, ImageNeed, Labels, LogConfig, NetworkMode, NetworkName, NetworkSpec,
     PodName, Reference, SecuritySpec,
 };
 use rustix::process::Signal;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -188,6 +188,30 @@ impl Machine for Workshop {
                 Err(error.into())
             }
         }
+    }
+
+    fn fetch(
+        &self,
+        address: &str,
+        known: Option<&Version>,
+        output: &mut dyn Write,
+    ) -> Result<Option<Version>, Cause> {
+        let known =
+            known.map(|known| registry::Version { tag: known.tag.clone(), modified: known.modified.clone() });
+        self.handle.block_on(async {
+            let registry = self.engine.registry().await?;
+            let (version, mut content) = match registry.fetch(address, known.as_ref()).await? {
+                registry::Fetched::Unchanged => return Ok(None),
+                registry::Fetched::File(version, content) => (version, content),
+            };
+            while let Some(bytes) = content.chunk().await? {
+                if self.given_up.load(Ordering::Relaxed) {
+                    return Err("the build was given up".into());
+                }
+                output.write_all(&bytes)?;
+            }
+            Ok(Some(Version { tag: version.tag, modified: version.modified }))
+        })
     }
 
     fn give_up(&self) {

@@ -28,7 +28,7 @@ const ERROR_LIMIT: usize = 64 * 1024;
 /// What is known of registries by now.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
-    http: Http,
+    pub(crate) http: Http,
     credentials: Credentials,
     /// Whether an insecure registry speaks TLS.
     tls: Mutex<HashMap<String, bool>>,
@@ -400,7 +400,7 @@ async fn drain(answer: Response<Incoming>) {
 }
 
 /// Where a redirect leads: never from a secure connection to one that can be listened to.
-fn target(at: &Origin, location: &str) -> Option<(Origin, String)> {
+pub(crate) fn target(at: &Origin, location: &str) -> Option<(Origin, String)> {
     let uri: Uri = location.parse().ok()?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     if uri.scheme().is_none() {

@@ -11,6 +11,7 @@ mod client;
 mod conf;
 mod credentials;
 mod error;
+mod fetch;
 mod http;
 mod login;
 mod manifest;
@@ -21,6 +22,7 @@ mod tls;
 pub use conf::Registries;
 pub use credentials::Credentials;
 pub use error::{Act, ConfigError, Failure, RegistryError};
+pub use fetch::{Content, Fetched, Version};
 
 pub use bytes::Bytes;
 use client::{Client, Get};

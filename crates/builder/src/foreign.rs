@@ -1,0 +1,63 @@
+//! Platforms other than this machine's: whether its kernel executes their programs.
+
+use crate::error::{BuildError, at};
+use crate::graph::{Graph, Node, Origin};
+use diagnostic::{Diagnostic, Span};
+use dockerfile::{InstructionKind, expand};
+use resource::Platform;
+use std::path::Path;
+
+/// Refuses builds that would execute what this machine cannot, before anything is done for them.
+pub(crate) fn check(graph: &Graph) -> Result<(), BuildError> {
+    for node in &graph.nodes {
+        let target = &graph.targets[node.target];
+        let stage = &target.file.stages[node.stage];
+        let runs = |kind: &InstructionKind| matches!(kind, InstructionKind::Run(_));
+        let Some(run) = stage.instructions.iter().find(|instruction| runs(&instruction.kind)) else {
+            continue;
+        };
+        let platform = platform_of(graph, *node)?;
+        check_one(&platform, run.span).map_err(|diagnostic| target.drawn(diagnostic))?;
+    }
+    Ok(())
+}
+
+/// Refuses a step for a platform whose programs are not executed here.
+pub(crate) fn check_one(platform: &Platform, span: Span) -> Result<(), Diagnostic> {
+    let host = Platform::host();
+    if is_native(&platform.architecture, &host.architecture) || has_emulator(&platform.architecture) {
+        return Ok(());
+    }
+    let message = format!("programs for {platform} cannot be executed on this machine, {host}");
+    let help = "install an emulator such as qemu-user-static, registered with binfmt_misc";
+    Err(at(span, "foreign-platform", message).help(help))
+}
+
+/// What a stage is for, as far as its Dockerfile says.
+fn platform_of(graph: &Graph, node: Node) -> Result<Platform, BuildError> {
+    let target = &graph.targets[node.target];
+    if let Some(word) = &target.file.stages[node.stage].platform {
+        let text = expand(word, &target.global).map_err(|diagnostic| target.drawn(diagnostic))?;
+        // What is no platform is said when the stage begins.
+        return Ok(Platform::parse(&text).unwrap_or_else(Platform::host));
+    }
+    match graph.base(node)? {
+        Origin::Stage(base) => platform_of(graph, base),
+        Origin::Scratch | Origin::Image(_) | Origin::Folder(_) => Ok(target.platform.clone()),
+    }
+}
+
+fn is_native(architecture: &str, host: &str) -> bool {
+    architecture == host || (architecture, host) == ("386", "amd64")
+}
+
+/// Whether the kernel hands programs of this architecture to an emulator.
+fn has_emulator(architecture: &str) -> bool {
+    let name = match architecture {
+        "amd64" => "x86_64",
+        "arm64" => "aarch64",
+        "386" => "i386",
+        other => other,
+    };
+    Path::new("/proc/sys/fs/binfmt_misc").join(format!("qemu-{name}")).exists()
+}

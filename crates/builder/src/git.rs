@@ -1,0 +1,231 @@
+//! Git repositories, by the program `git` of this machine: which commit a name means, and its files.
+//!
+//! git is given no configuration of the user's or the machine's, asks nobody anything, and speaks only the
+//! protocols of remote repositories. ssh finds known hosts and keys in the user's home, and the agent that
+//! the build was given.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use store::{CacheSharing, Store};
+
+/// Where a repository is, and what of it is wanted: `URL#REF:SUBFOLDER`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Repository {
+    /// What git is given.
+    pub(crate) url: String,
+    /// A branch, a tag or a whole commit; empty is what the repository's `HEAD` is.
+    pub(crate) reference: String,
+    /// A folder in it, without `.` and `..`; empty is its root.
+    pub(crate) folder: String,
+}
+
+/// The files of a commit, as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct Checkout {
+    /// Where they are.
+    pub(crate) path: PathBuf,
+    _lock: sys::file::Lock,
+}
+
+impl Repository {
+    /// Reads an address; `None` when it is none of a repository. `bare_host`: `github.com/…` is one, too.
+    pub(crate) fn parse(text: &str, bare_host: bool) -> Option<Self> {
+        let (place, fragment) = text.split_once('#').unwrap_or((text, ""));
+        let is_web = place.starts_with("https://") || place.starts_with("http://");
+        let path = place.split('?').next().unwrap_or(place);
+        let url = match place {
+            _ if is_web && path.ends_with(".git") => place.to_owned(),
+            _ if is_web => return None,
+            _ if place.starts_with("git://") || place.starts_with("ssh://") => place.to_owned(),
+            _ if bare_host && place.starts_with("github.com/") => format!("https://{place}"),
+            _ if is_of_scp(place) => place.to_owned(),
+            _ => return None,
+        };
+        let (reference, folder) = fragment.split_once(':').unwrap_or((fragment, ""));
+        let folder = resource::mount::clean(folder).trim_start_matches('/').to_owned();
+        Some(Self { url, reference: reference.to_owned(), folder })
+    }
+
+    /// The commit that is wanted, as the repository has it now.
+    pub(crate) fn commit(&self, agent: Option<&Path>) -> Result<String, String> {
+        if is_commit(&self.reference) {
+            return Ok(self.reference.to_ascii_lowercase());
+        }
+        if self.url.starts_with('-') || self.reference.starts_with('-') {
+            return Err("neither address nor reference may begin with `-`".to_owned());
+        }
+        let wanted = if self.reference.is_empty() { "HEAD" } else { &self.reference };
+        let peeled = format!("{wanted}^{{}}");
+        let listed = git(None, agent, &["ls-remote", "--", &self.url, wanted, &peeled])?;
+        let commit = named(&listed, wanted);
+        commit.ok_or_else(|| {
+            format!("it has no branch or tag `{wanted}`; a commit is named by all of its 40 digits")
+        })
+    }
+
+    /// The files of a commit, with `.git` or without.
+    pub(crate) fn checkout(
+        &self,
+        store: &Store,
+        commit: &str,
+        with_git: bool,
+        agent: Option<&Path>,
+    ) -> Result<Checkout, String> {
+        let failed = |error: &dyn std::error::Error| crate::error::chain(error);
+        let id = format!("git\0{}\0{commit}\0{with_git}", self.url);
+        let kept = store.cache_mount(&id, CacheSharing::Shared);
+        let (path, lock) = kept.map_err(|error| failed(&error))?;
+        if !path.exists() {
+            let made = store.scratch("git").map_err(|error| failed(&error))?;
+            let fetched = self.fetch(&made, commit, with_git, agent);
+            let moved = fetched.and_then(|()| match std::fs::rename(&made, &path) {
+                // Somebody else was quicker.
+                Err(_) if path.exists() => Ok(()),
+                other => other.map_err(|error| error.to_string()),
+            });
+            // What cannot be removed now is swept later.
+            drop(std::fs::remove_dir_all(&made));
+            moved?;
+        }
+        Ok(Checkout { path, _lock: lock })
+    }
+
+    fn fetch(&self, to: &Path, commit: &str, with_git: bool, agent: Option<&Path>) -> Result<(), String> {
+        let git = |arguments: &[&str]| git(Some(to), agent, arguments);
+        std::fs::create_dir(to).map_err(|error| error.to_string())?;
+        git(&["init", "--quiet", "--initial-branch=main"])?;
+        git(&["remote", "add", "origin", &self.url])?;
+        let reference = if self.reference.is_empty() { "HEAD" } else { &self.reference };
+        // Servers need not give commits by their digits alone, nor only the last one of a branch.
+        let ways: [&[&str]; 3] = [
+            &["fetch", "--quiet", "--depth=1", "origin", commit],
+            &["fetch", "--quiet", "origin", reference],
+            &["fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"],
+        ];
+        let mut last = Ok(String::new());
+        for way in ways {
+            last = git(way).and_then(|_| git(&["checkout", "--quiet", "--force", "--detach", commit]));
+            if last.is_ok() {
+                break;
+            }
+        }
+        last?;
+        git(&["submodule", "--quiet", "update", "--init", "--recursive"])?;
+        if !with_git {
+            remove_books(to).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+/// `git@host:path`, with any user.
+fn is_of_scp(place: &str) -> bool {
+    let Some((user, rest)) = place.split_once('@') else { return false };
+    let is_name = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    is_name(user) && rest.split_once(':').is_some_and(|(host, path)| is_name(host) && !path.is_empty())
+}
+
+fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The commit of `wanted` among the lines of `ls-remote`: of a branch before a tag of the same name, and
+/// of an annotated tag what it is put on.
+fn named(listed: &str, wanted: &str) -> Option<String> {
+    let lines: Vec<(&str, &str)> = listed.lines().filter_map(|line| line.split_once('\t')).collect();
+    let names = [
+        format!("refs/heads/{wanted}"),
+        format!("refs/tags/{wanted}^{{}}"),
+        format!("refs/tags/{wanted}"),
+        format!("{wanted}^{{}}"),
+        wanted.to_owned(),
+    ];
+    let of = |name: &String| lines.iter().find(|(_, own)| own == name).map(|(commit, _)| *commit);
+    names.iter().find_map(of).filter(|commit| is_commit(commit)).map(str::to_owned)
+}
+
+/// Removes the repository's own books, those of its submodules, too.
+fn remove_books(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        match entry.file_name() == ".git" {
+            true if kind.is_dir() => std::fs::remove_dir_all(path)?,
+            true => std::fs::remove_file(path)?,
+            false if kind.is_dir() => remove_books(&path)?,
+            false => {}
+        }
+    }
+    Ok(())
+}
+
+fn git(folder: Option<&Path>, agent: Option<&Path>, arguments: &[&str]) -> Result<String, String> {
+    let mut command = Command::new("git");
+    command.env_clear().stdin(Stdio::null()).args(["-c", "core.hooksPath=/dev/null"]).args(arguments);
+    let kept =
+        ["PATH", "HOME", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"];
+    command.envs(kept.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.envs([
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_ALLOW_PROTOCOL", "git:http:https:ssh"),
+        ("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
+        ("LC_ALL", "C"),
+    ]);
+    command.envs(agent.map(|path| ("SSH_AUTH_SOCK", path)));
+    if let Some(folder) = folder {
+        command.current_dir(folder);
+    }
+    let done = command.output().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "the program `git` is not installed on this machine".to_owned(),
+        _ => format!("cannot run git: {error}"),
+    })?;
+    if done.status.success() {
+        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    let said = said.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("; ");
+    Err(if said.is_empty() { format!("git ended with {}", done.status) } else { said })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_repositories_are_told_from_others() {
+        let read = |text: &str| {
+            let found = Repository::parse(text, true)?;
+            Some((found.url, found.reference, found.folder))
+        };
+        let of = |url: &str, reference: &str, folder: &str| {
+            Some((url.to_owned(), reference.to_owned(), folder.to_owned()))
+        };
+        assert_eq!(read("https://example.com/a.git"), of("https://example.com/a.git", "", ""));
+        assert_eq!(
+            read("https://example.com/a.git#v1:sub/../dir/"),
+            of("https://example.com/a.git", "v1", "dir")
+        );
+        assert_eq!(read("git@example.com:a/b#main"), of("git@example.com:a/b", "main", ""));
+        assert_eq!(read("github.com/a/b#:../../dir"), of("https://github.com/a/b", "", "dir"));
+        assert_eq!(read("git://example.com/a"), of("git://example.com/a", "", ""));
+        assert_eq!(read("https://example.com/a.tar.gz"), None);
+        assert_eq!(read("folder/a.git"), None);
+        assert_eq!(Repository::parse("github.com/a/b", false), None);
+    }
+
+    #[test]
+    fn a_name_means_a_branch_before_a_tag_and_a_tag_what_it_is_on() {
+        let commit = |digit: &str| digit.repeat(40);
+        let line = |digit: &str, name: &str| format!("{}\t{name}\n", commit(digit));
+        let tags = line("a", "refs/tags/v1") + &line("b", "refs/tags/v1^{}");
+        assert_eq!(named(&tags, "v1"), Some(commit("b")));
+        assert_eq!(named(&(tags + &line("c", "refs/heads/v1")), "v1"), Some(commit("c")));
+        assert_eq!(named(&line("d", "HEAD"), "HEAD"), Some(commit("d")));
+        assert_eq!(named(&line("e", "refs/heads/other/v1"), "v1"), None);
+    }
+}

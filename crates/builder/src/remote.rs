@@ -1,0 +1,328 @@
+//! What `ADD` takes from elsewhere: files by their address, and git repositories.
+//!
+//! A file is known by its content. What a server has said of it is kept, so that the next build asks only
+//! whether it has changed; a promised checksum needs no question at all.
+
+use crate::context::Context;
+use crate::copy::Target;
+use crate::error::{at, chain};
+use crate::git::{Checkout, Repository};
+use crate::machine::{Machine, Version};
+use crate::stage::{Site, Stop, Worker};
+use crate::transfer::Piece;
+use crate::tree::{self, Verdict};
+use diagnostic::Span;
+use dockerfile::{Add, Word};
+use resource::{Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use store::{Hasher, Store};
+
+/// A file at an address.
+#[derive(Debug)]
+pub(crate) struct Download {
+    pub(crate) url: String,
+    /// The name it gets in a folder.
+    pub(crate) name: String,
+    /// Its content's.
+    pub(crate) digest: Digest,
+    /// When it was last changed, as far as the server says.
+    modified: Option<Timestamp>,
+    /// Where it is, when it had to be fetched.
+    here: Option<Here>,
+}
+
+/// A file that was fetched; it goes with this.
+#[derive(Debug)]
+struct Here(PathBuf);
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept later.
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+/// A commit of a repository.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) repository: Repository,
+    pub(crate) commit: String,
+    pub(crate) with_git: bool,
+    agent: Option<PathBuf>,
+    /// Its files, once somebody needs them.
+    checkout: Option<Checkout>,
+}
+
+/// What is kept of a file that was fetched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Known {
+    tag: String,
+    modified: String,
+    digest: Digest,
+}
+
+impl Worker<'_> {
+    /// What an address means; `None` when the text is a path.
+    pub(crate) fn remote(&self, add: &Add, word: &Word, text: &str) -> Result<Option<Piece>, Stop> {
+        let checksum = add.checksum.as_ref().map(|word| Ok::<_, Stop>((self.expand(word)?, word.span)));
+        let checksum = checksum.transpose()?;
+        if let Some(repository) = Repository::parse(text, false) {
+            return self.commit(repository, add, checksum, word.span).map(|commit| Some(Piece::Git(commit)));
+        }
+        if !(text.starts_with("http://") || text.starts_with("https://")) {
+            return match text.contains("://") {
+                true => Err(at(word.span, "remote-source", format!("`{text}` is of no known kind"))
+                    .help("there are `https://`, `http://` and, of git repositories, `git://` and `ssh://`")
+                    .into()),
+                false => Ok(None),
+            };
+        }
+        let name = name_of(text);
+        let download = match checksum {
+            None => current(self.site.store, self.site.machine, text)
+                .map_err(|why| at(word.span, "not-fetched", format!("cannot get {text}: {why}")))?,
+            Some((promised, span)) => {
+                let digest = Digest::parse(&promised).map_err(|_| {
+                    at(span, "bad-checksum", format!("`{promised}` is no checksum such as `sha256:…`"))
+                })?;
+                Download { url: text.to_owned(), name: String::new(), digest, modified: None, here: None }
+            }
+        };
+        Ok(Some(Piece::Download(Download { name, ..download })))
+    }
+
+    fn commit(
+        &self,
+        repository: Repository,
+        add: &Add,
+        checksum: Option<(String, Span)>,
+        span: Span,
+    ) -> Result<Commit, Stop> {
+        let agent = self.target.spec.ssh.get("default").cloned();
+        let commit = repository.commit(agent.as_deref());
+        let commit =
+            commit.map_err(|why| at(span, "not-fetched", format!("cannot get {}: {why}", repository.url)))?;
+        if let Some((promised, span)) = checksum
+            && (promised.len() < 7 || !commit.starts_with(&promised.to_ascii_lowercase()))
+        {
+            let message = format!("the repository is at commit {commit}, not at `{promised}`");
+            return Err(at(span, "wrong-checksum", message).into());
+        }
+        Ok(Commit { repository, commit, with_git: add.keep_git_dir, agent, checkout: None })
+    }
+}
+
+impl Download {
+    /// The part of a step's key that it is.
+    pub(crate) fn key(&self) -> String {
+        format!("{} {} {:?}", self.name, self.digest, self.modified)
+    }
+
+    /// Fetches the file when nobody has so far. Its content is the one that is known.
+    pub(crate) fn get(&mut self, site: &Site<'_>, span: Span) -> Result<(), Stop> {
+        if self.here.is_some() {
+            return Ok(());
+        }
+        let fetched = fetch(site.store, site.machine, &self.url, None);
+        let (version, digest, here) = fetched
+            .and_then(|fetched| fetched.ok_or_else(|| "the server sends nothing".to_owned()))
+            .map_err(|why| at(span, "not-fetched", format!("cannot get {}: {why}", self.url)))?;
+        if digest != self.digest {
+            let message = format!("{} has the checksum {digest}, not {}", self.url, self.digest);
+            return Err(at(span, "wrong-checksum", message).into());
+        }
+        self.modified = self.modified.or(time_of(&version.modified));
+        self.here = Some(here);
+        Ok(())
+    }
+
+    /// The file, once it has been fetched.
+    pub(crate) fn open(&self) -> io::Result<File> {
+        File::open(self.here.as_ref().map_or(Path::new(""), |here| &here.0))
+    }
+
+    /// When the file was last changed; when nobody knows, the beginning of time, so that it is always the same.
+    pub(crate) fn modified(&self) -> Timestamp {
+        self.modified.unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+impl Commit {
+    /// The part of a step's key that it is.
+    pub(crate) fn key(&self) -> String {
+        let Repository { url, folder, .. } = &self.repository;
+        format!("{url} {} {folder} {}", self.commit, self.with_git)
+    }
+
+    /// Fetches its files.
+    pub(crate) fn get(&mut self, store: &Store, span: Span) -> Result<(), Stop> {
+        let done = self.repository.checkout(store, &self.commit, self.with_git, self.agent.as_deref());
+        let url = &self.repository.url;
+        self.checkout =
+            Some(done.map_err(|why| at(span, "not-fetched", format!("cannot get {url}: {why}")))?);
+        Ok(())
+    }
+
+    /// Puts its files into the layer, once they have been fetched.
+    pub(crate) fn put(&self, target: &mut Target<'_>, place: &Path) -> io::Result<()> {
+        let checkout = self.checkout.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let tree = Context::open(&checkout.path)?;
+        let start = tree::resolve(&tree.root, Path::new(&self.repository.folder))?;
+        let entries = tree::walk(&tree.root, &start, &|_, _| Verdict::Kept)?;
+        target.make_folder(place)?;
+        target.copy(&tree.root, &entries, &|path| {
+            let below = path.strip_prefix(&start.path).unwrap_or(path);
+            if below.as_os_str().is_empty() { place.to_owned() } else { place.join(below) }
+        })
+    }
+}
+
+/// A context that is elsewhere, in a folder of its own.
+pub(crate) struct Fetched {
+    /// Where its files are.
+    pub(crate) folder: PathBuf,
+    _held: Held,
+}
+
+/// What keeps the folder of a context.
+enum Held {
+    Checkout { _checkout: Checkout },
+    Archive(PathBuf),
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Self::Archive(folder) = self {
+            // What cannot be removed now is swept later.
+            drop(std::fs::remove_dir_all(folder));
+        }
+    }
+}
+
+/// Fetches a context: a folder of a git repository, or an archive.
+pub(crate) fn context(
+    store: &Store,
+    machine: &dyn Machine,
+    address: &str,
+    agent: Option<&Path>,
+) -> Result<Fetched, String> {
+    if let Some(repository) = Repository::parse(address, true) {
+        let commit = repository.commit(agent)?;
+        let checkout = repository.checkout(store, &commit, false, agent)?;
+        let root = sys::file::open_folder(&checkout.path).map_err(|error| error.to_string())?;
+        let inner = tree::resolve(&root, Path::new(&repository.folder));
+        let inner = inner.map_err(|error| format!("its folder `{}`: {error}", repository.folder))?;
+        let folder = checkout.path.join(inner.path);
+        return Ok(Fetched { folder, _held: Held::Checkout { _checkout: checkout } });
+    }
+    if !(address.starts_with("http://") || address.starts_with("https://")) {
+        return Err("this is neither a git repository nor an archive of a web server".to_owned());
+    }
+    let fetched = fetch(store, machine, address, None)?.ok_or("the server sends nothing")?;
+    let archive = File::open(&fetched.2.0).map_err(|error| error.to_string())?;
+    let unpacked =
+        store.unpack_apart(archive).map_err(|error| format!("it is no archive: {}", chain(&error)))?;
+    Ok(Fetched { folder: unpacked.join("tree"), _held: Held::Archive(unpacked) })
+}
+
+/// A file as it is now, fetched unless it is known to be what it was.
+fn current(store: &Store, machine: &dyn Machine, url: &str) -> Result<Download, String> {
+    let place = store::digest_of(format!("url\0{url}").as_bytes());
+    let known: Option<Known> = store.context_index(&place);
+    let asked =
+        known.as_ref().map(|known| Version { tag: known.tag.clone(), modified: known.modified.clone() });
+    let asked = asked.filter(|version| !(version.tag.is_empty() && version.modified.is_empty()));
+    let (known, here) = match (fetch(store, machine, url, asked.as_ref())?, known) {
+        (None, Some(known)) => (known, None),
+        (None, None) => return Err("the server sends nothing".to_owned()),
+        (Some((Version { tag, modified }, digest, here)), _) => {
+            let known = Known { tag, modified, digest };
+            // That it could not be kept only costs a download.
+            drop(store.keep_context_index(&place, &known));
+            (known, Some(here))
+        }
+    };
+    let modified = time_of(&known.modified);
+    Ok(Download { url: url.to_owned(), name: String::new(), digest: known.digest, modified, here })
+}
+
+/// Fetches a file; `None` when it is still the version asked about.
+fn fetch(
+    store: &Store,
+    machine: &dyn Machine,
+    url: &str,
+    known: Option<&Version>,
+) -> Result<Option<(Version, Digest, Here)>, String> {
+    let path = store.scratch("download").map_err(|error| chain(&error))?;
+    let here = Here(path.clone());
+    let mut output = Digesting { file: None, path, hasher: Hasher::default() };
+    let version = machine.fetch(url, known, &mut output).map_err(|error| chain(&*error))?;
+    let Some(version) = version else { return Ok(None) };
+    output.open().map_err(|error| error.to_string())?;
+    Ok(Some((version, output.hasher.finish(), here)))
+}
+
+/// A new file that is digested as it is written.
+struct Digesting {
+    file: Option<File>,
+    path: PathBuf,
+    hasher: Hasher,
+}
+
+impl Digesting {
+    fn open(&mut self) -> io::Result<&mut File> {
+        match &mut self.file {
+            Some(file) => Ok(file),
+            place => Ok(place.insert(File::create_new(&self.path)?)),
+        }
+    }
+}
+
+impl Write for Digesting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.open()?.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The last name in the path of an address; empty where there is none.
+fn name_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    let name = path.split_once('/').map_or("", |(_, path)| path).trim_end_matches('/');
+    let name = name.rsplit('/').next().unwrap_or_default();
+    if matches!(name, "." | "..") { String::new() } else { name.to_owned() }
+}
+
+/// The time of a `Last-Modified`.
+fn time_of(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_called_what_its_address_ends_in() {
+        assert_eq!(name_of("https://example.com/a/b.tar.gz?x=/y#z"), "b.tar.gz");
+        assert_eq!(name_of("https://example.com/a/"), "a");
+        assert_eq!(name_of("https://example.com"), "");
+        assert_eq!(name_of("https://example.com/.."), "");
+    }
+
+    #[test]
+    fn the_time_of_a_file_is_read() {
+        let time = time_of("Sun, 06 Nov 1994 08:49:37 GMT").map(|time| time.as_second());
+        assert_eq!(time, Some(784_111_777));
+        assert_eq!(time_of("yesterday"), None);
+    }
+}

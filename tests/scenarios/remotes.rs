@@ -1,0 +1,109 @@
+//! Scenarios about builds that take files from web servers, git repositories and archives.
+
+use scenarios::{Web, World, scenario};
+use std::path::Path;
+use std::process::Command;
+
+scenario! {
+    /// `ADD` takes files of web servers, with the time they were changed and for root alone to read, under
+    /// the name in their address; what has not changed is not sent again, a checksum needs no question and
+    /// is held to. It takes commits of git repositories, and unpacks archives of every usual compression.
+    /// A context may be a folder of a repository or an archive.
+    what_is_elsewhere_is_added, |world| {
+        let served = tempfile::tempdir().unwrap();
+        let web = Web::serve(served.path());
+        let serve = |name: &str, content: &str| std::fs::write(served.path().join(name), content).unwrap();
+        serve("file", "first\n");
+        serve("kept", "content\n");
+        web.redirect("/moved", "/file");
+        for archive in ["archive.tar.gz", "archive.tar.xz"] {
+            std::fs::copy(world.project().join(archive), served.path().join(archive)).unwrap();
+        }
+        make_repository(served.path());
+        world.write(".env", &format!("WEB=http://127.0.0.1:{}\n", web.port));
+        world.compose("build").ok();
+        world.compose("up -d").ok();
+
+        let listed = "cd / && stat -c '%n %u:%g:%a %Y' folder/* renamed && cat folder/file renamed kept";
+        assert_eq!(
+            inside(world, "files", listed),
+            "folder/file 0:0:600 1700000000\nfolder/moved 0:0:600 1700000000\nrenamed 7:8:700 1700000000\n\
+             first\nfirst\ncontent\n"
+        );
+        for folder in ["tar", "gz", "zst", "xz", "bz2", "unpacked"] {
+            let shown = format!("cd /{folder}/inside && stat -c %u:%g:%a:%Y file && cat file");
+            assert_eq!(inside(world, "archives", &shown), "3:4:640:1700000000\npacked\n", "{folder}");
+        }
+        assert_eq!(inside(world, "archives", "ls /whole /fetched | grep -c gz"), "2\n");
+        let shown = "ls -A /head /tag /side | grep -v '^$'; stat -c %u:%g /tag/file; cat /side/outside";
+        assert_eq!(
+            inside(world, "repository", shown),
+            "/head:\napp\noutside\n/side:\n.git\napp\noutside\n/tag:\nDockerfile\nfile\n7:8\nat the side\n"
+        );
+        let shown = "cat /from-git /from-archive /from-main";
+        assert_eq!(inside(world, "context", shown), "tagged\npacked\noutside\n");
+
+        web.answers();
+        world.compose("build files").ok().says("CACHED");
+        let answers = web.answers();
+        assert!(answers.iter().all(|answer| !answer.ends_with("200")), "{answers:?}");
+        assert!(answers.iter().any(|answer| answer == "GET /file?query 304"), "{answers:?}");
+        assert!(answers.iter().all(|answer| !answer.contains("/kept")), "{answers:?}");
+        assert!(world.compose("build context repository").ok().stderr.contains("CACHED"));
+        serve("file", "second\n");
+        world.compose("build files").ok();
+        assert_eq!(world.compose("run --rm -T files cat /renamed").ok().stdout, "second\n");
+
+        // What is not what was promised, not there or not reached is said where it is asked for.
+        serve("kept", "other\n");
+        world.compose("build --no-cache files").exits(1).says("Dockerfile:5").says("has the checksum");
+        serve("kept", "content\n");
+        std::fs::remove_file(served.path().join("file")).unwrap();
+        world.compose("build files").exits(1).says("Dockerfile:3").says("404");
+        world.edit("repository.Dockerfile", "#side", "#nothing");
+        world.compose("build repository").exits(1).says("repository.Dockerfile:5").says("no branch or tag `nothing`");
+        let without = world.program().args(["build", "repository"]).env("PATH", "/nonexistent").output().unwrap();
+        let said = String::from_utf8_lossy(&without.stderr);
+        assert!(!without.status.success() && said.contains("`git` is not installed"), "{said}");
+    }
+}
+
+fn inside(world: &World, service: &str, script: &str) -> String {
+    world.run(&["exec", "-T", service, "sh", "-c", script], "").ok().stdout
+}
+
+/// A repository that a web server may serve as files: a tag, and a branch beside the main one.
+fn make_repository(served: &Path) {
+    let source = tempfile::tempdir().unwrap();
+    let write = |path: &str, content: &str| std::fs::write(source.path().join(path), content).unwrap();
+    let run = |arguments: &[&str]| git(source.path(), arguments);
+    run(&["init", "--quiet", "--initial-branch=main"]);
+    std::fs::create_dir(source.path().join("app")).unwrap();
+    write("outside", "outside\n");
+    write("app/file", "tagged\n");
+    write(
+        "app/Dockerfile",
+        "FROM busybox\nCOPY file /from-git\nCOPY --from=archive inside/file /from-archive\n\
+         COPY --from=main outside /from-main\n",
+    );
+    run(&["add", "."]);
+    run(&["commit", "--quiet", "--message=one"]);
+    run(&["tag", "--annotate", "--message=one", "v1"]);
+    write("app/file", "later\n");
+    run(&["commit", "--quiet", "--all", "--message=two"]);
+    run(&["checkout", "--quiet", "-b", "side"]);
+    write("outside", "at the side\n");
+    run(&["commit", "--quiet", "--all", "--message=three"]);
+    run(&["checkout", "--quiet", "main"]);
+    let bare = served.join("repository.git");
+    run(&["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]);
+    git(&bare, &["update-server-info"]);
+}
+
+fn git(folder: &Path, arguments: &[&str]) {
+    let names = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"];
+    let mut command = Command::new("git");
+    command.args(names).args(arguments).current_dir(folder);
+    let status = command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").status();
+    assert!(status.expect("the package git is installed").success(), "git {arguments:?}");
+}
