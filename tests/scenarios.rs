@@ -7,6 +7,8 @@
 mod addresses;
 #[path = "scenarios/borders.rs"]
 mod borders;
+#[path = "scenarios/build_keys.rs"]
+mod build_keys;
 #[path = "scenarios/builds.rs"]
 mod builds;
 #[path = "scenarios/contents.rs"]

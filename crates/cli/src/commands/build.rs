@@ -15,8 +15,8 @@ pub(crate) struct Args {
     /// NAME=VALUE, or NAME for its value in the environment
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) build_arg: Vec<String>,
-    /// There is one builder: accepted, without effect
-    #[arg(long, env = "BUILDX_BUILDER", value_name = "NAME")]
+    /// There is one builder, `default`: another one is refused
+    #[arg(long, value_name = "NAME")]
     pub(crate) builder: Option<String>,
     /// Check the Dockerfiles and build nothing
     #[arg(long)]
@@ -76,6 +76,17 @@ pub(crate) struct Args {
 
 /// Builds images.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    if args.push {
+        return Err(
+            Failure::unsupported("`--push`").hint("build without it; the image stays on this machine")
+        );
+    }
+    if let Some(name) = args.builder.as_deref().filter(|name| !matches!(*name, "" | "default")) {
+        return Err(Failure::new(format!(
+            "`--builder {name}`: there is one builder, which is in this program"
+        ))
+        .hint("build without it"));
+    }
     let loaded = session.load(&args.services)?;
     let mut selection = wanted::selection(session, &loaded, &args.services)?;
     if !args.with_dependencies {
@@ -89,7 +100,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         hold.builds_of(&mut desired)?;
     }
     let progress = session.progress_unless(args.quiet, "build");
-    tell_ignored(args, &progress);
+    tell_ignored(args, session, &progress);
     let builds = builds(args, session, &desired)?;
     if builds.is_empty() {
         progress.warning("No services to build");
@@ -189,10 +200,10 @@ fn builds(args: &Args, session: &Session, desired: &Desired) -> Result<Vec<Build
     Ok(builds)
 }
 
-fn tell_ignored(args: &Args, progress: &crate::view::progress::Progress) {
+fn tell_ignored(args: &Args, session: &Session, progress: &crate::view::progress::Progress) {
     let asked = |value: &Option<String>| value.as_deref().is_some_and(|value| !matches!(value, "" | "false"));
     let table = [
-        ("--builder", args.builder.is_some(), "there is one builder"),
+        ("BUILDX_BUILDER", session.environment().filled("BUILDX_BUILDER").is_some(), "there is one builder"),
         ("--memory", args.memory.is_some(), "steps have the memory of the machine"),
         ("--provenance", asked(&args.provenance), "no attestations are made"),
         ("--sbom", asked(&args.sbom), "no attestations are made"),

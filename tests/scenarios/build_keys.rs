@@ -1,0 +1,102 @@
+//! Scenarios about what the Compose file and the command line say of a build.
+
+use scenarios::{World, scenario};
+use serde_json::Value;
+
+scenario! {
+    /// Every key of `build` counts: the instructions in the file, arguments, labels, tags, the stage wanted,
+    /// network, hosts, memory and limits of steps, rights, secrets of variables, stages that are always done
+    /// again, fresh base images, platforms; what has no effect is said.
+    every_key_of_a_build_counts, |world| {
+        world.write(".env", "WORD_OF_SECRET=whispered\n");
+        world.compose("build server").ok();
+        world.compose("up -d server").ok();
+        let built = world.compose("build keys").ok().says("of the file");
+        for (key, why) in [("isolation", "Windows"), ("provenance", "no attestations"), ("sbom", "no attestations")] {
+            assert!(built.stderr.contains(&format!("build.{key}")) && built.stderr.contains(why), "{}", built.stderr);
+        }
+        assert!(!built.stderr.contains("unwanted"), "{}", built.stderr);
+        world.compose("up -d").ok();
+        assert_eq!(
+            inside(world, "cat /secret /shm /limits /page; echo; cat /hosts"),
+            "whispered32768\n123\n456\na page\n\n192.0.2.7\tthere\n"
+        );
+        let images = world.compose("image ls --format json").ok().stdout;
+        let image = &inspected(world, "example.com/keys:1")["Id"];
+        for name in ["example.com/keys:2", "other.example.com/keys"] {
+            assert_eq!(&inspected(world, name)["Id"], image, "{images}");
+        }
+        assert_eq!(inspected(world, "example.com/keys:1")["Config"]["Labels"]["own"], "label");
+
+        // One stage is done again each time, the other is not; `--no-cache` does all of it again.
+        let drawn = |world: &World| {
+            let output = world.compose("run --rm --no-deps -T keys cat /drawn /kept").ok().stdout;
+            let mut lines = output.lines().map(str::to_owned);
+            (lines.next().unwrap(), lines.next().unwrap())
+        };
+        let first = drawn(world);
+        world.compose("build keys").ok();
+        let second = drawn(world);
+        assert!(first.0 != second.0 && first.1 == second.1, "{first:?} {second:?}");
+        world.compose("build --no-cache keys").ok();
+        assert_ne!(drawn(world).1, first.1);
+        flags(world);
+
+        // What is here is taken, unless a fresh one is asked for.
+        world.compose("image tag busybox 127.0.0.1:1/own").ok();
+        world.compose("build pulled").ok();
+        world.compose("build --pull pulled").exits(1).says("127.0.0.1:1");
+        world.edit("compose.yaml", "# PULL", "pull: true");
+        world.compose("build pulled").exits(1).says("127.0.0.1:1");
+        // What cannot be executed is said before anything is fetched.
+        world.compose("build foreign").exits(1).says("cannot be executed on this machine").says("linux/made-up");
+        world.compose("build local").ok();
+        assert_eq!(inspected(world, "--platform linux/made-up project-local")["Architecture"], "made-up");
+    }
+}
+
+fn inside(world: &World, script: &str) -> String {
+    world.run(&["exec", "-T", "keys", "sh", "-c", script], "").ok().stdout
+}
+
+fn inspected(world: &World, image: &str) -> Value {
+    let output = world.compose(&format!("image inspect {image}")).ok().stdout;
+    serde_json::from_str::<Value>(&output).unwrap()[0].clone()
+}
+
+/// What flags of `build` do.
+fn flags(world: &World) {
+    world.compose("build --build-arg WORD=flag keys").ok().says("flag");
+    let quiet = world.compose("build --quiet --no-cache server").ok();
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+    let both = world.compose("build --with-dependencies keys").ok();
+    assert!(both.stderr.contains("[server 2/2]") && both.stderr.contains("[keys wanted"), "{}", both.stderr);
+    let alone = world.compose("build keys").ok();
+    assert!(!alone.stderr.contains("[server"), "{}", alone.stderr);
+    world.compose("build --memory 1g server").ok().says("--memory has no effect");
+    world.compose("build --provenance max --sbom true server").ok().says("--sbom has no effect");
+    world.compose("build --builder other server").exits(1).says("there is one builder");
+    world.compose("build --builder default server").ok();
+
+    let events = world.compose("--progress json build --no-cache server").ok().stderr;
+    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let run = |event: &&Value| event["id"].as_str().is_some_and(|id| id.contains("[server 2/2] RUN mkdir"));
+    let texts: Vec<&str> = events.iter().filter(run).map(|event| event["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["Building", "Built"], "{events:#?}");
+
+    let bake: Value = serde_json::from_str(&world.compose("build --print keys").ok().stdout).unwrap();
+    let target = &bake["target"]["keys"];
+    for (key, value) in [
+        ("target", "wanted".into()),
+        ("args", serde_json::json!({"WORD": "of the file"})),
+        ("network", "inner".into()),
+        ("shm-size", "33554432".into()),
+        ("ulimits", serde_json::json!(["nofile=123:456"])),
+        ("no-cache-filter", serde_json::json!(["drawn"])),
+        ("entitlements", serde_json::json!(["security.insecure"])),
+        ("secret", serde_json::json!(["id=given,type=env"])),
+    ] {
+        assert_eq!(target[key], value, "{key} of {bake:#}");
+    }
+    assert!(!bake.to_string().contains("whispered"), "{bake:#}");
+}
