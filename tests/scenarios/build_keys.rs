@@ -55,6 +55,53 @@ scenario! {
     }
 }
 
+scenario! {
+    /// Results of steps go to a folder, those of all stages where it is asked for, and are taken from there
+    /// by an engine that has none, which then does nothing again; what is damaged there is made anew. The
+    /// folder keeps what the last build had, and nothing else.
+    results_of_steps_travel, |world| {
+        world.compose("build").ok();
+        let drawn = |world: &World| world.compose("run --rm -T web cat /one /two").ok().stdout;
+        let first = drawn(world);
+        let blobs = || {
+            let entries = std::fs::read_dir(world.project().join("cache/blobs/sha256")).unwrap();
+            entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+        };
+        let count = blobs().len();
+        world.compose("build").ok();
+        assert_eq!(blobs().len(), count);
+        forget(world);
+        let built = world.compose("build").ok();
+        assert!(!built.stderr.contains("drawing"), "{}", built.stderr);
+        assert_eq!(drawn(world), first);
+
+        // One of the layers is not what it should be: its step is done again, here and in the folder.
+        let layers: Vec<_> = blobs().into_iter().filter(|path| !std::fs::read(path).unwrap().starts_with(b"{")).collect();
+        assert_eq!(layers.len(), 3, "two that were drawn and one that was copied");
+        for layer in &layers {
+            std::fs::write(layer, "damaged").unwrap();
+        }
+        forget(world);
+        world.compose("build").ok().says("the result in the cache cannot be used").says("drawing");
+        assert_ne!(drawn(world), first);
+        assert_eq!(blobs().len(), count);
+
+        // Without the other stage's results it is done again, but for what was copied from it.
+        world.edit("compose.yaml", "mode=max", "mode=min");
+        world.compose("build").ok();
+        assert_eq!(blobs().len(), count - 1);
+        world.edit("compose.yaml", "type=local,dest", "type=s3,dest");
+        world.compose("build").ok().says("build.cache_to").says("is no folder");
+        world.edit("compose.yaml", "type=s3,dest=./cache,mode=min", "type=local");
+        world.compose("build").exits(1).says("names no folder");
+    }
+}
+
+/// Has the engine forget images and results.
+fn forget(world: &World) {
+    world.compose("system prune --all --force").ok();
+}
+
 fn inside(world: &World, script: &str) -> String {
     world.run(&["exec", "-T", "keys", "sh", "-c", script], "").ok().stdout
 }

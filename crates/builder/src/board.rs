@@ -9,6 +9,7 @@ use crate::state::State;
 use resource::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use store::StepResult;
 
 /// The shared part of a build.
 pub(crate) struct Board {
@@ -29,6 +30,8 @@ struct Inner {
     failure: Option<BuildError>,
     /// Keys of steps made by this build.
     made: BTreeSet<Digest>,
+    /// Stage, key and result of each step, in the order in which they were had.
+    used: Vec<(Node, Digest, StepResult)>,
     /// The number of the last step.
     steps: u32,
 }
@@ -59,6 +62,7 @@ impl Board {
             slots,
             failure: None,
             made: BTreeSet::new(),
+            used: vec![],
             steps: 0,
         };
         Self { inner: Mutex::new(inner), changed: Condvar::new() }
@@ -146,6 +150,23 @@ impl Board {
     /// This build has made the result of a step.
     pub(crate) fn made(&self, key: &Digest) {
         self.lock().made.insert(key.clone());
+    }
+
+    /// Whether anything has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.lock().failure.is_some()
+    }
+
+    /// A step of this stage has this result.
+    pub(crate) fn used(&self, node: Node, key: &Digest, result: &StepResult) {
+        self.lock().used.push((node, key.clone(), result.clone()));
+    }
+
+    /// The steps of all stages that `is_wanted`, with their results.
+    pub(crate) fn steps_of(&self, is_wanted: impl Fn(Node) -> bool) -> Vec<(Digest, StepResult)> {
+        let inner = self.lock();
+        let wanted = inner.used.iter().filter(|(node, ..)| is_wanted(*node));
+        wanted.map(|(_, key, result)| (key.clone(), result.clone())).collect()
     }
 
     /// How the build has ended.

@@ -4,6 +4,7 @@
 //! A node is a stage. It needs the stage it starts from and those it copies or mounts from; whatever no
 //! wanted image needs is not in the graph at all.
 
+use crate::cache::Imported;
 use crate::context::Context;
 use crate::error::{BuildError, at};
 use crate::machine::Machine;
@@ -32,6 +33,8 @@ pub(crate) struct Target {
     pub(crate) ignore: String,
     /// Other folders by name.
     pub(crate) folders: BTreeMap<String, Arc<Context>>,
+    /// Results that other machines have had.
+    pub(crate) cache: Imported,
 }
 
 /// A stage of one of the builds.
@@ -181,7 +184,10 @@ impl Target {
             target_stage: &target_stage,
         };
         let global = GlobalScope::new(&file, &given).map_err(drawn)?;
-        Ok(Self { spec: spec.clone(), sources, file, global, platform, stage, context, ignore, folders })
+        let cache =
+            Imported::read(&spec.cache_from).map_err(|why| about(format!("cannot read the cache {why}")))?;
+        let spec = spec.clone();
+        Ok(Self { spec, sources, file, global, platform, stage, context, ignore, folders, cache })
     }
 
     /// What is wrong, with the Dockerfile to draw it in.
@@ -212,6 +218,18 @@ impl Graph {
     /// The stage that a target is for.
     pub(crate) fn wanted(&self, target: usize) -> Node {
         Node { target, stage: self.targets[target].stage }
+    }
+
+    /// Whether the image of a target is made of a stage: its own, or one that this starts from.
+    pub(crate) fn is_made_of(&self, target: usize, node: Node) -> bool {
+        let mut at = self.wanted(target);
+        loop {
+            match self.base(at) {
+                _ if at == node => return true,
+                Ok(Origin::Stage(base)) => at = base,
+                _ => return false,
+            }
+        }
     }
 
     fn visit(&self, node: Node, open: &mut BTreeSet<Node>, done: &mut Vec<Node>) -> Result<(), BuildError> {

@@ -18,6 +18,7 @@
 
 mod bases;
 mod board;
+mod cache;
 mod check;
 mod context;
 mod copy;
@@ -46,7 +47,7 @@ pub use machine::{Cause, Job, Machine, Ran, Version};
 use board::Board;
 use error::chain;
 use graph::{Contexts, Graph, Node, Target};
-use resource::{BuildSpec, Digest, Image, Labels, Reference, Timestamp};
+use resource::{BuildCache, BuildSpec, Digest, Image, Labels, Reference, Timestamp};
 use stage::Site;
 use state::{Key, State};
 use std::collections::{BTreeMap, HashMap};
@@ -93,6 +94,7 @@ pub fn build(
     }
     contexts.all().for_each(|context| context.keep(store));
     let made_something = board.has_made_something();
+    export(store, specs, &graph, &board)?;
     let states = board.end()?;
     let mut images = vec![];
     for (target, spec) in specs.iter().enumerate() {
@@ -112,6 +114,25 @@ pub fn build(
         drop(store.forget_steps(KEPT));
     }
     Ok(images)
+}
+
+/// Writes the results of a build that went well where it was told to keep them.
+fn export(store: &Store, specs: &[BuildSpec], graph: &Graph, board: &Board) -> Result<(), BuildError> {
+    for (target, spec) in specs.iter().enumerate() {
+        for BuildCache { folder, all } in &spec.cache_to {
+            if board.has_failed() {
+                continue;
+            }
+            let steps = board
+                .steps_of(|node| if *all { node.target == target } else { graph.is_made_of(target, node) });
+            cache::write(store, folder, &steps).map_err(|error| {
+                let message =
+                    format!("cannot write the cache of `{}` to {}: {error}", spec.name, folder.display());
+                BuildError::general("unusable-cache", message)
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the image of a stage's end, unless it is there already.

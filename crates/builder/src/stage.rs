@@ -301,6 +301,7 @@ impl<'a> Worker<'a> {
             Ok((result, false)) => told.end(Ok(result))?,
             Err(stop) => return told.end(Err(stop)),
         };
+        self.site.board.used(self.node, key, &result);
         self.state.created = self.state.created.max(result.created);
         self.state.note(noted, result.layer);
         Ok(())
@@ -327,7 +328,17 @@ impl<'a> Worker<'a> {
         } else {
             match store.begin_step(key).map_err(failed)? {
                 StepSlot::Present(result) => return Ok((result, true)),
-                StepSlot::Missing(writer) => writer,
+                StepSlot::Missing(writer) => match self.target.cache.take(store, key) {
+                    Some(Ok(result)) => {
+                        writer.keep(&result).map_err(failed)?;
+                        return Ok((result, true));
+                    }
+                    Some(Err(why)) => {
+                        told.line(format!("the result in the cache cannot be used: {why}"));
+                        writer
+                    }
+                    None => writer,
+                },
             }
         };
         let slot = board.slot()?;

@@ -90,6 +90,8 @@ impl Lowering<'_> {
             no_cache: build.no_cache,
             no_cache_stages: build.no_cache_filter.clone(),
             locked: None,
+            cache_from: self.cache_from(service, build),
+            cache_to: self.cache_to(service, build),
             place: self.options.sources.place(service.place("build")),
         })
     }
@@ -178,8 +180,6 @@ impl Lowering<'_> {
             .iter()
             .any(|secret| secret.uid.is_some() || secret.gid.is_some() || secret.mode.is_some());
         let table = [
-            ("build.cache_from", !build.cache_from.is_empty(), "results of builds are not imported yet"),
-            ("build.cache_to", !build.cache_to.is_empty(), "results of builds are not exported yet"),
             ("build.isolation", isolation.is_some(), "it is for Windows"),
             ("build.provenance", asked(&build.provenance), "no attestations are made"),
             ("build.sbom", asked(&build.sbom), "no attestations are made"),

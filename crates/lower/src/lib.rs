@@ -5,6 +5,7 @@
 //! Pure: the texts of files it needs (a seccomp profile) come through [`compose_spec::Files`].
 
 mod build;
+mod build_cache;
 mod connection;
 mod copies;
 mod hooks;

@@ -54,8 +54,22 @@ pub struct BuildSpec {
     /// The digests that images are held to; `None` holds them to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Locked>,
+    /// Folders with results of steps of other machines.
+    pub cache_from: Vec<PathBuf>,
+    /// Folders that get the results of its steps.
+    pub cache_to: Vec<BuildCache>,
     /// The file and line that asked for it, for messages.
     pub place: String,
+}
+
+/// A folder for results of steps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BuildCache {
+    /// Where it is, absolute.
+    pub folder: PathBuf,
+    /// All steps, not only those of the image's own stages.
+    pub all: bool,
 }
 
 /// A source of files.

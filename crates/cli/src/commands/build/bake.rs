@@ -1,6 +1,6 @@
 //! The bake file that `build --print` prints: what Docker's buildx would be given for the same builds.
 
-use resource::{BuildContext, BuildNetwork, BuildSecret, BuildSpec, DockerfileSource};
+use resource::{BuildCache, BuildContext, BuildNetwork, BuildSecret, BuildSpec, DockerfileSource};
 use serde_json::{Map, Value, json};
 
 /// All builds as one file; `wanted` are those that a plain `bake` builds.
@@ -38,6 +38,12 @@ fn target(build: &BuildSpec) -> Value {
     put("contexts", contexts.into());
     put("no-cache", build.no_cache.into());
     put("no-cache-filter", json!(build.no_cache_stages));
+    let from = build.cache_from.iter().map(|folder| format!("type=local,src={}", folder.display()));
+    put("cache-from", from.collect());
+    let to = build.cache_to.iter().map(|BuildCache { folder, all }| {
+        format!("type=local,dest={},mode={}", folder.display(), if *all { "max" } else { "min" })
+    });
+    put("cache-to", to.collect());
     put("pull", build.pull.into());
     put("secret", build.secrets.iter().map(|(id, secret)| self::secret(id, secret)).collect());
     put("ssh", build.ssh.iter().map(|(id, path)| format!("{id}={}", path.display())).collect());
