@@ -2,10 +2,11 @@
 //! measured in this run. Prints medians and ratios; asserts nothing about time.
 //!
 //! The options: `--runs N` (default 11), and names of parts: `up`, `quiet`, `user`, `memory`, `pull`,
-//! `config`, `watch`.
+//! `config`, `watch`, `build`.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
+mod build;
 mod config;
 mod watch;
 
@@ -51,6 +52,9 @@ fn main() {
     }
     if wanted("watch") {
         watch::run(&bench.program, runs);
+    }
+    if wanted("build") {
+        build::run(&bench.program, runs);
     }
 }
 

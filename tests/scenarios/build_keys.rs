@@ -75,7 +75,15 @@ scenario! {
         assert!(!built.stderr.contains("drawing"), "{}", built.stderr);
         assert_eq!(drawn(world), first);
 
-        // One of the layers is not what it should be: its step is done again, here and in the folder.
+        // What was taken from a folder can be given on.
+        std::fs::remove_dir_all(world.project().join("cache")).unwrap();
+        world.compose("build").ok();
+        forget(world);
+        let built = world.compose("build").ok();
+        assert!(!built.stderr.contains("drawing"), "{}", built.stderr);
+        assert_eq!(drawn(world), first);
+
+        // The layers are not what they should be: their steps are done again, and given again.
         let layers: Vec<_> = blobs().into_iter().filter(|path| !std::fs::read(path).unwrap().starts_with(b"{")).collect();
         assert_eq!(layers.len(), 3, "two that were drawn and one that was copied");
         for layer in &layers {
