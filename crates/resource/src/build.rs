@@ -55,8 +55,10 @@ pub struct BuildSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Locked>,
     /// Folders with results of steps of other machines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cache_from: Vec<PathBuf>,
     /// Folders that get the results of its steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cache_to: Vec<BuildCache>,
     /// The file and line that asked for it, for messages.
     pub place: String,
