@@ -106,7 +106,8 @@ fn unpack(store: &Store, folder: &Path, layer: &(Digest, u64)) -> Result<(), Str
     let slot = store.begin_layer(&layer.0).map_err(|error| chain(&error))?;
     let LayerSlot::Missing(writer) = slot else { return Ok(()) };
     let file = File::open(blob(folder, &layer.0)).map_err(|error| error.to_string())?;
-    let source = Source { bytes: BufReader::with_capacity(1 << 18, file), blob: Some(layer.clone()) };
+    let source =
+        Source { bytes: BufReader::with_capacity(1 << 18, file), blob: Some(layer.clone()), from: None };
     writer.unpack(source).map(drop).map_err(|error| chain(&error))
 }
 

@@ -1,11 +1,11 @@
 //! Files at any address, as `ADD` takes them: no credentials, redirects followed, never from a secure
 //! connection into the clear. A file that has not changed since is not sent again.
 
+use crate::body::Body;
 use crate::client::{target, unreachable};
 use crate::http::{self, Origin};
 use crate::{Failure, PAUSES, Registry};
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
@@ -109,7 +109,7 @@ impl Registry {
                 request = request.header(name, value);
             }
         }
-        let request = request.body(Full::<Bytes>::default()).map_err(|error| Failure::Protocol {
+        let request = request.body(Body::whole(Bytes::new())).map_err(|error| Failure::Protocol {
             url: format!("{}{path}", at.url()),
             reason: error.to_string(),
         })?;

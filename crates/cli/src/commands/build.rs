@@ -76,11 +76,6 @@ pub(crate) struct Args {
 
 /// Builds images.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    if args.push {
-        return Err(
-            Failure::unsupported("`--push`").hint("build without it; the image stays on this machine")
-        );
-    }
     if let Some(name) = args.builder.as_deref().filter(|name| !matches!(*name, "" | "default")) {
         return Err(Failure::new(format!(
             "`--builder {name}`: there is one builder, which is in this program"
