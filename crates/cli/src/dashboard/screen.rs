@@ -33,8 +33,12 @@ pub(super) enum Input {
 /// The terminal, taken.
 pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
-    /// Absent while somebody else reads the keys.
-    keys: Option<EventStream>,
+    /// It stays when the terminal is given away: it reads only while it is waited for, and that is not so
+    /// while a key is acted on. A second one would begin with being woken by the end of the first, which
+    /// has it miss a key that comes along.
+    keys: EventStream,
+    /// Somebody else reads the keys.
+    away: bool,
 }
 
 fn failed(error: io::Error) -> Failure {
@@ -46,7 +50,8 @@ impl Screen {
     pub(super) fn open() -> Result<Self, Failure> {
         give_back_before_a_panic();
         let backend = CrosstermBackend::new(BufWriter::with_capacity(DRAWING, io::stdout()));
-        let mut screen = Self { terminal: Terminal::new(backend).map_err(failed)?, keys: None };
+        let terminal = Terminal::new(backend).map_err(failed)?;
+        let mut screen = Self { terminal, keys: EventStream::new(), away: true };
         screen.enter(None)?;
         Ok(screen)
     }
@@ -56,7 +61,7 @@ impl Screen {
     pub(super) fn enter(&mut self, word: Option<&String>) -> Result<(), Failure> {
         TAKEN.store(true, Ordering::Relaxed);
         terminal::enable_raw_mode().map_err(failed)?;
-        self.keys = Some(EventStream::new());
+        self.away = false;
         match word {
             Some(word) => {
                 let mut out = io::stdout();
@@ -68,7 +73,7 @@ impl Screen {
 
     /// Gives the terminal back for a while.
     pub(super) fn leave(&mut self) {
-        self.keys = None;
+        self.away = true;
         give_back();
     }
 
@@ -95,8 +100,10 @@ impl Screen {
 
     /// Waits for a key or another size.
     pub(super) async fn next(&mut self) -> Result<Input, Failure> {
-        let Some(keys) = &mut self.keys else { return std::future::pending().await };
-        Ok(match keys.next().await {
+        if self.away {
+            return std::future::pending().await;
+        }
+        Ok(match self.keys.next().await {
             None => Input::Gone,
             // A terminal that hung up cannot be read any more.
             Some(Err(_)) => Input::Gone,
