@@ -33,7 +33,9 @@ web  [not created]
             "{script}\nCOMP_WORDS=(compose up --force-r); COMP_CWORD=2\n\
              _compose compose --force-r up; echo \"${{COMPREPLY[*]}}\""
         );
-        let answer = Command::new("bash").args(["--norc", "-c", &ask]).output().unwrap().stdout;
+        world.write("ask.sh", &ask);
+        let ask = world.project().join("ask.sh");
+        let answer = Command::new("bash").arg("--norc").arg(ask).output().unwrap().stdout;
         assert_eq!(String::from_utf8_lossy(&answer), "--force-recreate\n");
         world.compose("completion zsh").ok().says("#compdef compose");
         world.compose("completion fish").ok().says("complete -c compose");

@@ -19,7 +19,7 @@ scenario! {
             (Some(Fault::Status("401 Unauthorized")), "", "login"),
             (Some(Fault::Status("403 Forbidden")), "", "login"),
             (Some(Fault::Status("500 Internal Server Error")), "", "500"),
-            (Some(Fault::Status("429 Too Many Requests")), "", "no more pulls"),
+            (Some(Fault::Status("429 Too Many Requests")), "", "no more requests"),
             (Some(Fault::WrongLayer), "", "sha256:"),
             (Some(Fault::Misdescribed), "", "sha256:"),
             (Some(Fault::WrongManifest), wrong.as_str(), "sha256:"),

@@ -247,10 +247,11 @@ impl LogStream {
             }
             let path = self.engine.roots().log(spec, &container.record.id);
             match self.sources.get_mut(&path) {
-                Some(source) => source.container = spec.name.clone(),
+                Some(source) => source.container = spec.lasting_name(),
                 None => {
                     let reader = self.open(&path, tail)?;
-                    let (container, service, number) = (spec.name.clone(), spec.service.clone(), spec.number);
+                    let (container, service, number) =
+                        (spec.lasting_name(), spec.service.clone(), spec.number);
                     let source = Source { container, service, number, reader, head: None, idle: false };
                     self.sources.insert(path, source);
                 }

@@ -96,6 +96,17 @@ pub struct ContainerSpec {
 }
 
 impl ContainerSpec {
+    /// The name it has once it has taken its predecessor's place: until then it is called
+    /// `<12 digits of the predecessor's id>_NAME`.
+    pub fn lasting_name(&self) -> ContainerName {
+        let is_short = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let temporary = self.name.0.split_once('_').filter(|(id, _)| is_short(id));
+        match temporary.filter(|_| self.labels.contains_key(crate::label::REPLACE)) {
+            Some((_, name)) => ContainerName(name.to_owned()),
+            None => self.name.clone(),
+        }
+    }
+
     /// The first replica of a service with no wish but an image: what the image says runs, with
     /// loopback only and Docker's defaults.
     pub fn new(name: impl Into<ContainerName>, pod: &PodName, service: &str, image: Reference) -> Self {

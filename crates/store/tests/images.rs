@@ -274,7 +274,7 @@ fn volumes_are_made_once_listed_and_removed_whole() {
 #[test]
 fn an_image_can_be_made_of_one_archive() {
     let test = TestStore::new();
-    let archive = Tar::default().file("server", "#!").file("etc/group", "g").end();
+    let archive = Tar::default().folder("etc").file("etc/group", "g").file("server", "#!").end();
     let config = ImageConfig { command: vec!["/server".into()], ..ImageConfig::default() };
     let reference = Reference::parse("example/hello").unwrap();
     let image = test.store.import(&reference, archive.as_slice(), &config).unwrap();
