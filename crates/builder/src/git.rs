@@ -99,8 +99,8 @@ impl Repository {
         let reference = if self.reference.is_empty() { "HEAD" } else { &self.reference };
         // Servers need not give commits by their digits alone, nor only the last one of a branch.
         let ways: [&[&str]; 3] = [
-            &["fetch", "--quiet", "--depth=1", "origin", commit],
-            &["fetch", "--quiet", "origin", reference],
+            &["fetch", "--quiet", "--depth=1", "--", "origin", commit],
+            &["fetch", "--quiet", "--", "origin", reference],
             &["fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"],
         ];
         let mut last = Ok(String::new());

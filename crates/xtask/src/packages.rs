@@ -19,6 +19,8 @@ pub(crate) const NFT: Program = Program { path: &["/usr/sbin/nft"], package: "nf
 pub(crate) const IP: Program = Program { path: &["/usr/sbin/ip", "/usr/bin/ip"], package: "iproute2" };
 /// Asks published ports over HTTP.
 pub(crate) const CURL: Program = Program { path: &["/usr/bin/curl"], package: "curl" };
+/// Makes the repositories that builds take files from, and serves them.
+pub(crate) const GIT: Program = Program { path: &["/usr/bin/git", "/usr/local/bin/git"], package: "git" };
 /// Types into a terminal and reads its screen.
 pub(crate) const TMUX: Program = Program { path: &["/usr/bin/tmux"], package: "tmux" };
 /// Maps the subordinate ids of an ordinary user.

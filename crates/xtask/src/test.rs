@@ -72,7 +72,7 @@ fn unit() -> Result<(), Failure> {
 fn scenarios() -> Result<(), Failure> {
     require_root("the scenarios")?;
     packages::require(&[packages::BUSYBOX, packages::NFT, packages::IP, packages::CURL, packages::TMUX])?;
-    packages::require(&[packages::UIDMAP, packages::PASST])?;
+    packages::require(&[packages::UIDMAP, packages::PASST, packages::GIT])?;
     cargo(&["build", "--quiet", "--package", "cli"])?;
     let other = match only()? {
         None => return cargo(&["test", "--quiet", "--package", "scenarios"]),
