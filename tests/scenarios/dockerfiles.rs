@@ -85,11 +85,11 @@ fn what_is_copied(world: &World) {
 }
 
 fn what_is_configured(world: &World) {
-    let seen = "given own none linux http://proxy.example.com\nenv given there\n/work/env/below 1000:44\n";
+    let seen = "given own none linux http://proxy.example.com\nenv given there\n/place/env/below 1000:44\n";
     assert_eq!(inside(world, "words", "cat /seen /tmp/place"), seen);
     let config = configuration(world, "project-words");
     assert_eq!(config["User"], "1000:44");
-    assert_eq!(config["WorkingDir"], "/work/env/below");
+    assert_eq!(config["WorkingDir"], "/place/env/below");
     assert_eq!(config["StopSignal"], "SIGINT");
     assert_eq!(config["Labels"]["greeting"], "given");
     assert_eq!(config["ExposedPorts"], serde_json::json!({"53/udp": {}, "80/tcp": {}}));

@@ -111,7 +111,7 @@ impl Engine {
 pub(crate) fn kill(process: resource::ProcessIdentity) {
     let Ok(handle) = sys::pidfd::open(process.pid) else { return };
     // The handle stays this process, so what is true of it now was true when it was opened.
-    if sys::pidfd::start_time(process.pid) == Some(process.start_time) {
+    if crate::observe::lives(process) {
         sys::pidfd::send_signal(handle.as_fd(), Signal::KILL.as_raw()).ok();
         sys::pidfd::wait_for_end(&handle, crate::sweep::PATIENCE).ok();
     }

@@ -123,9 +123,8 @@ impl BufRead for Pieces {
 
 impl Read for Pieces {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.fill_buf()?;
-        let length = bytes.len().min(into.len());
-        into[..length].copy_from_slice(&bytes[..length]);
+        let mut bytes = self.fill_buf()?;
+        let length = bytes.read(into)?;
         self.consume(length);
         Ok(length)
     }

@@ -128,7 +128,7 @@ pub(crate) fn root_of(process: ProcessIdentity) -> Result<Option<OwnedFd>, Engin
     let path = format!("/proc/{}/root", process.pid);
     let opened = sys::file::open_folder(Path::new(&path));
     // Looked at afterwards: the number may have become another process's.
-    if sys::pidfd::start_time(process.pid) != Some(process.start_time) {
+    if !crate::observe::lives(process) {
         return Ok(None);
     }
     opened.map(Some).map_err(EngineError::file("open", Path::new(&path)))

@@ -62,8 +62,9 @@ impl Engine {
 
     /// The first process of a container that runs.
     pub(crate) fn first_process(&self, pod: &PodName, id: &ContainerId) -> Option<i32> {
-        let process = self.recorded_process(pod, id)?;
-        (sys::pidfd::start_time(process.pid) == Some(process.start_time)).then_some(process.pid)
+        self.recorded_process(pod, id)
+            .filter(|process| crate::observe::lives(*process))
+            .map(|process| process.pid)
     }
 
     /// The first process of a container by its record; it may have ended.

@@ -217,9 +217,8 @@ impl<R: BufRead> BufRead for Digesting<R> {
 
 impl<R: BufRead> Read for Digesting<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.fill_buf()?;
-        let length = bytes.len().min(into.len());
-        into[..length].copy_from_slice(&bytes[..length]);
+        let mut bytes = self.fill_buf()?;
+        let length = bytes.read(into)?;
         self.consume(length);
         Ok(length)
     }
@@ -260,9 +259,8 @@ impl BufRead for Uncompressed {
 
 impl Read for Uncompressed {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.fill_buf()?;
-        let length = bytes.len().min(into.len());
-        into[..length].copy_from_slice(&bytes[..length]);
+        let mut bytes = self.fill_buf()?;
+        let length = bytes.read(into)?;
         self.consume(length);
         Ok(length)
     }

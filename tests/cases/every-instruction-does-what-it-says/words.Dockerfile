@@ -11,7 +11,7 @@ LABEL greeting=$GREETING
 EXPOSE 53/udp 80
 VOLUME ["/one", "/two"]
 STOPSIGNAL SIGINT
-WORKDIR /work/$OWN
+WORKDIR /place/$OWN
 WORKDIR below
 USER 1000:44
 RUN echo "$(pwd) $(id -u):$(id -g)" > /tmp/place

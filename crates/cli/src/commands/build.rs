@@ -3,7 +3,6 @@
 use super::push;
 use crate::exit::{Exit, Failure};
 use crate::lock::hold::Hold;
-use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::{building, wanted};
 use resource::{BuildSpec, Desired};
@@ -116,7 +115,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     session.timing("desired");
     let (engine, width) = (session.engine()?, session.parallel()?);
-    runtime::interruptible(Size::Two, async {
+    session.work(async {
         let built = building::build(engine, builds, width, &progress).await;
         session.timing("built");
         let mut failed = vec![];

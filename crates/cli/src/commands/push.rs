@@ -2,7 +2,6 @@
 
 use crate::exit::{Exit, Failure};
 use crate::pushing;
-use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::view::progress::{Line, Progress, Status};
 use crate::wanted;
@@ -45,7 +44,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         return Ok(Exit::Success);
     }
     let (engine, width) = (session.engine()?, session.parallel()?);
-    runtime::interruptible(Size::Two, async {
+    session.work(async {
         let failed = push(engine, pushes, width, &progress).await;
         progress.finish();
         if args.ignore_push_failures {

@@ -15,6 +15,7 @@ use super::ids::Plan;
 use super::survivors::{self, Survivors};
 use super::{UserError, error, life, making, mapping_of, move_into, open_namespace, pasta};
 use crate::disk;
+use crate::observe::lives;
 use resource::{Mapping, ProcessIdentity, Roots};
 use rustix::thread::LinkNameSpaceType;
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,7 @@ pub(super) struct Infra {
 impl Infra {
     /// The one that lives.
     pub(super) fn living(roots: &Roots) -> Option<Self> {
-        disk::read::<Self>(&roots.run.join(DOCUMENT)).filter(|infra| survivors::lives(infra.process))
+        disk::read::<Self>(&roots.run.join(DOCUMENT)).filter(|infra| lives(infra.process))
     }
 
     pub(super) fn mapping(&self) -> Mapping {
@@ -63,7 +64,7 @@ impl Infra {
     /// A descriptor of it; `None` when it has ended.
     pub(super) fn open(&self) -> Option<OwnedFd> {
         let descriptor = sys::pidfd::open(self.process.pid).ok()?;
-        survivors::lives(self.process).then_some(descriptor)
+        lives(self.process).then_some(descriptor)
     }
 }
 

@@ -10,6 +10,7 @@ use super::launch::Launch;
 use super::survivors;
 use super::{UserError, life, making};
 use crate::disk;
+use crate::observe::lives;
 use resource::{ProcessIdentity, Roots};
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
@@ -43,7 +44,7 @@ pub(super) fn keep(roots: &Roots, infra: &Infra, warnings: &mut Vec<String>) -> 
 }
 
 fn living(roots: &Roots) -> Option<ProcessIdentity> {
-    disk::read(&roots.run.join(DOCUMENT)).filter(|process| survivors::lives(*process))
+    disk::read(&roots.run.join(DOCUMENT)).filter(|process| lives(*process))
 }
 
 /// Starts it, or says why there is no way outside.

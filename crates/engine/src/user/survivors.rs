@@ -2,6 +2,7 @@
 
 use super::open_namespace;
 use crate::disk;
+use crate::observe::lives;
 use resource::{ContainerId, ContainerState, PodName, ProcessIdentity, Roots};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -81,10 +82,6 @@ fn containers_of(roots: &Roots, pod: &PodName) -> impl Iterator<Item = ProcessId
 /// What tells a process from later ones with its number; `None` when it has ended.
 pub(super) fn identity(pid: i32) -> Option<ProcessIdentity> {
     Some(ProcessIdentity { pid, start_time: sys::pidfd::start_time(pid)? })
-}
-
-pub(super) fn lives(process: ProcessIdentity) -> bool {
-    identity(process.pid) == Some(process)
 }
 
 /// A descriptor of a process, if it lives.

@@ -2,7 +2,6 @@
 
 use super::{find, import};
 use crate::exit::{Exit, Failure};
-use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::{output, pushing};
 
@@ -26,7 +25,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let target = args.target.as_deref().map(import::parse).transpose()?;
     let target = target.as_ref().unwrap_or(&image.reference);
     let progress = session.progress_unless(args.quiet, "push");
-    runtime::interruptible(Size::Two, async {
+    session.work(async {
         let pushed = pushing::push(engine, image, target, &progress).await;
         progress.finish();
         output::line(pushed?.as_str())?;
