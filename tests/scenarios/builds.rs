@@ -149,20 +149,26 @@ scenario! {
             assert_eq!(world.compose("run --rm -T web cat /one /two").ok().stdout, "one\ntwo\n");
         }
         // A step that was running when its build was killed is ended by the next build.
-        world.edit("Dockerfile", "echo two > /two", "echo begun; sleep 1000; echo two > /two");
+        world.edit("Dockerfile", "echo two > /two", "echo be''gun; sleep 1000; echo two > /two");
         let mut build = world.background("--progress plain build web");
         build.line("begun");
         build.signal("KILL");
         build.end();
-        world.edit("Dockerfile", "echo begun; sleep 1000; echo two > /two", "echo two > /two");
+        world.edit("Dockerfile", "echo be''gun; sleep 1000; echo two > /two", "echo two > /two");
         world.compose("build web").ok().says("CACHED");
         let pods = world.compose("pod ps").ok().stdout;
         assert!(!pods.contains("build-"), "{pods}");
-        // So is one whose build is interrupted.
-        world.edit("Dockerfile", "echo two > /two", "echo begun; sleep 1000; echo two > /two");
-        let mut build = world.background("--progress plain build web");
-        build.line("begun");
-        build.signal("INT");
-        assert_eq!(build.end(), 130);
+        // So is one whose build is interrupted, by that build: while the step is being made, of which its
+        // line tells, and when it runs.
+        world.edit("Dockerfile", "echo two > /two", "echo be''gun; sleep 1000; echo two > /two");
+        for sign in ["be''gun", "begun"] {
+            let mut build = world.background("--progress plain build web");
+            build.line(sign);
+            build.signal("INT");
+            assert_eq!(build.end(), 130);
+            let networks = std::fs::read_dir(world.roots().data.join("networks")).unwrap().flatten();
+            let networks: Vec<_> = networks.map(|network| network.file_name()).collect();
+            assert_eq!(networks, ["project_default"], "{sign}");
+        }
     }
 }

@@ -13,10 +13,10 @@ use resource::{
     PodName, Reference, SecuritySpec,
 };
 use rustix::process::Signal;
-use std::io::{Read, Write};
+use std::io::{PipeReader, Read, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use supervisor::Stdio;
 use tokio::runtime::Handle;
 
@@ -53,6 +53,7 @@ impl Engine {
             lock: Mutex::default(),
             has_network: Mutex::new(false),
             given_up: AtomicBool::new(false),
+            making: RwLock::default(),
             count: AtomicU32::new(0),
         });
         let guard = Guard { workshop: workshop.clone() };
@@ -135,6 +136,8 @@ struct Workshop {
     lock: Mutex<Option<crate::ProjectLock>>,
     has_network: Mutex<bool>,
     given_up: AtomicBool,
+    /// Held together by those who make things in the pod, alone by who clears it away.
+    making: RwLock<()>,
     /// Containers so far, for their names.
     count: AtomicU32,
 }
@@ -147,6 +150,8 @@ struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.workshop.given_up.store(true, Ordering::Relaxed);
+        // A step that is being made is there when this is had, and none is made any more.
+        let _alone = self.workshop.making.write().unwrap_or_else(PoisonError::into_inner);
         if self.workshop.is_open() {
             // What stays is removed by the next build.
             drop(self.workshop.engine.clear_build(&self.workshop.pod));
@@ -166,28 +171,14 @@ impl Machine for Workshop {
     }
 
     fn run(&self, job: &Job, output: &mut dyn FnMut(&[u8])) -> Result<Ran, Cause> {
-        self.open()?;
-        let (spec, image) = (self.container(job)?, image(job));
-        let stubs: Vec<Stub> = surroundings()
-            .into_iter()
-            .chain(job.places.iter().map(|(path, file)| Stub { path: path.clone(), file: *file }))
-            .collect();
-        let id = self.engine.create_container_of(&spec, &image, &stubs, None)?;
-        let code = self.perform(&id, output);
-        if self.given_up.load(Ordering::Relaxed) {
-            return Err("the build was given up".into());
-        }
+        let (id, reader) = self.start(job)?;
+        let code = self.follow(&id, reader, output)?;
+        let _making = self.making()?;
         let changes = self.engine.store().scratch("step")?;
         let upper = self.engine.roots().container(&self.pod, &id).join("upper");
         std::fs::rename(&upper, &changes).map_err(EngineError::file("move", &upper))?;
         self.handle.block_on(self.engine.remove_container(&self.pod, &id, true))?;
-        match code {
-            Ok(code) => Ok(Ran { code, changes }),
-            Err(error) => {
-                drop(disk::remove_folder(&changes));
-                Err(error.into())
-            }
-        }
+        Ok(Ran { code, changes })
     }
 
     fn fetch(
@@ -237,21 +228,49 @@ impl Workshop {
         Ok(())
     }
 
-    /// Starts a container and hands on what it writes, until nobody has the other end any more.
-    fn perform(&self, id: &ContainerId, output: &mut dyn FnMut(&[u8])) -> Result<i32, EngineError> {
+    /// The right to make things in the pod, unless the build was given up.
+    fn making(&self) -> Result<RwLockReadGuard<'_, ()>, Cause> {
+        let making = self.making.read().unwrap_or_else(PoisonError::into_inner);
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err("the build was given up".into());
+        }
+        Ok(making)
+    }
+
+    /// Starts the container of a step; what it writes is read from the pipe.
+    fn start(&self, job: &Job) -> Result<(ContainerId, PipeReader), Cause> {
+        let _making = self.making()?;
+        self.open()?;
+        let (spec, image) = (self.container(job)?, image(job));
+        let stubs: Vec<Stub> = surroundings()
+            .into_iter()
+            .chain(job.places.iter().map(|(path, file)| Stub { path: path.clone(), file: *file }))
+            .collect();
+        let id = self.engine.create_container_of(&spec, &image, &stubs, None)?;
         let null = std::path::Path::new("/dev/null");
         let stdin = std::fs::File::open(null).map_err(EngineError::file("open", null))?;
-        let (mut reader, writer) = std::io::pipe().map_err(EngineError::file("read", null))?;
+        let (reader, writer) = std::io::pipe().map_err(EngineError::file("read", null))?;
         let again = writer.try_clone().map_err(EngineError::file("read", null))?;
         let stdio = Stdio::Files {
             stdin: OwnedFd::from(stdin),
             stdout: OwnedFd::from(writer),
             stderr: OwnedFd::from(again),
         };
-        self.handle.block_on(self.engine.run_attached(&self.pod, id, stdio))?;
+        self.handle.block_on(self.engine.run_attached(&self.pod, &id, stdio))?;
         if self.given_up.load(Ordering::Relaxed) {
             self.give_up();
         }
+        Ok((id, reader))
+    }
+
+    /// Hands on what a container writes, until nobody has the other end any more, and waits for its end.
+    fn follow(
+        &self,
+        id: &ContainerId,
+        mut reader: PipeReader,
+        output: &mut dyn FnMut(&[u8]),
+    ) -> Result<i32, EngineError> {
+        let null = std::path::Path::new("/dev/null");
         let mut piece = vec![0; 1 << 16];
         loop {
             match reader.read(&mut piece) {
