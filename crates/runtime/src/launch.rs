@@ -249,11 +249,6 @@ fn start(
 }
 
 impl Starting {
-    /// Readable when the program runs or the start has failed.
-    pub fn report(&self) -> BorrowedFd<'_> {
-        self.report.as_fd()
-    }
-
     /// The process's pid.
     pub fn pid(&self) -> i32 {
         self.child.as_ref().map_or(0, |child| child.pid)
@@ -298,6 +293,13 @@ impl Starting {
         let master = self.console.take().map(|socket| receive(&socket)).transpose()?;
         let child = self.child.take().expect("a process is finished once");
         Ok(Started { identity, pidfd: child.pidfd, console: master })
+    }
+}
+
+/// Readable when the program runs or the start has failed.
+impl AsFd for Starting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.report.as_fd()
     }
 }
 

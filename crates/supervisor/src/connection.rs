@@ -1,6 +1,6 @@
 //! Clients: who is connected, what they ask, what they are told.
 
-use crate::core::{Source, Supervisor, complain};
+use crate::core::{Source, Supervisor, Watched, complain};
 use crate::packet::{self, Packet};
 use crate::protocol::{Answer, Call, Failure, FailureKind, PROTOCOL, Reply, Request, Streams, VERSION};
 use crate::reactor::{EventFlags, Token};
@@ -14,7 +14,7 @@ const PATIENCE: usize = 4 << 20;
 
 /// A client.
 pub(crate) struct Connection {
-    socket: OwnedFd,
+    socket: Watched<OwnedFd>,
     /// It has said hello.
     greeted: bool,
     outbox: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
@@ -67,7 +67,8 @@ impl Supervisor {
 
     pub(crate) fn add_client(&mut self, socket: OwnedFd) -> io::Result<()> {
         packet::widen(&socket);
-        let token = self.listen(&socket, EventFlags::IN, Source::Client)?;
+        let mut socket = Watched::silent(socket);
+        let token = self.reactor.listen(&mut socket, EventFlags::IN, Source::Client)?;
         let connection = Connection {
             socket,
             greeted: false,
@@ -108,7 +109,7 @@ impl Supervisor {
             if blocked != client.blocked {
                 client.blocked = blocked;
                 let more = if blocked { EventFlags::OUT } else { EventFlags::empty() };
-                self.reactor.modify(&client.socket, *token, EventFlags::IN | more);
+                client.socket.change(EventFlags::IN | more);
             }
         }
         for token in gone {
@@ -119,7 +120,6 @@ impl Supervisor {
     /// What a client started goes on; a terminal it read goes to the log.
     pub(crate) fn disconnect(&mut self, token: Token) {
         self.clients.remove(&token);
-        self.ignore(token);
         self.stop_waiting(token, None);
         self.consoles_left_by(token);
         if self.clients.is_empty() {

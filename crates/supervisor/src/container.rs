@@ -1,5 +1,6 @@
 //! One container as the supervisor sees it: its documents, its processes and what is open for it.
 
+use crate::core::Watched;
 use crate::log::pump::Pump;
 use crate::ports::Reservation;
 use crate::reactor::Token;
@@ -33,7 +34,7 @@ pub(crate) struct Container {
     /// A start under way.
     pub(crate) starting: Option<Start>,
     /// Its first process.
-    pub(crate) pidfd: Option<OwnedFd>,
+    pub(crate) pidfd: Option<Watched<OwnedFd>>,
     /// When that was started.
     pub(crate) since: Option<Instant>,
     /// It is being stopped because it is unhealthy, to be started again.
@@ -56,8 +57,7 @@ pub(crate) struct Container {
 
 /// A start under way.
 pub(crate) struct Start {
-    pub(crate) starting: runtime::Starting,
-    pub(crate) token: Token,
+    pub(crate) starting: Watched<runtime::Starting>,
     pub(crate) callers: Vec<Caller>,
     /// The callers' locks, open until this has gone well or failed.
     pub(crate) locks: Vec<OwnedFd>,
@@ -71,16 +71,15 @@ pub(crate) struct Start {
 
 /// Sockets in a container's namespace.
 pub(crate) struct Resolver {
-    pub(crate) udp: UdpSocket,
-    pub(crate) tcp: TcpListener,
-    pub(crate) tokens: [Token; 2],
+    pub(crate) udp: Watched<UdpSocket>,
+    pub(crate) tcp: Watched<TcpListener>,
 }
 
 /// A log and the FIFOs it is fed from.
 pub(crate) struct Output {
     pub(crate) pump: Pump,
     /// Standard output and error; none for a terminal.
-    pub(crate) fifos: [Option<(OwnedFd, Token)>; 2],
+    pub(crate) fifos: [Option<Watched<OwnedFd>>; 2],
     /// The log cannot be written at the moment.
     pub(crate) stalled: bool,
     /// A rotated file is being packed.
@@ -89,9 +88,8 @@ pub(crate) struct Output {
 
 /// The master of a container's terminal.
 pub(crate) struct Console {
-    pub(crate) master: OwnedFd,
-    /// `None` while a client reads it.
-    pub(crate) token: Option<Token>,
+    /// Silent while a client reads it.
+    pub(crate) master: Watched<OwnedFd>,
     /// The client that does.
     pub(crate) reader: Option<Token>,
 }

@@ -13,7 +13,7 @@ use crate::journal::{self, Note};
 use crate::names::Foreign;
 use crate::outside::Outside;
 use crate::protocol::{Event, EventKind, Failure, FailureKind, Reply};
-use crate::reactor::{EventFlags, Reactor, Token};
+use crate::reactor::{self, EventFlags, Reactor, Token};
 use crate::removed::Removed;
 use crate::resolver::Upstream;
 use crate::ship::Shipper;
@@ -23,7 +23,10 @@ use network::{Netlink, PortRule};
 use resource::{Condition, ContainerId, ContainerState, PodName, Roots, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// A descriptor, listened to for what it is about.
+pub(crate) type Watched<F> = reactor::Watched<Source, F>;
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +59,8 @@ pub(crate) enum Source {
     Upstream,
     /// Somebody connects to a published port.
     Port(Slot, usize),
-    /// A forwarded connection can go on.
-    Forward,
+    /// A forwarded connection, by its number, can go on at one of its two ends.
+    Forward(u64, usize),
     /// A datagram comes back for a client of a published port.
     Session,
     /// A log server can take more, or is gone.
@@ -107,13 +110,12 @@ struct Waiter {
 pub(crate) struct Supervisor {
     pub(crate) roots: Roots,
     pub(crate) pod: PodName,
-    pub(crate) reactor: Reactor<Timer>,
-    pub(crate) sources: HashMap<Token, Source>,
+    pub(crate) reactor: Reactor<Source, Timer>,
     pub(crate) outside: Outside,
     /// Why there is no room for the pod's cgroups, where there should be.
     pub(crate) unsettled: Vec<String>,
     pub(crate) totals: crate::totals::Totals,
-    pub(crate) listener: OwnedFd,
+    pub(crate) listener: Watched<OwnedFd>,
     pub(crate) clients: BTreeMap<Token, Connection>,
     pub(crate) containers: BTreeMap<Slot, Container>,
     pub(crate) slots: HashMap<ContainerId, Slot>,
@@ -144,11 +146,10 @@ impl Supervisor {
             roots,
             pod,
             reactor: Reactor::new()?,
-            sources: HashMap::new(),
             outside,
             unsettled: vec![],
             totals: crate::totals::Totals::default(),
-            listener,
+            listener: Watched::silent(listener),
             clients: BTreeMap::new(),
             containers: BTreeMap::new(),
             slots: HashMap::new(),
@@ -170,9 +171,7 @@ impl Supervisor {
             retiring: false,
             seed: u64::from(std::process::id()),
         };
-        let token = supervisor.reactor.token();
-        supervisor.reactor.add(&supervisor.listener, token, EventFlags::IN)?;
-        supervisor.sources.insert(token, Source::Listener);
+        supervisor.reactor.listen(&mut supervisor.listener, EventFlags::IN, Source::Listener)?;
         Ok(supervisor)
     }
 
@@ -195,8 +194,8 @@ impl Supervisor {
                 self.reactor.worked();
             }
             for (token, flags) in events.drain(..) {
-                if let Some(source) = self.sources.get(&token) {
-                    self.handle(*source, token, flags);
+                if let Some(source) = self.reactor.source(token) {
+                    self.handle(source, token, flags);
                 }
             }
             while let Some(timer) = self.reactor.due() {
@@ -230,7 +229,7 @@ impl Supervisor {
             Source::QueryConnection => self.query_readable(token),
             Source::Upstream => self.upstream_answered(token),
             Source::Port(slot, index) => self.port_ready(slot, index),
-            Source::Forward => self.forward_ready(token, flags),
+            Source::Forward(pair, side) => self.forward_ready(pair, side, flags),
             Source::Session => self.session_ready(token),
             Source::Ship(slot) => self.ship_ready(slot, flags),
         }
@@ -253,21 +252,15 @@ impl Supervisor {
     }
 
     /// Listens for events of a descriptor.
-    pub(crate) fn listen(
-        &mut self,
-        descriptor: impl std::os::fd::AsFd,
+    pub(crate) fn listen<F: AsFd>(
+        &self,
+        file: F,
         what: EventFlags,
         source: Source,
-    ) -> io::Result<Token> {
-        let token = self.reactor.token();
-        self.reactor.add(descriptor, token, what)?;
-        self.sources.insert(token, source);
-        Ok(token)
-    }
-
-    /// Forgets a descriptor that is about to be closed.
-    pub(crate) fn ignore(&mut self, token: Token) {
-        self.sources.remove(&token);
+    ) -> io::Result<Watched<F>> {
+        let mut watched = Watched::silent(file);
+        self.reactor.listen(&mut watched, what, source)?;
+        Ok(watched)
     }
 
     /// Takes a container in under a new number.

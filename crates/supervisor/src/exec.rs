@@ -1,7 +1,7 @@
 //! Processes started in running containers: by clients, and as health probes.
 
 use crate::container::Caller;
-use crate::core::{Slot, Source, Supervisor, Timer};
+use crate::core::{Slot, Source, Supervisor, Timer, Watched, complain};
 use crate::health;
 use crate::protocol::{EventKind, ExecRequest, Failure, FailureKind, Reply, Streams};
 use crate::reactor::EventFlags;
@@ -21,8 +21,8 @@ pub(crate) struct Running {
     /// The run of the container it belongs to.
     run: u64,
     purpose: Purpose,
-    starting: Option<runtime::Starting>,
-    pidfd: Option<OwnedFd>,
+    starting: Option<Watched<runtime::Starting>>,
+    pidfd: Option<Watched<OwnedFd>>,
 }
 
 enum Purpose {
@@ -35,7 +35,7 @@ struct Probe {
     /// How long the container had run.
     age: Duration,
     /// What it prints; `None` once that is closed.
-    pipe: Option<OwnedFd>,
+    pipe: Option<Watched<OwnedFd>>,
     output: Vec<u8>,
     timed_out: bool,
 }
@@ -114,7 +114,8 @@ impl Supervisor {
         let run = container.run;
         self.next_exec += 1;
         let exec = self.next_exec;
-        self.listen(starting.report(), EventFlags::IN, Source::ExecStarted(exec))
+        let starting = self
+            .listen(starting, EventFlags::IN, Source::ExecStarted(exec))
             .map_err(|error| cannot("watch its start", &error))?;
         self.execs.insert(exec, Running { slot, run, purpose, starting: Some(starting), pidfd: None });
         Ok(exec)
@@ -136,17 +137,16 @@ impl Supervisor {
     pub(crate) fn exec_reported(&mut self, exec: u64) {
         let Some(running) = self.execs.get_mut(&exec) else { return };
         let Some(starting) = running.starting.take() else { return };
-        match starting.finish() {
+        match starting.into_inner().finish() {
             Ok(started) => {
                 let slot = running.slot;
                 let caller = match &mut running.purpose {
                     Purpose::Client { caller, argv, .. } => Some((*caller, std::mem::take(argv))),
                     Purpose::Probe(_) => None,
                 };
-                let pidfd = started.pidfd;
-                let watched = self.listen(&pidfd, EventFlags::IN, Source::ExecEnded(exec));
-                if let (Ok(_), Some(running)) = (watched, self.execs.get_mut(&exec)) {
-                    running.pidfd = Some(pidfd);
+                let pidfd = self.listen(started.pidfd, EventFlags::IN, Source::ExecEnded(exec));
+                if let Some(running) = self.execs.get_mut(&exec) {
+                    running.pidfd = pidfd.map_err(|error| complain(&error)).ok();
                 }
                 if let Some((caller, argv)) = caller {
                     self.tell(slot, EventKind::ExecStarted { argv });
@@ -211,7 +211,7 @@ impl Supervisor {
                 Ok((reader, Opened::Files([stdin, writer, again])))
             });
         let begun = opened.and_then(|(reader, streams)| {
-            let shell = Probe { output: vec![], pipe: Some(reader), ..probe };
+            let shell = Probe { output: vec![], pipe: Some(Watched::silent(reader)), ..probe };
             probe = Probe { started: shell.started, age, pipe: None, output: vec![], timed_out: false };
             self.exec(slot, &process, false, &streams, Purpose::Probe(shell))
         });
@@ -228,12 +228,10 @@ impl Supervisor {
     }
 
     fn watch_probe(&mut self, exec: u64) {
-        let Some(Running { purpose: Purpose::Probe(probe), .. }) = self.execs.get(&exec) else { return };
-        let Some(pipe) = &probe.pipe else { return };
-        let token = self.reactor.token();
-        if self.reactor.add(pipe, token, EventFlags::IN).is_ok() {
-            self.sources.insert(token, Source::ProbeOutput(exec));
-        }
+        let Some(Running { purpose: Purpose::Probe(probe), .. }) = self.execs.get_mut(&exec) else { return };
+        let Some(pipe) = &mut probe.pipe else { return };
+        let listens = self.reactor.listen(pipe, EventFlags::IN, Source::ProbeOutput(exec));
+        listens.map(drop).unwrap_or_else(|error| complain(&error));
     }
 
     /// Takes what a probe has printed and keeps the first of it.

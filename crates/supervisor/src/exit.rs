@@ -23,7 +23,6 @@ impl Supervisor {
         let Some(container) = self.containers.get_mut(&slot) else { return };
         let Some(pidfd) = container.pidfd.take() else { return };
         let pid = container.state.process.map(|process| process.pid).unwrap_or_default();
-        self.reactor.remove(&pidfd);
         // Not our child when it was adopted; then the kernel may still tell.
         let code = sys::process::wait(pidfd.as_fd()).or_else(|| sys::pidfd::exit_code(pidfd.as_fd(), pid));
         self.over(slot, code.map_or(ExitStatus::Unknown, ExitStatus::Code));
@@ -48,7 +47,7 @@ impl Supervisor {
         state.oom_killed = oom;
         state.health = None;
         let by_hand = state.stopped_by_hand;
-        let console = container.console.take().and_then(|console| console.token);
+        container.console = None;
         if again {
             let pause = restart::back_off(container.pause, ran);
             container.pause = Some(pause);
@@ -56,9 +55,6 @@ impl Supervisor {
             self.reactor.after(pause, Timer::Restart(slot, run));
         } else {
             self.tear_down(slot);
-        }
-        if let Some(token) = console {
-            self.ignore(token);
         }
         self.changed(slot);
         if oom {
@@ -88,18 +84,9 @@ impl Supervisor {
         self.release_ports(slot);
         let Some(container) = self.containers.get_mut(&slot) else { return };
         container.namespace = None;
-        let resolver = container.resolver.take();
-        let output = container.output.take();
-        let console = container.console.take();
-        for token in resolver.iter().flat_map(|resolver| resolver.tokens) {
-            self.ignore(token);
-        }
-        for (_, token) in output.iter().flat_map(|output| output.fifos.iter().flatten()) {
-            self.ignore(*token);
-        }
-        for token in console.iter().filter_map(|console| console.token) {
-            self.ignore(token);
-        }
+        container.resolver = None;
+        container.output = None;
+        container.console = None;
         self.end_shipper(slot);
         self.remove_cgroup(slot);
     }
@@ -121,13 +108,11 @@ impl Supervisor {
         let Some(output) = self.containers.get_mut(&slot).and_then(|found| found.output.as_mut()) else {
             return;
         };
-        let Some((fifo, _)) = &output.fifos[stream as usize] else { return };
+        let Some(fifo) = &output.fifos[stream as usize] else { return };
         if output.pump.take(stream, fifo, &mut self.scratch) == Moved::Stalled && !output.stalled {
             output.stalled = true;
             // The container waits; the loop must not spin on what it cannot take.
-            for (fifo, token) in output.fifos.iter().flatten() {
-                self.reactor.modify(fifo, *token, EventFlags::empty());
-            }
+            output.fifos.iter().flatten().for_each(|fifo| fifo.change(EventFlags::empty()));
             self.reactor.after(LOG_PAUSE, Timer::Log(slot));
         }
         self.pack_later(slot);
@@ -163,9 +148,7 @@ impl Supervisor {
             return self.reactor.after(LOG_PAUSE, Timer::Log(slot));
         }
         output.stalled = false;
-        for (fifo, token) in output.fifos.iter().flatten() {
-            self.reactor.modify(fifo, *token, EventFlags::IN);
-        }
+        output.fifos.iter().flatten().for_each(|fifo| fifo.change(EventFlags::IN));
         self.ship(slot);
     }
 
@@ -176,7 +159,7 @@ impl Supervisor {
             return;
         };
         let [stdout, stderr] = &output.fifos;
-        let fifos = [stdout, stderr].map(|fifo| fifo.as_ref().map(|(fifo, _)| fifo));
+        let fifos = [stdout, stderr].map(|fifo| fifo.as_deref());
         output.pump.finish(fifos, &mut self.scratch).unwrap_or_else(|error| complain(&error));
         self.ship(slot);
     }
@@ -187,11 +170,8 @@ impl Supervisor {
         let Some(console) = &mut container.console else { return };
         console.reader = None;
         let _ = rustix::io::ioctl_fionbio(&console.master, true);
-        let token = self.reactor.token();
-        if self.reactor.add(&console.master, token, EventFlags::IN).is_ok() {
-            console.token = Some(token);
-            self.sources.insert(token, Source::Console(slot));
-        }
+        let listens = self.reactor.listen(&mut console.master, EventFlags::IN, Source::Console(slot));
+        listens.map(drop).unwrap_or_else(|error| complain(&error));
     }
 
     pub(crate) fn console_output(&mut self, slot: Slot) {
@@ -199,10 +179,7 @@ impl Supervisor {
             // Hung up: nobody in the container has it open. It may be opened again only by its number,
             // which the end of the container settles.
             let Some(container) = self.containers.get_mut(&slot) else { return };
-            let token = container.console.take().and_then(|console| console.token);
-            if let Some(token) = token {
-                self.ignore(token);
-            }
+            container.console = None;
         }
     }
 
@@ -230,7 +207,7 @@ impl Supervisor {
     /// Takes the rest of a terminal's output, if this process is the one that reads it.
     fn drain_console(&mut self, slot: Slot) {
         let reads = |found: &crate::container::Container| {
-            found.console.as_ref().is_some_and(|console| console.token.is_some())
+            found.console.as_ref().is_some_and(|console| console.master.is_heard())
         };
         let mut ready = true;
         while ready && self.containers.get(&slot).is_some_and(reads) {
@@ -266,10 +243,7 @@ impl Supervisor {
         // What both would read, one of them would miss. The client waits for what it reads.
         console.reader = Some(client);
         let _ = rustix::io::ioctl_fionbio(&master, false);
-        if let Some(token) = console.token.take() {
-            self.reactor.remove(&console.master);
-            self.ignore(token);
-        }
+        console.master.silence();
         Ok((state, Some(master)))
     }
 

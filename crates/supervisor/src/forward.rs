@@ -1,7 +1,7 @@
 //! Copies what comes to a published port's own socket to the container and back: TCP connections and
 //! datagrams, without ever waiting. Bytes are held only while the other side does not take them.
 
-use crate::core::{Slot, Source, Supervisor, Timer};
+use crate::core::{Slot, Source, Supervisor, Timer, Watched};
 use crate::reactor::{EventFlags, Reactor, Token};
 use resource::Protocol;
 use rustix::io::Errno;
@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, So
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// Bytes taken at once.
@@ -23,7 +23,6 @@ const SESSIONS: usize = 512;
 #[derive(Default)]
 pub(crate) struct Forwarder {
     pairs: HashMap<u64, Pair>,
-    ends: HashMap<Token, (u64, usize)>,
     next: u64,
     sessions: HashMap<Token, Session>,
 }
@@ -38,8 +37,7 @@ struct Pair {
 }
 
 struct End {
-    socket: OwnedFd,
-    token: Token,
+    socket: Watched<OwnedFd>,
     /// Bytes for this end that it has not taken.
     outbox: Vec<u8>,
     /// It will send no more.
@@ -54,7 +52,7 @@ struct Session {
     slot: Slot,
     port: usize,
     client: SocketAddr,
-    socket: UdpSocket,
+    socket: Watched<UdpSocket>,
     used: Instant,
 }
 
@@ -104,36 +102,29 @@ impl Supervisor {
         self.forwarder.next += 1;
         let number = self.forwarder.next;
         let [client, server] = [(client, vec![]), (socket, first)].map(|(socket, outbox)| {
-            let token = self.reactor.token();
-            End { socket, token, outbox, finished: false, closed: false, interest: None }
+            let socket = Watched::silent(socket);
+            End { socket, outbox, finished: false, closed: false, interest: None }
         });
         let mut pair = Pair { ends: [client, server], connecting: true, others };
-        for (side, end) in pair.ends.iter().enumerate() {
+        for end in &pair.ends {
             let _ = rustix::net::sockopt::set_tcp_nodelay(&end.socket, true);
-            self.sources.insert(end.token, Source::Forward);
-            self.forwarder.ends.insert(end.token, (number, side));
         }
-        pair.listen(&self.reactor);
+        pair.listen(&self.reactor, number);
         self.forwarder.pairs.insert(number, pair);
     }
 
     /// A forwarded connection can go on.
-    pub(crate) fn forward_ready(&mut self, token: Token, flags: EventFlags) {
-        let Some((number, side)) = self.forwarder.ends.get(&token).copied() else { return };
+    pub(crate) fn forward_ready(&mut self, number: u64, side: usize, flags: EventFlags) {
         let Some(pair) = self.forwarder.pairs.get_mut(&number) else { return };
         self.scratch.resize(CHUNK, 0);
         if pair.go_on(side, flags, &mut self.scratch) {
-            pair.listen(&self.reactor);
-        } else if let Some(pair) = self.forwarder.pairs.remove(&number) {
-            for end in &pair.ends {
-                self.forwarder.ends.remove(&end.token);
-                self.ignore(end.token);
-                self.reactor.remove(&end.socket);
-            }
-            if pair.connecting && side == 1 {
-                let [client, server] = pair.ends;
-                self.forward_to_one(client.socket, pair.others, server.outbox);
-            }
+            pair.listen(&self.reactor, number);
+        } else if let Some(pair) = self.forwarder.pairs.remove(&number)
+            && pair.connecting
+            && side == 1
+        {
+            let [client, server] = pair.ends;
+            self.forward_to_one(client.socket.into_inner(), pair.others, server.outbox);
         }
     }
 
@@ -179,7 +170,8 @@ impl Supervisor {
         }
         let known_as = self.outside.known_as(Some(client), target);
         let socket = UdpSocket::from(connect_as(known_as, target, SocketType::DGRAM).ok()?);
-        let token = self.listen(&socket, EventFlags::IN, Source::Session).ok()?;
+        let mut socket = Watched::silent(socket);
+        let token = self.reactor.listen(&mut socket, EventFlags::IN, Source::Session).ok()?;
         if self.forwarder.sessions.is_empty() {
             self.reactor.after(IDLE, Timer::Sessions);
         }
@@ -204,14 +196,10 @@ impl Supervisor {
     }
 
     pub(crate) fn close_idle_sessions(&mut self) {
-        let (sources, containers) = (&mut self.sources, &self.containers);
-        self.forwarder.sessions.retain(|token, session| {
+        let containers = &self.containers;
+        self.forwarder.sessions.retain(|_, session| {
             let up = containers.get(&session.slot).is_some_and(|container| !container.ports.is_empty());
-            let keep = up && session.used.elapsed() < IDLE;
-            if !keep {
-                sources.remove(token);
-            }
-            keep
+            up && session.used.elapsed() < IDLE
         });
         if !self.forwarder.sessions.is_empty() {
             self.reactor.after(IDLE, Timer::Sessions);
@@ -295,7 +283,7 @@ impl Pair {
     }
 
     /// Listens for what each end can go on with.
-    fn listen(&mut self, reactor: &Reactor<Timer>) {
+    fn listen(&mut self, reactor: &Reactor<Source, Timer>, number: u64) {
         let idle = [self.ends[1].outbox.is_empty(), self.ends[0].outbox.is_empty()];
         for (side, end) in self.ends.iter_mut().enumerate() {
             let mut wanted = EventFlags::empty();
@@ -305,15 +293,15 @@ impl Pair {
             let over = end.finished && end.closed;
             match end.interest {
                 None if !over => {
-                    drop(reactor.add(&end.socket, end.token, wanted));
+                    drop(reactor.listen(&mut end.socket, wanted, Source::Forward(number, side)));
                     end.interest = Some(wanted);
                 }
                 Some(_) if over => {
-                    reactor.remove(&end.socket);
+                    end.socket.silence();
                     end.interest = None;
                 }
                 Some(known) if known != wanted => {
-                    reactor.modify(end.socket.as_fd(), end.token, wanted);
+                    end.socket.change(wanted);
                     end.interest = Some(wanted);
                 }
                 _ => {}

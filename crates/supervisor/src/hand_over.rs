@@ -2,7 +2,7 @@
 //! while the sockets that hold the ports stay open. Whoever connects meets the one or the other.
 
 use crate::core::{Slot, Supervisor};
-use crate::ports::Bound;
+use crate::ports::{Bound, Reservation};
 use crate::protocol::{Failure, FailureKind};
 use crate::start::cannot;
 use resource::ContainerId;
@@ -47,14 +47,8 @@ impl Supervisor {
     /// their place, so a client's next datagram opens another.
     fn take_ports(&mut self, slot: Slot) -> Bound {
         let taken = self.containers.get_mut(&slot).map(|container| std::mem::take(&mut container.ports));
-        for port in taken.iter().flatten() {
-            if let (Some(token), Some(socket)) = (port.token, &port.socket) {
-                self.reactor.remove(socket);
-                self.ignore(token);
-            }
-        }
         self.forwarder.forget(slot);
-        taken.into_iter().flatten().map(|port| (port.binding, port.socket)).collect()
+        taken.into_iter().flatten().map(Reservation::into_bound).collect()
     }
 
     /// Writes down the ports that a container has by now.

@@ -5,9 +5,9 @@
 //! What does reach them, on the way to `::` and `::1` above all, is copied by [`crate::forward`].
 
 use crate::container::Container;
-use crate::core::{Slot, Source, Supervisor, complain};
+use crate::core::{Slot, Source, Supervisor, Watched, complain};
 use crate::protocol::{Failure, FailureKind};
-use crate::reactor::{EventFlags, Token};
+use crate::reactor::EventFlags;
 use crate::start::cannot;
 use resource::{PortBinding, PortSpec, Protocol};
 use rustix::io::Errno;
@@ -22,8 +22,14 @@ const TRIES: usize = 32;
 pub(crate) struct Reservation {
     pub(crate) binding: PortBinding,
     /// What holds it; SCTP is not held.
-    pub(crate) socket: Option<OwnedFd>,
-    pub(crate) token: Option<Token>,
+    pub(crate) socket: Option<Watched<OwnedFd>>,
+}
+
+impl Reservation {
+    /// The same, with nobody who listens.
+    pub(crate) fn into_bound(self) -> (PortBinding, Option<OwnedFd>) {
+        (self.binding, self.socket.map(Watched::into_inner))
+    }
 }
 
 pub(crate) type Bound = Vec<(PortBinding, Option<OwnedFd>)>;
@@ -100,14 +106,12 @@ impl Supervisor {
             // No packet of the host's network comes into a router by itself.
             let forwarded =
                 binding.protocol == Protocol::Tcp || binding.host_ip.is_ipv6() || self.outside.is_elsewhere();
-            let token = match &socket {
-                Some(socket) if forwarded => {
-                    Some(self.listen(socket, EventFlags::IN, Source::Port(slot, index))?)
-                }
-                _ => None,
-            };
+            let mut socket = socket.map(Watched::silent);
+            if let Some(socket) = socket.as_mut().filter(|_| forwarded) {
+                self.reactor.listen(socket, EventFlags::IN, Source::Port(slot, index))?;
+            }
             if let Some(container) = self.containers.get_mut(&slot) {
-                container.ports.push(Reservation { binding, socket, token });
+                container.ports.push(Reservation { binding, socket });
             }
             self.rules_changed = true;
         }
@@ -118,12 +122,8 @@ impl Supervisor {
         let Some(container) = self.containers.get_mut(&slot) else { return };
         container.state.ports.clear();
         container.state.lost_ports.clear();
-        for reservation in std::mem::take(&mut container.ports) {
-            self.rules_changed = true;
-            if let Some(token) = reservation.token {
-                self.ignore(token);
-            }
-        }
+        self.rules_changed |= !container.ports.is_empty();
+        container.ports.clear();
     }
 
     /// Binds the first free of the wanted ports in the host's network, in every family asked for.

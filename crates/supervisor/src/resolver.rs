@@ -1,7 +1,7 @@
 //! Answers containers' name queries on the sockets in their namespaces, and hands on what is not ours
 //! to the upstream servers, from the host's side.
 
-use crate::core::{Slot, Source, Supervisor, Timer};
+use crate::core::{Slot, Source, Supervisor, Timer, Watched};
 use crate::files;
 use crate::names::Sight;
 use crate::reactor::{EventFlags, Token};
@@ -25,7 +25,7 @@ pub(crate) struct Upstream {
     slot: Slot,
     client: SocketAddr,
     query: Vec<u8>,
-    socket: UdpSocket,
+    socket: Watched<UdpSocket>,
     /// Servers to ask if this one is silent.
     others: Vec<IpAddr>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Upstream {
 /// A TCP connection on which a query arrives.
 pub(crate) struct Query {
     slot: Slot,
-    stream: TcpStream,
+    stream: Watched<TcpStream>,
     bytes: Vec<u8>,
 }
 
@@ -101,7 +101,9 @@ impl Supervisor {
             let server = SocketAddr::new(servers.remove(0), 53);
             let asked = self.outside.run(|| ask(server, &query));
             let Ok(Ok(socket)) = asked else { continue };
-            let Ok(token) = self.listen(&socket, EventFlags::IN, Source::Upstream) else { continue };
+            let mut socket = Watched::silent(socket);
+            let heard = self.reactor.listen(&mut socket, EventFlags::IN, Source::Upstream);
+            let Ok(token) = heard else { continue };
             self.upstreams.insert(token, Upstream { slot, client, query, socket, others: servers });
             return self.reactor.after(PATIENCE, Timer::Upstream(token));
         }
@@ -122,7 +124,6 @@ impl Supervisor {
             // The number of the query has to be in the answer; the socket is connected, so the sender is right.
             Ok(length) if length >= 12 && self.scratch[..2] == upstream.query[..2] => {
                 self.answer_query(upstream.slot, upstream.client, &self.scratch[..length]);
-                self.ignore(token);
                 self.upstreams.remove(&token);
             }
             Ok(_) => {}
@@ -134,7 +135,6 @@ impl Supervisor {
     /// An upstream server has not answered: the next one is asked.
     pub(crate) fn upstream_silent(&mut self, token: Token) {
         let Some(upstream) = self.upstreams.remove(&token) else { return };
-        self.ignore(token);
         self.ask_upstream(upstream.slot, upstream.client, upstream.query, Some(upstream.others));
     }
 
@@ -147,7 +147,8 @@ impl Supervisor {
         if stream.set_nonblocking(true).is_err() || self.queries.len() >= UNDER_WAY {
             return;
         }
-        if let Ok(token) = self.listen(&stream, EventFlags::IN, Source::QueryConnection) {
+        let mut stream = Watched::silent(stream);
+        if let Ok(token) = self.reactor.listen(&mut stream, EventFlags::IN, Source::QueryConnection) {
             self.queries.insert(token, Query { slot, stream, bytes: vec![] });
         }
     }
@@ -177,11 +178,9 @@ impl Supervisor {
                 Verdict::Forward => {
                     let servers = self.servers(slot).unwrap_or_default();
                     let Some(query) = self.queries.remove(&token) else { return };
-                    self.ignore(token);
-                    self.reactor.remove(&query.stream);
                     let servers = servers.into_iter().map(|server| SocketAddr::new(server, 53)).collect();
                     // From here on the connection is the server's.
-                    self.forward_to_one(OwnedFd::from(query.stream), servers, query.bytes);
+                    self.forward_to_one(OwnedFd::from(query.stream.into_inner()), servers, query.bytes);
                     return;
                 }
                 Verdict::Drop => return self.drop_query(token),
@@ -190,7 +189,6 @@ impl Supervisor {
     }
 
     fn drop_query(&mut self, token: Token) {
-        self.ignore(token);
         self.queries.remove(&token);
     }
 }

@@ -2,7 +2,7 @@
 //! the port rules for all of it; then the processes start side by side, and each reports.
 
 use crate::container::{Caller, Console, Container, Output, Resolver, Start, read_record};
-use crate::core::{Slot, Source, Supervisor, Timer, brief, chain, complain};
+use crate::core::{Slot, Source, Supervisor, Timer, Watched, brief, chain, complain};
 use crate::health;
 use crate::log::pump::{Pump, open_fifo};
 use crate::log::{Stream, attributes, record};
@@ -164,11 +164,11 @@ impl Supervisor {
         let failed = |error: network::NetworkError| Failure::new(FailureKind::Network, chain(&error));
         let sockets = network::resolver::open(namespace.as_fd()).map_err(failed)?;
         let failed = |error: io::Error| cannot("listen for name queries", &error);
-        let udp = self.listen(&sockets.udp, EventFlags::IN, Source::Query(slot)).map_err(failed)?;
-        let tcp = self.listen(&sockets.tcp, EventFlags::IN, Source::QueryListener(slot)).map_err(failed)?;
+        let (udp, tcp) = (sockets.udp.into(), sockets.tcp.into());
+        let udp = self.listen(udp, EventFlags::IN, Source::Query(slot)).map_err(failed)?;
+        let tcp = self.listen(tcp, EventFlags::IN, Source::QueryListener(slot)).map_err(failed)?;
         if let Some(container) = self.containers.get_mut(&slot) {
-            let tokens = [udp, tcp];
-            container.resolver = Some(Resolver { udp: sockets.udp.into(), tcp: sockets.tcp.into(), tokens });
+            container.resolver = Some(Resolver { udp, tcp });
         }
         Ok(())
     }
@@ -190,8 +190,8 @@ impl Supervisor {
         if !tty {
             for (stream, fifo) in [Stream::Stdout, Stream::Stderr].into_iter().zip(&mut fifos) {
                 let opened = open_fifo(&folder, stream.as_str(), false).map_err(failed)?;
-                let token = self.listen(&opened, EventFlags::IN, Source::Output(slot, stream));
-                *fifo = Some((opened, token.map_err(failed)?));
+                let watched = self.listen(opened, EventFlags::IN, Source::Output(slot, stream));
+                *fifo = Some(watched.map_err(failed)?);
             }
         }
         if let Some(container) = self.containers.get_mut(&slot) {
@@ -254,11 +254,9 @@ impl Supervisor {
         let starting =
             self.outside.run(|| runtime::spawn(&launch)).map_err(|error| cannot("start", &error))??;
         let identity = starting.identity()?;
-        let token = self.reactor.token();
-        self.reactor
-            .add(starting.report(), token, EventFlags::IN)
+        let starting = self
+            .listen(starting, EventFlags::IN, Source::Started(slot))
             .map_err(|error| cannot("watch its start", &error))?;
-        self.sources.insert(token, Source::Started(slot));
         if let Some(container) = self.containers.get_mut(&slot) {
             container.oom_kills = oom_kills;
             container.run += 1;
@@ -267,7 +265,6 @@ impl Supervisor {
             container.starting = Some(Start {
                 starting,
                 state,
-                token,
                 callers: std::mem::take(&mut wanted.callers),
                 locks: std::mem::take(&mut wanted.locks),
                 restart: wanted.restart,
@@ -312,9 +309,8 @@ impl Supervisor {
             return;
         };
         // The locks are let go at the end of this.
-        let Start { starting, token, callers, locks: _locks, restart, attached, state } = start;
-        self.ignore(token);
-        match starting.finish() {
+        let Start { starting, callers, locks: _locks, restart, attached, state } = start;
+        match starting.into_inner().finish() {
             Err(error) => self.start_failed(slot, error.into(), callers, restart),
             Ok(started) => self.started(slot, started, state, callers, restart, attached),
         }
@@ -337,7 +333,7 @@ impl Supervisor {
         let console = started.console;
         let to_caller = console.as_ref().filter(|_| attached).and_then(|master| master.try_clone().ok());
         let reader = to_caller.as_ref().and(callers.first()).map(|caller| caller.0);
-        container.console = console.map(|master| Console { master, token: None, reader });
+        container.console = console.map(|master| Console { master: Watched::silent(master), reader });
         let reply = Reply::State(Box::new(brief(&container.state)));
         self.watch_end(slot, started.pidfd);
         if !attached {
@@ -357,7 +353,8 @@ impl Supervisor {
 
     /// Watches for the end of a container's first process.
     pub(crate) fn watch_end(&mut self, slot: Slot, pidfd: OwnedFd) {
-        if let Err(error) = self.listen(&pidfd, EventFlags::IN, Source::Ended(slot)) {
+        let mut pidfd = Watched::silent(pidfd);
+        if let Err(error) = self.reactor.listen(&mut pidfd, EventFlags::IN, Source::Ended(slot)) {
             complain(&error);
         }
         if let Some(container) = self.containers.get_mut(&slot) {

@@ -2,7 +2,7 @@
 
 use crate::container::read_record;
 use crate::core::Supervisor;
-use crate::ports::Bound;
+use crate::ports::{Bound, Reservation};
 use crate::protocol::{Failure, FailureKind};
 use crate::start::cannot;
 use resource::{ContainerId, PortBinding, PortSpec};
@@ -21,15 +21,9 @@ impl Supervisor {
             return Ok(());
         }
         let (had, lost) = (std::mem::take(&mut container.ports), container.state.lost_ports.clone());
-        for port in &had {
-            if let (Some(token), Some(socket)) = (port.token, &port.socket) {
-                self.reactor.remove(socket);
-                self.ignore(token);
-            }
-        }
         // Its datagram sessions know their port by its place; a client's next datagram opens another.
         self.forwarder.forget(slot);
-        let had = had.into_iter().map(|port| (port.binding, port.socket));
+        let had = had.into_iter().map(Reservation::into_bound);
         let (mut ports, gone): (Bound, Bound) =
             had.partition(|(binding, _)| wanted.iter().any(|wanted| wanted.is_served_by(binding)));
         let gone: Vec<_> = gone.into_iter().map(|(binding, _)| binding).collect();

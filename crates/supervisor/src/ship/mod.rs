@@ -12,10 +12,10 @@ mod place;
 mod socket;
 mod syslog;
 
-use crate::core::{Slot, Source, Supervisor, Timer, complain};
+use crate::core::{Slot, Source, Supervisor, Timer, Watched, complain};
 use crate::log::{Query, Reader, attributes};
 use crate::protocol::{Failure, FailureKind};
-use crate::reactor::{EventFlags, Token};
+use crate::reactor::EventFlags;
 use crate::start::cannot;
 use jiff::tz::TimeZone;
 use place::PlaceFile;
@@ -56,7 +56,7 @@ pub(crate) struct Shipper {
     zone: TimeZone,
     reader: Reader,
     sent: PlaceFile,
-    way: Option<(Way, Token)>,
+    way: Option<Watched<Way>>,
     /// A line on its way, and how much of it has gone.
     waiting: Vec<u8>,
     gone: usize,
@@ -110,7 +110,7 @@ impl Shipper {
 
     /// Sends lines until there is a reason to rest.
     fn send(&mut self) -> io::Result<Rest> {
-        let Some((way, _)) = &self.way else { return Ok(Rest::Full) };
+        let Some(way) = &self.way else { return Ok(Rest::Full) };
         for _ in 0..TURN {
             if self.gone == self.waiting.len() {
                 (self.waiting, self.gone) = (vec![], 0);
@@ -154,9 +154,9 @@ impl Shipper {
     }
 
     /// The socket is gone: the line on its way is sent again as a whole.
-    fn disconnected(&mut self) -> Option<Token> {
+    fn disconnected(&mut self) {
         self.gone = 0;
-        self.way.take().map(|(_, token)| token)
+        self.way = None;
     }
 
     /// Whether everything has been sent.
@@ -216,10 +216,9 @@ impl Supervisor {
                 return Err(error);
             }
         };
-        let token = self.reactor.token();
-        self.reactor.add(&way.socket, token, EventFlags::OUT)?;
-        self.sources.insert(token, Source::Ship(slot));
-        shipper.way = Some((way, token));
+        let mut way = Watched::silent(way);
+        self.reactor.listen(&mut way, EventFlags::OUT, Source::Ship(slot))?;
+        shipper.way = Some(way);
         Ok(())
     }
 
@@ -234,8 +233,8 @@ impl Supervisor {
                 let over = rest == Rest::Done && shipper.ending;
                 let what =
                     if rest == Rest::Done { EventFlags::RDHUP } else { EventFlags::OUT | EventFlags::RDHUP };
-                if let Some((way, token)) = &shipper.way {
-                    self.reactor.modify(&way.socket, *token, what);
+                if let Some(way) = &shipper.way {
+                    way.change(what);
                 }
                 if over {
                     self.drop_shipper(slot);
@@ -249,7 +248,7 @@ impl Supervisor {
     pub(crate) fn ship_ready(&mut self, slot: Slot, flags: EventFlags) {
         if flags.intersects(EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP) {
             let datagrams =
-                |shipper: &Shipper| shipper.way.as_ref().is_some_and(|(way, _)| way.kind == Kind::Datagram);
+                |shipper: &Shipper| shipper.way.as_ref().is_some_and(|way| way.kind == Kind::Datagram);
             // The error of an earlier datagram is taken with the next one.
             if !self.shippers.get(&slot).is_some_and(datagrams) || flags.contains(EventFlags::HUP) {
                 return self.way_lost(slot, &io::ErrorKind::ConnectionReset.into());
@@ -263,9 +262,7 @@ impl Supervisor {
         if !std::mem::replace(&mut shipper.pausing, true) {
             complain(error);
         }
-        if let Some(token) = shipper.disconnected() {
-            self.ignore(token);
-        }
+        shipper.disconnected();
         self.reactor.after(PAUSE, Timer::Ship(slot));
     }
 
@@ -298,10 +295,6 @@ impl Supervisor {
 
     /// Nothing more is sent.
     pub(crate) fn drop_shipper(&mut self, slot: Slot) {
-        if let Some(mut shipper) = self.shippers.remove(&slot)
-            && let Some(token) = shipper.disconnected()
-        {
-            self.ignore(token);
-        }
+        self.shippers.remove(&slot);
     }
 }

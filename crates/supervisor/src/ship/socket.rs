@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Where the syslog server of this machine may be.
@@ -25,6 +25,12 @@ pub(super) enum Kind {
 pub(super) struct Way {
     pub(super) socket: OwnedFd,
     pub(super) kind: Kind,
+}
+
+impl AsFd for Way {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 /// Whether it is told at once that nobody is there: then a container is not started.
