@@ -4,6 +4,7 @@ mod demo;
 mod fixtures;
 mod ordinary;
 mod packages;
+mod tally;
 mod test;
 mod vm;
 
@@ -43,7 +44,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test [PART…]   install or name what is missing and run every test
                  (parts: format lint docs deny unit scenarios demo stacks; all of them by default)
   bench [NAME…]  measure against the bare kernel work, as ratios
-  vm DIR [NAME…] run the scenarios in the virtual machine DIR (COMPOSE_TEST_VM names its tools)";
+  vm DIR [--part N/M] [NAME…]
+                 run the scenarios, or a part of them, in the virtual machine DIR
+                 (COMPOSE_TEST_VM names its tools)";
 
 /// Builds the release program and measures it.
 fn bench(options: &[&str]) -> Result<(), Failure> {
