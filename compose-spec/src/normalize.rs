@@ -67,7 +67,10 @@ fn service(node: &mut Node, environment: &BTreeMap<String, String>) {
     if let Some(build) = node.get_mut("build")
         && build.as_map().is_some()
     {
-        if build.get("dockerfile").is_none() && build.get("dockerfile_inline").is_none() {
+        // An empty name, as of a variable that is not set, means the usual file as well: what is printed
+        // without it would be loaded with it.
+        let unnamed = build.get("dockerfile").is_none_or(|name| name.as_str() == Some(""));
+        if unnamed && build.get("dockerfile_inline").is_none() {
             build.set("dockerfile", Node::string("Dockerfile", build.span));
         }
         if let Some(args) = build.get_mut("args").and_then(Node::as_map_mut) {
