@@ -5,16 +5,15 @@
 //! removes it. The pod's network is made when a step first needs it.
 
 use crate::create::Stub;
-use crate::{Engine, EngineError, disk, lock};
+use crate::{Engine, EngineError, disk, lock, process};
 use builder::{Cause, Job, Machine, Ran, Version};
 use resource::{
     BuildNetwork, BuildSpec, Condition, ContainerId, ContainerName, ContainerSpec, Digest, EndpointSpec,
     ExitStatus, Image, ImageConfig, ImageNeed, Labels, LogConfig, NetworkMode, NetworkName, NetworkSpec,
     PodName, Reference, SecuritySpec,
 };
-use rustix::process::Signal;
 use std::io::{PipeReader, Read, Write};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use supervisor::Stdio;
@@ -90,7 +89,7 @@ impl Engine {
         let containers = self.containers(pod)?;
         for container in &containers {
             if let Some(process) = container.state.process {
-                kill(process);
+                process::kill(process);
             }
         }
         // Names and other claims of what was being made, too.
@@ -105,16 +104,6 @@ impl Engine {
         drop(runtime::cgroup::remove_base(self.roots()));
         disk::retire_folder(&self.roots().pod(pod), &self.roots().data.join("tmp"))?;
         self.clear_run_folder(pod)
-    }
-}
-
-/// Kills a process and waits for its end; one that ended is what is wanted.
-pub(crate) fn kill(process: resource::ProcessIdentity) {
-    let Ok(handle) = sys::pidfd::open(process.pid) else { return };
-    // The handle stays this process, so what is true of it now was true when it was opened.
-    if crate::observe::lives(process) {
-        sys::pidfd::send_signal(handle.as_fd(), Signal::KILL.as_raw()).ok();
-        sys::pidfd::wait_for_end(&handle, crate::sweep::PATIENCE).ok();
     }
 }
 
@@ -208,7 +197,7 @@ impl Machine for Workshop {
     fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
         for container in self.engine.containers(&self.pod).unwrap_or_default() {
-            container.state.process.into_iter().for_each(kill);
+            container.state.process.into_iter().for_each(process::kill);
         }
     }
 }

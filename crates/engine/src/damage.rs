@@ -186,7 +186,7 @@ impl Engine {
     /// Ends a container's first process, which its state names, and whatever is in its cgroup.
     fn kill_all(&self, pod: &PodName, id: &ContainerId) -> Result<(), EngineError> {
         let state: Option<ContainerState> = disk::read(&self.roots().state(pod, id));
-        state.and_then(|state| state.process).into_iter().for_each(crate::build::kill);
+        state.and_then(|state| state.process).into_iter().for_each(crate::process::kill);
         let cgroup = runtime::cgroup::open(self.roots(), pod, id);
         if !cgroup.exists() {
             return Ok(());

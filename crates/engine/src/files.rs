@@ -128,7 +128,7 @@ pub(crate) fn root_of(process: ProcessIdentity) -> Result<Option<OwnedFd>, Engin
     let path = format!("/proc/{}/root", process.pid);
     let opened = sys::file::open_folder(Path::new(&path));
     // Looked at afterwards: the number may have become another process's.
-    if !crate::observe::lives(process) {
+    if !crate::process::lives(process) {
         return Ok(None);
     }
     opened.map(Some).map_err(EngineError::file("open", Path::new(&path)))

@@ -36,6 +36,7 @@ mod notes;
 mod observe;
 mod pods;
 mod ports;
+mod process;
 pub mod pull;
 mod push;
 pub mod resolve;

@@ -2,11 +2,12 @@
 //! writes nothing, so it may run at any time beside anything.
 
 use crate::names::Owner;
+use crate::process::lives;
 use crate::{Engine, EngineError, disk};
 use resource::{
     ContainerId, ContainerName, ContainerRecord, ContainerState, ExitStatus, Mount, NetworkName,
     NetworkRecord, Observed, ObservedContainer, ObservedNetwork, ObservedVolume, Platform, PodName,
-    ProcessIdentity, Reference, Roots, Status, VolumeName, VolumeRecord,
+    Reference, Roots, Status, VolumeName, VolumeRecord,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -229,15 +230,10 @@ fn orphaned(state: ContainerState, record: &ContainerRecord) -> ContainerState {
     }
 }
 
-/// Whether this very process lives: neither gone, nor a zombie, nor another with its number.
-pub(crate) fn lives(process: ProcessIdentity) -> bool {
-    sys::pidfd::start_time(process.pid) == Some(process.start_time)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use resource::{Digest, Process, RestartPolicy};
+    use resource::{Digest, Process, ProcessIdentity, RestartPolicy};
 
     fn own_process() -> ProcessIdentity {
         let pid = i32::try_from(std::process::id()).unwrap();

@@ -159,7 +159,7 @@ impl Engine {
             let (engine, pod) = (self.clone(), name.clone());
             // An error would be a panic there, and what it left is seen below.
             drop(tokio::task::spawn_blocking(move || engine.end_supervisors(&pod)).await);
-            told = tokio::time::timeout(crate::sweep::PATIENCE, ended).await;
+            told = tokio::time::timeout(crate::process::PATIENCE, ended).await;
         }
         match told {
             Ok(Ok(locked)) => locked.map_err(EngineError::file("lock", &path)),

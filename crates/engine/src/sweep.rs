@@ -2,6 +2,7 @@
 //! after what they belong to, so no journal is needed.
 
 use crate::names::Owner;
+use crate::process::PATIENCE;
 use crate::{Engine, EngineError, disk};
 use resource::{NetworkName, PodName};
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -9,10 +10,6 @@ use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Duration;
-
-/// How long one that was told to end is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Finds what is left of a pod by name, even when its documents are gone, and removes it: its

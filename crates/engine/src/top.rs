@@ -63,7 +63,7 @@ impl Engine {
     /// The first process of a container that runs.
     pub(crate) fn first_process(&self, pod: &PodName, id: &ContainerId) -> Option<i32> {
         self.recorded_process(pod, id)
-            .filter(|process| crate::observe::lives(*process))
+            .filter(|process| crate::process::lives(*process))
             .map(|process| process.pid)
     }
 

@@ -214,7 +214,7 @@ fn join(infra: &Infra) -> Result<Option<OwnedFd>, UserError> {
         Ok(router) => Ok(Some(router)),
         // Once a process is on its way out, the kernel has no namespaces of it.
         Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::SRCH | Errno::NOENT)) => {
-            survivors::wait(&process);
+            crate::process::wait(&process);
             Ok(None)
         }
         Err(error) => Err(UserError::Join(error)),

@@ -15,7 +15,7 @@ use super::ids::Plan;
 use super::survivors::{self, Survivors};
 use super::{UserError, error, life, making, mapping_of, move_into, open_namespace, pasta};
 use crate::disk;
-use crate::observe::lives;
+use crate::process::{self, lives};
 use resource::{Mapping, ProcessIdentity, Roots};
 use rustix::thread::LinkNameSpaceType;
 use serde::{Deserialize, Serialize};
@@ -63,8 +63,7 @@ impl Infra {
 
     /// A descriptor of it; `None` when it has ended.
     pub(super) fn open(&self) -> Option<OwnedFd> {
-        let descriptor = sys::pidfd::open(self.process.pid).ok()?;
-        lives(self.process).then_some(descriptor)
+        process::open(self.process)
     }
 }
 
@@ -241,7 +240,7 @@ fn take_router(router: Option<OwnedFd>) -> io::Result<()> {
 }
 
 fn write_document(roots: &Roots, mapping: Mapping) -> io::Result<()> {
-    let process = survivors::identity(rustix::process::getpid().as_raw_nonzero().get());
+    let process = process::identity(rustix::process::getpid().as_raw_nonzero().get());
     let process = process.ok_or(io::ErrorKind::NotFound)?;
     let infra = Infra { process, mapping: mapping.as_str().to_owned() };
     disk::replace(&roots.run.join(DOCUMENT), &infra).map_err(io::Error::other)
@@ -269,7 +268,7 @@ fn rest(roots: &Roots) -> io::Error {
             return Err(io::ErrorKind::NotFound.into());
         }
         // A container whose supervisor was killed has nobody who holds the lock.
-        let Some(container) = survivors::containers(roots).find_map(survivors::open) else {
+        let Some(container) = survivors::containers(roots).find_map(process::open) else {
             leave(roots);
             std::process::exit(0);
         };

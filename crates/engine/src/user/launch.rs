@@ -6,7 +6,7 @@
 //! in memory that hides the sessions' real folders there: nobody else sees it, and it ends with its
 //! mount namespace, which pasta leaves as soon as it has opened what it needs.
 
-use super::{move_into, open_namespace, survivors};
+use super::{move_into, open_namespace};
 use crate::disk;
 use rustix::fs::Mode;
 use rustix::mount::MountFlags;
@@ -120,7 +120,7 @@ fn become_program(
 }
 
 fn write_document(path: &Path) -> io::Result<()> {
-    let process = survivors::identity(rustix::process::getpid().as_raw_nonzero().get());
+    let process = crate::process::identity(rustix::process::getpid().as_raw_nonzero().get());
     let process = process.ok_or(io::ErrorKind::NotFound)?;
     disk::replace(path, &process).map_err(io::Error::other)
 }

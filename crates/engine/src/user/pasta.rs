@@ -7,10 +7,9 @@
 use super::ids::find_program;
 use super::infra::Infra;
 use super::launch::Launch;
-use super::survivors;
 use super::{UserError, life, making};
 use crate::disk;
-use crate::observe::lives;
+use crate::process::{self, lives};
 use resource::{ProcessIdentity, Roots};
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
@@ -82,9 +81,7 @@ fn complaint(roots: &Roots) -> Option<String> {
 
 /// Ends it, and removes what was written of it.
 pub(super) fn end(roots: &Roots) {
-    if let Some(process) = living(roots).and_then(survivors::open) {
-        survivors::kill(&process);
-    }
+    living(roots).into_iter().for_each(process::kill);
     for file in [DOCUMENT, LOG] {
         drop(disk::remove_file(&roots.run.join(file)));
     }

@@ -2,9 +2,9 @@
 
 use super::open_namespace;
 use crate::disk;
-use crate::observe::lives;
+use crate::process::{identity, lives};
 use resource::{ContainerId, ContainerState, PodName, ProcessIdentity, Roots};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -77,29 +77,4 @@ fn containers_of(roots: &Roots, pod: &PodName) -> impl Iterator<Item = ProcessId
     let states: Vec<_> = ids.into_iter().map(|id| roots.state(pod, &ContainerId(id))).collect();
     let process = |path: PathBuf| disk::read::<ContainerState>(&path)?.process;
     states.into_iter().filter_map(process).filter(|process| lives(*process))
-}
-
-/// What tells a process from later ones with its number; `None` when it has ended.
-pub(super) fn identity(pid: i32) -> Option<ProcessIdentity> {
-    Some(ProcessIdentity { pid, start_time: sys::pidfd::start_time(pid)? })
-}
-
-/// A descriptor of a process, if it lives.
-pub(super) fn open(process: ProcessIdentity) -> Option<OwnedFd> {
-    let descriptor = sys::pidfd::open(process.pid).ok()?;
-    lives(process).then_some(descriptor)
-}
-
-/// Waits for the end of a process.
-pub(super) fn wait(process: &OwnedFd) {
-    let mut ended = [rustix::event::PollFd::new(process, rustix::event::PollFlags::IN)];
-    // What else could go wrong leaves the caller to look again.
-    rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, None)).ok();
-}
-
-/// Ends a process for certain and waits for it.
-pub(super) fn kill(process: &OwnedFd) {
-    if sys::pidfd::send_signal(process.as_fd(), rustix::process::Signal::KILL.as_raw()).is_ok() {
-        wait(process);
-    }
 }
