@@ -5,6 +5,8 @@
 
 #[path = "scenarios/addresses.rs"]
 mod addresses;
+#[path = "scenarios/attributes.rs"]
+mod attributes;
 #[path = "scenarios/borders.rs"]
 mod borders;
 #[path = "scenarios/build_keys.rs"]

@@ -39,7 +39,12 @@ scenario! {
         let second = drawn(world);
         assert!(first.0 != second.0 && first.1 == second.1, "{first:?} {second:?}");
         world.compose("build --no-cache keys").ok();
-        assert_ne!(drawn(world).1, first.1);
+        let third = drawn(world);
+        assert_ne!(third.1, first.1);
+        world.edit("compose.yaml", "no_cache_filter: drawn", "no_cache: true");
+        world.compose("build keys").ok();
+        assert_ne!(drawn(world).1, third.1);
+        world.edit("compose.yaml", "no_cache: true", "no_cache_filter: drawn");
         flags(world);
 
         // What is here is taken, unless a fresh one is asked for.

@@ -10,6 +10,8 @@ scenario! {
         world.compose("up -d").ok().says("optional dependency of web failed to start");
         assert_eq!((world.state("web"), world.state("gone")), ("running".to_owned(), "exited".to_owned()));
 
+        assert!(world.rows().iter().all(|row| row["Service"] != "slow" && row["Service"] != "policy"), "of a profile");
+
         let before = [started(world, "web"), started(world, "idle")];
         world.compose("restart -t 0 db").ok();
         assert_ne!(started(world, "web"), before[0]);
@@ -47,6 +49,7 @@ scenario! {
         };
         becomes("command", "healthy");
         becomes("fields", "unhealthy");
+        becomes("hanging", "unhealthy");
         becomes("image", "unhealthy");
         assert_eq!((health("none"), health("disabled")), (String::new(), String::new()));
         inside(world, "image", "touch /s/well");

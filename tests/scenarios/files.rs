@@ -15,6 +15,7 @@ scenario! {
             ("/inline", "0:0:444", "from the content\n"),
             ("/relative", "0:0:755", "from the content\n"),
             ("/etc/site.conf", "0:0:644", "listen 80\n"),
+            ("/etc/variable", "33:44:440", "from the environment"),
         ];
         let pid = world.processes(&world.id("web"))[0];
         let mounts = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
@@ -39,7 +40,7 @@ scenario! {
         world.compose("up -d").ok();
         assert_eq!(world.id("web"), before);
         world.write(".env", "FROM_ENV=rotated\n");
-        world.compose("up -d").ok().says("secrets and configs changed: /run/secrets/deep/inner");
+        world.compose("up -d").ok().says("secrets and configs changed: /etc/variable, /run/secrets/deep/inner");
         assert_eq!(inside(world, "cat /run/secrets/deep/inner"), "rotated");
         world.compose("restart").ok();
         assert_eq!(inside(world, "cat /run/secrets/deep/inner /etc/owned"), "rotatedfrom the file\n");

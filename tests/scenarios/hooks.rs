@@ -10,6 +10,8 @@ scenario! {
         world.compose("up -d").ok();
         let lines = logged(world, &["before", "main", "after", "CapEff:"]);
         assert_eq!(lines[0], "before red dark");
+        let prepared = std::fs::read_to_string(world.project().join("out/as")).unwrap();
+        as_asked(prepared.trim(), "web /etc");
         assert!(lines.contains(&"after web /etc red light".to_owned()), "{lines:?}");
         let held = lines.iter().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap();
         assert_ne!(u64::from_str_radix(held, 16).unwrap() & (1 << 12), 0, "NET_ADMIN is not in the default set");
@@ -17,7 +19,8 @@ scenario! {
 
         // Neither a restart nor a replacement starts from nothing; a replacement is no stop.
         world.compose("restart -t 0 web").ok();
-        logged(world, &["stop", "main", "after", "CapEff:"]);
+        let lines = logged(world, &["stop", "main", "after", "CapEff:"]);
+        as_asked(lines.iter().find_map(|line| line.strip_prefix("stop ")).unwrap(), "web /etc dusky");
         world.edit("compose.yaml", "COLOUR: red", "COLOUR: blue");
         world.compose("up -d -t 0").ok().says("COLOUR");
         logged(world, &["before", "main", "after", "CapEff:"]);
@@ -35,14 +38,14 @@ scenario! {
         let first = "- command: sh -c \"echo wrong table >&2; exit 3\"";
         world.edit("compose.yaml", "# FIRST", &format!("command: [hello]\n      {first}"));
         let refused = world.compose("up -d").exits(1);
-        let refused = refused.says("service \"web\"").says("project-web-pre_start-3").says("exited (3)");
-        refused.says("compose.yaml:13:9");
+        let refused = refused.says("service \"web\"").says("project-web-pre_start-4").says("exited (3)");
+        refused.says("compose.yaml:17:9");
         logged(world, &["before"]);
         assert_eq!((world.state("web"), world.state("dependent")), ("created".to_owned(), "created".to_owned()));
-        assert_eq!(containers(world), 5);
+        assert_eq!(containers(world), 6);
         world.edit("compose.yaml", "exit 3", "exec sleep 1000");
         let mut up = world.background("up -d");
-        up.line("pre_start-3 Started");
+        up.line("pre_start-4 Started");
         up.signal("INT");
         assert_ne!(up.end(), 0);
         world.compose("down -t 0").ok();
@@ -67,6 +70,13 @@ scenario! {
         until("web is gone", || (world.state("web") == "exited").then_some(()));
         world.compose("down").ok();
     }
+}
+
+/// Who and where a hook said it was, before the capabilities it may have: more than the default set.
+fn as_asked(said: &str, expected: &str) {
+    let (who, held) = said.rsplit_once(' ').unwrap();
+    assert_eq!(who, expected);
+    assert_ne!(u64::from_str_radix(held.trim(), 16).unwrap() & (1 << 12), 0, "{said}");
 }
 
 /// Waits until the lines of the log begin with these words, in any order, since the container writes

@@ -11,6 +11,7 @@ scenario! {
         let disk = disk();
         world.write(".env", &format!("DISK={}\n", disk.as_ref().map_or("/dev/null".into(), |disk| disk.0.display().to_string())));
         let started = world.compose("up -d").ok();
+        let told: Vec<_> = started.stderr.lines().filter(|line| line.contains("(compose.yaml:")).map(str::to_owned).collect();
         assert!(disk.is_some() || started.stderr.contains("/dev/null is not a block device"));
         if !world.has_limits() {
             started.says("limits are not enforced");
@@ -26,6 +27,7 @@ scenario! {
             assert_eq!(memory.read("", &["memory.swap.max"]), ["16777216"], "swap alone");
             assert_eq!(cpu.read("", &["cpu.weight", "cpu.max"]), ["20", "20000 50000"]);
             assert_eq!(deployed.read("", &["memory.max", "memory.low", "cpu.max", "pids.max"]), ["50331648", "16777216", "50000 100000", "20"]);
+            assert_eq!(pod.read("", &["memory.swap.max"]), ["104857600"], "swap alone");
             assert_eq!(pod.read("", &["memory.max", "memory.low", "cpu.max", "cpu.weight", "pids.max"]), ["314572800", "20971520", "150000 100000", "12", "90"]);
         } else {
             assert_eq!(memory.read("memory", &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes", "memory.swappiness"]), ["67108864", "83886080", "33554432", "10"]);
@@ -34,19 +36,31 @@ scenario! {
             assert_eq!(deployed.read("memory", &["memory.limit_in_bytes", "memory.soft_limit_in_bytes"]), ["50331648", "16777216"]);
             assert_eq!(deployed.read("cpu", &["cpu.cfs_quota_us"]), ["50000"]);
             assert_eq!(deployed.read("pids", &["pids.max"]), ["20"]);
-            assert_eq!(pod.read("memory", &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes"]), ["314572800", "629145600", "20971520"]);
+            assert_eq!(pod.read("memory", &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes"]), ["314572800", "419430400", "20971520"]);
             assert_eq!(pod.read("cpu", &["cpu.cfs_quota_us", "cpu.shares"]), ["150000", "300"]);
             assert_eq!(pod.read("pids", &["pids.max"]), ["90"]);
         }
         if let Some((_, number)) = &disk {
             rates(&group("disk"), number);
         }
+        // What not every kernel takes is there, or it was told, with its line, that it is not.
+        let number = disk.as_ref().map_or("", |(_, number)| number.as_str());
+        let (bfq, io) = (["blkio.bfq.weight", "io.weight", "io.bfq.weight"], format!("{number} 200"));
+        for (service, controller, files, value, words) in [
+            ("cpu", "cpu", ["cpu.rt_runtime_us"].as_slice(), "1000", "real-time CPU time"),
+            ("cpu", "cpu", &["cpu.rt_period_us"], "100000", "real-time CPU time"),
+            ("disk", "blkio", &["blkio.weight", bfq[0], bfq[1], bfq[2]], "300", "block I/O weight"),
+            ("disk", "blkio", &["blkio.weight_device", "blkio.bfq.weight_device", bfq[1], bfq[2]], &io, "block I/O weight"),
+        ] {
+            let is_told = told.iter().any(|line| line.contains(words));
+            assert!(is_told || group(service).has(controller, files, value), "{value} of {files:?}: {told:#?}");
+        }
         world.compose("pod inspect project").ok().says("\"memory_limit\": 314572800").says("\"pids_limit\": 90");
 
         // What the pod may use changes while its containers go on; what it says no more is without limit.
         let ids = || ["memory", "cpu", "disk", "deployed"].map(|service| world.id(service));
         let before = ids();
-        world.edit("compose.yaml", "mem_limit: 300m, mem_reservation: 20m, pids_limit: 90", "mem_limit: 600m");
+        world.edit("compose.yaml", "mem_limit: 300m, memswap_limit: 400m, mem_reservation: 20m, pids_limit: 90", "mem_limit: 600m");
         world.compose("up -d --dry-run").ok().says("limit pod project").says("what it may use changed");
         world.compose("up -d").ok().says("Pod project");
         assert_eq!(ids(), before);
@@ -118,14 +132,25 @@ impl Group {
         Self { lines: self.lines.clone(), levels: self.levels + 1, is_v2: self.is_v2 }
     }
 
-    /// What files of a controller say; of v2 none is named.
-    fn read(&self, controller: &str, files: &[&str]) -> Vec<String> {
+    /// Whether one of these files of a controller of v1, or of v2, has a line that ends so.
+    fn has(&self, controller: &str, files: &[&str], value: &str) -> bool {
+        let folder = self.folder(if self.is_v2 { "" } else { controller });
+        let texts = files.iter().filter_map(|file| std::fs::read_to_string(folder.join(file)).ok());
+        texts.into_iter().any(|text| text.lines().any(|line| line.ends_with(value)))
+    }
+
+    fn folder(&self, controller: &str) -> PathBuf {
         let of = |line: &&String| {
             line.split(':').nth(1).is_some_and(|names| names.split(',').any(|name| name == controller))
         };
         let path = self.lines.iter().find(of).unwrap().splitn(3, ':').nth(2).unwrap();
         let folder = Path::new("/sys/fs/cgroup").join(controller).join(path.trim_start_matches('/'));
-        let folder = folder.ancestors().nth(self.levels).unwrap();
+        folder.ancestors().nth(self.levels).unwrap().to_owned()
+    }
+
+    /// What files of a controller say; of v2 none is named.
+    fn read(&self, controller: &str, files: &[&str]) -> Vec<String> {
+        let folder = self.folder(controller);
         let read = |file: &&str| {
             std::fs::read_to_string(folder.join(file))
                 .unwrap_or_else(|error| panic!("{}/{file}: {error}", folder.display()))

@@ -20,6 +20,7 @@ scenario! {
         }
 
         assert_eq!(inside(world, "volumes", "ls /copied"), "from-image\n", "the other service has filled it");
+        assert_eq!(inside(world, "bare", "ls /data"), "", "what the image has there is not copied");
         assert_eq!(inside(world, "volumes", "stat -c %u:%a /memory /scratch"), "33:711\n0:750\n");
         refused(world, "volumes", "dd if=/dev/zero of=/memory/x bs=1k count=256", "No space left");
         refused(world, "volumes", "dd if=/dev/zero of=/scratch/x bs=1k count=256", "No space left");
@@ -88,12 +89,16 @@ scenario! {
             assert_eq!(inside(world, service, "cat /tree/later/file"), "of the host", "{service}");
         }
         assert_eq!(inside(world, "alone", "ls /tree/later"), "");
+        world.compose("up -d flat").ok();
+        assert_eq!(inside(world, "flat", "ls /tree/later"), "", "what is mounted below does not come along");
+        world.compose("up -d -t 0 --force-recreate alone").ok();
+        assert_eq!(inside(world, "alone", "ls /tree/later"), "file\n");
 
         inside(world, "partner", "mount -t tmpfs own /tree/inside && echo own > /tree/inside/file");
         assert_eq!(std::fs::read_to_string(tree.0.join("inside/file")).unwrap(), "own\n");
         assert_eq!(inside(world, "follower", "cat /tree/inside/file"), "own\n");
         assert_eq!(inside(world, "alone", "ls /tree/inside"), "");
-        world.compose("down -t 0").ok();
+        world.compose("--profile later down -t 0").ok();
 
         // What no kernel or account can mount is said with the volume's target and its service's line.
         world.edit("compose.yaml", "volumes: [\"./tree:/tree\"]", "volumes: [\"remote:/tree\"]");

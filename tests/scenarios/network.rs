@@ -69,6 +69,8 @@ scenario! {
         let range = published.iter().find(|port| port["TargetPort"] == 81).unwrap();
         let range = range["PublishedPort"].as_u64().unwrap();
         assert!((u64::from(first)..=u64::from(first) + 5).contains(&range), "{range} from {first}");
+        let told = world.row("udp")["Ports"].as_str().unwrap().to_owned();
+        assert_eq!(told, format!("127.0.0.1:{}->9000/udp, 9002/tcp, 9001/udp", world.port()));
         let pid = world.processes(&world.id("udp"))[0];
         let server = within(&format!("/proc/{pid}/ns/net"), || UdpSocket::bind("0.0.0.0:9000").unwrap());
         std::thread::spawn(move || {

@@ -53,6 +53,9 @@ scenario! {
         // Reached, but not by name.
         assert_eq!(inside(world, "plain", "ip -j addr").len(), 2);
 
+        let kept = std::fs::read_to_string(world.roots().network(&"project_wide".into()).join("network.json")).unwrap();
+        assert!(kept.contains("\"purpose\":\"test\""), "{kept}");
+
         // A file that changes a network makes it anew, with what is on it, and says why.
         world.edit("compose.yaml", "mtu: 1400", "mtu: 1300");
         world.compose("up -d --dry-run").ok().says("driver_opts of network `project_wide` changed: com.docker.network.driver.mtu");

@@ -105,6 +105,16 @@ scenario! {
         assert!(options("devices", "/card").unwrap().starts_with("ro"));
         assert!(status(world, "devices", "Groups").split(' ').any(|group| group == "55"));
         refused("devices", "echo x > /dev/none");
+        assert_eq!(inside(world, "devices", "stat -c %t:%T /dev/long"), "a:c8\n");
+        if world.who() == Who::Root {
+            let own = "mknod /tmp/tun c 10 200; : < /tmp/tun && : > /tmp/tun";
+            inside(world, "counted", own);
+            refused("plain", own).says("Operation not permitted");
+            inside(world, "devices", ": < /dev/long");
+            refused("devices", ": > /dev/long").says("Operation not permitted");
+        }
+        assert_eq!(inside(world, "counted", "stat -c %t:%T /dev/card1 /dev/card2"), "1:7\n1:9\n");
+        refused("counted", "test -e /dev/card0");
         let unknown = format!("{}=none", cards.kind);
         world.edit("compose.yaml", "${KIND}=zero", &unknown);
         world.compose("up -d").exits(1).says(&format!("describes the device `{unknown}`; there are")).says("compose.yaml:34:3");

@@ -69,6 +69,10 @@ scenario! {
         world.edit("compose.yaml", "failure_action: rollback", "failure_action: pause");
         world.compose("up -d").exits(1).says("the old one is stopped, and kept");
         assert!(new.iter().all(|id| ids(world).contains(id)));
+        // So many may fail: what failed has the places all the same.
+        world.edit("compose.yaml", "failure_action: pause", "failure_action: pause\n        max_failure_ratio: 1");
+        world.compose("up -d").ok();
+        assert!(ids(world).len() == 2 && ids(world).iter().all(|id| !new.contains(id)));
         world.edit("compose.yaml", "failure_action: pause", "failure_action: dance");
         world.compose("up -d").exits(1).says("`dance` is no `failure_action`").says("compose.yaml:14:");
     }

@@ -49,6 +49,11 @@ scenario! {
         assert_eq!(inside(world, "cat /etc/app.conf"), "two");
         save(world, "tables/one", "1\n");
         appears(world, "/seen", "1");
+        save(world, "words/one", "1\n");
+        let line = until("the command as somebody", || Some(inside(world, "cat /tmp/as")).filter(|line| !line.is_empty()));
+        let (as_asked, held) = line.rsplit_once(' ').unwrap();
+        assert_eq!(as_asked, "web /etc dark");
+        assert_ne!(u64::from_str_radix(held.trim(), 16).unwrap() & (1 << 12), 0, "NET_ADMIN is not in the default set");
         // A path that was not there is waited for, and `include` picks from it.
         save(world, "not/yet/deep/skipped.md", "no");
         save(world, "not/yet/deep/note.txt", "yes");

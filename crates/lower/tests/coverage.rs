@@ -1,8 +1,9 @@
-//! `compose-spec/COVERAGE.md`: every attribute of the model, the cases that exercise it, the scenarios that
-//! use it, and what it does here. The attributes are those of `compose.schema.json`; the cases and scenarios
+//! `compose-spec/COVERAGE.md`: every attribute of the model, what it does here and the scenario that shows it;
+//! and every case with the attributes it exercises. The attributes are those of `compose.schema.json`; the cases
 //! are found by reading their files; what an attribute does is found by lowering a project with it and one
 //! without. Nothing is silently ignored: what changes nothing is told, with its place, or does its work
-//! outside of lowering and is listed in [`ELSEWHERE`]. `BLESS=1` rewrites the page.
+//! outside of lowering and is listed in [`ELSEWHERE`]. What is acted on has a row in `tests/ATTRIBUTES.md`
+//! with the words of a scenario that would fail if it were not. `BLESS=1` rewrites the page.
 #![expect(clippy::disallowed_methods, reason = "the cases are read from their folders")]
 #![expect(clippy::unwrap_used, reason = "a check that cannot read the tree has failed")]
 
@@ -30,6 +31,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("secrets.*.name", "read, not acted on: a secret is no object of the engine"),
     ("services.*.networks.*.gw_priority", "acted on where there are several networks"),
     ("services.*.networks.*.priority", "acted on where there are several networks"),
+    ("models.*.model", "read, not acted on: there is no model runner, which is told"),
     ("services.*.attach", "acted on by `up`"),
     ("services.*.build.secrets[].source", "acted on by builds"),
     ("services.*.env_file[].format", "acted on when the files are read"),
@@ -85,6 +87,8 @@ const SAMPLES: &[(&str, &str)] = &[
     ("services.*.deploy.resources.reservations.devices[].capabilities", r#"["gpu"]"#),
     ("services.*.deploy.resources.reservations.devices[].count", "2"),
     ("services.*.deploy.resources.reservations.devices[].driver", r#""vendor.com/class""#),
+    ("services.*.deploy.restart_policy.condition", "\"on-failure\""),
+    ("services.*.deploy.update_config.failure_action", "\"rollback\""),
     ("services.*.deploy.update_config.order", "\"start-first\""),
     ("services.*.develop.watch", r#"[{"path": "/watched", "action": "rebuild"}]"#),
     ("services.*.develop.watch[].action", r#""rebuild""#),
@@ -117,6 +121,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("services.*.secrets[].target", "\"/other\""),
     ("services.*.secrets[].uid", "\"7\""),
     ("services.*.security_opt", r#"["no-new-privileges"]"#),
+    ("services.*.sysctls", r#"{"net.ipv4.ip_forward": "0"}"#),
     ("services.*.uts", r#""host""#),
     ("services.*.volumes[].bind.create_host_path", "false"),
     ("services.*.volumes[].bind.propagation", "\"rshared\""),
@@ -177,6 +182,7 @@ const BESIDE: &[(&str, &str, &str, &str)] = &[
     ("services.*.volumes[].bind", "services.*.volumes[]", "type", "\"bind\""),
     ("services.*.volumes[].bind", "services.*.volumes[]", "source", "\"/source\""),
     ("services.*.volumes[].image", "services.*.volumes[]", "type", "\"image\""),
+    ("services.*.volumes[].image", "services.*.volumes[]", "source", "\"example\""),
     ("services.*.volumes[].tmpfs", "services.*.volumes[]", "type", "\"tmpfs\""),
 ];
 
@@ -298,24 +304,77 @@ fn used_below(model: &Model, folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// By attribute, the names of the folders whose files have it. `depth` is how far below lie the folders.
-fn users(model: &Model, folder: &Path, depth: usize, name: &str, found: &mut BTreeMap<String, Vec<String>>) {
-    if depth == 0 {
-        let mut used = BTreeSet::new();
-        used_below(model, folder, &mut used);
-        for attribute in used {
-            found.entry(attribute).or_default().push(name.to_owned());
+/// By case, `CHAPTER/NAME`, the attributes that its files have.
+fn cases(model: &Model) -> BTreeMap<String, BTreeSet<String>> {
+    let suite = root().join("compose-spec/cases");
+    let mut cases = BTreeMap::new();
+    for chapter in folders(&suite) {
+        for case in folders(&chapter) {
+            let name = case.strip_prefix(&suite).unwrap().to_str().unwrap().to_owned();
+            used_below(model, &case, cases.entry(name).or_default());
         }
-        return;
     }
-    let folders = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut folders: Vec<_> = folders.filter(|path| path.is_dir()).collect();
-    folders.sort();
-    for folder in folders {
-        let part = folder.file_name().unwrap().to_string_lossy().into_owned();
-        let name = if name.is_empty() { part } else { format!("{name}/{part}") };
-        users(model, &folder, depth - 1, &name, found);
+    cases
+}
+
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_dir()).collect()
+}
+
+/// A row of `tests/ATTRIBUTES.md`.
+struct Proof {
+    scenario: String,
+    /// Words of the scenario's source.
+    words: String,
+}
+
+/// By attribute, the scenario that shows what it does.
+fn proofs() -> BTreeMap<String, Proof> {
+    let page = std::fs::read_to_string(root().join("tests/ATTRIBUTES.md")).unwrap();
+    let rows: Vec<_> =
+        page.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix("` |")).collect();
+    let mut proofs = BTreeMap::new();
+    for row in rows {
+        let cells: Vec<_> = row.splitn(3, "` | `").map(str::to_owned).collect();
+        let [attribute, scenario, words] = cells.try_into().expect(row);
+        let row = proofs.insert(attribute.clone(), Proof { scenario, words });
+        assert!(row.is_none(), "two rows of {attribute}");
     }
+    proofs
+}
+
+/// The sources of the scenarios, by name.
+fn scenarios() -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(root().join("tests/scenarios")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let begun =
+            text.lines().filter_map(|line| line.trim().strip_suffix(", |world| {")?.split(',').next());
+        found.extend(begun.map(|name| (name.to_owned(), text.clone())));
+    }
+    found
+}
+
+/// What is wrong with a row of `tests/ATTRIBUTES.md`.
+fn fault(
+    model: &Model,
+    attribute: &str,
+    proof: &Proof,
+    scenarios: &BTreeMap<String, String>,
+) -> Option<String> {
+    let Proof { scenario, words } = proof;
+    let Some(source) = scenarios.get(scenario) else {
+        return Some(format!("{attribute}: there is no scenario `{scenario}`"));
+    };
+    if !source.contains(words) {
+        return Some(format!("{attribute}: the source of `{scenario}` does not say `{words}`"));
+    }
+    let mut used = BTreeSet::new();
+    used_below(model, &root().join("tests/cases").join(scenario.replace('_', "-")), &mut used);
+    let key = attribute.rsplit('.').next().unwrap_or(attribute);
+    (!used.contains(attribute) && !source.contains(&format!("{key}:")))
+        .then(|| format!("{attribute}: no file of `{scenario}` has it"))
 }
 
 /// A project of one file; any other file is there and holds a line.
@@ -531,16 +590,16 @@ fn effect(model: &Model, attribute: &str) -> Effect {
 #[test]
 fn the_page_is_current_and_nothing_is_silently_ignored() {
     let model = Model(schema());
-    let (mut cases, mut scenarios) = (BTreeMap::new(), BTreeMap::new());
-    users(&model, &root().join("compose-spec/cases"), 2, "", &mut cases);
-    users(&model, &root().join("tests/cases"), 1, "", &mut scenarios);
+    let (cases, proofs) = (cases(&model), proofs());
+    let exercised: BTreeSet<&String> = cases.values().flatten().collect();
     let mut page = HEAD.to_owned();
-    let (mut silent, mut without_case) = (vec![], vec![]);
+    let (mut silent, mut without_case, mut without_proof) = (vec![], vec![], vec![]);
     let mut told: Vec<(String, String)> = vec![];
-    for (attribute, schema) in model.attributes() {
-        let elsewhere = ELSEWHERE.iter().find(|(path, _)| is_below(&attribute, path));
-        let above = told.iter().rev().find(|(path, _)| is_below(&attribute, path));
-        let found = elsewhere.map_or_else(|| effect(&model, &attribute), |_| Effect::Nothing);
+    let attributes = model.attributes();
+    for (attribute, schema) in &attributes {
+        let elsewhere = ELSEWHERE.iter().find(|(path, _)| is_below(attribute, path));
+        let above = told.iter().rev().find(|(path, _)| is_below(attribute, path));
+        let found = elsewhere.map_or_else(|| effect(&model, attribute), |_| Effect::Nothing);
         let effect = match (elsewhere, found, above) {
             (Some((_, what)), ..) => (*what).to_owned(),
             (None, Effect::Acted, _) => "acted on".to_owned(),
@@ -556,18 +615,21 @@ fn the_page_is_current_and_nothing_is_silently_ignored() {
                 continue;
             }
         };
-        if !cases.contains_key(&attribute) {
+        if !exercised.contains(attribute) {
             without_case.push(attribute.clone());
         }
-        writeln!(
-            page,
-            "| `{attribute}` | {} | {} | {effect} |",
-            some(cases.get(&attribute)),
-            some(scenarios.get(&attribute))
-        )
-        .unwrap();
+        let proof = proofs.get(attribute);
+        if effect.starts_with("acted on") && proof.is_none() {
+            without_proof.push(attribute.clone());
+        }
+        let shown = proof.map_or("–".to_owned(), |proof| format!("`{}`", proof.scenario));
+        writeln!(page, "| `{attribute}` | {shown} | {effect} |").unwrap();
     }
     assert!(silent.is_empty(), "silently ignored:\n{}", silent.join("\n"));
+    page.push_str(CASES);
+    for (case, used) in &cases {
+        writeln!(page, "- {case}: {}", innermost(used)).unwrap();
+    }
     let path = root().join("compose-spec/COVERAGE.md");
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, &page).unwrap();
@@ -577,27 +639,51 @@ fn the_page_is_current_and_nothing_is_silently_ignored() {
         "COVERAGE.md is not current; BLESS=1 rewrites it"
     );
     assert!(without_case.is_empty(), "no case exercises\n{}", without_case.join("\n"));
+    let scenarios = scenarios();
+    let mut faults: Vec<_> =
+        proofs.iter().filter_map(|(attribute, proof)| fault(&model, attribute, proof, &scenarios)).collect();
+    let unknown = proofs.keys().filter(|attribute| !attributes.contains_key(*attribute));
+    faults.extend(unknown.map(|attribute| format!("{attribute}: the model has no such attribute")));
+    faults.extend(
+        without_proof.iter().map(|attribute| format!("{attribute}: acted on, and shown by no scenario")),
+    );
+    assert!(faults.is_empty(), "tests/ATTRIBUTES.md:\n{}", faults.join("\n"));
 }
 
-/// A few names, and whether there are more.
-fn some(names: Option<&Vec<String>>) -> String {
-    const SHOWN: usize = 3;
-    let names = names.map(Vec::as_slice).unwrap_or_default();
-    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len() {
-        0 => "–".to_owned(),
-        count if count > SHOWN => format!("{shown}, …"),
-        _ => shown,
-    }
+/// Attributes without those that another one among them is in; what services and networks have without
+/// `services.*` and the like.
+fn innermost(used: &BTreeSet<String>) -> String {
+    let holds = |attribute: &&String| {
+        let mut below = used.iter().filter(|other| *other != *attribute);
+        !below.any(|other| is_below(other, attribute))
+    };
+    let shown: Vec<_> = used
+        .iter()
+        .filter(holds)
+        .map(|attribute| attribute.strip_prefix("services.*.").unwrap_or(attribute))
+        .collect();
+    if shown.is_empty() { "–".to_owned() } else { shown.join(", ") }
 }
 
 const HEAD: &str = "# Coverage
 
-Every attribute of the model, generated by `BLESS=1 cargo test -p lower --test coverage`, which also
-holds this page to the repository. *Cases* are folders of `compose-spec/cases` whose files have the attribute,
-*scenarios* those of `tests/cases`, which run it. *Effect* is found by asking for it: `acted on` changes what
-is wanted of the engine; what is not acted on is told, in the words shown.
+Generated by `BLESS=1 cargo test -p lower --test coverage`, which also holds this page to the repository.
 
-| attribute | cases | scenarios | effect |
-|---|---|---|---|
+## Attributes
+
+*Effect* is found by asking for it: `acted on` changes what is wanted of the engine; what is not acted on is
+told, in the words shown. *Shown by* is the scenario of `tests/` that would fail if the attribute did
+not have its effect in running containers; `tests/ATTRIBUTES.md` says by which of its words, and every
+attribute that is acted on has one there.
+
+| attribute | shown by | effect |
+|---|---|---|
+";
+
+const CASES: &str = "
+## Cases
+
+Every folder of `compose-spec/cases` and the attributes that its files have, those of services without
+`services.*`. Every attribute has one.
+
 ";
