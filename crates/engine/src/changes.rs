@@ -150,5 +150,6 @@ pub fn unnamed(container: &ObservedContainer) -> Reference {
         repository,
         tag: Some("committed".to_owned()),
         digest: None,
+        short: resource::Short(false),
     }
 }

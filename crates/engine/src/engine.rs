@@ -124,12 +124,12 @@ impl Engine {
         Ok(self.inner.registry.get_or_try_init(async || Registry::configured()).await?)
     }
 
-    /// The digest that an image has in its registry now: of its index, if it is one for several platforms.
-    /// Nothing is fetched.
+    /// The whole name of an image, with the digest that it has in its registry now: of its index, if it is one
+    /// for several platforms. Nothing is fetched.
     ///
     /// # Errors
     /// [`EngineError::Digest`].
-    pub async fn digest(&self, reference: &Reference) -> Result<Digest, EngineError> {
+    pub async fn digest(&self, reference: &Reference) -> Result<Reference, EngineError> {
         let failed = |error| EngineError::Digest { reference: reference.clone(), source: Box::new(error) };
         let registry = self.registry().await?;
         registry.digest(reference).await.map_err(failed)

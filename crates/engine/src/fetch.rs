@@ -9,6 +9,8 @@ use tokio::sync::mpsc::{Receiver, Sender};
 pub(crate) const WAITING: usize = 16;
 /// Times in a row that a connection may break without a byte having come.
 const ATTEMPTS: u32 = 5;
+/// Bytes that make up for a connection that was given up because it was too slow.
+const PROGRESS: u64 = 1 << 20;
 
 /// What happens meanwhile.
 pub(crate) enum Fetched {
@@ -47,7 +49,10 @@ impl Fetch<'_> {
                     return Err(failure);
                 }
             };
-            failures = if done > before { 1 } else { failures + 1 };
+            // One that brings a little and then nothing would be asked for ever.
+            let was_slow = matches!(&*cut.source, Failure::Unreachable { source, .. } if source.kind() == io::ErrorKind::TimedOut);
+            let enough = if was_slow { PROGRESS } else { 1 };
+            failures = if done - before >= enough { 1 } else { failures + 1 };
             if failures > ATTEMPTS {
                 let _ = sender.send(Err(io::ErrorKind::ConnectionAborted.into())).await;
                 return Err(cut);

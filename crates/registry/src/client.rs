@@ -5,7 +5,8 @@ use crate::body::Body;
 use crate::challenge::{self, Challenge};
 use crate::conf::Endpoint;
 use crate::credentials::{Credential, Credentials};
-use crate::http::{Http, Origin, collect};
+use crate::http::{Http, Origin};
+use crate::pace::collect;
 use base64::Engine as _;
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -143,7 +144,7 @@ impl Client {
         };
         ask.body = body;
         let challenges = challenges(&answer);
-        drain(answer).await;
+        self.drain(answer).await;
         let credential = self.credentials.find(&endpoint.registry, &endpoint.repository).await;
         let given = credential.is_some();
         let scope = ask.scope(&endpoint.repository);
@@ -164,11 +165,26 @@ impl Client {
             return self.judge(&origin, &ask, answer, None).await.map(drop);
         }
         let challenges = challenges(&answer);
-        drain(answer).await;
+        self.drain(answer).await;
         let authorization = self.authorize(endpoint, &origin, &challenges, Some(credential), "").await?;
         let authorization = authorization.ok_or(Failure::Unauthorised { given: false })?;
         let answer = self.follow(&origin, &mut ask, Some(&authorization)).await?;
         self.judge(&origin, &ask, answer, Some(true)).await.map(drop)
+    }
+
+    /// Reads a whole answer of at most `limit` bytes; `None` when it has more.
+    pub(crate) async fn collect(
+        &self,
+        answer: Response<Incoming>,
+        limit: usize,
+    ) -> std::io::Result<Option<Bytes>> {
+        collect(answer.into_body(), limit, self.http.patience).await
+    }
+
+    /// Reads the rest of an answer so that its connection can be used again; gives up on long ones.
+    async fn drain(&self, answer: Response<Incoming>) {
+        // Whatever happens here, the answer was not wanted.
+        let _ = self.collect(answer, ERROR_LIMIT).await;
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {
@@ -234,7 +250,7 @@ impl Client {
             let location = location.ok_or_else(|| protocol("it redirects to nowhere".to_owned()))?;
             let (next, next_path) =
                 target(&at, location).ok_or_else(|| protocol(format!("it redirects to `{location}`")))?;
-            drain(answer).await;
+            self.drain(answer).await;
             (at, path) = (next, next_path);
         }
         Err(Failure::Protocol {
@@ -257,7 +273,7 @@ impl Client {
         }
         let url = format!("{}{}", origin.url(), ask.path);
         let after = retry_after(&answer);
-        let body = collect(answer.into_body(), ERROR_LIMIT).await.ok().flatten().unwrap_or_default();
+        let body = self.collect(answer, ERROR_LIMIT).await.ok().flatten().unwrap_or_default();
         let errors: Errors = serde_json::from_slice(&body).unwrap_or_default();
         Err(match (status.as_u16(), given) {
             (404, _) => Failure::NotFound { denied: false },
@@ -357,8 +373,7 @@ impl Client {
         let answer =
             self.http.send(&service, request).await.map_err(|source| unreachable(&service, source))?;
         let (status, after) = (answer.status(), retry_after(&answer));
-        let body =
-            collect(answer.into_body(), TOKEN_LIMIT).await.map_err(|source| unreachable(&service, source))?;
+        let body = self.collect(answer, TOKEN_LIMIT).await.map_err(|source| unreachable(&service, source))?;
         let body = body.ok_or(Failure::TooBig { what: "token", limit: TOKEN_LIMIT as u64 })?;
         match status.as_u16() {
             200..=299 => {
@@ -391,12 +406,6 @@ fn challenges(answer: &Response<Incoming>) -> Vec<Challenge> {
 
 pub(crate) fn unreachable(origin: &Origin, source: std::io::Error) -> Failure {
     Failure::Unreachable { address: origin.address(), source }
-}
-
-/// Reads the rest of an answer so that its connection can be used again; gives up on long ones.
-async fn drain(answer: Response<Incoming>) {
-    // Whatever happens here, the answer was not wanted.
-    let _ = collect(answer.into_body(), ERROR_LIMIT).await;
 }
 
 /// Where a redirect leads: never from a secure connection to one that can be listened to.

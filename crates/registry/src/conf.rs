@@ -1,20 +1,36 @@
 //! registries.conf, version 2: where a reference is really to be found. See containers-registries.conf(5).
 
-use crate::ConfigError;
+mod short;
+
+use crate::{ConfigError, Failure};
 use resource::Reference;
 use serde::Deserialize;
+use short::{ShortNameMode, ShortNames};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// All tables of the main file and its drop-ins.
+/// What the main file and its drop-ins say.
 #[derive(Clone, Debug, Default)]
 pub struct Registries {
     tables: Vec<Table>,
+    short_names: ShortNames,
+    credential_helpers: Vec<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Document {
-    #[serde(default, rename = "registry")]
-    registries: Vec<Table>,
+    #[serde(default)]
+    registry: Vec<Table>,
+    unqualified_search_registries: Option<Vec<String>>,
+    #[serde(default)]
+    short_name_mode: ShortNameMode,
+    #[serde(default)]
+    aliases: BTreeMap<String, String>,
+    #[serde(default)]
+    credential_helpers: Vec<String>,
+    /// Where version 1 has everything.
+    registries: Option<toml::Value>,
 }
 
 /// `[[registry]]`
@@ -40,7 +56,26 @@ struct Mirror {
     location: String,
     #[serde(default)]
     insecure: bool,
-    pull_from_mirror: Option<String>,
+    pull_from_mirror: Option<PullFromMirror>,
+}
+
+/// Which references a mirror is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PullFromMirror {
+    All,
+    DigestOnly,
+    TagOnly,
+}
+
+/// Where to ask for a reference.
+#[derive(Clone, Debug)]
+pub(crate) struct Spot {
+    /// The whole name: another than the reference where that was written without a registry.
+    pub(crate) reference: Reference,
+    pub(crate) endpoint: Endpoint,
+    /// No mirror is left to ask for this name.
+    pub(crate) is_last: bool,
 }
 
 /// A registry and a repository in it.
@@ -79,18 +114,18 @@ pub(crate) fn is_loopback(registry: &str) -> bool {
 }
 
 impl Registries {
-    /// Reads the main file (`CONTAINERS_REGISTRIES_CONF`, else the user's, else the system's) and the
-    /// drop-ins of the system and the user, in this order; later tables replace earlier ones with the
-    /// same prefix.
+    /// Reads the main file (`CONTAINERS_REGISTRIES_CONF`, else the user's, else the system's), the drop-ins
+    /// of the system and the user, and the aliases that Podman has been told, in this order; later tables
+    /// replace earlier ones with the same prefix.
     ///
     /// # Errors
     /// [`ConfigError`] with the file. Missing files are none, the one named by the variable excepted.
     pub fn configured() -> Result<Self, ConfigError> {
         let mut registries = Self::default();
         let system = Path::new("/etc/containers");
-        let user = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config/containers"));
-        if let Some(path) = std::env::var_os("CONTAINERS_REGISTRIES_CONF").filter(|path| !path.is_empty()) {
-            let path = PathBuf::from(path);
+        let home = variable("HOME");
+        let user = home.as_ref().map(|home| home.join(".config/containers"));
+        if let Some(path) = variable("CONTAINERS_REGISTRIES_CONF") {
             let read = std::fs::read_to_string(&path);
             registries
                 .add(&path, &read.map_err(|source| ConfigError::Read { path: path.clone(), source })?)?;
@@ -107,6 +142,14 @@ impl Registries {
             files.sort();
             for file in files {
                 registries.add_file(&file)?;
+            }
+        }
+        let cache = variable("XDG_CACHE_HOME").or_else(|| home.map(|home| home.join(".cache")));
+        for folder in [Some(PathBuf::from("/var/cache")), cache].into_iter().flatten() {
+            let file = folder.join("containers/short-name-aliases.conf");
+            // Another user's is not for us.
+            if let Ok(text) = std::fs::read_to_string(&file) {
+                registries.add(&file, &text)?;
             }
         }
         Ok(registries)
@@ -128,29 +171,60 @@ impl Registries {
     pub fn add(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
         let document: Document = toml::from_str(text)
             .map_err(|source| ConfigError::Registries { path: path.to_owned(), source })?;
-        for table in document.registries {
-            let prefix = table.prefix.as_deref().or(table.location.as_deref()).unwrap_or_default();
-            if prefix.is_empty() {
-                let reason = "a [[registry]] has neither prefix nor location".to_owned();
-                return Err(ConfigError::Value { path: path.to_owned(), reason });
-            }
-            if prefix.starts_with("*.") && table.location.is_some() && table.prefix.is_none() {
-                let reason = format!("the location `{prefix}` cannot have a wildcard");
-                return Err(ConfigError::Value { path: path.to_owned(), reason });
-            }
+        let wrong = |reason| ConfigError::Value { path: path.to_owned(), reason };
+        if document.registries.is_some() {
+            let reason =
+                "it is of version 1; version 2 has [[registry]] tables and unqualified-search-registries";
+            return Err(wrong(reason.to_owned()));
+        }
+        for table in document.registry {
+            table.check().map_err(wrong)?;
             self.tables.retain(|other| other.prefix() != table.prefix());
             self.tables.push(table);
         }
+        let short = &mut self.short_names;
+        short
+            .add(document.aliases, document.unqualified_search_registries, document.short_name_mode)
+            .map_err(wrong)?;
+        if !document.credential_helpers.is_empty() {
+            self.credential_helpers = document.credential_helpers;
+        }
         Ok(())
+    }
+
+    /// Who is asked for credentials, in order; nobody is said to be where this is empty.
+    pub(crate) fn credential_helpers(&self) -> &[String] {
+        &self.credential_helpers
     }
 
     /// A registry itself, for proving who one is.
     pub(crate) fn registry(&self, name: &str) -> Endpoint {
         let insecure = self.tables.iter().any(|table| {
-            table.insecure
-                && table.location.as_deref().unwrap_or(table.prefix()).split('/').next() == Some(name)
+            let location = table.location.as_deref().unwrap_or(table.prefix());
+            let is_named = location.split('/').next() == Some(name);
+            table.insecure && (is_named || table.location.is_none() && table.matched(name, name).is_some())
         });
         Endpoint::parse(name, "", insecure)
+    }
+
+    /// Where to look for a reference, in order: for each name that it may stand for the mirrors, then the
+    /// place itself.
+    ///
+    /// # Errors
+    /// [`Failure::Blocked`], [`Failure::Ambiguous`]
+    pub(crate) fn spots(&self, reference: &Reference) -> Result<Vec<Spot>, Failure> {
+        let mut spots = vec![];
+        for reference in self.short_names.candidates(reference)? {
+            // What is blocked has nothing to offer; that everything is, is said.
+            let endpoints = self.endpoints(&reference).unwrap_or_default();
+            let count = endpoints.len();
+            spots.extend(endpoints.into_iter().enumerate().map(|(index, endpoint)| Spot {
+                reference: reference.clone(),
+                endpoint,
+                is_last: index + 1 == count,
+            }));
+        }
+        if spots.is_empty() { Err(Failure::Blocked) } else { Ok(spots) }
     }
 
     /// Where to look for a reference, in order: mirrors, then the place itself. `None`: it is blocked.
@@ -168,10 +242,11 @@ impl Registries {
         let mut endpoints = vec![];
         for mirror in &table.mirrors {
             let by_digest = reference.digest.is_some();
-            let usable = match mirror.pull_from_mirror.as_deref() {
-                Some("digest-only") => by_digest,
-                Some("tag-only") => !by_digest,
-                _ => by_digest || !table.mirror_by_digest_only,
+            let usable = match mirror.pull_from_mirror {
+                Some(PullFromMirror::DigestOnly) => by_digest,
+                Some(PullFromMirror::TagOnly) => !by_digest,
+                Some(PullFromMirror::All) => true,
+                None => by_digest || !table.mirror_by_digest_only,
             };
             if usable {
                 endpoints.push(Endpoint::parse(&mirror.location, rest, mirror.insecure));
@@ -188,7 +263,39 @@ impl Registries {
     }
 }
 
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Whether a place can be one: a host, perhaps with a port and a path.
+fn check_location(location: &str) -> Result<(), String> {
+    let host = location.split('/').next().unwrap_or_default();
+    let reason = match () {
+        () if location.contains("://") => "has a scheme, and needs none",
+        () if location.starts_with("*.") => "cannot have a wildcard",
+        () if host.is_empty() || location.ends_with('/') => "has an empty part",
+        () => return Ok(()),
+    };
+    Err(format!("the location `{location}` {reason}"))
+}
+
 impl Table {
+    /// What is wrong with it.
+    fn check(&self) -> Result<(), String> {
+        if self.prefix().is_empty() {
+            return Err("a [[registry]] has neither prefix nor location".to_owned());
+        }
+        let mirrors = self.mirrors.iter().map(|mirror| &mirror.location);
+        mirrors.chain(&self.location).try_for_each(|location| check_location(location))?;
+        if self.mirror_by_digest_only && self.mirrors.iter().any(|mirror| mirror.pull_from_mirror.is_some()) {
+            let prefix = self.prefix();
+            return Err(format!(
+                "`{prefix}` has mirror-by-digest-only, and a mirror of it pull-from-mirror; only one of them can be"
+            ));
+        }
+        Ok(())
+    }
+
     fn prefix(&self) -> &str {
         self.prefix.as_deref().or(self.location.as_deref()).unwrap_or_default()
     }
@@ -254,6 +361,10 @@ mod tests {
         assert_eq!(places(conf, "a.corp.test:5000/x").unwrap(), ["a.corp.test:5000/x insecure"]);
         assert_eq!(places(conf, "corp.test/x").unwrap(), ["corp.test/x"]);
         assert_eq!(places(conf, "bad.test/x"), None);
+        let mut registries = Registries::default();
+        registries.add(Path::new("test"), conf).unwrap();
+        assert!(registries.registry("a.corp.test").insecure);
+        assert!(!registries.registry("corp.test").insecure);
     }
 
     #[test]
@@ -273,5 +384,19 @@ mod tests {
         assert!(registries.endpoints(&Reference::parse("a.test/x").unwrap()).is_some());
         assert!(registries.add(Path::new("c"), "[[registry]]\ninsecure = true\n").is_err());
         assert!(registries.add(Path::new("c"), "[[registry]\n").is_err());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let reason = |text| Registries::default().add(Path::new("c"), text).unwrap_err().to_string();
+        assert!(reason("[registries.search]\nregistries = ['a.test']\n").contains("version 1"));
+        assert!(reason("[[registry]]\nlocation = 'https://a.test'\n").contains("has a scheme"));
+        assert!(reason("[[registry]]\nlocation = '*.a.test'\n").contains("wildcard"));
+        assert!(reason("[[registry]]\nprefix = 'a.test'\nlocation = '/x'\n").contains("empty part"));
+        let both = "[[registry]]\nlocation = 'a.test'\nmirror-by-digest-only = true\n
+            [[registry.mirror]]\nlocation = 'm.test'\npull-from-mirror = 'all'\n";
+        assert!(reason(both).contains("only one of them"));
+        let unknown = both.replace("'all'", "'some'");
+        assert!(reason(&unknown).contains("no registries.conf"));
     }
 }

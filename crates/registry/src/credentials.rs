@@ -33,10 +33,18 @@ impl std::fmt::Debug for Credential {
     }
 }
 
-/// The files' content, first file first.
+/// How `credential-helpers` of registries.conf names the files of credentials.
+const FILES: &str = "containers-auth.json";
+
+/// The files' content, first file first, and who else is asked.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     files: Vec<(PathBuf, File)>,
+    /// Helpers for every registry, before the files and after them.
+    before: Vec<String>,
+    after: Vec<String>,
+    /// The files are not asked.
+    without_files: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -119,8 +127,27 @@ impl Credentials {
         Ok(())
     }
 
-    /// The credential for a repository of a registry, if there is one. May run a credential helper.
+    /// With the helpers that registries.conf names for all registries. Without any, the files are asked alone.
+    pub(crate) fn asked_in_order(mut self, helpers: &[String]) -> Self {
+        let mut parts = helpers.split(|helper| helper == FILES);
+        self.before = parts.next().unwrap_or_default().to_vec();
+        self.after = parts.flatten().cloned().collect();
+        self.without_files = !helpers.is_empty() && !helpers.iter().any(|helper| helper == FILES);
+        self
+    }
+
+    /// The credential for a repository of a registry, if there is one. May run credential helpers.
     pub(crate) async fn find(&self, registry: &str, repository: &str) -> Option<Credential> {
+        if let Some(found) = ask_each(&self.before, registry).await {
+            return Some(found);
+        }
+        match self.in_files(registry, repository).await.filter(|_| !self.without_files) {
+            Some(found) => Some(found),
+            None => ask_each(&self.after, registry).await,
+        }
+    }
+
+    async fn in_files(&self, registry: &str, repository: &str) -> Option<Credential> {
         for (_, file) in &self.files {
             if let Some(helper) = file.helper(registry) {
                 if let Some(found) = ask(helper, server(registry)).await {
@@ -209,6 +236,16 @@ pub(crate) fn server(registry: &str) -> &str {
     if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry }
 }
 
+/// The first that one of these helpers has.
+async fn ask_each(helpers: &[String], registry: &str) -> Option<Credential> {
+    for helper in helpers {
+        if let Some(found) = ask(helper, server(registry)).await {
+            return Some(found);
+        }
+    }
+    None
+}
+
 /// Asks `docker-credential-HELPER get`; a helper that fails has nothing.
 async fn ask(helper: &str, server: &str) -> Option<Credential> {
     let run = async {
@@ -236,6 +273,18 @@ async fn ask(helper: &str, server: &str) -> Option<Credential> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn helpers_are_asked_around_the_files_or_instead_of_them() {
+        let order = |helpers: &[&str]| {
+            let helpers: Vec<String> = helpers.iter().map(|helper| (*helper).to_owned()).collect();
+            let asked = Credentials::default().asked_in_order(&helpers);
+            (asked.before.join(" "), !asked.without_files, asked.after.join(" "))
+        };
+        assert_eq!(order(&[]), (String::new(), true, String::new()));
+        assert_eq!(order(&["a", FILES, "b", "c"]), ("a".to_owned(), true, "b c".to_owned()));
+        assert_eq!(order(&["a"]), ("a".to_owned(), false, String::new()));
+    }
 
     fn user(file: &str, registry: &str, repository: &str) -> Option<String> {
         let file: File = serde_json::from_str(file).unwrap();

@@ -106,6 +106,15 @@ pub enum Failure {
     /// registries.conf forbids it.
     #[error("registries.conf blocks it")]
     Blocked,
+    /// It has no registry in its name, and registries.conf neither says which is meant nor lets it be guessed.
+    #[error(
+        "its name may be of {}, and `short-name-mode` of registries.conf wants it to be clear; write the registry, or give the name an alias there",
+        registries.join(" or ")
+    )]
+    Ambiguous {
+        /// `unqualified-search-registries`.
+        registries: Vec<String>,
+    },
     /// Content does not have the digest it was asked for by.
     #[error("the {what} has digest {found} and should have {expected}")]
     WrongDigest {
@@ -156,6 +165,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether the registry said that it has no such image, or none for us.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::Unauthorised { given: false })
+    }
+
     /// Whether asking again may help: the network's fault rather than an answer.
     pub fn is_passing(&self) -> bool {
         match self {

@@ -3,7 +3,8 @@
 
 use crate::body::Body;
 use crate::client::{target, unreachable};
-use crate::http::{self, Origin};
+use crate::http::Origin;
+use crate::pace::Paced;
 use crate::{Failure, PAUSES, Registry};
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -36,7 +37,7 @@ pub enum Fetched {
 
 /// The bytes of a file, as they come.
 #[derive(Debug)]
-pub struct Content(Incoming);
+pub struct Content(Paced);
 
 impl Content {
     /// The next bytes; `None` at the end. An error is a cut connection.
@@ -44,7 +45,7 @@ impl Content {
     /// # Errors
     /// What cut it.
     pub async fn chunk(&mut self) -> std::io::Result<Option<Bytes>> {
-        http::next(&mut self.0).await
+        self.0.next().await
     }
 }
 
@@ -81,7 +82,10 @@ impl Registry {
             match answer.status().as_u16() {
                 200 => {
                     let (head, body) = answer.into_parts();
-                    return Ok(Fetched::File(version(&head.headers), Content(body)));
+                    return Ok(Fetched::File(
+                        version(&head.headers),
+                        Content(Paced::new(body, self.client.http.patience)),
+                    ));
                 }
                 304 if known.is_some() => return Ok(Fetched::Unchanged),
                 301 | 302 | 303 | 307 | 308 => {

@@ -5,10 +5,9 @@
 //! (oci-client can fetch ranges too, but reads manifests without a bound and leaves redirects to reqwest.)
 
 use crate::body::Body;
+use crate::pace::Patience;
 use crate::proxy::{self, Proxy};
 use crate::tls::{Tls, Trust};
-use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
@@ -25,8 +24,6 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 /// Time to connect to one address of a host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for an answer to begin, and between the pieces of a body.
-pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Who is spoken to, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +39,8 @@ pub(crate) struct Origin {
 #[derive(Debug, Default)]
 pub(crate) struct Http {
     idle: Mutex<HashMap<Origin, Vec<SendRequest<Body>>>>,
-    tls: Tls,
+    pub(crate) tls: Tls,
+    pub(crate) patience: Patience,
 }
 
 impl Origin {
@@ -129,7 +127,7 @@ impl Http {
         let mut before = 0;
         // What is being sent may take its time while it goes on.
         let answer = loop {
-            match tokio::time::timeout(IDLE_TIMEOUT, &mut answer).await {
+            match tokio::time::timeout(self.patience.idle, &mut answer).await {
                 Ok(answer) => break answer.map_err(io::Error::other)?,
                 Err(_) => match sent.load(Ordering::Relaxed) {
                     now if now > before => before = now,
@@ -173,8 +171,7 @@ impl Http {
         origin: &Origin,
         stream: TcpStream,
     ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-        let trust =
-            if origin.insecure { Trust::Everyone } else { Trust::Authorities { host: origin.address() } };
+        let trust = Trust { host: origin.host.clone(), port: origin.port, checked: !origin.insecure };
         let connector = TlsConnector::from(self.tls.config(&trust)?);
         let name = ServerName::try_from(origin.name().to_owned()).map_err(io::Error::other)?;
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connector.connect(name, stream)).await;
@@ -221,31 +218,4 @@ where
         let _ = connection.await;
     });
     Ok(sender)
-}
-
-/// Reads a whole body of at most `limit` bytes; `None` when it has more.
-pub(crate) async fn collect(mut body: Incoming, limit: usize) -> io::Result<Option<Bytes>> {
-    let mut whole = vec![];
-    while let Some(piece) = next(&mut body).await? {
-        if whole.len() + piece.len() > limit {
-            return Ok(None);
-        }
-        whole.extend_from_slice(&piece);
-    }
-    Ok(Some(whole.into()))
-}
-
-/// The next bytes of a body; `None` at its end.
-pub(crate) async fn next(body: &mut Incoming) -> io::Result<Option<Bytes>> {
-    loop {
-        let frame = tokio::time::timeout(IDLE_TIMEOUT, body.frame()).await;
-        match frame.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))? {
-            None => return Ok(None),
-            Some(frame) => {
-                if let Ok(bytes) = frame.map_err(io::Error::other)?.into_data() {
-                    return Ok(Some(bytes));
-                }
-            }
-        }
-    }
 }

@@ -15,9 +15,11 @@ mod fetch;
 mod http;
 mod login;
 mod manifest;
+mod pace;
 mod proxy;
 mod push;
 mod tls;
+mod tried;
 
 pub use conf::Registries;
 pub use credentials::Credentials;
@@ -26,16 +28,20 @@ pub use fetch::{Content, Fetched, Version};
 
 pub use bytes::Bytes;
 use client::{Client, Get};
-use conf::Endpoint;
+use conf::{Endpoint, Spot};
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_RANGE, HeaderMap};
 pub use login::{Kept, LoggedOut, LoginError, registry_name};
 use manifest::{MadeFor, Manifest};
+use pace::Paced;
+pub use pace::Patience;
 pub use push::Upload;
 use resource::{Digest, Platform, Reference};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
+use tls::Tls;
+use tried::Tried;
 
 /// Bytes that a manifest may have.
 const MANIFEST_LIMIT: u64 = 4 << 20;
@@ -95,7 +101,7 @@ pub struct Place {
 /// The bytes of a blob, as they come.
 #[derive(Debug)]
 pub struct Blob {
-    body: Incoming,
+    body: Paced,
     /// Bytes to pass over: the registry began earlier than it was asked to.
     skip: u64,
 }
@@ -106,12 +112,28 @@ impl Registry {
     /// # Errors
     /// [`ConfigError`] with the file that makes no sense. Missing files are none.
     pub fn configured() -> Result<Self, ConfigError> {
-        Ok(Self::new(Registries::configured()?, Credentials::configured()?))
+        let registries = Registries::configured()?;
+        let credentials = Credentials::configured()?.asked_in_order(registries.credential_helpers());
+        Ok(Self::new(registries, credentials))
     }
 
     /// A client with this configuration.
     pub fn new(registries: Registries, credentials: Credentials) -> Self {
         Self { registries, client: Client::new(credentials) }
+    }
+
+    /// With other bounds on waiting.
+    #[must_use]
+    pub fn waiting(mut self, patience: Patience) -> Self {
+        self.client.http.patience = patience;
+        self
+    }
+
+    /// With the certificates of these folders, each like `/etc/containers/certs.d`, instead of the usual ones.
+    #[must_use]
+    pub fn with_certificates(mut self, folders: Vec<PathBuf>) -> Self {
+        self.client.http.tls = Tls::of_folders(folders);
+        self
     }
 
     /// Finds the manifest of `reference` for `platform`; `None` is the host's, and then an image that
@@ -124,31 +146,32 @@ impl Registry {
         reference: &Reference,
         platform: Option<&Platform>,
     ) -> Result<Found, RegistryError> {
-        let mut before = vec![];
-        for endpoint in self.endpoints(reference)? {
-            match self.find_at(&endpoint, reference, platform).await {
+        let mut tried = Tried::new(reference);
+        for spot in self.spots(reference)? {
+            match self.find_at(&spot, platform).await {
                 Ok(found) => return Ok(found),
-                Err(failure) => before.push((endpoint.host().to_owned(), failure)),
+                Err(failure) => tried.add(&spot, failure)?,
             }
         }
-        Err(told(reference, before))
+        Err(tried.told())
     }
 
-    /// The digest that `reference` has in its registry now: of the index, if it is one for several platforms.
+    /// The whole name of `reference`, with the digest that it has in its registry now: of the index, if it is
+    /// one for several platforms.
     ///
     /// # Errors
     /// [`RegistryError`] of the last place asked.
-    pub async fn digest(&self, reference: &Reference) -> Result<Digest, RegistryError> {
+    pub async fn digest(&self, reference: &Reference) -> Result<Reference, RegistryError> {
         let tag = reference.tag.as_deref().unwrap_or("latest");
         let name = reference.digest.as_ref().map_or(tag, Digest::as_str);
-        let mut before = vec![];
-        for endpoint in self.endpoints(reference)? {
-            match self.manifest(&endpoint, name, reference.digest.as_ref()).await {
-                Ok((digest, _)) => return Ok(digest),
-                Err(failure) => before.push((endpoint.host().to_owned(), failure)),
+        let mut tried = Tried::new(reference);
+        for spot in self.spots(reference)? {
+            match self.manifest(&spot.endpoint, name, reference.digest.as_ref()).await {
+                Ok((digest, _)) => return Ok(Reference { digest: Some(digest), ..spot.reference }),
+                Err(failure) => tried.add(&spot, failure)?,
             }
         }
-        Err(told(reference, before))
+        Err(tried.told())
     }
 
     /// The platforms that `reference` has an image for in its registry now, each with the digest of its
@@ -157,21 +180,18 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`] of the last place asked.
     pub async fn platforms(&self, reference: &Reference) -> Result<Vec<(Platform, Digest)>, RegistryError> {
-        let mut before = vec![];
-        for endpoint in self.endpoints(reference)? {
-            match self.platforms_at(&endpoint, reference).await {
+        let mut tried = Tried::new(reference);
+        for spot in self.spots(reference)? {
+            match self.platforms_at(&spot).await {
                 Ok(platforms) => return Ok(platforms),
-                Err(failure) => before.push((endpoint.host().to_owned(), failure)),
+                Err(failure) => tried.add(&spot, failure)?,
             }
         }
-        Err(told(reference, before))
+        Err(tried.told())
     }
 
-    async fn platforms_at(
-        &self,
-        endpoint: &Endpoint,
-        reference: &Reference,
-    ) -> Result<Vec<(Platform, Digest)>, Failure> {
+    async fn platforms_at(&self, spot: &Spot) -> Result<Vec<(Platform, Digest)>, Failure> {
+        let Spot { reference, endpoint, .. } = spot;
         let tag = reference.tag.as_deref().unwrap_or("latest");
         let name = reference.digest.as_ref().map_or(tag, Digest::as_str);
         let (digest, bytes) = self.manifest(endpoint, name, reference.digest.as_ref()).await?;
@@ -214,22 +234,18 @@ impl Registry {
     }
 
     /// The places where `reference` can be, mirrors first.
-    fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, RegistryError> {
-        self.registries.endpoints(reference).ok_or_else(|| RegistryError {
+    fn spots(&self, reference: &Reference) -> Result<Vec<Spot>, RegistryError> {
+        self.registries.spots(reference).map_err(|failure| RegistryError {
             act: Act::Get,
             image: reference.familiar(),
             endpoint: reference.registry.clone(),
-            source: Box::new(Failure::Blocked),
+            source: Box::new(failure),
             before: vec![],
         })
     }
 
-    async fn find_at(
-        &self,
-        endpoint: &Endpoint,
-        reference: &Reference,
-        platform: Option<&Platform>,
-    ) -> Result<Found, Failure> {
+    async fn find_at(&self, spot: &Spot, platform: Option<&Platform>) -> Result<Found, Failure> {
+        let Spot { reference, endpoint, .. } = spot;
         let host = Platform::host();
         let tag = reference.tag.as_deref().unwrap_or("latest");
         let name = reference.digest.as_ref().map_or(tag, Digest::as_str);
@@ -355,11 +371,11 @@ impl Registry {
         limit: u64,
     ) -> Result<(HeaderMap, Bytes), Failure> {
         let answer = self.client.get(endpoint, get).await?;
-        let (head, body) = answer.into_parts();
-        let body = http::collect(body, usize::try_from(limit).unwrap_or(usize::MAX)).await;
+        let headers = answer.headers().clone();
+        let body = self.client.collect(answer, usize::try_from(limit).unwrap_or(usize::MAX)).await;
         let address = endpoint.host().to_owned();
         let body = body.map_err(|source| Failure::Unreachable { address, source })?;
-        Ok((head.headers, body.ok_or(Failure::TooBig { what, limit })?))
+        Ok((headers, body.ok_or(Failure::TooBig { what, limit })?))
     }
 
     /// Opens a layer's blob from this byte on.
@@ -381,7 +397,7 @@ impl Registry {
         } else {
             from
         };
-        Ok(Blob { body: answer.into_body(), skip })
+        Ok(Blob { body: Paced::new(answer.into_body(), self.client.http.patience), skip })
     }
 }
 
@@ -419,7 +435,7 @@ impl Blob {
     /// # Errors
     /// What cut it.
     pub async fn chunk(&mut self) -> std::io::Result<Option<Bytes>> {
-        while let Some(mut bytes) = http::next(&mut self.body).await? {
+        while let Some(mut bytes) = self.body.next().await? {
             let skipped = self.skip.min(bytes.len() as u64);
             self.skip -= skipped;
             let rest = bytes.split_off(usize::try_from(skipped).unwrap_or(usize::MAX));
@@ -429,15 +445,6 @@ impl Blob {
         }
         Ok(None)
     }
-}
-
-/// What is told when no place had what was asked for: the place itself comes last, but a mirror that was
-/// reached knows better than one that was not.
-fn told(reference: &Reference, mut before: Vec<(String, Failure)>) -> RegistryError {
-    let reached = |failure: &Failure| !matches!(failure, Failure::Unreachable { .. });
-    let told = before.iter().rposition(|(_, failure)| reached(failure)).unwrap_or(before.len() - 1);
-    let (endpoint, source) = before.remove(told);
-    RegistryError { act: Act::Get, image: reference.familiar(), endpoint, source: Box::new(source), before }
 }
 
 fn digest_of(bytes: &[u8]) -> Digest {

@@ -30,18 +30,14 @@ pub struct Upload {
 }
 
 impl Registry {
-    /// Where an image is pushed to: the registry itself, never a mirror.
+    /// Where an image is pushed to: the registry itself, never a mirror, and where a name has no registry
+    /// Docker's, whatever else it may be found under.
     ///
     /// # Errors
     /// [`Failure::Blocked`]
     pub fn target(&self, reference: &Reference) -> Result<Place, RegistryError> {
-        let endpoint = self.endpoints(reference)?.pop().ok_or_else(|| RegistryError {
-            act: Act::Put,
-            image: reference.familiar(),
-            endpoint: reference.registry.clone(),
-            source: Box::new(Failure::Blocked),
-            before: vec![],
-        })?;
+        let endpoint = self.registries.endpoints(reference).unwrap_or_default().pop();
+        let endpoint = endpoint.ok_or_else(|| blocked(Act::Put, reference))?;
         Ok(Place { reference: reference.clone(), endpoint, act: Act::Put })
     }
 
@@ -51,7 +47,8 @@ impl Registry {
     /// [`Failure::Blocked`]
     pub fn sources(&self, reference: &Reference) -> Result<Vec<Place>, RegistryError> {
         let place = |endpoint| Place { reference: reference.clone(), endpoint, act: Act::Get };
-        Ok(self.endpoints(reference)?.into_iter().map(place).collect())
+        let endpoints = self.registries.endpoints(reference).ok_or_else(|| blocked(Act::Get, reference))?;
+        Ok(endpoints.into_iter().map(place).collect())
     }
 
     /// Whether a repository has this blob. One that hides what it has is taken to lack it.
@@ -174,4 +171,9 @@ fn location(endpoint: &Endpoint, answer: &hyper::Response<hyper::body::Incoming>
     }
     let path = uri.path_and_query().map(|path| path.as_str()).filter(|path| path.starts_with('/'));
     path.map(str::to_owned).ok_or_else(|| protocol("it names no place for uploads"))
+}
+
+fn blocked(act: Act, reference: &Reference) -> RegistryError {
+    let (image, endpoint) = (reference.familiar(), reference.registry.clone());
+    RegistryError { act, image, endpoint, source: Box::new(Failure::Blocked), before: vec![] }
 }

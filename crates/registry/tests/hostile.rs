@@ -4,11 +4,12 @@
 
 mod support;
 
-use registry::{Credentials, Failure, Registries, Registry};
+use registry::{Credentials, Failure, Patience, Registries, Registry};
 use resource::{Digest, Platform, Reference};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::{Answer, Image, Server};
+use std::time::Duration;
+use support::{Answer, Image, Request, Server};
 
 fn digest_of(bytes: &[u8]) -> Digest {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
@@ -122,4 +123,42 @@ async fn an_upload_goes_to_no_other_host_and_follows_no_redirect() {
     let registry = Registry::new(registries, Credentials::default());
     let error = registry.target(&Reference::parse("a.test/app").unwrap()).unwrap_err();
     assert!(matches!(*error.source, Failure::Blocked));
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_is_given_up() {
+    let drip = Some(Duration::from_millis(20));
+    let patience =
+        |least| Patience { idle: Duration::from_millis(500), whole: Duration::from_millis(500), least };
+    let registry = || Registry::new(Registries::default(), Credentials::default()).waiting(patience(1 << 20));
+    // What has to come whole has a time to come in.
+    let server = Server::start(move |_| Answer { drip, ..Answer::ok(vec![b' '; 4000]) });
+    let reference = Reference::parse(&format!("{}/app", server.address)).unwrap();
+    let error = registry().find(&reference, None).await.unwrap_err();
+    assert!(
+        matches!(&*error.source, Failure::Unreachable { source, .. } if source.kind() == std::io::ErrorKind::TimedOut),
+        "{error:?}"
+    );
+    assert_eq!(server.asked("/v2/app").len(), 1, "and is not asked for again and again");
+
+    // What may take long has to come at some rate.
+    let image = Image::of(&[vec![7; 4000]], &Platform::host().architecture);
+    let server = Server::start(move |request: &Request| {
+        let answer = image.answer(request);
+        let is_layer = answer.body.first() == Some(&7);
+        Answer { drip: drip.filter(|_| is_layer), ..answer }
+    });
+    let reference = Reference::parse(&format!("{}/app", server.address)).unwrap();
+    let honest = Registry::new(Registries::default(), Credentials::default());
+    let found = honest.find(&reference, None).await.unwrap();
+    let hasty = registry();
+    let mut blob = hasty.blob(&found.place, &found.layers[0], 0).await.unwrap();
+    let cut = loop {
+        match blob.chunk().await {
+            Ok(piece) => assert!(piece.is_some(), "the whole layer was waited for"),
+            Err(cut) => break cut,
+        }
+    };
+    assert_eq!(cut.kind(), std::io::ErrorKind::TimedOut);
+    assert!(cut.to_string().contains("bytes came in"), "{cut}");
 }

@@ -309,3 +309,59 @@ async fn a_connection_that_was_closed_meanwhile_is_replaced() {
         registry.config(&found).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_token_that_expires_in_the_middle_is_asked_for_again() {
+    let valid = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(1));
+    let issued = valid.clone();
+    let service = Server::start(move |_| {
+        let number = issued.load(std::sync::atomic::Ordering::Relaxed);
+        Answer::ok(format!(r#"{{"token": "t{number}", "expires_in": 3600}}"#))
+    });
+    let (image, realm, good) = (image(), format!("http://{}/token", service.address), valid.clone());
+    let server = Server::start(move |request| {
+        let number = good.load(std::sync::atomic::Ordering::Relaxed);
+        match request.header("authorization") == Some(&format!("Bearer t{number}")) {
+            true => image.answer(request),
+            false => Answer::status(401).header("WWW-Authenticate", format!(r#"Bearer realm="{realm}""#)),
+        }
+    });
+    let registry = client("", "");
+    let found = find(&registry, &server).await.unwrap();
+    assert_eq!(service.asked("/token").len(), 1);
+    // The registry forgets it sooner than its service said.
+    valid.store(2, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(read(&registry, &found, 1, 299_990).await, [7; 10]);
+    registry.config(&found).await.unwrap();
+    assert_eq!(service.asked("/token").len(), 2);
+}
+
+#[tokio::test]
+async fn a_name_without_a_registry_is_looked_for_where_the_configuration_says() {
+    let image = image();
+    let digest = image.digest();
+    let empty = Server::start(|_| Answer::status(404));
+    let full = Server::start(move |request| image.answer(request));
+    let broken = Server::start(|_| Answer::status(418));
+    let conf = |registries: &[&Server]| {
+        let names: Vec<String> = registries.iter().map(|server| format!("'{}'", server.address)).collect();
+        format!("unqualified-search-registries = [{}]\n", names.join(", "))
+    };
+    let app = Reference::parse("app").unwrap();
+    let registry = client("", &conf(&[&empty, &full, &broken]));
+    let found = registry.find(&app, None).await.unwrap();
+    assert_eq!((found.digest.clone(), found.place.host()), (digest.clone(), &*full.address.to_string()));
+    assert_eq!(found.place.reference().to_string(), format!("{}/app:latest", full.address));
+    assert_eq!((empty.asked("/v2/app/").len(), broken.asked("/").len()), (1, 0));
+    let exact = registry.digest(&app).await.unwrap();
+    assert_eq!(exact.to_string(), format!("{}/app:latest@{digest}", full.address));
+
+    // Which is the first that has it is not known where one does not say.
+    let error = client("", &conf(&[&broken, &full])).find(&app, None).await.unwrap_err();
+    assert!(matches!(*error.source, Failure::Status { status: 418, .. }), "{error:?}");
+    let error = client("", &conf(&[&empty, &empty])).find(&app, None).await.unwrap_err();
+    assert!(matches!(*error.source, Failure::NotFound { .. }), "{error:?}");
+    assert_eq!(error.before.len(), 1);
+    let alias = format!("{}[aliases]\n'other' = '{}/app'\n", conf(&[&broken]), full.address);
+    client("", &alias).find(&Reference::parse("other").unwrap(), None).await.unwrap();
+}

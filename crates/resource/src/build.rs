@@ -81,7 +81,7 @@ pub enum BuildContext {
     /// A folder of the host.
     Folder(PathBuf),
     /// The root of an image.
-    Image(Reference),
+    Image(#[serde(serialize_with = "crate::reference::as_written")] Reference),
     /// What another build of the same command makes, by its name.
     Build(String),
     /// A git repository `URL#REF:SUBFOLDER`, or the URL of an archive.

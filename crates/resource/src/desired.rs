@@ -155,6 +155,7 @@ pub struct Dependency {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageNeed {
     /// Its reference.
+    #[serde(serialize_with = "crate::reference::as_written")]
     pub reference: Reference,
     /// For this platform; the host's by default.
     pub platform: Option<Platform>,

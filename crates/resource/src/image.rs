@@ -114,6 +114,7 @@ impl Image {
                 repository: "compose-infra".to_owned(),
                 tag: Some("latest".to_owned()),
                 digest: None,
+                short: crate::Short(false),
             },
             platform: Platform::host(),
             layers: vec![],

@@ -1,8 +1,10 @@
 //! Image references: `nginx`, `quay.io/team/app:1.2`, `redis@sha256:…`.
 
 use crate::Digest;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// An image reference, normalised: `redis:7` is `docker.io/library/redis:7`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -16,6 +18,37 @@ pub struct Reference {
     pub tag: Option<String>,
     /// The digest of a manifest; it decides, the tag beside it is a comment.
     pub digest: Option<Digest>,
+    /// Whether the registry was written, or is only what Docker takes without one.
+    pub short: Short,
+}
+
+/// Whether a reference was written without a registry, so that a machine's configuration may know better
+/// where it is. References that differ in nothing else are the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Short(pub bool);
+
+impl PartialEq for Short {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Short {}
+
+impl PartialOrd for Short {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Short {
+    fn cmp(&self, _: &Self) -> Ordering {
+        Ordering::Equal
+    }
+}
+
+impl Hash for Short {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// Why a text is no image reference.
@@ -55,9 +88,9 @@ impl Reference {
                 return Err(bad("the tag may hold letters, digits, `_`, `.` and `-`, 128 at most"));
             }
         }
-        let (registry, repository) = match path.split_once('/') {
-            Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (host, rest),
-            _ => ("docker.io", path),
+        let (registry, repository, short) = match path.split_once('/') {
+            Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (host, rest, false),
+            _ => ("docker.io", path, true),
         };
         let registry = if registry == "index.docker.io" { "docker.io" } else { registry };
         let part = |part: &str| {
@@ -84,7 +117,7 @@ impl Reference {
             (None, Some(_)) => None,
             (None, None) => Some("latest".to_owned()),
         };
-        Ok(Self { registry: registry.to_owned(), repository, tag, digest })
+        Ok(Self { registry: registry.to_owned(), repository, tag, digest, short: Short(short) })
     }
 
     /// As people write it: `redis:7`, without what [`Reference::parse`] added but the tag.
@@ -98,6 +131,17 @@ impl Reference {
     pub fn familiar_repository(&self) -> String {
         let whole = Self { tag: None, digest: None, ..self.clone() };
         whole.familiar()
+    }
+}
+
+/// Serialises a reference so that it is read back without a registry where it was written without one.
+///
+/// # Errors
+/// The serialiser's.
+pub fn as_written<S: Serializer>(reference: &Reference, serializer: S) -> Result<S::Ok, S::Error> {
+    match reference.short {
+        Short(true) => serializer.serialize_str(&reference.familiar()),
+        Short(false) => serializer.collect_str(reference),
     }
 }
 
@@ -143,6 +187,15 @@ mod tests {
         assert!(whole("Redis").is_err());
         assert!(whole("redis:").is_err());
         assert!(whole("redis@sha256:12").is_err());
+    }
+
+    #[test]
+    fn a_missing_registry_is_remembered_and_changes_nothing_else() {
+        let (short, whole) = (Reference::parse("redis"), Reference::parse("docker.io/redis"));
+        let (short, whole) = (short.unwrap(), whole.unwrap());
+        assert!(short.short.0 && !whole.short.0);
+        assert_eq!(short, whole);
+        assert_eq!(short.to_string(), whole.to_string());
     }
 
     #[test]

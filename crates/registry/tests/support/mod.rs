@@ -11,9 +11,10 @@
 use super::digest_of;
 use resource::Digest;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct Answer {
     pub cut: Option<usize>,
     /// The body is repeated until nobody takes it any more.
     pub endless: bool,
+    /// The body comes a byte at a time, with such a pause before each.
+    pub drip: Option<Duration>,
 }
 
 impl Answer {
@@ -89,15 +92,23 @@ pub struct Server {
 
 impl Server {
     pub fn start(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::wrapped(handler, Some)
+    }
+
+    /// One that speaks by way of something on top of the connection; `None` ends it.
+    pub fn wrapped<S: Read + Write>(
+        handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+        wrap: impl Fn(TcpStream) -> Option<S> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Mutex::new(vec![]));
-        let (handler, kept): (Arc<Handler>, _) = (Arc::new(handler), log.clone());
+        let (handler, wrap, kept): (Arc<Handler>, _, _) = (Arc::new(handler), Arc::new(wrap), log.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (handler, log) = (handler.clone(), kept.clone());
+                let (handler, wrap, log) = (handler.clone(), wrap.clone(), kept.clone());
                 // What cannot be read (a TLS greeting) ends the connection.
-                std::thread::spawn(move || serve(stream.unwrap(), &*handler, &log));
+                std::thread::spawn(move || serve(wrap(stream.unwrap())?, &*handler, &log));
             }
         });
         Self { address, log }
@@ -109,9 +120,8 @@ impl Server {
     }
 }
 
-fn serve(stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Request>>) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut writer = stream;
+fn serve(stream: impl Read + Write, handler: &Handler, log: &Mutex<Vec<Request>>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
@@ -135,6 +145,7 @@ fn serve(stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Request>>) -> Opt
         for (name, value) in &answer.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
+        let writer = reader.get_mut();
         let body = &answer.body[..answer.cut.unwrap_or(answer.body.len())];
         writer.write_all(format!("{head}\r\n").as_bytes()).ok()?;
         if answer.endless {
@@ -145,7 +156,16 @@ fn serve(stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Request>>) -> Opt
                 writer.write_all(b"\r\n").ok()?;
             }
         }
-        writer.write_all(body).ok()?;
+        match answer.drip {
+            None => writer.write_all(body).ok()?,
+            Some(pause) => {
+                for byte in body {
+                    std::thread::sleep(pause);
+                    writer.write_all(&[*byte]).ok()?;
+                }
+            }
+        }
+        writer.flush().ok()?;
         if answer.cut.is_some() {
             return None;
         }

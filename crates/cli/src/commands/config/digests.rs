@@ -34,12 +34,10 @@ pub(super) fn pin(loaded: &mut (Project, Loaded), engine: &Engine) -> Result<(),
 async fn exact(engine: &Engine, text: String, who: String) -> Result<(String, String), Failure> {
     let what = || format!("{who}: cannot pin the image `{text}`");
     let reference = Reference::parse(&text).map_err(|error| Failure::because(what(), error))?;
-    let digest = match &reference.digest {
-        Some(digest) => digest.clone(),
+    let exact = match &reference.digest {
+        // A tag beside a digest that was written says nothing.
+        Some(_) => Reference { tag: None, ..reference },
         None => engine.digest(&reference).await.map_err(|error| Failure::because(what(), error))?,
     };
-    let Reference { registry, repository, tag, digest: written } = &reference;
-    // A tag beside a digest that was written says nothing.
-    let tag = tag.as_ref().filter(|_| written.is_none()).map_or(String::new(), |tag| format!(":{tag}"));
-    Ok((text, format!("{registry}/{repository}{tag}@{digest}")))
+    Ok((text, exact.to_string()))
 }
