@@ -2,6 +2,7 @@
 
 use scenarios::{World, scenario, until};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
 
 scenario! {
     /// Files, folders, links and modes follow the sources, however they are changed; what is ignored stays
@@ -169,6 +170,56 @@ scenario! {
         assert_eq!(watch.end(), 130);
         world.compose("down -t 0").ok();
     }
+}
+
+scenario! {
+    /// Where the kernel has no watches left, or no watcher at all, the setting is named once, and what is
+    /// made, changed and removed is found by looking.
+    what_the_kernel_does_not_watch_is_polled, user_only = "root's limits are the machine's", |world| {
+        for number in 0..40 {
+            save(world, &format!("src/d{number}/e/a"), "one");
+            save(world, &format!("src/skip/d{number}/a"), "one");
+        }
+        world.compose("up -d").ok();
+        for (setting, limit) in [("watches", "20"), ("instances", "0")] {
+            set_limit(world, setting, limit);
+            let mut watch = world.background("watch --no-up");
+            watch.line("Watch enabled");
+            watch.line(&format!("fs.inotify.max_user_{setting}="));
+            let change = format!("lacking {setting}");
+            for number in 0..40 {
+                save(world, &format!("src/d{number}/e/a"), &change);
+                save(world, &format!("src/skip/d{number}/a"), &change);
+            }
+            save(world, "not/yet/b", &change);
+            let src = world.project().join("src");
+            std::fs::rename(src.join("d7"), src.join("moved")).unwrap();
+            let count = format!("grep -l '{change}' */e/a /later/b | wc -l");
+            let all = |expected: &str| {
+                let look = format!("cd /app; {count}; ls -d d7 d8 moved/e skip /later/b 2>/dev/null");
+                until("all changes", || (inside(world, &look) == expected).then_some(()));
+            };
+            all("41\n/later/b\nd8\nmoved/e");
+            std::fs::remove_dir_all(src.join("d8")).unwrap();
+            std::fs::rename(src.join("moved"), src.join("d7")).unwrap();
+            std::fs::remove_dir_all(world.project().join("not")).unwrap();
+            all("39\nd7");
+            save(world, "src/d8/e/a", "one");
+            watch.signal("INT");
+            assert_eq!(watch.end(), 130);
+            let told = watch.lines().iter().filter(|line| line.contains("sysctl")).count();
+            assert_eq!(told, 1, "{:?}", watch.lines());
+        }
+    }
+}
+
+/// Sets what processes in the user's namespace may have of inotify's things.
+fn set_limit(world: &World, setting: &str, limit: &str) {
+    let infra = world.recorded("infra.json").unwrap().to_string();
+    let write = format!("echo {limit} > /proc/sys/user/max_inotify_{setting}");
+    let mut command = Command::new("nsenter");
+    command.args(["--user", "--target", &infra, "sh", "-c", &write]);
+    assert!(command.status().unwrap().success(), "{write}");
 }
 
 /// Waits until a file of the service `web` has this content.

@@ -71,7 +71,7 @@ impl<'a> Watching<'a> {
     /// Begins to watch: what changes from now on will be acted on.
     ///
     /// # Errors
-    /// The project is watched already; the kernel watches nothing for us.
+    /// The project is watched already.
     pub(crate) fn begin(
         session: &'a Session,
         project: &str,
@@ -92,10 +92,7 @@ impl<'a> Watching<'a> {
             services.push(source.watched);
         }
         let services: Arc<[Watched]> = services.into();
-        let observer = Observer::new(Arc::clone(&services)).map_err(|error| {
-            Failure::because("cannot watch", error)
-                .hint("raise the limit with `sysctl fs.inotify.max_user_instances=512`")
-        })?;
+        let observer = Observer::new(Arc::clone(&services));
         let memories = BTreeMap::new();
         let busy = tokio::sync::watch::Sender::new(false);
         Ok(Self { session, pod, services, commands, observer, memories, options, busy, _claim: claim })
@@ -389,9 +386,18 @@ fn syncs(watched: &Watched, paths: &BTreeSet<PathBuf>) -> Vec<Sync> {
 
 fn words(notice: &Notice) -> String {
     match notice {
-        Notice::Polled(path) => format!(
-            "the kernel has no file watches left: `{}` is looked at once a second instead; raise the limit with `sysctl fs.inotify.max_user_watches=1048576`",
-            path.display()
+        Notice::Polled(path, others) => {
+            let others = match others {
+                0 => String::new(),
+                count => format!(", and so are {count} more"),
+            };
+            format!(
+                "the kernel has no file watches left: `{}` is looked at once a second instead{others}; raise the limit with `sysctl fs.inotify.max_user_watches=1048576`",
+                path.display()
+            )
+        }
+        Notice::Deaf(why) => format!(
+            "the kernel gives no file watcher ({why}): everything is looked at once a second instead; raise the limit with `sysctl fs.inotify.max_user_instances=512`"
         ),
         Notice::Unreadable(path, why) => format!("`{}` is not watched: {why}", path.display()),
     }

@@ -9,6 +9,7 @@ use std::fs::Metadata;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The first bytes of a kept census: its form.
 const FORM: &[u8; 8] = b"census 1";
@@ -22,7 +23,7 @@ pub struct Census {
 /// What tells whether a file was changed. The change time is there for files that were moved in or had
 /// their times set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     size: u64,
     mode: u32,
     /// Seconds and nanoseconds, of content and of anything.
@@ -31,13 +32,25 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         Self {
             size: metadata.size(),
             mode: metadata.mode(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+
+    /// Whether the file was changed less than this long before `now`, a time since the epoch.
+    pub(crate) fn is_younger(self, now: Duration, age: Duration) -> bool {
+        let (seconds, nanos) = self.changed;
+        let changed = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));
+        changed + age > now
+    }
+
+    /// The same without a change time: as no file has it.
+    pub(crate) fn unsettled(self) -> Self {
+        Self { changed: (0, 0), ..self }
     }
 
     fn words(self) -> [i64; 6] {

@@ -11,6 +11,7 @@ mod decide;
 mod editor;
 mod gather;
 mod observer;
+mod poll;
 mod rule;
 mod walk;
 
@@ -18,6 +19,6 @@ pub use census::Census;
 pub use decide::{Actions, Sync, decide};
 pub use editor::is_temporary;
 pub use gather::{BUSY, Gather, QUIET};
-pub use observer::{Batch, Notice, Observer, WatchError};
+pub use observer::{Batch, Notice, Observer};
 pub use rule::{Action, Rule, Watched};
 pub use walk::{Found, walk};

@@ -2,21 +2,20 @@
 //!
 //! Every folder that some rule enters has a watch of its own, so that nothing is spent on ignored trees.
 //! A file is watched through its folder, because editors replace files. What is not there yet is waited
-//! for at the nearest folder above it that is.
+//! for at the nearest folder above it that is. Where the kernel has no watches left, a folder and all below
+//! it is [polled](Poll).
 
 use crate::gather::Gather;
+use crate::poll::{News, Poll};
 use crate::rule::Watched;
 use crate::walk::{Found, walk};
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
-use notify::{Event, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-
-/// How often a subtree is looked at that the kernel has no watches left for.
-const POLL: Duration = Duration::from_secs(1);
 
 /// Changes that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,23 +31,27 @@ pub struct Batch {
 /// What a person should know of how files are watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The kernel has no watches left; this subtree is looked at once a second instead.
-    Polled(PathBuf),
+    /// The kernel has no watches left for this folder and so many others: they are looked at again and
+    /// again. Told once.
+    Polled(PathBuf, usize),
+    /// The kernel gives no watcher at all: everything is looked at again and again.
+    Deaf(String),
     /// This folder cannot be read, so nothing is heard of what is in it.
     Unreadable(PathBuf, String),
 }
 
-/// Why nothing can be watched at all.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot watch files: {0}")]
-pub struct WatchError(#[from] notify::Error);
+type Sender = UnboundedSender<notify::Result<Event>>;
 
 /// Watches the sources of some services.
 pub struct Observer {
     services: Arc<[Watched]>,
-    kernel: RecommendedWatcher,
-    polling: Option<PollWatcher>,
-    sender: UnboundedSender<notify::Result<Event>>,
+    /// `None` when the kernel gives none (`fs.inotify.max_user_instances`).
+    kernel: Option<RecommendedWatcher>,
+    poll: Poll,
+    /// Whether it was told that something is polled.
+    poll_is_told: bool,
+    /// Held, so that the channel never ends.
+    _sender: Sender,
     events: UnboundedReceiver<notify::Result<Event>>,
     /// Folders with a watch.
     folders: HashSet<PathBuf>,
@@ -63,62 +66,83 @@ pub struct Observer {
 
 impl Observer {
     /// Begins to watch. What happens from now on is in some batch.
-    ///
-    /// # Errors
-    /// When the kernel gives no watcher at all (`fs.inotify.max_user_instances`).
-    pub fn new(services: Arc<[Watched]>) -> Result<Self, WatchError> {
+    pub fn new(services: Arc<[Watched]>) -> Self {
+        let kernel = |tell: Sender| notify::recommended_watcher(move |event| drop(tell.send(event)));
+        Self::with(services, kernel, Poll::default())
+    }
+
+    fn with(
+        services: Arc<[Watched]>,
+        kernel: impl FnOnce(Sender) -> notify::Result<RecommendedWatcher>,
+        poll: Poll,
+    ) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
-        let tell = sender.clone();
-        let kernel = notify::recommended_watcher(move |event| drop(tell.send(event)))?;
+        let kernel = kernel(sender.clone());
+        let deaf = kernel.as_ref().err().map(|error| Notice::Deaf(error.to_string()));
         let mut observer = Self {
             services,
-            kernel,
-            polling: None,
-            sender,
+            kernel: kernel.ok(),
+            poll,
+            poll_is_told: deaf.is_some(),
+            _sender: sender,
             events,
             folders: HashSet::new(),
             awaited: BTreeSet::new(),
             batch: Batch::default(),
             heard: false,
             gather: Gather::default(),
-            notices: vec![],
+            notices: deaf.into_iter().collect(),
         };
         observer.attach_all();
-        Ok(observer)
+        observer
     }
 
     /// What there is to say since this was last asked.
     pub fn notices(&mut self) -> Vec<Notice> {
+        if let Some(first) = self.poll.first().filter(|_| !self.poll_is_told) {
+            self.notices.push(Notice::Polled(first.to_owned(), self.poll.len() - 1));
+            self.poll_is_told = true;
+        }
         std::mem::take(&mut self.notices)
     }
 
     /// The next batch, when its burst is over. Safe to drop: what came in stays for the next call.
     pub async fn next(&mut self) -> Batch {
         loop {
-            let event = match self.gather.due() {
+            let now = Instant::now();
+            // Others may go on for ever.
+            if self.gather.due().is_some_and(|due| due <= now) {
+                self.gather.reset();
+                return std::mem::take(&mut self.batch);
+            }
+            if self.poll.due().is_some_and(|due| due <= now) {
+                self.look();
+            }
+            let event = match [self.gather.due(), self.poll.due()].into_iter().flatten().min() {
                 None => self.events.recv().await,
-                // Others may go on for ever.
-                Some(due) if due <= Instant::now() => {
-                    self.gather.reset();
-                    return std::mem::take(&mut self.batch);
-                }
-                Some(due) => match tokio::time::timeout_at(due.into(), self.events.recv()).await {
-                    Ok(event) => event,
-                    Err(_) => {
-                        self.gather.reset();
-                        return std::mem::take(&mut self.batch);
-                    }
-                },
+                Some(due) => tokio::time::timeout_at(due.into(), self.events.recv()).await.ok().flatten(),
             };
-            // The observer holds a sender itself, so the channel never ends.
-            let Some(event) = event else { continue };
-            self.take(event);
-            while let Ok(event) = self.events.try_recv() {
+            if let Some(event) = event {
                 self.take(event);
+                while let Ok(event) = self.events.try_recv() {
+                    self.take(event);
+                }
             }
             if std::mem::take(&mut self.heard) {
                 self.gather.saw(Instant::now());
             }
+        }
+    }
+
+    /// Looks at what the kernel does not tell of.
+    fn look(&mut self) {
+        let News { changed, folders_gone, is_smaller } = self.poll.look(&self.services);
+        self.heard |= !(changed.is_empty() && folders_gone.is_empty());
+        self.batch.changed.extend(changed);
+        self.batch.folders_gone.extend(folders_gone);
+        if is_smaller {
+            // What was waited for there is waited for above.
+            self.attach_all();
         }
     }
 
@@ -143,7 +167,7 @@ impl Observer {
             self.batch.folders_gone.insert(path.clone());
             self.heard = true;
         }
-        if is_folder && !self.folders.contains(&path) {
+        if is_folder && !self.folders.contains(&path) && !self.poll.covers(&path) {
             self.attach_below(&path);
         }
         let services = Arc::clone(&self.services);
@@ -189,14 +213,10 @@ impl Observer {
     }
 
     fn attach_tree(&mut self, watched: &Watched, rule: &crate::Rule, from: &Path, news: bool) {
-        let mut polled: Vec<PathBuf> = vec![];
         self.heard |= news;
         walk(watched, rule, from, &mut |found| match found {
             Found::Folder(folder) => {
-                let is_polled = polled.iter().any(|above| folder.starts_with(above));
-                if !is_polled && !self.attach(&folder) {
-                    polled.push(folder.clone());
-                }
+                self.attach(&folder);
                 if news && rule.picks(&folder, watched.context.as_ref()) {
                     self.batch.changed.insert(folder);
                 }
@@ -206,42 +226,18 @@ impl Observer {
         });
     }
 
-    /// Watches one folder; `false` when its whole subtree is polled instead.
-    fn attach(&mut self, folder: &Path) -> bool {
-        if !self.folders.insert(folder.to_owned()) {
-            return true;
+    /// Watches one folder, or polls it and all below it.
+    fn attach(&mut self, folder: &Path) {
+        if self.folders.contains(folder) || self.poll.covers(folder) {
+            return;
         }
-        let Err(error) = self.kernel.watch(folder, RecursiveMode::NonRecursive) else { return true };
-        match error.kind {
-            notify::ErrorKind::MaxFilesWatch => {
-                self.poll(folder);
-                return false;
-            }
-            notify::ErrorKind::PathNotFound => {}
-            ref other => {
-                self.notices.push(Notice::Unreadable(folder.to_owned(), format!("{other:?}")));
-            }
+        let Some(kernel) = &mut self.kernel else { return self.poll.add(folder, &self.services) };
+        match kernel.watch(folder, RecursiveMode::NonRecursive).map_err(|error| error.kind) {
+            Ok(()) => drop(self.folders.insert(folder.to_owned())),
+            Err(notify::ErrorKind::MaxFilesWatch) => self.poll.add(folder, &self.services),
+            Err(notify::ErrorKind::PathNotFound) => {}
+            Err(other) => self.notices.push(Notice::Unreadable(folder.to_owned(), format!("{other:?}"))),
         }
-        self.folders.remove(folder);
-        true
-    }
-
-    /// Looks at a subtree again and again, for want of watches.
-    fn poll(&mut self, folder: &Path) {
-        if self.polling.is_none() {
-            let tell = self.sender.clone();
-            let every = notify::Config::default().with_poll_interval(POLL);
-            self.polling = PollWatcher::new(move |event| drop(tell.send(event)), every).ok();
-        }
-        let polled = self
-            .polling
-            .as_mut()
-            .is_some_and(|watcher| watcher.watch(folder, RecursiveMode::Recursive).is_ok());
-        self.notices.push(if polled {
-            Notice::Polled(folder.to_owned())
-        } else {
-            Notice::Unreadable(folder.to_owned(), "neither watched nor polled".to_owned())
-        });
     }
 
     /// Forgets a folder that went away, and those below it: the kernel would go on to tell of them under
@@ -251,8 +247,10 @@ impl Observer {
             self.folders.iter().filter(|known| known.starts_with(folder)).cloned().collect();
         for folder in gone {
             self.folders.remove(&folder);
-            // A folder that was deleted has lost its watch already.
-            let _ = self.kernel.unwatch(&folder);
+            if let Some(kernel) = &mut self.kernel {
+                // A folder that was deleted has lost its watch already.
+                let _ = kernel.unwatch(&folder);
+            }
         }
     }
 }
