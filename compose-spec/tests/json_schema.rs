@@ -7,7 +7,9 @@
 //! text, or that held a variable. What every case prints when it is loaded is accepted.
 //!
 //! Where documents are merged (several files, `---`, `include`, `extends`, `!reset`), each one that a project
-//! which loads is made of is accepted, but for keys that another brings. What it cannot judge by design: what
+//! which loads is made of is accepted, but for keys that another brings; of a project that does not load, what
+//! the loader says of a document's own structure is found there, and nothing else. What it cannot judge by
+//! design: what
 //! is wrong only with the whole of what is merged, texts that are no YAML, files that are not there, and
 //! services of a file extended from that nobody extends, as the loader does not look at them.
 //!
@@ -22,7 +24,7 @@ use std::collections::BTreeMap;
 use case::{Folder, request};
 use compose_spec::discovery::find;
 use compose_spec::tree::{Node, Value};
-use compose_spec::{documents, json_schema, load, render_yaml};
+use compose_spec::{Loaded, documents, json_schema, load, render_yaml};
 use diagnostic::{Sources, Span};
 use jsonschema::Validator;
 use serde_json::Value as Json;
@@ -73,6 +75,7 @@ fn the_schema_judges_every_case_as_the_loader_does() {
     }
     eprintln!("{outcomes:#?}");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(outcomes["merged, rejected apart"] >= 10, "{outcomes:?}");
     assert!(outcomes["accepted"] > 20 && outcomes["rejected"] > 10, "{outcomes:?}");
 }
 
@@ -106,16 +109,16 @@ impl Judge {
                 }
             }
         }
-        let [file] = &input.files[..] else { return Ok("several files") };
-        let text = folder.real(file).and_then(|file| std::fs::read_to_string(file).ok());
-        let Some(text) = text else { return Ok("no text") };
-        if ["include:", "extends:", "!reset", "!override"].iter().any(|word| text.contains(word)) {
-            return Ok("merged with others");
-        }
         if !request.options.interpolate {
             return Ok("variables not replaced");
         }
-        let Some((tree, told)) = tree(&text) else { return Ok("not one document of YAML") };
+        let [file] = &input.files[..] else { return self.parts(folder, &loaded) };
+        let text = folder.real(file).and_then(|file| std::fs::read_to_string(file).ok());
+        let Some(text) = text else { return Ok("no text") };
+        if ["include:", "extends:", "!reset", "!override"].iter().any(|word| text.contains(word)) {
+            return self.parts(folder, &loaded);
+        }
+        let Some((tree, told)) = tree(&text) else { return self.parts(folder, &loaded) };
         let found = self.errors(&json(&tree));
         let mut expected = vec![];
         for diagnostic in loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()) {
@@ -127,7 +130,6 @@ impl Judge {
                 expected.push((pointer, diagnostic.message.to_string()));
             }
         }
-        let near = |a: &str, b: &str| a.starts_with(b) || b.starts_with(a);
         for (pointer, message) in &expected {
             if !found.iter().any(|other| near(other, pointer)) {
                 return Err(format!(
@@ -144,6 +146,46 @@ impl Judge {
             }
         }
         Ok(if found.is_empty() { "accepted" } else { "rejected" })
+    }
+
+    /// Judges each document that a project is made of, which lacks keys and knows of no other: what the
+    /// loader says of the document's own keys, shapes and scalars is found, and what is found is said.
+    fn parts(&self, folder: &Folder, loaded: &Loaded) -> Result<&'static str, String> {
+        if loaded.project.is_some() {
+            return Ok("merged, loads");
+        }
+        let errors = || loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+        let mut judged = 0;
+        for error in errors().filter(|error| STRUCTURE.contains(&error.code) && error.code != "missing-key") {
+            for tree in trees(loaded.sources.text(error.span().file)) {
+                let mut pointer = String::new();
+                if !locate(&tree, error.span(), &mut pointer) || self.takes_any_text(&tree, &pointer) {
+                    continue;
+                }
+                judged += 1;
+                if !self.part_errors(&tree).iter().any(|other| near(other, &pointer)) {
+                    return Err(format!("{pointer} is accepted, but the loader says: {}", error.message));
+                }
+            }
+        }
+        let named = errors().any(|error| SLIPS.contains(&error.code));
+        for text in texts(folder).iter().filter(|_| !named) {
+            for tree in trees(text) {
+                for found in self.part_errors(&tree) {
+                    judged += 1;
+                    let told = errors().any(|error| {
+                        let mut pointer = String::new();
+                        loaded.sources.text(error.span().file) == text.as_str()
+                            && locate(&tree, error.span(), &mut pointer)
+                            && near(&found, &pointer)
+                    });
+                    if !told {
+                        return Err(format!("{found} of a part is rejected, but not by the loader"));
+                    }
+                }
+            }
+        }
+        Ok(if judged == 0 { "merged, accepted apart" } else { "merged, rejected apart" })
     }
 
     /// The places that the schema finds fault with.
@@ -205,6 +247,11 @@ impl Judge {
             None => vec![schema],
         }
     }
+}
+
+/// Whether one place is in the other, as JSON pointers.
+fn near(a: &str, b: &str) -> bool {
+    a.starts_with(b) || b.starts_with(a)
 }
 
 fn without_required(mut schema: Json) -> Json {
