@@ -50,6 +50,8 @@ pub(crate) struct Assembler<'a> {
     bases: HashMap<PathBuf, Option<Rc<Map>>>,
     /// What is wrong with each of them; told when it is extended.
     faults: HashMap<(PathBuf, String), Vec<Diagnostic>>,
+    /// Files of variables and labels that services name, which are read once for all of them.
+    shared: HashMap<PathBuf, FileId>,
     /// Contents of included secrets and configs that only the include's own variables give.
     pub(crate) contents: Vec<Content>,
     /// Values that short forms and `extends` have made.
@@ -83,6 +85,7 @@ impl<'a> Assembler<'a> {
             incomplete: false,
             bases: HashMap::new(),
             faults: HashMap::new(),
+            shared: HashMap::new(),
             contents: Vec::new(),
             made: 0,
             trace: input.options.trace.then(Trace::default),
@@ -141,6 +144,16 @@ impl<'a> Assembler<'a> {
             }
         }
         None
+    }
+
+    /// The text of a file that several services may name; what is wrong in it is told of its one place.
+    pub(crate) fn shared_text(&mut self, path: &Path, what: &str, asked: Span) -> Option<FileId> {
+        if let Some(file) = self.shared.get(path) {
+            return Some(*file);
+        }
+        let file = self.text(path, what, asked)?;
+        self.shared.insert(path.to_owned(), file);
+        Some(file)
     }
 
     /// Reads and parses a Compose file.

@@ -42,7 +42,7 @@ pub(crate) fn files(
             if !needed && !assembler.files.is_file(&path) {
                 continue;
             }
-            if let Some(file) = assembler.text(&path, "label file", item.span) {
+            if let Some(file) = assembler.shared_text(&path, "label file", item.span) {
                 read.push(file);
                 dotenv::read(&assembler.sources, file, &|_| None, &mut values, &mut assembler.diagnostics);
             }
@@ -82,7 +82,7 @@ fn environment_file(
         }
         return None;
     }
-    let file = assembler.text(path, "environment file", span)?;
+    let file = assembler.shared_text(path, "environment file", span)?;
     let read = if item.str("format") == Some("raw") { dotenv::read_raw } else { dotenv::read };
     read(&assembler.sources, file, lookup, values, &mut assembler.diagnostics);
     Some(file)
