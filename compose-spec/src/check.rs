@@ -321,6 +321,7 @@ fn scalar(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) 
             None => Err(format!("`{text}` is no boolean")),
         },
         (Kind::Int(least, most), value) => whole(value, *least, *most).map(|value| Some(Value::Int(value))),
+        (Kind::Number, Value::Float(value)) if !value.is_finite() => Err("it is not finite".to_owned()),
         (Kind::Number, Value::Int(_) | Value::Float(_)) => return,
         (Kind::Number, Value::String(text)) => number(text)
             .map(|value| Some(Value::Float(value)))

@@ -170,10 +170,12 @@ impl Layout {
             ("extra_hosts", Value::Map(hosts)) => self.hosts(hosts),
             // A size in the reference's model.
             ("mem_swappiness", Value::Int(value)) => Out::Text(Cow::from(value.to_string())),
-            // Numbers of 32 bits there.
+            // Numbers of 32 bits there. One that is too big for that would be read again as something else.
             ("cpus" | "cpu_percent" | "max_failure_ratio", Value::Float(value)) => {
-                let single = (*value as f32).to_string();
-                Out::Number(self.float(single.parse().unwrap_or(*value)))
+                let single = (*value as f32).to_string().parse();
+                Out::Number(
+                    self.float(single.ok().filter(|single: &f64| single.is_finite()).unwrap_or(*value)),
+                )
             }
             ("ulimits", Value::Map(limits)) => {
                 let Kind::Map(inner) = kind else { return self.node(node, kind) };
