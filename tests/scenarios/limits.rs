@@ -1,6 +1,6 @@
 //! Scenarios about what containers may use of the machine, each alone and all of a pod together.
 
-use scenarios::scenario;
+use scenarios::{scenario, until};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -67,6 +67,19 @@ scenario! {
         let now = if pod.is_v2 { pod.read("", &["memory.max", "memory.low", "pids.max"]) } else { [pod.read("memory", &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]), pod.read("pids", &["pids.max"])].concat() };
         assert_eq!(now, if pod.is_v2 { ["629145600", "0", "max"] } else { ["629145600", "1258291200", "max"] });
         world.compose("up -d --dry-run").ok().says("nothing to do");
+
+        // What is in use is not taken away: nobody is killed, and the limit stays.
+        let hold = "x=$(head -c 20000000 /dev/zero | tr '\\0' x); sleep 1000; echo $x";
+        world.run(&["exec", "-d", "deployed", "sh", "-c", hold], "").ok();
+        let one = |group: &Group, v1: &str, v2: &str| if group.is_v2 { group.read("", &[v2]) } else { group.read("memory", &[v1]) }.remove(0);
+        let used = || one(&pod, "memory.usage_in_bytes", "memory.current").parse::<u64>().unwrap();
+        until("memory is in use", || (used() > 20_000_000).then_some(()));
+        world.edit("compose.yaml", "mem_limit: 600m", "mem_limit: 8m");
+        world.compose("up -d").ok().says("pod: memory limit: ").says("bytes are in use");
+        assert_eq!((ids(), one(&pod, "memory.limit_in_bytes", "memory.max").as_str()), (before, "629145600"));
+        world.edit("compose.yaml", "mem_limit: 8m", "mem_limit: 500m");
+        assert!(!world.compose("up -d").ok().stderr.contains("bytes are in use"));
+        assert_eq!(one(&pod, "memory.limit_in_bytes", "memory.max"), "524288000");
 
         // A smaller share of the processors for all, and for the one that would have more.
         world.edit("compose.yaml", "cpus: 1.5", "cpus: 0.3");

@@ -16,8 +16,9 @@ struct Write {
     /// Names of the file; kernels differ.
     files: &'static [&'static str],
     value: String,
-    /// Another file, of another scale, where there are none of those.
-    otherwise: Option<(&'static str, String)>,
+    /// Another file with a scale of its own, for the same: which of both counts depends on the device, so
+    /// both are written.
+    also: Option<(&'static str, String)>,
     /// What the user calls it, for a warning.
     what: &'static str,
 }
@@ -64,6 +65,10 @@ pub(super) fn apply(
     };
     let unified = hierarchies.is_v2();
     let writes = if unified { v2(wanted, &rates, warnings) } else { v1(wanted, &rates) };
+    let missing = match (&hierarchies.v2, unified) {
+        (Some(mount), true) => lacking(&mount.join(path)),
+        _ => vec![],
+    };
     let mut undelegated = false;
     for write in writes {
         let mount = match (&hierarchies.v2, unified) {
@@ -77,7 +82,7 @@ pub(super) fn apply(
             continue;
         };
         let folder = mount.join(path);
-        if unified && lacking(&folder).contains(&write.controller) {
+        if missing.contains(&write.controller) {
             undelegated = true;
         } else {
             let mut said = vec![];
@@ -87,8 +92,8 @@ pub(super) fn apply(
             warnings.extend(said.into_iter().filter(|_| asked));
         }
     }
-    if let (true, Some(mount)) = (undelegated, &hierarchies.v2) {
-        warnings.push(Warning(not_delegated(path, &lacking(&mount.join(path)))));
+    if undelegated {
+        warnings.push(Warning(not_delegated(path, &missing)));
     }
     Ok(())
 }
@@ -120,29 +125,32 @@ fn not_delegated(path: &Path, controllers: &[&str]) -> String {
     format!("limits that need the controllers {names} are not enforced: {of} them{help}")
 }
 
-/// Writes to the first of the files that exists.
+/// Writes to the first of the files that exists, and to the one of another scale. It is set where one of
+/// them takes it.
 fn put(folder: &Path, write: &Write, warnings: &mut Vec<Warning>) -> Result<(), CgroupError> {
     let same = write.files.iter().map(|file| (folder.join(file), &write.value));
-    let other = write.otherwise.iter().map(|(file, value)| (folder.join(file), value));
-    let Some((file, value)) = same.chain(other).find(|(file, _)| file.exists()) else {
+    let also = write.also.iter().map(|(file, value)| (folder.join(file), value));
+    let exists = |(file, _): &(PathBuf, &String)| file.exists();
+    let files = same.filter(exists).take(1).chain(also.filter(exists));
+    let mut outcomes: Vec<_> = files.map(|(file, value)| (fs::write(&file, value), file)).collect();
+    if outcomes.iter().any(|(outcome, _)| outcome.is_ok()) {
+        return Ok(());
+    }
+    let Some((Err(error), file)) = outcomes.pop() else {
         let Write { what, files, .. } = write;
         warnings.push(Warning(format!("{what}: the kernel has no {}; not limited", files[0])));
         return Ok(());
     };
-    let has_none_above =
-        |error: &io::Error| write.what == REAL_TIME && error.kind() == io::ErrorKind::InvalidInput;
-    match fs::write(&file, value) {
-        Err(error) if has_none_above(&error) => {
-            let text = format!("{REAL_TIME}: the cgroups above have none to give; not set");
-            warnings.push(Warning(text));
-            Ok(())
-        }
-        Err(error) if unsupported(&error) => {
-            warnings.push(Warning(format!("{}: {error}; not limited", write.what)));
-            Ok(())
-        }
-        other => other.map_err(CgroupError::new("set a limit of", &file)),
+    if write.what == REAL_TIME && error.kind() == io::ErrorKind::InvalidInput {
+        let text = format!("{REAL_TIME}: the cgroups above have none to give; not set");
+        warnings.push(Warning(text));
+        return Ok(());
     }
+    if unsupported(&error) {
+        warnings.push(Warning(format!("{}: {error}; not limited", write.what)));
+        return Ok(());
+    }
+    Err(CgroupError::new("set a limit of", &file)(error))
 }
 
 /// Whether an error means that this kernel, or our rights, do not reach so far.
@@ -185,7 +193,7 @@ fn pids(limit: i64) -> String {
 fn v1(wanted: &Resources, rates: &Rates) -> Vec<Write> {
     let mut writes = vec![];
     let mut add = |controller, files, what, value: Option<String>| {
-        writes.extend(value.map(|value| Write { controller, files, value, otherwise: None, what }));
+        writes.extend(value.map(|value| Write { controller, files, value, also: None, what }));
     };
     let text = |number: Option<u64>| number.map(|number| number.to_string());
     add("memory", &["memory.limit_in_bytes"], "memory limit", text(wanted.memory));
@@ -229,7 +237,7 @@ fn v1(wanted: &Resources, rates: &Rates) -> Vec<Write> {
 fn v2(wanted: &Resources, rates: &Rates, warnings: &mut Vec<Warning>) -> Vec<Write> {
     let mut writes = vec![];
     let mut add = |controller, files, what, value: Option<String>| {
-        writes.extend(value.map(|value| Write { controller, files, value, otherwise: None, what }));
+        writes.extend(value.map(|value| Write { controller, files, value, also: None, what }));
     };
     let text = |number: Option<u64>| number.map(|number| number.to_string());
     add("memory", &["memory.max"], "memory limit", text(wanted.memory));
@@ -261,12 +269,13 @@ fn v2(wanted: &Resources, rates: &Rates, warnings: &mut Vec<Warning>) -> Vec<Wri
             controller: "io",
             files: &["io.weight"],
             value: format!("{of} {}", weight_of_blkio(weight)),
-            otherwise: Some(("io.bfq.weight", format!("{of} {weight}"))),
+            // A disk's scheduler reads one of them: BFQ its own, blk-iocost the other.
+            also: Some(("io.bfq.weight", format!("{of} {weight}"))),
             what: WEIGHT,
         });
     }
     let mut add = |controller, files, what, value: Option<String>| {
-        writes.extend(value.map(|value| Write { controller, files, value, otherwise: None, what }));
+        writes.extend(value.map(|value| Write { controller, files, value, also: None, what }));
     };
     let maxima = [
         ("rbps", &rates.read_bps),
@@ -377,10 +386,30 @@ mod tests {
         let mut warnings = vec![];
         let writes = v2(&wanted(), &rates, &mut warnings);
         assert_eq!(lines(&writes), expected);
-        let others: Vec<_> = writes.iter().filter_map(|write| write.otherwise.clone()).collect();
+        let others: Vec<_> = writes.iter().filter_map(|write| write.also.clone()).collect();
         let of_bfq = ["default 500", "8:0 200"].map(|value| ("io.bfq.weight", value.to_owned()));
         assert_eq!(others, of_bfq, "in the scale of the file");
         assert_eq!(warnings.len(), 2);
+    }
+
+    #[test]
+    fn a_weight_is_set_for_whichever_scheduler_a_disk_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let rates = Rates { weights: vec![("8:0".into(), 200)], ..Rates::default() };
+        let writes = v2(&Resources::default(), &rates, &mut vec![]);
+        let set = || {
+            let mut warnings = vec![];
+            writes.iter().for_each(|write| put(folder.path(), write, &mut warnings).unwrap());
+            warnings.len()
+        };
+        assert_eq!(set(), 1, "neither file is there");
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join("io.bfq.weight"), "").unwrap();
+        assert_eq!((set(), read("io.bfq.weight").as_str()), (0, "8:0 200"));
+        fs::write(folder.path().join("io.weight"), "").unwrap();
+        assert_eq!((set(), read("io.weight").as_str()), (0, "8:0 1920"));
+        fs::write(folder.path().join("io.bfq.weight"), "").unwrap();
+        assert_eq!((set(), read("io.bfq.weight").as_str()), (0, "8:0 200"), "beside the other");
     }
 
     #[test]

@@ -170,7 +170,8 @@ impl Cgroup {
     }
 
     /// Makes the cgroup of a pod and sets what all its containers together may use, whatever was set before.
-    /// What this kernel cannot do comes back as warnings.
+    /// What this kernel cannot do comes back as warnings, and so does a limit of memory that is exceeded
+    /// already: it is not set then.
     ///
     /// # Errors
     /// [`CgroupError`] when it cannot be made or a limit is refused for its value.
@@ -180,9 +181,12 @@ impl Cgroup {
         match &self.path {
             Some(path) => {
                 tree::make(hierarchies, path)?;
-                totals::clear(hierarchies, path);
-                totals::fit_below(hierarchies, path, wanted);
-                limits::apply(hierarchies, path, wanted, &mut warnings)?;
+                let memory = totals::Memory::decide(wanted, tree::usage(hierarchies, path).memory);
+                let (wanted, said) = memory.left(wanted);
+                warnings.extend(said);
+                totals::clear(hierarchies, path, memory);
+                totals::fit_below(hierarchies, path, &wanted);
+                limits::apply(hierarchies, path, &wanted, &mut warnings)?;
             }
             None if wanted.asks_for_limits() => {
                 warnings.push(Warning(format!("limits are not enforced: {NOWHERE}")));
