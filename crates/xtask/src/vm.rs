@@ -49,9 +49,9 @@ pub(crate) fn run_scenarios(machine: &str, only: &[&str]) -> Result<(), Failure>
         command.args(["--env", &format!("{name}={value}")]);
     }
     // From the machine's own disk: a program that is mapped from the share is slow. In a folder that
-    // the user may look into.
+    // the user may look into. What failed is said at once: the machine may not get to the end.
     let copy = "chmod 711 /root && cp -r /share /root/tests && \
-                exec /root/tests/scenarios --exact $(cat /root/tests/asked)";
+                exec /root/tests/scenarios --nocapture --exact $(cat /root/tests/asked)";
     tell(command.args(["--", "sh", "-c", copy]), &asked)
 }
 
