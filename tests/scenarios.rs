@@ -5,6 +5,8 @@
 
 #[path = "scenarios/addresses.rs"]
 mod addresses;
+#[path = "scenarios/archives.rs"]
+mod archives;
 #[path = "scenarios/attributes.rs"]
 mod attributes;
 #[path = "scenarios/borders.rs"]

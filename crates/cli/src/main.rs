@@ -6,6 +6,7 @@
 mod arguments;
 mod attached;
 mod building;
+mod bundle;
 mod commands;
 mod converge;
 mod copies;

@@ -24,6 +24,13 @@ pub(crate) struct Described {
     pub(crate) media_type: String,
 }
 
+impl From<&Layer> for Described {
+    fn from(layer: &Layer) -> Self {
+        let Layer { digest, size, media_type } = layer.clone();
+        Self { digest, size, media_type }
+    }
+}
+
 impl Described {
     pub(crate) fn layer(&self) -> Layer {
         Layer { digest: self.digest.clone(), size: self.size, media_type: self.media_type.clone() }

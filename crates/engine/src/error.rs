@@ -64,6 +64,9 @@ pub enum EngineError {
         #[source]
         source: Box<crate::PushError>,
     },
+    /// Images could not be read from files, or written to some.
+    #[error(transparent)]
+    Archive(Box<crate::ArchiveError>),
     /// A registry did not say which digest an image has.
     #[error("cannot learn the digest of `{}`", reference.familiar())]
     Digest {
@@ -414,6 +417,12 @@ impl EngineError {
 impl From<store::StoreError> for EngineError {
     fn from(error: store::StoreError) -> Self {
         Self::Store(Box::new(error))
+    }
+}
+
+impl From<crate::ArchiveError> for EngineError {
+    fn from(error: crate::ArchiveError) -> Self {
+        Self::Archive(Box::new(error))
     }
 }
 

@@ -13,6 +13,7 @@
 //! A program that uses the engine begins its `main` with [`hidden_role`].
 
 mod addresses;
+mod archive;
 mod blobs;
 mod build;
 mod cdi;
@@ -49,6 +50,9 @@ mod top;
 pub mod user;
 mod volumes;
 
+pub use archive::{
+    ArchiveError, ArchiveForm, BundleContent, BundleFile, LoadOptions, LoadedBundle, LoadedImage, Location,
+};
 pub use builder::{
     Base, BuildError, Event as BuildEvent, EventKind as BuildEventKind, bases as bases_of_builds,
     check as check_builds,

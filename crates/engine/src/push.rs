@@ -5,6 +5,7 @@
 //! through this process. A layer that was made here is packed and compressed while it is sent; a manifest
 //! that names such layers is written anew.
 
+use crate::archive::{Window, send};
 use crate::blobs::{Described, Outline, repository};
 use crate::fetch::{Fetch, Fetched, WAITING, joined};
 use crate::{Engine, EngineError};
@@ -41,6 +42,12 @@ pub enum PushError {
         /// The repositories that were asked.
         from: Vec<String>,
     },
+    /// The files that say where registries are make no sense.
+    #[error(transparent)]
+    Configuration(Box<EngineError>),
+    /// A blob that was kept could not be read.
+    #[error("cannot read a blob that was kept")]
+    Read(#[source] io::Error),
     /// The store's own part of the image is gone.
     #[error("{part} {digest} of the image is not in the store")]
     Gone {
@@ -149,7 +156,7 @@ fn rewritten(manifest: &[u8], packed: &[(usize, PackedLayer)]) -> Vec<u8> {
 }
 
 /// Gives a repository a small blob.
-async fn push_whole(
+pub(crate) async fn push_whole(
     registry: &Registry,
     target: &Place,
     digest: &Digest,
@@ -272,6 +279,16 @@ impl Push<'_> {
             return Ok(());
         };
         let layer = described.layer();
+        if let Some(kept) = self.engine.store().layer_blob(digest) {
+            let (sender, pieces) = channel(WAITING);
+            let window = Window::whole(kept).map_err(PushError::Read)?;
+            let upload = self.registry.upload(self.target, upload, pieces, Some(layer.size));
+            let (read, sent) = tokio::join!(send(window, sender), upload);
+            read?;
+            self.registry.end_upload(self.target, sent?, digest).await?;
+            (self.tell)(PushEvent::Done(digest.clone()));
+            return Ok(());
+        }
         let source = self.engine.place_of(self.registry, &layer, &from).await?;
         let (sender, pieces) = channel(WAITING);
         let tell = |event| {
@@ -332,13 +349,13 @@ impl Push<'_> {
 }
 
 /// A writer whose bytes are sent on in large pieces.
-struct Outgoing {
+pub(crate) struct Outgoing {
     sender: Sender<io::Result<Bytes>>,
     piece: Vec<u8>,
 }
 
 impl Outgoing {
-    fn new(sender: Sender<io::Result<Bytes>>) -> Self {
+    pub(crate) fn new(sender: Sender<io::Result<Bytes>>) -> Self {
         Self { sender, piece: Vec::with_capacity(PIECE) }
     }
 }

@@ -123,6 +123,11 @@ impl<R: BufRead> Archive<R> {
         }
     }
 
+    /// Where the current entry's content is: offset in the stream and bytes, as stored.
+    pub(crate) fn place(&self) -> (u64, u64) {
+        (self.offset, self.content)
+    }
+
     fn entry(
         &mut self,
         header: &[u8; BLOCK],
@@ -360,6 +365,17 @@ impl<R: BufRead> Archive<R> {
 
     fn damage(&self, reason: &'static str) -> UnpackError {
         UnpackError::Archive { offset: self.offset, reason }
+    }
+}
+
+impl<R: Read + std::io::Seek> Archive<std::io::BufReader<R>> {
+    /// Goes past the current entry's content without reading it; whether all of it is there shows later.
+    pub(crate) fn pass(&mut self) -> Result<(), UnpackError> {
+        let past = i64::try_from(self.content).map_err(|_| self.damage("an entry is too long"))?;
+        self.input.seek_relative(past).map_err(UnpackError::Read)?;
+        self.offset += self.content;
+        self.content = 0;
+        Ok(())
     }
 }
 

@@ -111,13 +111,20 @@ impl Store {
     }
 
     /// Writes the archive of a layer that was made here, uncompressed: the one that its diff id is the
-    /// digest of. One that was pulled was another archive with the same content.
+    /// digest of. One that was pulled was another archive with the same content; one that came in an archive
+    /// was kept as it was.
     ///
     /// # Errors
     /// [`StoreError::Pack`], [`StoreError::Changed`] when what was written is not the layer's archive.
     pub fn write_layer(&self, diff_id: &Digest, output: impl Write) -> Result<(), StoreError> {
         let mut sum = Sum { output, hasher: Hasher::default(), count: 0 };
-        pack(&self.layer_path(diff_id), Form::Layer, &mut sum)?;
+        match self.layer_blob(diff_id) {
+            Some(mut kept) => {
+                let path = self.blob_file(diff_id);
+                io::copy(&mut kept, &mut sum).map_err(|source| StoreError::io("copy", &path, source))?;
+            }
+            None => drop(pack(&self.layer_path(diff_id), Form::Layer, &mut sum)?),
+        }
         if sum.hasher.finish() == *diff_id {
             Ok(())
         } else {

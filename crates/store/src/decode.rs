@@ -37,7 +37,7 @@ const XZ_MEMORY: u32 = 256 << 10;
 
 impl Compression {
     /// By the first bytes of a blob: manifests are wrong about this often enough.
-    fn of(start: &[u8]) -> Self {
+    pub(crate) fn of(start: &[u8]) -> Self {
         match start {
             [0x1f, 0x8b, ..] => Self::Gzip,
             // A frame, or a skippable frame in front of it.

@@ -1,5 +1,6 @@
 //! What nobody needs any more, and how a pull says what it needs before an image does.
 
+use crate::kept::named_in;
 use crate::layers::discard;
 use crate::lock::{Claim, is_held};
 use crate::{Store, StoreError};
@@ -19,12 +20,13 @@ pub struct Pin {
 pub struct Collected {
     /// Diff ids of the layers.
     pub layers: Vec<Digest>,
-    /// Bytes their files had.
+    /// Bytes that their files, and blobs, had.
     pub bytes: u64,
 }
 
 impl Store {
-    /// Keeps these layers from being collected, whether they are there yet or not. To be taken before
+    /// Keeps these layers, and kept blobs of this name, from being collected, whether they are there yet or
+    /// not. To be taken before
     /// looking which of them are.
     ///
     /// # Errors
@@ -69,7 +71,8 @@ impl Store {
         let images = self.images();
         let mut layers = in_use();
         layers.extend(images.iter().flat_map(|image| image.layers.iter().cloned()));
-        layers.extend(self.pinned());
+        let pinned = self.pinned();
+        layers.extend(pinned.iter().cloned());
         layers.extend(self.layers_of_steps());
         let mut collected = Collected::default();
         for layer in digests(&self.roots.data.join("layers")).filter(|layer| !layers.contains(layer)) {
@@ -78,9 +81,15 @@ impl Store {
             std::fs::rename(&folder, dead).map_err(|source| StoreError::io("delete", &folder, source))?;
             collected.layers.push(layer);
         }
-        let blobs: BTreeSet<&Digest> = images.iter().flat_map(|image| [&image.id, &image.manifest]).collect();
+        let manifests: BTreeSet<&Digest> = images.iter().map(|image| &image.manifest).collect();
+        let mut blobs: BTreeSet<Digest> = images.iter().map(|image| image.id.clone()).chain(pinned).collect();
+        for manifest in manifests {
+            blobs.insert(manifest.clone());
+            blobs.extend(named_in(&self.blob(manifest).unwrap_or_default()));
+        }
         for blob in digests(&self.roots.data.join("blobs/sha256")).filter(|blob| !blobs.contains(blob)) {
             let path = self.blob_file(&blob);
+            collected.bytes += std::fs::metadata(&path).map_or(0, |status| status.len());
             std::fs::remove_file(&path).map_err(|source| StoreError::io("delete", &path, source))?;
         }
         drop(lock);

@@ -12,6 +12,7 @@
 //! DATA/tmp/dead-*             what is being deleted
 //! DATA/layers/HEX/layer.json  what it is, and whether it has been synced (see `layers`)
 //! DATA/layers/HEX/packed.json the compressed blob that a layer made here was pushed as (see `blobs`)
+//! DATA/blobs/sha256/HEX       manifests, configurations, blobs of layers that no registry has (see `kept`)
 //! DATA/build/                 results of build steps, cache mounts (see `steps`)
 //! RUN/pins/*                  layers that a pull in progress relies on
 //! RUN/store.lock              shared: something is about to use layers; exclusive: collecting garbage
@@ -32,8 +33,10 @@ mod hash;
 mod ids;
 mod images;
 mod import;
+mod kept;
 mod layers;
 mod lock;
+mod members;
 mod pack;
 mod sparse;
 mod steps;
@@ -51,7 +54,9 @@ pub use error::{PackError, StoreError, UnpackError};
 pub use garbage::{Collected, Pin};
 pub use hash::{Hasher, digest_of};
 pub use images::NewImage;
+pub use kept::{check_blob, is_compressed, room_for};
 pub use layers::{LayerInfo, LayerSlot, LayerWriter, Source};
+pub use members::{Member, MemberKind, members};
 pub use steps::{CacheSharing, Forgotten, StepResult, StepSlot, StepWriter};
 pub use transfer::{Origin, Target, TransferError};
 pub use unpack::{Omitted, Owners};

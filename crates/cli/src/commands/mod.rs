@@ -8,6 +8,7 @@ use engine::user::Purpose;
 pub(crate) mod apply;
 pub(crate) mod attach;
 pub(crate) mod build;
+pub(crate) mod bundle;
 pub(crate) mod commit;
 pub(crate) mod completion;
 pub(crate) mod config;
@@ -22,6 +23,7 @@ pub(crate) mod graph;
 pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod kill;
+pub(crate) mod load;
 pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod logout;
@@ -61,6 +63,8 @@ pub(crate) enum Verb {
     Attach(attach::Args),
     /// Build or rebuild services
     Build(Box<build::Args>),
+    /// Pack the project and its images into one file
+    Bundle(bundle::Args),
     /// Make an image of a service's container
     Commit(commit::Args),
     /// Print what makes a shell complete compose's words
@@ -90,6 +94,8 @@ pub(crate) enum Verb {
     Images(images::Args),
     /// Send a signal to containers
     Kill(kill::Args),
+    /// Take a bundle: images here, files into a folder
+    Load(load::Args),
     /// Hold images to the digests they have now
     Lock(lock::Args),
     /// Log in to a registry
@@ -163,10 +169,11 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 47] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 49] = [
     ("apply", apply::Args::augment_args),
     ("attach", attach::Args::augment_args),
     ("build", build::Args::augment_args),
+    ("bundle", bundle::Args::augment_args),
     ("commit", commit::Args::augment_args),
     ("completion", completion::Args::augment_args),
     ("config", config::Args::augment_args),
@@ -181,6 +188,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 47] = [
     ("image", image::Args::augment_args),
     ("images", images::Args::augment_args),
     ("kill", kill::Args::augment_args),
+    ("load", load::Args::augment_args),
     ("lock", lock::Args::augment_args),
     ("login", login::Args::augment_args),
     ("logout", logout::Args::augment_args),
@@ -262,6 +270,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
     match verb {
         Verb::Apply(args) => apply::run(&args, session),
         Verb::Attach(args) => attach::run(&args, session),
+        Verb::Bundle(args) => bundle::run(&args, session),
         Verb::Commit(args) => commit::run(&args, session),
         Verb::Completion(args) => completion::run(&args),
         Verb::Config(args) => config::run(&args, session),
@@ -276,6 +285,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Image(args) => image::run(&args, session),
         Verb::Images(args) => images::run(&args, session),
         Verb::Kill(args) => kill::run(&args, session),
+        Verb::Load(args) => load::run(&args, session),
         Verb::Lock(args) => lock::run(&args, session),
         Verb::Login(args) => login::run(&args, session),
         Verb::Logout(args) => logout::run(&args, session),

@@ -1,14 +1,18 @@
 //! `compose image`: the images of the engine, whichever project uses them.
 
 pub(crate) mod change;
+mod copy;
 mod find;
 mod history;
 mod import;
 mod inspect;
+pub(crate) mod load;
 mod ls;
+pub(crate) mod places;
 pub(crate) mod prune;
 mod push;
 mod rm;
+mod save;
 mod tag;
 
 use crate::exit::{Exit, Failure};
@@ -24,12 +28,16 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// Copy an image between registries, files and here
+    Copy(copy::Args),
     /// Show how an image was made
     History(history::Args),
     /// Make an image of a folder or an archive that holds a root file system
     Import(import::Args),
     /// Show all that is known of images, as JSON
     Inspect(inspect::Args),
+    /// Take images from a file or a folder
+    Load(load::Args),
     /// List images
     #[command(alias = "list")]
     Ls(ls::Args),
@@ -40,6 +48,8 @@ enum Verb {
     /// Remove images
     #[command(alias = "remove")]
     Rm(rm::Args),
+    /// Write images into a file or a folder
+    Save(save::Args),
     /// Give an image another name
     Tag(tag::Args),
 }
@@ -50,13 +60,16 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         return Err(Failure::unsupported("`--dry-run` with `compose image`"));
     }
     match &args.verb {
+        Verb::Copy(args) => copy::run(args, session),
         Verb::History(args) => history::run(args, session),
         Verb::Import(args) => import::run(args, session),
         Verb::Inspect(args) => inspect::run(args, session),
+        Verb::Load(args) => load::run(args, session),
         Verb::Ls(args) => ls::run(args, session),
         Verb::Prune(args) => prune::run(args, session),
         Verb::Push(args) => push::run(args, session),
         Verb::Rm(args) => rm::run(args, session),
+        Verb::Save(args) => save::run(args, session),
         Verb::Tag(args) => tag::run(args, session),
     }
 }

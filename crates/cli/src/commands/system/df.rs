@@ -5,9 +5,9 @@ use crate::output;
 use crate::session::Session;
 use crate::view::{size, table};
 use engine::{Engine, bytes_below};
-use resource::{Digest, Mount, ObservedContainer, Status};
+use resource::{Digest, Image, Mount, ObservedContainer, Status};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Flags of `system df`.
 #[derive(Debug, clap::Args)]
@@ -47,12 +47,19 @@ fn rows(engine: &Engine) -> Result<[Row; 4], Failure> {
     let usage = engine.store().usage();
     let images = engine.store().images();
     let used: BTreeSet<&Digest> = containers.iter().map(|container| &container.record.image).collect();
-    let bytes = |layers: &BTreeSet<&Digest>| layers.iter().filter_map(|layer| usage.layers.get(*layer)).sum();
+    let bytes =
+        |layers: &BTreeSet<&Digest>| layers.iter().filter_map(|layer| usage.layers.get(*layer)).sum::<u64>();
     let ids: BTreeSet<&Digest> = images.iter().map(|image| &image.id).collect();
     let in_images: BTreeSet<&Digest> = images.iter().flat_map(|image| &image.layers).collect();
     let in_use: BTreeSet<&Digest> =
         images.iter().filter(|image| used.contains(&image.id)).flat_map(|image| &image.layers).collect();
-    let total: u64 = bytes(&in_images);
+    let kept = |images: &mut dyn Iterator<Item = &Image>| -> u64 {
+        let blobs: BTreeMap<Digest, u64> =
+            images.flat_map(|image| engine.store().kept_blobs(image)).collect();
+        blobs.values().sum()
+    };
+    let total: u64 = bytes(&in_images) + kept(&mut images.iter());
+    let needed = bytes(&in_use) + kept(&mut images.iter().filter(|image| used.contains(&image.id)));
     let builds = usage.build_layers.iter().filter(|layer| !in_images.contains(layer)).collect();
     let build_bytes = usage.build_bytes + bytes(&builds);
     Ok([
@@ -61,7 +68,7 @@ fn rows(engine: &Engine) -> Result<[Row; 4], Failure> {
             count: ids.len(),
             active: ids.intersection(&used).count(),
             bytes: total,
-            reclaimable: total - bytes(&in_use),
+            reclaimable: total - needed,
         },
         of_containers(engine, &containers),
         of_volumes(engine, &containers),

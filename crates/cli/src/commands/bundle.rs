@@ -1,0 +1,141 @@
+//! `compose bundle`: packs a project, with its images, into one file that needs no registry.
+
+use crate::bundle::Portable;
+use crate::exit::{Exit, Failure};
+use crate::lock;
+use crate::perform;
+use crate::session::Session;
+use crate::view::progress::{Line, Progress, Status};
+use crate::wanted;
+use engine::{BundleContent, BundleFile, Engine};
+use resource::{Desired, DesiredService, Digest, Image, ImageNeed, Platform, Reference};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Flags of `bundle`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Pack the content of secrets too; the file is for its owner alone then
+    #[arg(long)]
+    with_secrets: bool,
+    /// No progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Packs the project.
+pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    if session.globals.dry_run {
+        return Err(Failure::unsupported("`--dry-run` with `compose bundle`"));
+    }
+    let loaded = session.load_whole()?;
+    let desired = wanted::of_project(session, &loaded, &lower::Selection::all())?;
+    let portable = Portable::of(&loaded.0, &desired, args.with_secrets)?;
+    for text in &portable.warnings {
+        session.warn(text);
+    }
+    let engine = session.engine()?;
+    let progress = session.progress_unless(args.quiet, "bundle");
+    session.work(async {
+        let wants = wants(&desired);
+        let images = images(engine, &wants, &progress).await?;
+        let mut files = portable.files;
+        let text = |name: &str, text: String| BundleFile {
+            name: name.to_owned(),
+            content: BundleContent::Bytes(text.into_bytes()),
+        };
+        files.push(text("compose.yaml", portable.text));
+        files.push(text(lock::NAME, lock::text::print(&loaded.0.name, &locked(&wants, &images))));
+        let title = args.output.display().to_string();
+        progress.tell(&Line::new(title.clone(), Status::Working, "Writing"));
+        let all = named(&wants, &images);
+        let written =
+            engine.save_bundle(&all, &files, &portable.left_out, &args.output, args.with_secrets).await;
+        let (status, word) =
+            if written.is_ok() { (Status::Done, "Written") } else { (Status::Error, "Error") };
+        progress.tell(&Line::new(title, status, word));
+        progress.finish();
+        written.map_err(|error| super::image::places::failure("cannot bundle", error))?;
+        Ok(Exit::Success)
+    })
+}
+
+/// An image that the project wants, and whether it is built.
+struct Want<'a> {
+    need: &'a ImageNeed,
+    is_built: bool,
+}
+
+/// Every image and platform once.
+fn wants(desired: &Desired) -> Vec<Want<'_>> {
+    let mut wants: Vec<Want<'_>> = vec![];
+    for service in desired.services.iter().filter(|service| !service.container.is_infra()) {
+        for want in of_service(service) {
+            let same = |known: &Want<'_>| {
+                known.need.reference == want.need.reference && known.need.platform == want.need.platform
+            };
+            match wants.iter_mut().find(|known| same(known)) {
+                Some(known) => known.is_built |= want.is_built,
+                None => wants.push(want),
+            }
+        }
+    }
+    wants
+}
+
+fn of_service(service: &DesiredService) -> impl Iterator<Item = Want<'_>> {
+    let own = Want { need: &service.image, is_built: !service.builds.is_empty() };
+    let hooks = service.pre_start.iter().map(|hook| &hook.image);
+    let others = hooks.chain(&service.mounted_images).map(|need| Want { need, is_built: false });
+    std::iter::once(own).chain(others)
+}
+
+/// The images themselves: those that are not here are pulled.
+async fn images(engine: &Engine, wants: &[Want<'_>], progress: &Progress) -> Result<Vec<Image>, Failure> {
+    let mut images = vec![];
+    for Want { need, is_built } in wants {
+        if let Some(image) = engine.store().image(&need.reference, need.platform.as_ref()) {
+            images.push(image);
+            continue;
+        }
+        let name = need.reference.familiar();
+        if *is_built {
+            return Err(
+                Failure::new(format!("there is no image `{name}`")).hint("build it first: `compose build`")
+            );
+        }
+        let id = format!("Image {name}");
+        progress.tell(&Line::new(id.clone(), Status::Working, "Pulling"));
+        let pulled = engine.pull(need, &|_| ()).await;
+        let (status, word) = if pulled.is_ok() { (Status::Done, "Pulled") } else { (Status::Error, "Error") };
+        progress.tell(&Line::new(id, status, word));
+        images.push(pulled.map_err(|error| Failure::new(perform::chain(&error)))?);
+    }
+    Ok(images)
+}
+
+/// Each image with all names that the project has for it.
+fn named(wants: &[Want<'_>], images: &[Image]) -> Vec<(Image, Vec<Reference>)> {
+    let mut all: Vec<(Image, Vec<Reference>)> = vec![];
+    for (want, image) in wants.iter().zip(images) {
+        let name = want.need.reference.clone();
+        match all.iter_mut().find(|(known, _)| known.manifest == image.manifest) {
+            Some((_, names)) => names.push(name),
+            None => all.push((image.clone(), vec![name])),
+        }
+    }
+    all
+}
+
+/// The lock: what is not built, at the digests that are bundled.
+fn locked(wants: &[Want<'_>], images: &[Image]) -> BTreeMap<Reference, Vec<(Platform, Digest)>> {
+    let mut locked: BTreeMap<Reference, Vec<(Platform, Digest)>> = BTreeMap::new();
+    for (want, image) in wants.iter().zip(images).filter(|(want, _)| !want.is_built) {
+        let platform = (image.platform.clone(), image.manifest.clone());
+        locked.entry(want.need.reference.clone()).or_default().push(platform);
+    }
+    locked
+}
