@@ -139,7 +139,8 @@ scenario! {
 
 scenario! {
     /// A full disk is said with the service and the line, and once there is room the same command works.
-    /// A container that logs to a full disk waits, others do not, and no line is lost.
+    /// A container that logs to a full disk waits, others do not, and no line is lost. One whose log must not
+    /// hold it up does not wait, and its log tells how much is missing, and where.
     a_full_disk_is_said_and_survived, |world| {
         let data = &world.roots().data;
         let owner = std::fs::metadata(world.project()).unwrap().uid();
@@ -157,8 +158,12 @@ scenario! {
         disk.leave(0);
         world.compose("exec -T other true").ok();
         assert_eq!((world.state("talker"), world.state("other")), ("running".to_owned(), "running".to_owned()));
+        world.compose("exec -T hasty touch /tmp/full").ok();
+        until("it has written all", || (world.compose("exec -T hasty test -e /tmp/through").code == 0).then_some(()));
         world.compose("exec -T talker touch /tmp/enough").ok();
         disk.clear();
+        until("it is told", || world.compose("logs hasty").ok().stdout.contains(MISSING).then_some(()));
+        world.compose("exec -T hasty touch /tmp/more").ok();
         let log = until("the last line", || {
             let log = world.compose("logs --no-log-prefix talker").ok().stdout;
             log.ends_with("finished\n").then_some(log)
@@ -166,6 +171,11 @@ scenario! {
         for (number, line) in log.lines().take_while(|line| *line != "finished").enumerate() {
             assert_eq!(line, format!("line {number}"));
         }
+        let log = until("its last line", || {
+            let log = world.compose("logs --no-log-prefix hasty").ok().stdout;
+            log.ends_with("finished\n").then_some(log)
+        });
+        assert_accounts_for(&log, 300_000 * "100000\n".len());
         world.compose("down -v -t 0").ok();
     }
 }
@@ -229,6 +239,24 @@ scenario! {
         until("its end", || (world.state("eater") == "exited").then_some(()));
         assert_eq!(world.row("eater")["ExitCode"], 137);
     }
+}
+
+/// What a log says where something is missing.
+const MISSING: &str = " bytes are missing here, the log could not be written]";
+
+/// What is in the log and what it says to be missing make up what was written, but for the ends of lines
+/// that had to be put before what it says.
+fn assert_accounts_for(log: &str, written: usize) {
+    let (told, kept): (Vec<&str>, Vec<&str>) =
+        log.lines().filter(|line| *line != "finished").partition(|line| line.ends_with(MISSING));
+    let missing = |line: &str| line.split(' ').nth(1).and_then(|bytes| bytes.parse::<usize>().ok()).unwrap();
+    let missing: usize = told.iter().map(|line| missing(line)).sum();
+    let kept: usize = kept.iter().map(|line| line.len() + 1).sum();
+    assert!(missing > written / 2 && kept > 0, "{missing} of {written}");
+    assert!(
+        (written..=written + told.len()).contains(&(kept + missing)),
+        "{kept} + {missing}, not {written}"
+    );
 }
 
 fn entries(folder: &Path) -> usize {

@@ -109,10 +109,13 @@ impl Supervisor {
             return;
         };
         let Some(fifo) = &output.fifos[stream as usize] else { return };
-        if output.pump.take(stream, fifo, &mut self.scratch) == Moved::Stalled && !output.stalled {
-            output.stalled = true;
+        let moved = output.pump.take(stream, fifo, &mut self.scratch);
+        if moved == Moved::Stalled {
             // The container waits; the loop must not spin on what it cannot take.
             output.fifos.iter().flatten().for_each(|fifo| fifo.change(EventFlags::empty()));
+        }
+        if matches!(moved, Moved::Stalled | Moved::Behind) && !output.stalled {
+            output.stalled = true;
             self.reactor.after(LOG_PAUSE, Timer::Log(slot));
         }
         self.pack_later(slot);

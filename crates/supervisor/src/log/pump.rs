@@ -39,8 +39,10 @@ pub(crate) enum Moved {
     Some,
     /// There was nothing.
     Nothing,
-    /// The log or the spool cannot be written: try again later.
+    /// The log or the spool cannot be written: try again later, the container waits.
     Stalled,
+    /// The log cannot be written: try again later, while its output is taken all the same.
+    Behind,
 }
 
 /// The log of one container.
@@ -56,6 +58,10 @@ pub(crate) struct Pump {
     commits: PositionFile,
     /// The rotated file that is being packed.
     packing: Option<Packing>,
+    /// Bytes of each stream that there was no room for, and that the log does not tell of yet.
+    dropped: [u64; 2],
+    /// The log could not be written, and nobody waits for it: only [`Pump::retry`] tries again.
+    behind: bool,
 }
 
 #[derive(Debug)]
@@ -103,7 +109,18 @@ impl Pump {
             (position.inode, position.offset) = (metadata.ino(), whole(&log, metadata.len())?);
         }
         let (path, config) = (path.to_owned(), config.clone());
-        let mut pump = Self { path, config, attributes, log, spools, position, commits, packing: None };
+        let mut pump = Self {
+            path,
+            config,
+            attributes,
+            log,
+            spools,
+            position,
+            commits,
+            packing: None,
+            dropped: [0; 2],
+            behind: false,
+        };
         pump.commits.commit(&pump.position)?;
         pump.pack_next();
         Ok(pump)
@@ -113,21 +130,29 @@ impl Pump {
     pub(crate) fn take(&mut self, stream: Stream, fifo: impl AsFd, scratch: &mut Vec<u8>) -> Moved {
         if self.waiting(stream) >= self.backlog() {
             // The lines first: the log may be writable again.
-            if self.write(stream, false, scratch).is_err() && self.waiting(stream) >= self.backlog() {
-                return self.refuse(fifo, scratch);
+            let written = !self.behind && self.write(stream, false, scratch).is_ok();
+            if !written && self.waiting(stream) >= self.backlog() {
+                return self.refuse(stream, fifo, scratch);
             }
+        }
+        if self.tell_dropped(stream).is_err() {
+            return self.refuse(stream, fifo, scratch);
         }
         let place = self.position.spools[stream as usize];
         let spool = &mut self.spools[stream as usize];
         let mut offset = spool.length;
         let flags = SpliceFlags::NONBLOCK;
-        match splice(fifo, None, &spool.files[place.file], Some(&mut offset), MOVE, flags) {
+        match splice(&fifo, None, &spool.files[place.file], Some(&mut offset), MOVE, flags) {
             Ok(0) | Err(rustix::io::Errno::AGAIN) => Moved::Nothing,
             Err(rustix::io::Errno::INTR) => Moved::Some,
-            Err(_) => Moved::Stalled,
+            Err(_) => self.refuse(stream, fifo, scratch),
             Ok(count) => {
                 spool.length += count as u64;
-                if self.write(stream, false, scratch).is_err() { Moved::Stalled } else { Moved::Some }
+                if !self.behind && self.write(stream, false, scratch).is_ok() {
+                    return Moved::Some;
+                }
+                self.behind = self.config.mode != LogMode::Blocking;
+                if self.behind { Moved::Behind } else { Moved::Stalled }
             }
         }
     }
@@ -135,11 +160,11 @@ impl Pump {
     /// Takes output that was read from a terminal.
     pub(crate) fn feed(&mut self, bytes: &[u8], scratch: &mut Vec<u8>) -> io::Result<()> {
         let stream = Stream::Stdout;
-        let place = self.position.spools[stream as usize];
         if self.waiting(stream) < self.backlog() {
-            let spool = &mut self.spools[stream as usize];
-            spool.files[place.file].write_all_at(bytes, spool.length)?;
-            spool.length += bytes.len() as u64;
+            self.tell_dropped(stream)?;
+            self.append(stream, bytes)?;
+        } else {
+            self.dropped[stream as usize] += bytes.len() as u64;
         }
         self.write(stream, false, scratch)
     }
@@ -149,8 +174,14 @@ impl Pump {
     /// # Errors
     /// What the kernel says of the log; nothing is lost, and it can be tried again.
     pub(crate) fn retry(&mut self, scratch: &mut Vec<u8>) -> io::Result<()> {
-        self.write(Stream::Stdout, false, scratch)?;
-        self.write(Stream::Stderr, false, scratch)
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.write(stream, false, scratch)?;
+            if self.tell_dropped(stream)? {
+                self.write(stream, false, scratch)?;
+            }
+        }
+        self.behind = false;
+        Ok(())
     }
 
     /// The container has ended: takes the rest out of its FIFOs and writes unfinished lines, too.
@@ -158,10 +189,12 @@ impl Pump {
     /// # Errors
     /// What the kernel says of the log.
     pub(crate) fn finish(&mut self, fifos: [Option<&OwnedFd>; 2], scratch: &mut Vec<u8>) -> io::Result<()> {
+        self.behind = false;
         for (stream, fifo) in [Stream::Stdout, Stream::Stderr].into_iter().zip(fifos) {
             if let Some(fifo) = fifo {
-                while self.take(stream, fifo, scratch) == Moved::Some {}
+                while matches!(self.take(stream, fifo, scratch), Moved::Some | Moved::Behind) {}
             }
+            self.tell_dropped(stream)?;
             self.write(stream, true, scratch)?;
         }
         Ok(())
@@ -213,15 +246,48 @@ impl Pump {
     }
 
     /// There is no room: the container waits, or its output is dropped.
-    fn refuse(&self, fifo: impl AsFd, scratch: &mut Vec<u8>) -> Moved {
+    fn refuse(&mut self, stream: Stream, fifo: impl AsFd, scratch: &mut Vec<u8>) -> Moved {
         if self.config.mode == LogMode::Blocking {
             return Moved::Stalled;
         }
+        self.behind = true;
         scratch.resize(MOVE, 0);
         match rustix::io::read(fifo, &mut scratch[..]) {
-            Ok(count) if count > 0 => Moved::Some,
+            Ok(count) if count > 0 => {
+                self.dropped[stream as usize] += count as u64;
+                Moved::Behind
+            }
             _ => Moved::Nothing,
         }
+    }
+
+    /// Says in the log, at the place, how much was dropped there; tells whether there was something.
+    fn tell_dropped(&mut self, stream: Stream) -> io::Result<bool> {
+        let dropped = self.dropped[stream as usize];
+        if dropped == 0 {
+            return Ok(false);
+        }
+        let place = self.position.spools[stream as usize];
+        let spool = &self.spools[stream as usize];
+        let mut last = *b"\n";
+        if spool.length > 0 {
+            spool.files[place.file].read_exact_at(&mut last, spool.length - 1)?;
+        }
+        let start = if last == *b"\n" { "" } else { "\n" };
+        let notice =
+            format!("{start}[compose: {dropped} bytes are missing here, the log could not be written]\n");
+        self.append(stream, notice.as_bytes())?;
+        self.dropped[stream as usize] = 0;
+        Ok(true)
+    }
+
+    /// Puts bytes at the end of a spool.
+    fn append(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let place = self.position.spools[stream as usize];
+        let spool = &mut self.spools[stream as usize];
+        spool.files[place.file].write_all_at(bytes, spool.length)?;
+        spool.length += bytes.len() as u64;
+        Ok(())
     }
 
     /// Turns spooled bytes into records and appends them; `end` says that no more will come.
