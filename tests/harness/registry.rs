@@ -1,11 +1,13 @@
 //! A registry on loopback, inside the test process: enough of the distribution protocol to pull from.
 
 use crate::images::{self, Image};
+use crate::world::patience;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 /// The port of the registry, started with the first scenario that asks.
 pub(crate) fn port() -> u16 {
@@ -24,6 +26,40 @@ pub struct MovingRegistry {
     port: u16,
     images: Arc<Mutex<Vec<Image>>>,
     gone: Arc<AtomicBool>,
+    counter: Arc<Counter>,
+}
+
+/// What a registry was asked for, and who waits for whom.
+#[derive(Debug, Default)]
+struct Counter {
+    asked: Mutex<Asked>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    /// Paths of the requests since somebody looked last.
+    paths: Vec<String>,
+    /// Repositories whose manifests were asked for since the gathering was called.
+    repositories: BTreeSet<String>,
+    /// How many of them have to be asked for before the first is answered.
+    gathering: usize,
+    /// One was answered without the others, after long waiting.
+    alone: bool,
+}
+
+impl Counter {
+    /// Notes a request, and keeps it waiting for the others of a gathering.
+    fn note(&self, path: &str) {
+        let mut asked = self.asked.lock().unwrap();
+        asked.paths.push(path.to_owned());
+        let Some((repository, _)) = path.split_once("/manifests/") else { return };
+        asked.repositories.insert(repository.to_owned());
+        self.changed.notify_all();
+        let few = |asked: &mut Asked| asked.repositories.len() < asked.gathering;
+        let (mut asked, waited) = self.changed.wait_timeout_while(asked, patience(), few).unwrap();
+        asked.alone |= waited.timed_out();
+    }
 }
 
 impl MovingRegistry {
@@ -32,17 +68,37 @@ impl MovingRegistry {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (images, gone) = (Arc::new(Mutex::new(vec![])), Arc::new(AtomicBool::new(false)));
-        let (served, ended) = (images.clone(), gone.clone());
+        let counter = Arc::<Counter>::default();
+        let (served, ended, counting) = (images.clone(), gone.clone(), counter.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if ended.load(Ordering::Relaxed) {
                     return;
                 }
-                let served = served.clone();
-                std::thread::spawn(move || serve(stream, || served.lock().unwrap()));
+                let (served, counting) = (served.clone(), counting.clone());
+                std::thread::spawn(move || {
+                    serve(stream, |path| counting.note(path), || served.lock().unwrap());
+                });
             }
         });
-        Self { port, images, gone }
+        Self { port, images, gone, counter }
+    }
+
+    /// The paths that were asked for since this was asked last.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.counter.asked.lock().unwrap().paths)
+    }
+
+    /// From now on no manifest is sent before those of so many repositories have been asked for.
+    pub fn gather(&self, repositories: usize) {
+        let mut asked = self.counter.asked.lock().unwrap();
+        *asked = Asked { gathering: repositories, ..Asked::default() };
+    }
+
+    /// Ends a gathering; tells whether all came to it.
+    pub fn gathered(&self) -> bool {
+        let mut asked = self.counter.asked.lock().unwrap();
+        asked.repositories.len() >= std::mem::take(&mut asked.gathering) && !asked.alone
     }
 
     /// Host and port.
@@ -159,15 +215,16 @@ fn start(images: Vec<Image>) -> u16 {
     let images: &'static [Image] = images.leak();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || serve(stream, || images));
+            std::thread::spawn(move || serve(stream, |_| {}, || images));
         }
     });
     port
 }
 
-/// Answers requests on one connection until it is closed.
+/// Answers requests on one connection until it is closed, each after its path was noted.
 fn serve<Images: Deref<Target = impl AsRef<[Image]> + ?Sized>>(
     stream: TcpStream,
+    note: impl Fn(&str),
     images: impl Fn() -> Images,
 ) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
@@ -183,6 +240,7 @@ fn serve<Images: Deref<Target = impl AsRef<[Image]> + ?Sized>>(
         }
         let mut words = request.split(' ');
         let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        note(path);
         let images = images();
         let Answer { status, kind, digest, body } = answer(path, images.as_ref());
         let length = body.len();

@@ -14,7 +14,7 @@ use crate::names::{self, Owner};
 use crate::{Engine, EngineError, cdi, disk, resolve};
 use resource::{
     ContainerId, ContainerName, ContainerRecord, ContainerSpec, IdentityShare, Image, LogServer, Mount,
-    NetworkMode, PodName, SyslogAddress, VolumeName,
+    NetworkMode, PodName, Reference, SyslogAddress, VolumeName,
 };
 use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -90,10 +90,15 @@ impl Engine {
         if spec.is_infra() {
             return Ok(Image::empty());
         }
-        let here = self.store().image(&spec.image, None);
+        self.image_for(&spec.image, spec)
+    }
+
+    /// The image of this name for a container's platform.
+    fn image_for(&self, reference: &Reference, spec: &ContainerSpec) -> Result<Image, EngineError> {
+        let here = self.store().image(reference, spec.platform.as_ref());
         // An image of another platform, when that is the only one of this name.
-        let other = || self.store().images().into_iter().find(|image| image.reference == spec.image);
-        here.or_else(other).ok_or_else(|| EngineError::NoImage { reference: spec.image.clone() })
+        let other = || self.store().images().into_iter().find(|image| image.reference == *reference);
+        here.or_else(other).ok_or_else(|| EngineError::NoImage { reference: reference.clone() })
     }
 
     /// All that needs no id and makes nothing.

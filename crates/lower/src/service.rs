@@ -112,6 +112,7 @@ impl Lowering<'_> {
             service: service.name.clone(),
             number: Some(1),
             image: image.reference.clone(),
+            platform: image.platform.clone(),
             process: process(service),
             hostname: service.hostname.clone(),
             domainname: service.domainname.clone(),

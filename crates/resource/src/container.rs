@@ -2,8 +2,8 @@
 
 use crate::{
     ContainerId, ContainerName, Digest, HealthCheck, Hook, IdentityShare, Labels, LogConfig, MountSpec,
-    NetworkMode, NetworkName, OnUnhealthy, PodName, PortSpec, Process, ProcessSpec, Reference, RestartPolicy,
-    Rlimit, SecuritySpec, Timestamp,
+    NetworkMode, NetworkName, OnUnhealthy, Platform, PodName, PortSpec, Process, ProcessSpec, Reference,
+    RestartPolicy, Rlimit, SecuritySpec, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +24,9 @@ pub struct ContainerSpec {
     pub number: Option<u32>,
     /// The image as named in the file.
     pub image: Reference,
+    /// The platform whose image of that name it is made of; this machine's by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
     /// What runs in it.
     pub process: ProcessSpec,
     /// Host name; the short id by default. With a domain: `name.domain`.
@@ -116,6 +119,7 @@ impl ContainerSpec {
             service: service.to_owned(),
             number: Some(1),
             image,
+            platform: None,
             process: ProcessSpec::default(),
             hostname: None,
             domainname: None,

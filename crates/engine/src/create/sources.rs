@@ -37,8 +37,7 @@ impl Draft<'_> {
                 mount
             }
             PlannedMount::Image { source, target, subpath } => {
-                let image = self.engine.store().image(&source, None);
-                let image = image.ok_or(EngineError::NoImage { reference: source })?;
+                let image = self.engine.image_for(&source, self.spec)?;
                 let layers = image.layers.iter().map(|layer| self.engine.store().layer_path(layer));
                 let mut layers: Vec<PathBuf> = layers.collect();
                 // The kernel merges two at least.
