@@ -39,6 +39,8 @@ mod files;
 mod firewall;
 #[path = "scenarios/flags.rs"]
 mod flags;
+#[path = "scenarios/gateways.rs"]
+mod gateways;
 #[path = "scenarios/graph.rs"]
 mod graph;
 #[path = "scenarios/happenings.rs"]
@@ -77,6 +79,8 @@ mod plans;
 mod pods;
 #[path = "scenarios/process.rs"]
 mod process;
+#[path = "scenarios/pulls.rs"]
+mod pulls;
 #[path = "scenarios/pushing.rs"]
 mod pushing;
 #[path = "scenarios/reach.rs"]

@@ -44,7 +44,7 @@ scenario! {
 
 /// Serves port 9000 in a network namespace: each client is told the address it is known by. The servers
 /// end with the test.
-fn answer_with_the_clients_address(namespace: &str) {
+pub(crate) fn answer_with_the_clients_address(namespace: &str) {
     let any = "[::]:9000";
     let (tcp, udp) = within(namespace, || (TcpListener::bind(any).unwrap(), UdpSocket::bind(any).unwrap()));
     std::thread::spawn(move || {
@@ -60,7 +60,7 @@ fn answer_with_the_clients_address(namespace: &str) {
     });
 }
 
-fn ask_by_tcp(server: SocketAddr) -> Option<String> {
+pub(crate) fn ask_by_tcp(server: SocketAddr) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(2)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
     let mut answer = String::new();

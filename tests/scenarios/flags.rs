@@ -174,6 +174,12 @@ scenario! {
         assert_eq!(services(world), ["db exited"]);
         assert_eq!(volumes(), 1);
         world.compose("start web").exits(1).says("has no container to start");
+        world.compose("up -d --wait").ok();
+        let mut waiter = world.background("wait --down-project web");
+        waiter.has_asked();
+        world.compose("kill -s TERM web").ok();
+        assert_eq!(waiter.end(), 5);
+        assert!(world.rows().is_empty());
     }
 }
 

@@ -81,3 +81,24 @@ scenario! {
         world.compose("up -d").exits(1).says("compose.yaml:6:21").says("`restart` or `none`");
     }
 }
+
+scenario! {
+    /// The pause before each restart is twice the one before it.
+    pauses_between_restarts_grow, |world| {
+        world.compose("up -d").ok();
+        let time = |event: &Value| event["time"].as_str().unwrap().parse::<resource::Timestamp>().unwrap();
+        let events = until("five starts", || {
+            let text = world.compose("events --json --since 2000-01-01 --until 0s").ok().stdout;
+            let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            (events.iter().filter(|event| event["action"] == "start").count() == 5).then_some(events)
+        });
+        let of = |action: &str| -> Vec<_> {
+            events.iter().filter(|event| event["action"] == action).map(time).collect()
+        };
+        let (ends, starts) = (of("die"), of("start"));
+        for (number, (end, start)) in ends.iter().zip(&starts[1..]).enumerate() {
+            let pause = start.as_nanosecond() - end.as_nanosecond();
+            assert!(pause >= 100_000_000 << number, "restart {number} after {pause} ns");
+        }
+    }
+}

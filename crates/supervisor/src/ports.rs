@@ -21,7 +21,7 @@ const TRIES: usize = 32;
 /// A port that is ours.
 pub(crate) struct Reservation {
     pub(crate) binding: PortBinding,
-    /// What holds it; SCTP is not held.
+    /// What holds it; nothing when a successor could not bind it again.
     pub(crate) socket: Option<Watched<OwnedFd>>,
 }
 
@@ -104,8 +104,9 @@ impl Supervisor {
         for (binding, socket) in bound {
             let index = self.containers.get(&slot).map_or(0, |container| container.ports.len());
             // No packet of the host's network comes into a router by itself.
-            let forwarded =
+            let copied =
                 binding.protocol == Protocol::Tcp || binding.host_ip.is_ipv6() || self.outside.is_elsewhere();
+            let forwarded = copied && binding.protocol != Protocol::Sctp;
             let mut socket = socket.map(Watched::silent);
             if let Some(socket) = socket.as_mut().filter(|_| forwarded) {
                 self.reactor.listen(socket, EventFlags::IN, Source::Port(slot, index))?;
@@ -140,6 +141,10 @@ impl Supervisor {
     }
 
     fn try_reserve(&self, wanted: &PortSpec) -> Result<Bound, Refused> {
+        let port = wanted.published.map_or(0, |(first, _)| first);
+        if wanted.protocol == Protocol::Sctp && self.outside.is_elsewhere() {
+            return Err(Refused { address: wanted.host_ip, port, why: Errno::PROTONOSUPPORT });
+        }
         let gone = |_| Refused { address: wanted.host_ip, port: 0, why: Errno::PIPE };
         self.outside.run(|| reserve(wanted)).map_err(gone)?
     }
@@ -147,8 +152,8 @@ impl Supervisor {
     /// Binds a socket in the host's network to the port that was published before.
     pub(crate) fn bind_outside(&self, binding: &PortBinding) -> rustix::io::Result<Option<OwnedFd>> {
         let bound = || bind(binding.host_ip, binding.host_port, binding.protocol);
-        let bound = self.outside.run(bound).map_err(|_| Errno::PIPE)??;
-        Ok(bound.map(|(_, socket)| socket))
+        let (_, socket) = self.outside.run(bound).map_err(|_| Errno::PIPE)??;
+        Ok(Some(socket))
     }
 
     /// Says which port could not be had and who has it.
@@ -159,6 +164,15 @@ impl Supervisor {
             None => refused.port.to_string(),
         };
         let what = format!("{address}/{}", wanted.protocol.as_str());
+        if refused.why == Errno::PROTONOSUPPORT {
+            let why = if self.outside.is_elsewhere() {
+                "only root's containers can have SCTP ports, as sockets copy TCP and UDP alone"
+            } else {
+                "this kernel has no SCTP (the module `sctp`)"
+            };
+            let text = format!("cannot publish port {what}: {why}");
+            return Failure::new(FailureKind::PortRefused(Box::new(*wanted)), text);
+        }
         if refused.why != Errno::ADDRINUSE {
             let why = std::io::Error::from(refused.why);
             let first = self.outside.run(first_open_port).ok().flatten();
@@ -236,11 +250,13 @@ fn reserve_one(wanted: &PortSpec, port: u16) -> Result<Bound, Refused> {
     let mut port = port;
     for address in addresses {
         match bind(address, port, wanted.protocol) {
-            Ok(found) => {
-                let (actual, socket) = found.map_or((port, None), |(port, socket)| (port, Some(socket)));
+            Ok((actual, socket)) => {
                 port = actual;
                 let (target, protocol) = (wanted.target, wanted.protocol);
-                bound.push((PortBinding { host_ip: address, host_port: port, target, protocol }, socket));
+                bound.push((
+                    PortBinding { host_ip: address, host_port: port, target, protocol },
+                    Some(socket),
+                ));
             }
             // A host without IPv6; only who asks for it is told.
             Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
@@ -254,16 +270,16 @@ fn reserve_one(wanted: &PortSpec, port: u16) -> Result<Bound, Refused> {
     Ok(bound)
 }
 
-/// Binds a socket to an address; port 0 is any free one. Nothing is bound for SCTP.
-fn bind(address: IpAddr, port: u16, protocol: Protocol) -> rustix::io::Result<Option<(u16, OwnedFd)>> {
-    let kind = match protocol {
-        Protocol::Tcp => SocketType::STREAM,
-        Protocol::Udp => SocketType::DGRAM,
-        Protocol::Sctp => return Ok(None),
+/// Binds a socket to an address; port 0 is any free one. One of SCTP does not listen: it only holds.
+fn bind(address: IpAddr, port: u16, protocol: Protocol) -> rustix::io::Result<(u16, OwnedFd)> {
+    let (kind, transport) = match protocol {
+        Protocol::Tcp => (SocketType::STREAM, None),
+        Protocol::Udp => (SocketType::DGRAM, None),
+        Protocol::Sctp => (SocketType::STREAM, Some(rustix::net::ipproto::SCTP)),
     };
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, kind, flags, None)?;
+    let socket = rustix::net::socket_with(family, kind, flags, transport)?;
     if address.is_ipv6() {
         rustix::net::sockopt::set_ipv6_v6only(&socket, true)?;
     }
@@ -276,7 +292,7 @@ fn bind(address: IpAddr, port: u16, protocol: Protocol) -> rustix::io::Result<Op
         rustix::net::listen(&socket, 128)?;
     }
     let name = SocketAddr::try_from(rustix::net::getsockname(&socket)?).map_err(|_| Errno::AFNOSUPPORT)?;
-    Ok(Some((name.port(), socket)))
+    Ok((name.port(), socket))
 }
 
 #[cfg(test)]
