@@ -51,11 +51,11 @@ fn spoil(path: &Path, damage: Fault) {
 
 scenario! {
     /// A damaged document of a pod, a volume or a state is named and written anew, and what runs goes on; one of
-    /// a container or a network is named, also by `ps`, and stands in the way until `down` has removed what it
-    /// was about, with process, mounts, cgroup, addresses and bridge; images and layers are pulled again.
+    /// a container or a network is named, also by `ps`, which lists the container, and stands in the way until
+    /// `rm` or `down` has removed what it was about, with process, mounts, cgroup, addresses and bridge; images and layers are pulled again.
     /// What a newer program wrote is refused by name and left alone.
     damaged_documents_are_mended_or_named, |world| {
-        for damage in DAMAGES {
+        for (index, damage) in DAMAGES.into_iter().enumerate() {
             world.compose("up -d").ok();
             world.run(&["exec", "-T", "web", "sh", "-c", "echo kept >> /data/file"], "").ok();
             let (documents, id) = (Documents::of(world), world.id("web"));
@@ -70,14 +70,22 @@ scenario! {
             world.compose("up -d").ok().says("nothing to do");
             assert_eq!((world.id("web"), world.state("web").as_str()), (id, "running"));
 
+            spoil(&documents.pod, damage);
+            world.compose("ls").ok().says(documents.pod.to_str().unwrap()).says("damaged: running(1)");
             for path in [&documents.network, &documents.container] {
                 spoil(path, damage);
                 let told = world.compose("up -d").exits(1).says(path.to_str().unwrap());
                 told.says("is damaged").says("compose down");
             }
-            world.compose("ps -a").ok().says("container `worn-web-1`").says("is damaged");
+            listed(world, &documents.container);
             world.compose("pod inspect worn").ok().says("damaged").says("worn-web-1");
-            world.compose("down").ok().says("the container was removed").says("the network is removed");
+            world.compose("rm -f").ok().says("No stopped containers");
+            if index == 0 {
+                world.compose("rm --force --stop web").ok().says("the container was removed");
+                assert!(!documents.container.exists(), "and nothing of it runs, which the end of all tells");
+            }
+            let down = world.compose("down").ok().says("the network is removed");
+            assert!(index == 0 || down.stderr.contains("the container was removed"), "{}", down.stderr);
             assert_eq!(world.rows().len(), 0);
             pull_again(world, damage);
         }
@@ -89,17 +97,54 @@ scenario! {
     }
 }
 
+/// `ps -a` has a row for the damaged container, with the fields of every other.
+fn listed(world: &World, path: &Path) {
+    let (path, table) = (path.to_str().unwrap(), world.compose("ps -a").ok().says("is damaged"));
+    let row = table.stdout.lines().find(|line| line.starts_with("worn-web-1 ")).expect("it has a row");
+    assert!(row.contains(" web ") && row.contains("Damaged (") && row.contains(path), "{row}");
+    let rows = world.rows();
+    assert_eq!((rows[0]["State"].as_str(), rows[0]["Service"].as_str()), (Some("dead"), Some("web")));
+    assert_eq!(world.compose("ps -aq other").exits(1).stdout, "");
+    assert_eq!(world.compose("ps --status exited -q").ok().stdout, "");
+}
+
+/// The documents of images, and those of layers.
+fn pulled(world: &World) -> Vec<PathBuf> {
+    let entries = |folder: &str| fs::read_dir(world.roots().data.join(folder)).unwrap().map(Result::unwrap);
+    let layers = entries("layers").map(|entry| entry.path().join("layer.json"));
+    entries("images").map(|entry| entry.path()).chain(layers).collect()
+}
+
 /// Documents of images and layers count as absent.
 fn pull_again(world: &World, damage: Fault) {
-    let data = &world.roots().data;
-    for (folder, document) in [("images", ""), ("layers", "layer.json")] {
-        for entry in fs::read_dir(data.join(folder)).unwrap().map(Result::unwrap) {
-            let path = if document.is_empty() { entry.path() } else { entry.path().join(document) };
-            spoil(&path, damage);
-        }
-    }
+    pulled(world).iter().for_each(|path| spoil(path, damage));
     world.compose("up -d").ok().says("Pulled");
     world.compose("down").ok();
+}
+
+scenario! {
+    /// A damaged layer that is pulled again stays for those who run on it, whoever collects what nobody needs,
+    /// and goes with the last of them.
+    a_replaced_layer_stays_for_who_runs_on_it, |world| {
+        world.compose("up -d").ok();
+        let aside = || {
+            let entries = fs::read_dir(world.roots().data.join("tmp")).unwrap().map(Result::unwrap);
+            entries.filter(|entry| entry.file_name().to_str().unwrap().starts_with("aside-")).count()
+        };
+        let layers: Vec<_> = pulled(world).into_iter().filter(|path| path.ends_with("layer.json")).collect();
+        layers.iter().for_each(|path| spoil(path, DAMAGES[0]));
+        world.compose("pull").ok().says("Pulled");
+        assert_eq!(aside(), layers.len());
+        world.compose("image prune -f").ok();
+        world.compose("-p other down --rmi local").ok();
+        // A program that was not looked up yet, below a folder that was not listed yet.
+        world.run(&["exec", "-T", "web", "sh", "-c", "ls -R /bin /etc > /dev/null && cat /etc/passwd"], "").ok().says("root");
+        assert_eq!(aside(), layers.len());
+        world.compose("restart").ok();
+        world.run(&["exec", "-T", "web", "cat", "/etc/passwd"], "").ok().says("root");
+        world.compose("down").ok();
+        assert_eq!(aside(), 0);
+    }
 }
 
 /// Whole, but of another form.
@@ -116,4 +161,20 @@ fn refuse_newer(world: &World) {
         put(path, &before);
     }
     world.compose("up -d").ok().says("nothing to do");
+    world.compose("down").ok();
+    for path in pulled(world) {
+        let before = fs::read(&path).unwrap();
+        put(&path, &newer);
+        world.compose("pull").exits(1).says(path.to_str().unwrap()).says("newer version");
+        if path.ends_with("layer.json") {
+            // The image names the layer, and that will do.
+            world.compose("image prune -f").ok();
+        } else {
+            world.compose("up -d").exits(1).says(path.to_str().unwrap()).says("newer version");
+            world.compose("image prune -f").exits(1).says(path.to_str().unwrap()).says("none was removed");
+        }
+        assert_eq!(fs::read(&path).unwrap(), newer);
+        put(&path, &before);
+    }
+    world.compose("up -d").ok();
 }

@@ -10,6 +10,7 @@ mod bundle;
 mod commands;
 mod converge;
 mod copies;
+mod damaged;
 mod dashboard;
 mod environment;
 mod exit;

@@ -3,13 +3,14 @@
 
 use crate::converge::scope;
 use crate::exit::Failure;
+use crate::select;
 use engine::{Damage, Engine, EngineError, Subject};
 use plan::Verb;
 use resource::document::Fault;
-use resource::{Desired, VolumeSpec};
+use resource::{ContainerName, Desired, DesiredService, VolumeSpec};
 
-/// Mends what can be mended; `down` removes what cannot, and is told to by the commands that it stands in the
-/// way of. `warn` is told what was done about each.
+/// Mends what can be mended; `down` and `rm` remove what cannot, and are named by the commands that it
+/// stands in the way of. `warn` is told what was done about each.
 ///
 /// # Errors
 /// A document is a newer program's, or what it was about is needed.
@@ -64,10 +65,32 @@ async fn mend_one(
             engine.remove_damaged(&desired.pod, id).await?;
             "; the container was removed"
         }
+        Subject::Container(id, name) if is_meant(desired, verb, name.as_ref()) => {
+            if !matches!(verb, Verb::Remove { stop: true, .. }) && engine.still_runs(&desired.pod, id) {
+                "; the container still runs, and `compose rm --stop` ends and removes it"
+            } else {
+                engine.remove_damaged(&desired.pod, id).await?;
+                "; the container was removed"
+            }
+        }
         Subject::Network(_) if removes => "; the network is removed",
         Subject::Container(..) | Subject::Network(_) if needs => return Ok(None),
         Subject::Container(..) | Subject::Network(_) => "",
     }))
+}
+
+/// Whether `rm` is about the container: about all that are there, or its name is one that the chosen services
+/// give.
+fn is_meant(desired: &Desired, verb: &Verb, name: Option<&ContainerName>) -> bool {
+    let mut chosen = desired.services.iter().filter(|service| service.selected);
+    let is_its = |service: &DesiredService| {
+        name.is_some_and(|name| {
+            service.container.name == *name
+                || select::service_in(name, &desired.pod) == Some(service.name.as_str())
+        })
+    };
+    matches!(verb, Verb::Remove { .. })
+        && (desired.services.iter().all(|service| service.selected) || chosen.any(is_its))
 }
 
 fn in_the_way(damage: &Damage) -> Failure {

@@ -2,7 +2,7 @@
 
 use crate::exit::Failure;
 use crate::view::row;
-use resource::{ObservedContainer, Status};
+use resource::{ContainerName, ObservedContainer, PodName, Status};
 use std::collections::BTreeSet;
 
 /// The services that these words name; shell-style patterns match any number of them.
@@ -73,6 +73,15 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     tail(&pattern, &name)
 }
 
+/// The service of a container with this name, as far as the name tells: it is between the project's and a number.
+pub(crate) fn service_in<'a>(name: &'a ContainerName, pod: &PodName) -> Option<&'a str> {
+    let rest = name.as_str().strip_prefix(pod.as_str())?;
+    ['-', '_'].into_iter().find_map(|separator| {
+        let (service, number) = rest.strip_prefix(separator)?.rsplit_once(separator)?;
+        number.parse::<u32>().is_ok().then_some(service)
+    })
+}
+
 /// The running container of a service that is meant by `--index`: that replica, or the lowest
 /// number; one-offs come last.
 ///
@@ -141,6 +150,16 @@ mod tests {
         assert!(matches("w?b", "web"));
         assert!(matches("[a-c]x", "bx"));
         assert!(!matches("[!a-c]x", "bx"));
+    }
+
+    #[test]
+    fn a_name_tells_the_service() {
+        let service =
+            |name: &str| service_in(&ContainerName(name.to_owned()), &"shop".into()).map(str::to_owned);
+        assert_eq!(service("shop-web-1").as_deref(), Some("web"));
+        assert_eq!(service("shop_web-admin_12").as_deref(), Some("web-admin"));
+        assert_eq!(service("shop-web-run-1a2b"), None);
+        assert_eq!(service("front"), None);
     }
 
     #[test]

@@ -264,14 +264,12 @@ impl Session {
         Ok(usize::try_from(limit).ok().and_then(NonZeroUsize::new).unwrap_or(unlimited))
     }
 
-    /// Warns of the documents of a project that cannot be read: what they are about is in no list.
+    /// The documents of a project that cannot be read.
     ///
     /// # Errors
     /// The project cannot be looked at.
-    pub(crate) fn tell_damage(&self, pod: &PodName) -> Result<(), Failure> {
-        let found = self.engine()?.damage(&scope(pod)).map_err(crate::converge::about(pod))?;
-        found.iter().for_each(|damage| self.warn(&damage.to_string()));
-        Ok(())
+    pub(crate) fn damage(&self, pod: &PodName) -> Result<Vec<engine::Damage>, Failure> {
+        self.engine()?.damage(&scope(pod)).map_err(crate::converge::about(pod))
     }
 
     /// The containers of a pod's services, and nothing else that there is of it. An infra is left out;

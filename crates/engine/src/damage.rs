@@ -7,8 +7,8 @@
 //! | network | stands in the way, until it is removed with its bridge | left alone |
 //! | volume, pod | written anew; the data stays | left alone |
 //!
-//! Images, layers and results of builds need nothing: one that cannot be read counts as absent, and is
-//! fetched or made again.
+//! Images, layers and results of builds that are damaged count as absent, and are fetched or made again; a
+//! layer that containers run on is put aside for them. What a newer program wrote of them is never replaced.
 
 use crate::names::Owner;
 use crate::observe::Scope;
@@ -153,6 +153,14 @@ impl Engine {
         }
         self.kill_all(pod, id)?;
         disk::remove_file(&path).map(|()| false)
+    }
+
+    /// Whether anything runs of a container whose document is lost: the process that its state names, or
+    /// one in its cgroup.
+    pub fn still_runs(&self, pod: &PodName, id: &ContainerId) -> bool {
+        let state: Option<ContainerState> = disk::read(&self.roots().state(pod, id));
+        state.and_then(|state| state.process).is_some_and(crate::process::lives)
+            || !runtime::cgroup::open(self.roots(), pod, id).processes().is_empty()
     }
 
     /// Removes a container whose document is lost, with all that was made for it: its process, mounts,

@@ -1,15 +1,21 @@
 //! The engine as a value: its roots, what it keeps open, and the role of the supervisor.
 
+use crate::damage::Subject;
+use crate::observe::Scope;
 use crate::pull::PullEvent;
 use crate::{EngineError, disk};
 use registry::Registry;
-use resource::{ContainerRecord, Digest, Image, ImageConfig, ImageNeed, Platform, PodName, Reference, Roots};
-use std::collections::{BTreeSet, HashMap};
+use resource::document::Fault;
+use resource::{
+    ContainerRecord, Digest, Image, ImageConfig, ImageNeed, Platform, PodName, Reference, Roots, Status,
+};
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use store::{Collected, Store};
+use store::{Collected, InUse, Store};
+use sys::file::Lock;
 
 /// Plays the supervisor, or the process that holds a user's namespaces, when this process was started
 /// as one, and returns its exit code; `None` in every other process. To be called first in `main`,
@@ -116,7 +122,10 @@ impl Engine {
     ) -> Result<Image, EngineError> {
         let failed = |error| EngineError::Pull { reference: need.reference.clone(), source: Box::new(error) };
         let registry = self.registry().await?;
-        crate::pull::pull(self.store(), registry, need, tell).await.map_err(failed)
+        let image = crate::pull::pull(self.store(), registry, need, tell).await.map_err(failed)?;
+        // What stays goes with the next collection.
+        drop(self.store().clear_aside(|| self.layers_in_use()));
+        Ok(image)
     }
 
     /// The client of registries, configured when it is first asked for.
@@ -213,17 +222,32 @@ impl Engine {
         Ok(self.store().collect_garbage(|| self.layers_in_use())?)
     }
 
-    /// Layers of all containers. A layer's path ends in its digest's digits and `tree`.
-    fn layers_in_use(&self) -> BTreeSet<Digest> {
-        let digest = |path: &std::path::PathBuf| {
-            let hex = path.parent()?.file_name()?.to_str()?;
-            Digest::parse(&format!("sha256:{hex}")).ok()
-        };
+    /// What all containers need of the store.
+    pub(crate) fn layers_in_use(&self) -> InUse {
+        let mut in_use = InUse::default();
         let pods = disk::entries(&self.roots().data.join("pods")).unwrap_or_default();
-        let containers = pods.into_iter().flat_map(|pod| self.containers(&PodName(pod)).unwrap_or_default());
-        containers
-            .flat_map(|container| container.record.all_layers().filter_map(digest).collect::<Vec<_>>())
-            .collect()
+        for pod in pods.into_iter().map(PodName) {
+            // A container may be on its way up while somebody works on the pod.
+            let starts = Lock::is_held(&self.roots().pod_run(&pod).join("project.lock")).unwrap_or(true);
+            for container in self.containers(&pod).unwrap_or_default() {
+                let layers: Vec<Digest> =
+                    container.record.all_layers().filter_map(|path| digest(path)).collect();
+                let rests = matches!(container.state.status, Status::Created | Status::Exited);
+                if starts || !rests {
+                    in_use.running.extend(layers.iter().cloned());
+                }
+                in_use.layers.extend(layers);
+            }
+            let damage = self.damage(&Scope::of(pod.clone(), None)).unwrap_or_default();
+            in_use.unknown = in_use.unknown.or_else(|| {
+                let mut needy = damage.into_iter().filter(|damage| match &damage.subject {
+                    Subject::Container(id, _) => damage.fault == Fault::Newer || self.still_runs(&pod, id),
+                    _ => false,
+                });
+                needy.next().map(|damage| damage.path)
+            });
+        }
+        in_use
     }
 
     /// The conversation with the kernel about links and addresses.
@@ -234,4 +258,10 @@ impl Engine {
         let netlink = network::Netlink::open()?.owned_by(&self.roots().cgroup);
         Ok(self.inner.netlink.get_or_init(|| netlink))
     }
+}
+
+/// The layer whose tree is at this path, which ends in its digest's digits and `tree`.
+fn digest(path: &Path) -> Option<Digest> {
+    let hex = path.parent()?.file_name()?.to_str()?;
+    Digest::parse(&format!("sha256:{hex}")).ok()
 }

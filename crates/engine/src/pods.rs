@@ -1,5 +1,7 @@
 //! Pods: the unit of life.
 
+use crate::damage::{Damage, Subject};
+use crate::observe::Scope;
 use crate::{Engine, EngineError, disk};
 use resource::{
     IdentityShare, Labels, NetworkMode, ObservedContainer, PodName, PodRecord, PodStatus, Resources,
@@ -20,6 +22,9 @@ pub struct PodSummary {
     pub record: PodRecord,
     /// Its containers, sorted by name.
     pub containers: Vec<ObservedContainer>,
+    /// The documents of it and its containers that cannot be read. When its own is among them, the record
+    /// has what its containers tell.
+    pub damage: Vec<Damage>,
 }
 
 impl PodSummary {
@@ -185,14 +190,27 @@ impl Engine {
     /// [`EngineError::File`] when the folder of the pods cannot be read.
     pub fn pods(&self) -> Result<Vec<PodSummary>, EngineError> {
         let mut pods = vec![];
-        for name in disk::entries(&self.roots().data.join("pods"))? {
-            if let Some(record) = self.pod(&PodName(name)) {
-                let containers = self.containers(&record.name)?;
-                pods.push(PodSummary { record, containers });
-            }
+        for name in disk::entries(&self.roots().data.join("pods"))?.into_iter().map(PodName) {
+            let damage = self.damage(&Scope::of(name.clone(), None))?;
+            let lost = damage.iter().any(|damage| matches!(damage.subject, Subject::Pod(_)));
+            let containers = self.containers(&name)?;
+            let record = self.pod(&name).or_else(|| lost.then(|| told_by(&name, &containers)));
+            pods.extend(record.map(|record| PodSummary { record, containers, damage }));
         }
         pods.sort_by(|one, other| one.record.name.cmp(&other.record.name));
         Ok(pods)
+    }
+}
+
+/// What the containers of a pod tell of it, where its own document cannot be read. Nobody knows its id.
+fn told_by(name: &PodName, containers: &[ObservedContainer]) -> PodRecord {
+    let created = containers.iter().map(|container| container.record.created).min();
+    PodRecord {
+        id: String::new(),
+        name: name.clone(),
+        labels: Labels::new(),
+        created: created.unwrap_or(resource::Timestamp::UNIX_EPOCH),
+        resources: Resources::default(),
     }
 }
 

@@ -93,6 +93,7 @@ pub async fn pull(
 ) -> Result<Image, PullError> {
     let (reference, platform) = (&need.reference, need.platform.as_ref());
     let stored = |source| PullError::Store { image: reference.familiar(), source };
+    store.refuse_newer_image(reference, platform).map_err(stored)?;
     if let Some(image) = pinned(store, need) {
         tell(PullEvent::UpToDate);
         let image = Image { reference: reference.clone(), ..image };

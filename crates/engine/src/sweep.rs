@@ -52,6 +52,7 @@ impl Engine {
         self.clear_half_made(pod)?;
         self.release_stale(pod)?;
         self.store().sweep()?;
+        self.store().clear_aside(|| self.layers_in_use())?;
         if !self.roots().pod(pod).exists() {
             self.clear_run_folder(pod)?;
         }

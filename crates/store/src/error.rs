@@ -15,6 +15,18 @@ pub enum StoreError {
         /// What it says.
         version: u32,
     },
+    /// A newer program has written the document of an image or a layer.
+    #[error("{} was written by a newer version of this program; it is left as it is", path.display())]
+    NewerDocument {
+        /// The document.
+        path: PathBuf,
+    },
+    /// What a document needs cannot be told, so nothing was removed.
+    #[error("{} cannot be read, and it may need any layer: none was removed", path.display())]
+    NeedUnknown {
+        /// The document of an image or a container.
+        path: PathBuf,
+    },
     /// The store was filled with other ids than it is now opened with.
     #[error("{}", foreign(data, *written, *opened))]
     Foreign {

@@ -1,10 +1,10 @@
 //! What nobody needs any more, and how a pull says what it needs before an image does.
 
 use crate::kept::named_in;
-use crate::layers::discard;
+use crate::layers::{ASIDE, discard, refuse_newer};
 use crate::lock::{Claim, is_held};
 use crate::{Store, StoreError};
-use resource::Digest;
+use resource::{Digest, Image};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,17 @@ pub struct Collected {
     pub layers: Vec<Digest>,
     /// Bytes that their files, and blobs, had.
     pub bytes: u64,
+}
+
+/// What containers need of the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// Layers that their documents name.
+    pub layers: BTreeSet<Digest>,
+    /// Those of containers that run, or are being started: what the layers replaced stays, too.
+    pub running: BTreeSet<Digest>,
+    /// The document of one that cannot be read, and may need any layer.
+    pub unknown: Option<PathBuf>,
 }
 
 impl Store {
@@ -55,21 +66,23 @@ impl Store {
     }
 
     /// Removes every layer and blob that no image, no [`Pin`], no build step and none of `in_use` needs, and what
-    /// crashed processes left. `in_use` is called under the store's exclusive lock and names the layers
-    /// of all containers.
+    /// crashed processes left. `in_use` is called under the store's exclusive lock and tells of all
+    /// containers.
     ///
     /// # Errors
-    /// [`StoreError::Io`]
-    pub fn collect_garbage(
-        &self,
-        in_use: impl FnOnce() -> BTreeSet<Digest>,
-    ) -> Result<Collected, StoreError> {
+    /// [`StoreError::NeedUnknown`] when there is a document that may need any layer, [`StoreError::Io`].
+    pub fn collect_garbage(&self, in_use: impl FnOnce() -> InUse) -> Result<Collected, StoreError> {
         self.prepare()?;
         let path = self.roots.run.join("store.lock");
         let lock =
             sys::file::Lock::exclusive(&path).map_err(|source| StoreError::io("lock", &path, source))?;
         let images = self.images();
-        let mut layers = in_use();
+        let in_use = in_use();
+        if let Some(path) = in_use.unknown.or_else(|| self.newer_image()) {
+            return Err(StoreError::NeedUnknown { path });
+        }
+        self.remove_aside(&in_use.running)?;
+        let mut layers = in_use.layers;
         layers.extend(images.iter().flat_map(|image| image.layers.iter().cloned()));
         let pinned = self.pinned();
         layers.extend(pinned.iter().cloned());
@@ -97,6 +110,54 @@ impl Store {
         Ok(collected)
     }
 
+    /// Removes replaced layers that nothing runs on any more. Does nothing when there are none, or when somebody
+    /// else works on the store; `in_use` is called under the store's exclusive lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]
+    pub fn clear_aside(&self, in_use: impl FnOnce() -> InUse) -> Result<(), StoreError> {
+        if self.aside().is_empty() {
+            return Ok(());
+        }
+        let path = self.roots.run.join("store.lock");
+        let lock =
+            sys::file::Lock::try_exclusive(&path).map_err(|source| StoreError::io("lock", &path, source))?;
+        let Some(lock) = lock else { return Ok(()) };
+        let in_use = in_use();
+        if in_use.unknown.is_none() {
+            self.remove_aside(&in_use.running)?;
+        }
+        drop(lock);
+        Ok(())
+    }
+
+    /// Removes those of the replaced layers whose place none of `running` and no pin names. Under the store's
+    /// exclusive lock.
+    fn remove_aside(&self, running: &BTreeSet<Digest>) -> Result<(), StoreError> {
+        let pinned = self.pinned();
+        for (path, layer) in self.aside() {
+            if !running.contains(&layer) && !pinned.contains(&layer) {
+                discard(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Layers that were replaced: where they are now, and which.
+    fn aside(&self) -> Vec<(PathBuf, Digest)> {
+        let named = |path: PathBuf| {
+            let (hex, _) = path.file_name()?.to_str()?.strip_prefix(ASIDE)?.split_once('-')?;
+            let layer = Digest::parse(&format!("sha256:{hex}")).ok()?;
+            Some((path, layer))
+        };
+        entries(&self.roots.data.join("tmp")).filter_map(named).collect()
+    }
+
+    /// An image's document that a newer program has written: nobody knows what it needs.
+    fn newer_image(&self) -> Option<PathBuf> {
+        entries(&self.roots.data.join("images")).find(|path| refuse_newer::<Image>(path).is_err())
+    }
+
     /// Removes what crashed processes left half-made.
     ///
     /// # Errors
@@ -111,6 +172,8 @@ impl Store {
                     Ok(None) => {}
                     Err(source) => return Err(StoreError::io("lock", &lock, source)),
                 }
+            } else if name.starts_with(ASIDE) {
+                // Containers may run on it, which a collection is told of.
             } else if name.starts_with("dead-") || name.split('-').nth(1).is_some_and(is_dead) {
                 discard(&path)?;
             }

@@ -1,7 +1,7 @@
 //! Images: a document for each reference and platform, and the blobs it was made of.
 
 use crate::config::Document;
-use crate::layers::write_document;
+use crate::layers::{refuse_newer, write_document};
 use crate::{Pin, Store, StoreError, digest_of};
 use resource::{Digest, Image, Platform, Reference, Timestamp, document};
 use std::path::{Path, PathBuf};
@@ -24,6 +24,18 @@ impl Store {
         let image = read(&self.image_file(reference, platform))?;
         // A hash of both is the file's name; nothing but a damaged disk makes this false.
         (image.reference == *reference).then_some(image)
+    }
+
+    /// Refuses where a newer program has written the image under this reference and platform.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerDocument`]
+    pub fn refuse_newer_image(
+        &self,
+        reference: &Reference,
+        platform: Option<&Platform>,
+    ) -> Result<(), StoreError> {
+        refuse_newer::<Image>(&self.image_file(reference, platform))
     }
 
     /// All images, one for each reference and platform, sorted by reference.
@@ -64,6 +76,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Configuration`], [`StoreError::LayerMissing`], [`StoreError::Io`].
     pub fn commit_image(&self, new: &NewImage<'_>, pin: Pin) -> Result<Image, StoreError> {
+        self.refuse_newer_image(new.reference, new.platform)?;
         let document = parse(new.reference, new.config)?;
         let layers = diff_ids(new.reference, &document)?;
         // The blobs are garbage until the document names them.
@@ -100,8 +113,9 @@ impl Store {
     /// Gives an image another reference.
     ///
     /// # Errors
-    /// [`StoreError::Io`]
+    /// [`StoreError::NewerDocument`], [`StoreError::Io`].
     pub fn tag_image(&self, image: &Image, reference: &Reference) -> Result<Image, StoreError> {
+        self.refuse_newer_image(reference, Some(&image.platform))?;
         let tagged = Image { reference: reference.clone(), tagged: Timestamp::now(), ..image.clone() };
         write_document(&self.image_file(reference, Some(&image.platform)), &tagged)?;
         Ok(tagged)

@@ -13,11 +13,15 @@ use crate::ids::Ids;
 use crate::lock::Claim;
 use crate::unpack::{Manner, Omitted, Purpose, unpack};
 use crate::{Store, StoreError};
-use resource::{Digest, document};
-use serde::{Deserialize, Serialize};
+use resource::Digest;
+use resource::document::{self, Fault};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, BufRead};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+/// How names in `DATA/tmp` begin that are of layers which were replaced: `aside-HEX-PID-COUNT`.
+pub(crate) const ASIDE: &str = "aside-";
 
 /// What is known of an unpacked layer: its document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +121,7 @@ impl Store {
         if let Some(info) = self.layer(diff_id) {
             return Ok(LayerSlot::Present(info));
         }
+        refuse_newer::<LayerInfo>(&self.layer_folder(diff_id).join("layer.json"))?;
         let folder = self.roots.data.join("tmp").join(format!("layer-{}", diff_id.hex()));
         // What a crash left of an earlier attempt: we hold the lock, so nobody uses it.
         discard(&folder)?;
@@ -173,14 +178,14 @@ impl Store {
         Ok(info)
     }
 
-    /// Moves a finished layer to its place.
+    /// Moves a finished layer to its place. What is there, damaged or never synced before a power cut, is
+    /// put aside: containers may run on it.
     pub(crate) fn publish_layer(&self, folder: &Path, diff_id: &Digest) -> Result<(), StoreError> {
         let target = self.layer_folder(diff_id);
         if target.exists() {
-            // Made before a power cut and never synced: it cannot be trusted, and no image names it.
-            let dead = self.temporary("dead");
-            std::fs::rename(&target, &dead).map_err(|source| StoreError::io("replace", &target, source))?;
-            discard(&dead)?;
+            refuse_newer::<LayerInfo>(&target.join("layer.json"))?;
+            let aside = self.temporary(&format!("{ASIDE}{}", diff_id.hex()));
+            std::fs::rename(&target, &aside).map_err(|source| StoreError::io("replace", &target, source))?;
         }
         std::fs::rename(folder, &target).map_err(|source| StoreError::io("publish", &target, source))
     }
@@ -247,6 +252,15 @@ fn boot() -> Option<String> {
 pub(crate) fn write_document<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
     let bytes = document::encode(value).map_err(|error| StoreError::io("write", path, error.into()))?;
     sys::file::replace(path, &bytes).map_err(|source| StoreError::io("write", path, source))
+}
+
+/// Refuses to replace a document that a newer program has written; one that is damaged or absent may be.
+pub(crate) fn refuse_newer<T: DeserializeOwned>(path: &Path) -> Result<(), StoreError> {
+    let fault = std::fs::read(path).ok().and_then(|bytes| document::examine::<T>(&bytes).err());
+    match fault {
+        Some(Fault::Newer) => Err(StoreError::NewerDocument { path: path.to_owned() }),
+        Some(Fault::Damaged) | None => Ok(()),
+    }
 }
 
 /// Deletes a folder with its content; one that is not there is no error.

@@ -9,6 +9,7 @@
 //!
 //! ```text
 //! DATA/tmp/layer-HEX/         a layer being made, by whoever holds RUN/locks/layer-HEX
+//! DATA/tmp/aside-HEX-*        a layer that was replaced, until nothing runs on it
 //! DATA/tmp/dead-*             what is being deleted
 //! DATA/layers/HEX/layer.json  what it is, and whether it has been synced (see `layers`)
 //! DATA/layers/HEX/packed.json the compressed blob that a layer made here was pushed as (see `blobs`)
@@ -51,7 +52,7 @@ pub use assemble::{Assembly, History};
 pub use blobs::{BlobOrigin, PackedLayer};
 pub use changes::{LayerParts, Made};
 pub use error::{PackError, StoreError, UnpackError};
-pub use garbage::{Collected, Pin};
+pub use garbage::{Collected, InUse, Pin};
 pub use hash::{Hasher, digest_of};
 pub use images::NewImage;
 pub use kept::{check_blob, is_compressed, room_for};

@@ -5,7 +5,7 @@ mod support;
 use resource::{ImageConfig, Mapping, Platform, Reference, Roots, VolumeName, VolumeSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
-use store::{Store, StoreError, digest_of};
+use store::{InUse, Store, StoreError, digest_of};
 use support::user::{mapping, owner};
 use support::{Entry, Tar, TestStore, attribute};
 
@@ -141,12 +141,15 @@ fn garbage_is_what_no_image_pin_or_container_needs() {
     let ids: Vec<_> = layers.iter().map(|layer| test.layer(layer).unwrap().diff_id).collect();
     let image = test.image("kept", &[&layers[0]]);
     let pin = test.store.pin(&[ids[1].clone()]).unwrap();
-    let gone = test.store.collect_garbage(|| BTreeSet::from([ids[2].clone()])).unwrap();
+    let gone = test
+        .store
+        .collect_garbage(|| InUse { layers: BTreeSet::from([ids[2].clone()]), ..InUse::default() })
+        .unwrap();
     assert_eq!((gone.layers, gone.bytes), (vec![ids[3].clone()], 5));
     assert_eq!(ids.iter().map(|id| test.store.has_layer(id)).collect::<Vec<_>>(), [true, true, true, false]);
     drop(pin);
     test.store.remove_image(&image.reference, None).unwrap();
-    assert_eq!(test.store.collect_garbage(BTreeSet::new).unwrap().layers.len(), 3);
+    assert_eq!(test.store.collect_garbage(InUse::default).unwrap().layers.len(), 3);
     assert_eq!(test.store.blob(&image.id), None);
     assert!(test.leftovers().is_empty());
 }

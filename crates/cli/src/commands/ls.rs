@@ -4,7 +4,7 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
 use crate::view::{ports, table};
-use engine::PodSummary;
+use engine::{PodSummary, Subject};
 use resource::{Status, label};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -69,11 +69,12 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let pods =
         session.engine()?.pods().map_err(|error| Failure::because("cannot list the projects", error))?;
-    let shown: Vec<Shown> = pods
+    let chosen: Vec<&PodSummary> = pods
         .iter()
         .filter(|pod| patterns.iter().all(|pattern| crate::pattern::found(pattern, pod.record.name.as_str())))
-        .filter_map(|pod| shown(pod, args.all))
         .collect();
+    chosen.iter().flat_map(|pod| &pod.damage).for_each(|damage| session.warn(&damage.to_string()));
+    let shown: Vec<Shown> = chosen.into_iter().filter_map(|pod| shown(pod, args.all)).collect();
     if args.quiet {
         output::result(&shown.iter().map(|project| format!("{}\n", project.name)).collect::<String>())?;
         return Ok(Exit::Success);
@@ -103,7 +104,11 @@ fn shown(pod: &PodSummary, all: bool) -> Option<Shown> {
         .filter(|one| !one.record.spec.is_infra() && !crate::view::row::is_one_off(one))
         .collect();
     let up = |status| matches!(status, Status::Running | Status::Paused | Status::Restarting);
-    if !all && !ordinary.iter().any(|container| up(container.state.status)) {
+    // What is damaged may run, and wants to be seen.
+    let lost = pod.damage.iter().filter(|damage| matches!(damage.subject, Subject::Container(..)));
+    let lost: Vec<&str> = lost.map(|_| "damaged").collect();
+    let is_lost = pod.damage.iter().any(|damage| matches!(damage.subject, Subject::Pod(_)));
+    if !all && lost.is_empty() && !is_lost && !ordinary.iter().any(|container| up(container.state.status)) {
         return None;
     }
     // An infra has the ports of its pod.
@@ -115,11 +120,20 @@ fn shown(pod: &PodSummary, all: bool) -> Option<Shown> {
     };
     Some(Shown {
         name: pod.record.name.to_string(),
-        status: states(counted.map(|container| container.state.status.as_str())),
+        status: status(states(counted.map(|container| container.state.status.as_str()).chain(lost)), is_lost),
         files: files.or_else(of_container).unwrap_or_default(),
         origin: pod.record.labels.get(label::ORIGIN).cloned(),
         ports: ports::text(&ports, &[]),
     })
+}
+
+/// The states of the containers, and that the pod's own document is damaged.
+fn status(states: String, is_lost: bool) -> String {
+    match (states.as_str(), is_lost) {
+        (_, false) => states,
+        ("", true) => "damaged".to_owned(),
+        (_, true) => format!("damaged: {states}"),
+    }
 }
 
 /// `exited(1), running(2)`, the states sorted.

@@ -1,10 +1,11 @@
 //! `compose ps`: lists containers.
 
+use crate::damaged::Lost;
 use crate::exit::{Exit, Failure};
 use crate::session::{Session, Subject};
 use crate::view::template::{self, Format};
 use crate::view::{row, table};
-use crate::{output, select, terminal};
+use crate::{damaged, output, select, terminal};
 use resource::{ObservedContainer, Status, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +44,7 @@ pub(crate) struct Args {
     pub(crate) services: Vec<String>,
 }
 
-/// States that `--status` knows; the last two never occur here.
+/// States that `--status` knows; `removing` never occurs here.
 const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "exited", "removing", "dead"];
 
 /// Lists containers; a person also reads why one is not up.
@@ -53,7 +54,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let subject = session.subject(&[])?;
     let observed = session.containers(&subject.pod)?;
     session.timing("observed");
-    session.tell_damage(&subject.pod)?;
+    let damage = session.damage(&subject.pod)?;
+    damage.iter().for_each(|damage| session.warn(&damage.to_string()));
     let chosen = select::services(&args.services, subject.known(&observed))?;
     let in_file = subject.in_file();
     let shown: Vec<&ObservedContainer> = observed
@@ -67,16 +69,24 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
                 && state_shown(args, &states, container)
         })
         .collect();
+    let mut lost = damaged::containers(&damage, &subject, &chosen);
+    lost.retain(|lost| {
+        let in_file = || {
+            in_file.as_ref().zip(lost.service.as_deref()).is_some_and(|(names, name)| names.contains(name))
+        };
+        let asked = if states.is_empty() { args.all } else { states.contains(damaged::STATE) };
+        asked && (args.orphans || in_file())
+    });
     if args.quiet {
-        output::result(
-            &shown.iter().map(|container| format!("{}\n", container.record.id)).collect::<String>(),
-        )?;
+        let ids = shown.iter().map(|container| &container.record.id).chain(lost.iter().map(|lost| lost.id));
+        output::result(&ids.map(|id| format!("{id}\n")).collect::<String>())?;
     } else if args.only_services {
+        let names = shown.iter().map(|container| container.record.spec.service.as_str());
         let names: BTreeSet<&str> =
-            shown.iter().map(|container| container.record.spec.service.as_str()).collect();
+            names.chain(lost.iter().filter_map(|lost| lost.service.as_deref())).collect();
         output::result(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
     } else {
-        output::result(&text(&shown, &subject, &format, args.no_trunc)?)?;
+        output::result(&text(&shown, &lost, &subject, &format, args.no_trunc)?)?;
         if format == Format::Table && terminal::stdout() && terminal::stderr() {
             let ours = observed.containers.iter().filter(|container| {
                 let service = &container.record.spec.service;
@@ -122,6 +132,7 @@ fn state_shown(args: &Args, states: &BTreeSet<String>, container: &ObservedConta
 
 fn text(
     shown: &[&ObservedContainer],
+    lost: &[Lost<'_>],
     subject: &Subject,
     format: &Format,
     whole: bool,
@@ -131,15 +142,17 @@ fn text(
     let written: BTreeMap<&str, &str> =
         services.filter_map(|(name, service)| Some((name.as_str(), service.image.as_deref()?))).collect();
     let image = |container| row::image(container, &written);
+    let no_labels = resource::Labels::new();
     let fields = || {
-        shown.iter().map(|container| {
+        let known = shown.iter().map(|container| {
             (row::fields(container, image(container), now, whole), &container.record.spec.labels)
-        })
+        });
+        known.chain(lost.iter().map(|lost| (lost.fields(subject, whole), &no_labels)))
     };
     match format {
         Format::Table => {
-            let rows: Vec<Vec<String>> =
-                shown.iter().map(|container| row::cells(container, image(container), now, whole)).collect();
+            let known = shown.iter().map(|container| row::cells(container, image(container), now, whole));
+            let rows: Vec<Vec<String>> = known.chain(lost.iter().map(Lost::cells)).collect();
             Ok(table::table(&row::HEADER, &rows))
         }
         Format::Json => Ok(fields().map(|(fields, _)| format!("{}\n", Value::Object(fields))).collect()),

@@ -1,9 +1,9 @@
 //! `compose rm`: removes containers that do not run.
 
 use crate::exit::{Exit, Failure};
-use crate::session::Session;
+use crate::session::{Session, Subject};
 use crate::verb::{self, Act};
-use crate::{output, prompt, select, view::row};
+use crate::{damaged, output, prompt, select, view::row};
 use plan::Verb;
 use resource::Status;
 use std::collections::BTreeSet;
@@ -40,6 +40,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         .filter(|container| chosen.is_empty() || chosen.contains(&container.record.spec.service))
         .filter(|container| args.stop || !lives(container.state.status))
         .map(|container| container.record.spec.name.to_string())
+        .chain(lost(args, session, &subject, &chosen)?)
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
@@ -55,6 +56,20 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let act = Act::new(Verb::Remove { stop: args.stop, volumes: args.volumes });
     verb::run_on(session, "rm", subject, &args.services, act)
+}
+
+/// What is left of containers whose documents cannot be read, as far as it is to be removed.
+fn lost(
+    args: &Args,
+    session: &Session,
+    subject: &Subject,
+    chosen: &BTreeSet<String>,
+) -> Result<Vec<String>, Failure> {
+    let (engine, pod) = (session.engine()?, &subject.pod);
+    let damage = session.damage(pod)?;
+    let found = damaged::containers(&damage, subject, chosen);
+    let meant = found.iter().filter(|lost| args.stop || !engine.still_runs(pod, lost.id));
+    Ok(meant.map(|lost| lost.name()).collect())
 }
 
 fn lives(status: Status) -> bool {

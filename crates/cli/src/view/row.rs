@@ -154,6 +154,31 @@ pub(crate) fn cells(
     ]
 }
 
+/// The names of [`fields`].
+pub(crate) const FIELDS: [&str; 21] = [
+    "Command",
+    "CreatedAt",
+    "Engine",
+    "ExitCode",
+    "Health",
+    "ID",
+    "Image",
+    "Labels",
+    "LocalVolumes",
+    "Mounts",
+    "Name",
+    "Names",
+    "Networks",
+    "Ports",
+    "Project",
+    "Publishers",
+    "RunningFor",
+    "Service",
+    "Size",
+    "State",
+    "Status",
+];
+
 /// The fields of a container's JSON object and of templates.
 pub(crate) fn fields(
     container: &ObservedContainer,

@@ -112,7 +112,7 @@ mod tests {
             created,
             resources: resource::Resources::default(),
         };
-        PodSummary { record, containers: vec![] }
+        PodSummary { record, containers: vec![], damage: vec![] }
     }
 
     #[test]

@@ -61,8 +61,7 @@ fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
         })
     };
     // Those whose documents cannot be read have no more than this.
-    let damage = engine.damage(&crate::session::scope(&record.name)).unwrap_or_default();
-    let lost = damage.iter().filter_map(|damage| match &damage.subject {
+    let lost = pod.damage.iter().filter_map(|damage| match &damage.subject {
         Subject::Container(id, name) => Some(json!({ "Id": id, "Name": name, "State": "damaged" })),
         _ => None,
     });

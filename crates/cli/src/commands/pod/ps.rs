@@ -323,7 +323,7 @@ mod tests {
             created,
             resources: resource::Resources::default(),
         };
-        PodSummary { record, containers: vec![] }
+        PodSummary { record, containers: vec![], damage: vec![] }
     }
 
     fn taken(texts: &[&str]) -> Result<bool, String> {

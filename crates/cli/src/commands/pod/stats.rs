@@ -166,7 +166,7 @@ mod tests {
             created: Timestamp::UNIX_EPOCH,
             resources: resource::Resources::default(),
         };
-        let pod = PodSummary { record, containers: vec![] };
+        let pod = PodSummary { record, containers: vec![], damage: vec![] };
         let shown = Shown { pod: &pod, id: "fedcba9876543210", name: "shop-web-1" };
         let none = row(&shown, &Sample::default(), 1000, None);
         let cell = |row: &Row, field: &str| row[field].as_str().unwrap().to_owned();
