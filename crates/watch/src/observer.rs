@@ -192,14 +192,37 @@ impl Observer {
                     let appeared = before.contains(&rule.path);
                     self.attach_tree(watched, rule, &rule.path.clone(), appeared);
                 }
-                there => {
-                    if there.is_err() {
-                        self.awaited.insert(rule.path.clone());
-                    }
-                    if let Some(folder) = rule.path.ancestors().skip(1).find(|above| above.is_dir()) {
-                        self.attach(folder);
-                    }
+                there => self.attach_above(watched, rule, there.is_ok()),
+            }
+        }
+    }
+
+    /// Watches the folder in which what a rule names is, or will be; `known` when it is a file that is there.
+    /// Nobody tells of what is made between looking and watching: that is looked for until there is nothing new.
+    fn attach_above(&mut self, watched: &Watched, rule: &crate::Rule, known: bool) {
+        let nearest = || rule.path.ancestors().skip(1).find(|above| above.is_dir());
+        loop {
+            let above = nearest();
+            if let Some(folder) = above {
+                self.attach(folder);
+            }
+            match std::fs::metadata(&rule.path) {
+                Ok(metadata) if metadata.is_dir() => {
+                    return self.attach_tree(watched, rule, &rule.path, true);
                 }
+                Ok(_) if known => return,
+                Ok(_) => {
+                    if rule.picks(&rule.path, watched.context.as_ref()) {
+                        self.batch.changed.insert(rule.path.clone());
+                        self.heard = true;
+                    }
+                    return;
+                }
+                Err(_) if nearest() == above => {
+                    self.awaited.insert(rule.path.clone());
+                    return;
+                }
+                Err(_) => {}
             }
         }
     }

@@ -110,3 +110,20 @@ async fn what_is_not_there_yet_is_waited_for() {
         bed.tells(&["later/deep/again.txt"]).await;
     }
 }
+
+/// Folders are made by somebody who does not wait for the observer, at every distance in time.
+#[tokio::test]
+async fn what_is_made_while_it_is_looked_for_is_found() {
+    for turns in (0..60_000).step_by(1_000) {
+        let mut bed = Bed::watched();
+        let (above, deep) = (bed.at("later"), bed.at("later/deep"));
+        let maker = std::thread::spawn(move || {
+            std::fs::create_dir(above).unwrap();
+            (0..turns).for_each(|_| std::hint::spin_loop());
+            std::fs::create_dir(&deep).unwrap();
+            std::fs::write(deep.join("yes.txt"), "text").unwrap();
+        });
+        bed.tells(&["later/deep/yes.txt"]).await;
+        maker.join().unwrap();
+    }
+}
