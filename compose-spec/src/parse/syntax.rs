@@ -55,6 +55,11 @@ pub(super) fn tell(file: FileId, text: &str, failure: &Failure) -> Diagnostic {
             .at(span, "the text has ended before this")
             .help("put the quotes around the whole value");
     }
+    if info.contains("flow") && next == Some('{') && text[..at].ends_with('$') {
+        return fault("a variable in braces stands unquoted inside `[…]` or `{…}`")
+            .at(span, "this brace begins a mapping")
+            .help("quote the whole value: `[\"${NAME}\"]`, `{key: \"${NAME}\"}`");
+    }
     explained(info, fault(info), span)
 }
 
