@@ -15,6 +15,8 @@ mod borders;
 mod build_keys;
 #[path = "scenarios/builds.rs"]
 mod builds;
+#[path = "scenarios/caches.rs"]
+mod caches;
 #[path = "scenarios/contents.rs"]
 mod contents;
 #[path = "scenarios/copies.rs"]

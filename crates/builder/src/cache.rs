@@ -1,5 +1,5 @@
-//! Results of steps in a folder, for other machines: an OCI image layout whose one manifest names the
-//! layers, and whose configuration says which step made which.
+//! Results of steps for other machines. In a folder they are an OCI image layout whose one manifest names the
+//! layers, and whose configuration says which step made which; of those in registries `registry` tells.
 //!
 //! ```text
 //! FOLDER/oci-layout, index.json
@@ -9,13 +9,17 @@
 //! blobs that it no longer names are removed then. What a cache promises is checked when it is taken: a
 //! layer that is not what it should be is made here instead.
 
+pub(crate) mod registry;
+
 use crate::error::chain;
-use resource::{Digest, Timestamp};
+use crate::machine::Machine;
+use registry::Remote;
+use resource::{CacheSource, Digest, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use store::{LayerSlot, Source, StepResult, Store, digest_of};
 
@@ -42,27 +46,51 @@ struct Steps {
     steps: Vec<Step>,
 }
 
-/// What folders have to give, by the key of the step.
+/// What there is to take.
 #[derive(Debug, Default)]
-pub(crate) struct Imported(BTreeMap<Digest, (PathBuf, Step)>);
+pub(crate) struct Imported {
+    /// By the key of the step.
+    folders: BTreeMap<Digest, (PathBuf, Step)>,
+    registries: Vec<Remote>,
+}
 
 impl Imported {
-    /// Reads what is in these folders. One that is not there yet has nothing.
+    /// Reads what is in folders. One that is not there yet has nothing; registries are asked later.
     ///
     /// # Errors
     /// The folder that is no such cache, and why.
-    pub(crate) fn read(folders: &[PathBuf]) -> Result<Self, String> {
+    pub(crate) fn read(sources: &[CacheSource]) -> Result<Self, String> {
         let mut imported = Self::default();
-        for folder in folders {
+        for source in sources {
+            let folder = match source {
+                CacheSource::Folder(folder) => folder,
+                CacheSource::Registry(reference) => {
+                    imported.registries.push(Remote::new(reference.clone()));
+                    continue;
+                }
+            };
             let steps = steps(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-            imported.0.extend(steps.into_iter().map(|step| (step.key.clone(), (folder.clone(), step))));
+            let steps = steps.into_iter().map(|step| (step.key.clone(), (folder.clone(), step)));
+            imported.folders.extend(steps);
         }
         Ok(imported)
     }
 
-    /// The result of a step, its layer unpacked here; `None` when there is none.
-    pub(crate) fn take(&self, store: &Store, key: &Digest) -> Option<Result<StepResult, String>> {
-        let (folder, step) = self.0.get(key)?;
+    /// The result of a step, its layer unpacked here; `None` when there is none. `tell` is told of
+    /// registries that cannot be asked.
+    pub(crate) fn take(
+        &self,
+        store: &Store,
+        machine: &dyn Machine,
+        key: &Digest,
+        tell: &dyn Fn(String),
+    ) -> Option<Result<StepResult, String>> {
+        let remote = || self.registries.iter().find_map(|remote| remote.take(store, machine, key, tell));
+        self.in_folder(store, key).or_else(remote)
+    }
+
+    fn in_folder(&self, store: &Store, key: &Digest) -> Option<Result<StepResult, String>> {
+        let (folder, step) = self.folders.get(key)?;
         let result = StepResult { layer: step.layer.clone(), created: step.created };
         let unpacked = match &step.layer {
             Some(layer) => unpack(store, folder, layer),
@@ -103,11 +131,21 @@ fn blob(folder: &Path, digest: &Digest) -> PathBuf {
 }
 
 fn unpack(store: &Store, folder: &Path, layer: &(Digest, u64)) -> Result<(), String> {
-    let slot = store.begin_layer(&layer.0).map_err(|error| chain(&error))?;
+    put_in(store, &layer.0, || {
+        let file = File::open(blob(folder, &layer.0)).map_err(|error| error.to_string())?;
+        Ok(BufReader::with_capacity(1 << 18, file))
+    })
+}
+
+/// Unpacks a layer that is not here. It counts as made here: it was packed as this engine packs it.
+fn put_in<R: BufRead + Send>(
+    store: &Store,
+    diff_id: &Digest,
+    open: impl FnOnce() -> Result<R, String>,
+) -> Result<(), String> {
+    let slot = store.begin_layer(diff_id).map_err(|error| chain(&error))?;
     let LayerSlot::Missing(writer) = slot else { return Ok(()) };
-    let file = File::open(blob(folder, &layer.0)).map_err(|error| error.to_string())?;
-    let source =
-        Source { bytes: BufReader::with_capacity(1 << 18, file), blob: Some(layer.clone()), from: None };
+    let source = Source { bytes: open()?, blob: None, from: None };
     writer.unpack(source).map(drop).map_err(|error| chain(&error))
 }
 

@@ -42,18 +42,18 @@ pub use bases::{Base, bases};
 pub use check::{Findings, check};
 pub use error::BuildError;
 pub use event::{Event, EventKind};
-pub use machine::{Cause, Job, Machine, Ran, Version};
+pub use machine::{Cause, Job, Machine, Ran, Remote, Version};
 
 use board::Board;
 use error::chain;
 use graph::{Contexts, Graph, Node, Target};
-use resource::{BuildCache, BuildSpec, Digest, Image, Labels, Reference, Timestamp};
+use resource::{BuildCache, BuildSpec, CacheTarget, Digest, Image, Labels, Reference, Timestamp};
 use stage::Site;
 use state::{Key, State};
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
-use store::{Assembly, StepResult, StepSlot, Store};
+use store::{Assembly, BUILD_CACHE, StepResult, StepSlot, Store};
 
 /// Bytes of layers that results of steps may keep besides those of images.
 const KEPT: u64 = 20 << 30;
@@ -94,12 +94,18 @@ pub fn build(
     }
     contexts.all().for_each(|context| context.keep(store));
     let made_something = board.has_made_something();
-    export(store, specs, &graph, &board)?;
+    export(store, specs, &graph, &board, machine)?;
+    let steps = |target: usize| board.steps_of(|node| graph.is_made_of(target, node));
+    let inline: Vec<Option<serde_json::Value>> = specs
+        .iter()
+        .enumerate()
+        .map(|(target, spec)| is_inline(spec).then(|| cache::registry::field(&steps(target))))
+        .collect();
     let states = board.end()?;
     let mut images = vec![];
     for (target, spec) in specs.iter().enumerate() {
         let Some(state) = states.get(&graph.wanted(target)) else { continue };
-        let image = finish(store, spec, &graph.targets[target], state);
+        let image = finish(store, spec, &graph.targets[target], state, inline[target].as_ref());
         let image = image.map_err(|error| {
             BuildError::general(
                 "store",
@@ -117,22 +123,43 @@ pub fn build(
 }
 
 /// Writes the results of a build that went well where it was told to keep them.
-fn export(store: &Store, specs: &[BuildSpec], graph: &Graph, board: &Board) -> Result<(), BuildError> {
+fn export(
+    store: &Store,
+    specs: &[BuildSpec],
+    graph: &Graph,
+    board: &Board,
+    machine: &dyn Machine,
+) -> Result<(), BuildError> {
     for (target, spec) in specs.iter().enumerate() {
-        for BuildCache { folder, all } in &spec.cache_to {
+        for BuildCache { target: to, all } in &spec.cache_to {
             if board.has_failed() {
                 continue;
             }
             let steps = board
                 .steps_of(|node| if *all { node.target == target } else { graph.is_made_of(target, node) });
-            cache::write(store, folder, &steps).map_err(|error| {
-                let message =
-                    format!("cannot write the cache of `{}` to {}: {error}", spec.name, folder.display());
+            let (place, written) = match to {
+                CacheTarget::Folder(folder) => {
+                    let written = cache::write(store, folder, &steps).map_err(|error| error.to_string());
+                    (folder.display().to_string(), written)
+                }
+                CacheTarget::Registry(reference) => {
+                    (reference.familiar(), cache::registry::push(machine, reference, &steps))
+                }
+                // It goes into the image.
+                CacheTarget::Inline => continue,
+            };
+            written.map_err(|why| {
+                let message = format!("cannot write the cache of `{}` to {place}: {why}", spec.name);
                 BuildError::general("unusable-cache", message)
             })?;
         }
     }
     Ok(())
+}
+
+/// Whether an image is to have the results of its steps itself.
+fn is_inline(spec: &BuildSpec) -> bool {
+    spec.cache_to.iter().any(|cache| cache.target == CacheTarget::Inline)
 }
 
 /// Makes the image of a stage's end, unless it is there already.
@@ -141,6 +168,7 @@ fn finish(
     spec: &BuildSpec,
     target: &Target,
     state: &State,
+    inline: Option<&serde_json::Value>,
 ) -> Result<Image, store::StoreError> {
     let mut config = state.config.clone();
     config.labels.extend(spec.labels.clone());
@@ -150,8 +178,10 @@ fn finish(
     };
     let platform = (target.platform != resource::Platform::host()).then_some(&target.platform);
     let layers = state.all_layers();
-    let is_it =
-        |image: &Image| image.layers == layers && image.config == config && image.created == Some(created);
+    let is_it = |image: &Image| {
+        let is_same = image.layers == layers && image.config == config && image.created == Some(created);
+        is_same && inline.is_none_or(|inline| has_inline(store, image, inline))
+    };
     let here = |reference: &Reference| store.image(reference, platform).filter(is_it);
     let image = match here(first) {
         Some(image) => image,
@@ -166,6 +196,7 @@ fn finish(
                 author: state.author.as_deref(),
                 created,
                 history: &state.history,
+                cache: inline,
             };
             store.assemble_image(&assembly, pin)?
         }
@@ -176,6 +207,13 @@ fn finish(
         }
     }
     Ok(image)
+}
+
+/// Whether an image's configuration has these results of its steps.
+fn has_inline(store: &Store, image: &Image, inline: &serde_json::Value) -> bool {
+    let config = store.blob(&image.id);
+    let config: Option<serde_json::Value> = config.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    config.is_some_and(|config| config.get(BUILD_CACHE) == Some(inline))
 }
 
 /// When the image was made: the same images are made once. Kept as a step's result is.

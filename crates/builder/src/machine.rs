@@ -1,7 +1,7 @@
 //! What a build needs of the engine: base images, files of web servers, and containers for `RUN`.
 
-use resource::{BuildNetwork, Digest, ImageNeed, MountSpec, ProcessSpec, Rlimit};
-use std::io::Write;
+use resource::{BuildNetwork, Digest, ImageNeed, MountSpec, ProcessSpec, Reference, Rlimit};
+use std::io::{BufRead, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -34,8 +34,39 @@ pub trait Machine: Sync {
         output: &mut dyn Write,
     ) -> Result<Option<Version>, Cause>;
 
+    /// What a registry has under a reference, without its layers; `None` when there is no such image.
+    ///
+    /// # Errors
+    /// What the engine or the registry says.
+    fn look_at(&self, reference: &Reference) -> Result<Option<Remote>, Cause>;
+
+    /// Begins to read a blob of a repository, by its digest and bytes. A failure later on is the reader's.
+    ///
+    /// # Errors
+    /// What the engine or the registry says.
+    fn read_blob(
+        &self,
+        reference: &Reference,
+        blob: &(Digest, u64),
+    ) -> Result<Box<dyn BufRead + Send>, Cause>;
+
+    /// Gives a registry an image of this configuration and these layers, by diff id and bytes of the archive.
+    ///
+    /// # Errors
+    /// What the engine or the registry says.
+    fn push(&self, reference: &Reference, config: Vec<u8>, layers: &[(Digest, u64)]) -> Result<(), Cause>;
+
     /// Ends every process that runs for this build, and starts no other. Called when the build fails.
     fn give_up(&self);
+}
+
+/// An image in a registry.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// Its configuration, as it came.
+    pub config: Vec<u8>,
+    /// Digest and bytes of the blob of each layer, lowest first.
+    pub layers: Vec<(Digest, u64)>,
 }
 
 /// What a server says of a file, to ask it later whether the file has changed. Empty is unsaid.

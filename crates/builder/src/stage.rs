@@ -328,7 +328,7 @@ impl<'a> Worker<'a> {
         } else {
             match store.begin_step(key).map_err(failed)? {
                 StepSlot::Present(result) => return Ok((result, true)),
-                StepSlot::Missing(writer) => match self.target.cache.take(store, key) {
+                StepSlot::Missing(writer) => match self.imported(key, told) {
                     Some(Ok(result)) => {
                         writer.keep(&result).map_err(failed)?;
                         return Ok((result, true));
@@ -350,6 +350,11 @@ impl<'a> Worker<'a> {
         writer.keep(&result).map_err(failed)?;
         board.made(key);
         Ok((result, false))
+    }
+
+    /// What another machine's results have for a step.
+    fn imported(&self, key: &Digest, told: &Told<'_>) -> Option<Result<StepResult, String>> {
+        self.target.cache.take(self.site.store, self.site.machine, key, &|line| told.line(line))
     }
 
     /// Expands a word with the variables of this place.

@@ -5,14 +5,15 @@
 //! removes it. The pod's network is made when a step first needs it.
 
 use crate::create::Stub;
+use crate::fetch::{Fetch, Pieces, WAITING};
 use crate::{Engine, EngineError, disk, lock, process};
-use builder::{Cause, Job, Machine, Ran, Version};
+use builder::{Cause, Job, Machine, Ran, Remote, Version};
 use resource::{
     BuildNetwork, BuildSpec, Condition, ContainerId, ContainerName, ContainerSpec, Digest, EndpointSpec,
     ExitStatus, Image, ImageConfig, ImageNeed, Labels, LogConfig, NetworkMode, NetworkName, NetworkSpec,
     PodName, Reference, SecuritySpec,
 };
-use std::io::{PipeReader, Read, Write};
+use std::io::{BufRead, PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -192,6 +193,46 @@ impl Machine for Workshop {
             }
             Ok(Some(Version { tag: version.tag, modified: version.modified }))
         })
+    }
+
+    fn look_at(&self, reference: &Reference) -> Result<Option<Remote>, Cause> {
+        self.handle.block_on(async {
+            let registry = self.engine.registry().await?;
+            let found = match registry.find(reference, None).await {
+                Err(error) if matches!(*error.source, registry::Failure::NotFound { .. }) => return Ok(None),
+                other => other?,
+            };
+            let config = registry.config(&found).await?.to_vec();
+            let layers = found.layers.into_iter().map(|layer| (layer.digest, layer.size));
+            Ok(Some(Remote { config, layers: layers.collect() }))
+        })
+    }
+
+    fn read_blob(
+        &self,
+        reference: &Reference,
+        blob: &(Digest, u64),
+    ) -> Result<Box<dyn BufRead + Send>, Cause> {
+        let (digest, size) = blob.clone();
+        let layer = registry::Layer { digest, size, media_type: String::new() };
+        let from = [crate::blobs::repository(reference)];
+        let place = self.handle.block_on(async {
+            let registry = self.engine.registry().await?;
+            Ok::<_, Cause>(self.engine.place_of(registry, &layer, &from).await?)
+        })?;
+        let (sender, receiver) = tokio::sync::mpsc::channel(WAITING);
+        let engine = self.engine.clone();
+        self.handle.spawn(async move {
+            if let Ok(registry) = engine.registry().await {
+                // Who reads is told of what is missing.
+                drop(Fetch { registry, place: &place, tell: &|_| () }.download(&layer, sender).await);
+            }
+        });
+        Ok(Box::new(Pieces::new(receiver)))
+    }
+
+    fn push(&self, reference: &Reference, config: Vec<u8>, layers: &[(Digest, u64)]) -> Result<(), Cause> {
+        Ok(self.handle.block_on(self.engine.push_made(reference, config, layers)).map(drop)?)
     }
 
     fn give_up(&self) {

@@ -73,6 +73,7 @@ impl Engine {
             author: Some(commit.author).filter(|author| !author.is_empty()),
             created,
             history: &[step],
+            cache: None,
         };
         Ok(self.store().assemble_image(&assembly, pin)?)
     }

@@ -11,6 +11,7 @@ use crate::fetch::{Fetch, Fetched, WAITING, joined};
 use crate::{Engine, EngineError};
 use registry::{Bytes, Failure, Place, Registry, RegistryError, Upload};
 use resource::{Digest, Image, Reference};
+use serde_json::json;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +24,8 @@ const PIECE: usize = 1 << 18;
 /// Times that a blob's upload is begun when the network or the registry falters.
 const ATTEMPTS: u32 = 3;
 /// What the layers of this process are in a manifest.
+const TAR_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// What they are once they are sent.
 const GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// An image could not be pushed.
@@ -112,8 +115,6 @@ impl Engine {
         reference: &Reference,
         tell: &(dyn Fn(PushEvent) + Sync),
     ) -> Result<Pushed, PushError> {
-        let target = registry.target(reference)?;
-        let _pin = self.store().pin(&image.layers)?;
         let kept = |part, digest: &Digest| {
             let gone = || PushError::Gone { part, digest: digest.clone() };
             self.store().blob(digest).ok_or_else(gone)
@@ -121,12 +122,60 @@ impl Engine {
         let (manifest, config) = (kept("manifest", &image.manifest)?, kept("configuration", &image.id)?);
         let outline: Outline = serde_json::from_slice(&manifest)
             .map_err(|_| PushError::Gone { part: "manifest", digest: image.manifest.clone() })?;
+        let parts = Parts { manifest, outline, config: (image.id.clone(), config), layers: &image.layers };
+        self.push_parts(registry, parts, reference, tell).await
+    }
+
+    /// Gives a registry an image that is not in the store: of layers made here, by diff id and bytes of the
+    /// archive, and a configuration that names them.
+    ///
+    /// # Errors
+    /// [`EngineError::Push`].
+    pub(crate) async fn push_made(
+        &self,
+        reference: &Reference,
+        config: Vec<u8>,
+        layers: &[(Digest, u64)],
+    ) -> Result<Pushed, EngineError> {
+        let failed = |source| EngineError::Push { reference: reference.clone(), source: Box::new(source) };
+        let registry = self.registry().await?;
+        let id = store::digest_of(&config);
+        let described: Vec<_> = layers
+            .iter()
+            .map(|(digest, size)| json!({ "mediaType": TAR_LAYER, "digest": digest, "size": size }))
+            .collect();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": described,
+            "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": id, "size": config.len() },
+        });
+        let described = |(digest, size): &(Digest, u64)| Described {
+            digest: digest.clone(),
+            size: *size,
+            media_type: TAR_LAYER.to_owned(),
+        };
+        let outline = Outline { layers: layers.iter().map(described).collect() };
+        let diff_ids: Vec<Digest> = layers.iter().map(|(diff_id, _)| diff_id.clone()).collect();
+        let manifest = manifest.to_string().into_bytes();
+        let parts = Parts { manifest, outline, config: (id, config), layers: &diff_ids };
+        self.push_parts(registry, parts, reference, &|_| ()).await.map_err(failed)
+    }
+
+    async fn push_parts(
+        &self,
+        registry: &Registry,
+        parts: Parts<'_>,
+        reference: &Reference,
+        tell: &(dyn Fn(PushEvent) + Sync),
+    ) -> Result<Pushed, PushError> {
+        let Parts { manifest, outline, config: (id, config), layers } = parts;
+        let target = registry.target(reference)?;
+        let _pin = self.store().pin(layers)?;
         tell(PushEvent::Found(outline.layers.iter().map(|layer| layer.digest.clone()).collect()));
         let push = Push {
             engine: self,
             registry,
             target: &target,
-            layers: outline.layers.iter().zip(&image.layers).collect(),
+            layers: outline.layers.iter().zip(layers).collect(),
             next: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             packed: Mutex::default(),
@@ -135,12 +184,23 @@ impl Engine {
         let (first, second, third) = tokio::join!(push.worker(), push.worker(), push.worker());
         first.and(second).and(third)?;
         let packed = push.packed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        push_whole(registry, &target, &image.id, config).await?;
+        push_whole(registry, &target, &id, config).await?;
         let manifest = if packed.is_empty() { manifest } else { rewritten(&manifest, &packed) };
         let size = manifest.len() as u64;
         let digest = registry.put_manifest(&target, reference.tag.as_deref(), manifest.into()).await?;
         Ok(Pushed { digest, size })
     }
+}
+
+/// What a push gives.
+struct Parts<'a> {
+    manifest: Vec<u8>,
+    /// The same, read.
+    outline: Outline,
+    /// The configuration and its digest.
+    config: (Digest, Vec<u8>),
+    /// Diff ids, lowest first.
+    layers: &'a [Digest],
 }
 
 /// The manifest with the compressed blobs of layers that were made here; the rest stays as it is.

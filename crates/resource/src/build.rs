@@ -54,24 +54,46 @@ pub struct BuildSpec {
     /// The digests that images are held to; `None` holds them to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Locked>,
-    /// Folders with results of steps of other machines.
+    /// Where there are results of steps of other machines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub cache_from: Vec<PathBuf>,
-    /// Folders that get the results of its steps.
+    pub cache_from: Vec<CacheSource>,
+    /// What gets the results of its steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cache_to: Vec<BuildCache>,
     /// The file and line that asked for it, for messages.
     pub place: String,
 }
 
-/// A folder for results of steps.
+/// Where results of steps are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheSource {
+    /// In a folder; its path is absolute.
+    Folder(PathBuf),
+    /// In a registry: with an image, or alone.
+    Registry(Reference),
+}
+
+/// What gets results of steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct BuildCache {
-    /// Where it is, absolute.
-    pub folder: PathBuf,
+    /// Where they go.
+    pub target: CacheTarget,
     /// All steps, not only those of the image's own stages.
     pub all: bool,
+}
+
+/// Where results of steps go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheTarget {
+    /// Into a folder; its path is absolute.
+    Folder(PathBuf),
+    /// Into a registry, under this reference.
+    Registry(Reference),
+    /// Into the image's own configuration, so that they are where it is pushed to.
+    Inline,
 }
 
 /// A source of files.

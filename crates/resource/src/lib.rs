@@ -27,7 +27,10 @@ pub mod security;
 pub mod state;
 pub mod volume;
 
-pub use build::{BuildCache, BuildContext, BuildNetwork, BuildSecret, BuildSpec, DockerfileSource};
+pub use build::{
+    BuildCache, BuildContext, BuildNetwork, BuildSecret, BuildSpec, CacheSource, CacheTarget,
+    DockerfileSource,
+};
 pub use container::{ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, Injected, Resources};
 pub use desired::{
     AfterFailure, Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy, StartHook, Update,

@@ -25,7 +25,12 @@ pub struct Assembly<'a> {
     pub created: Timestamp,
     /// How each of the layers, and what else changed, came about; follows the base's own.
     pub history: &'a [History],
+    /// Results of the steps that made it, for other machines; whatever whoever wrote them reads.
+    pub cache: Option<&'a Value>,
 }
+
+/// The field of a configuration that has [`Assembly::cache`].
+pub const BUILD_CACHE: &str = "compose.build-cache";
 
 /// One step of an image's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -78,8 +83,8 @@ impl Store {
             _ => vec![],
         };
         history.extend(assembly.history.iter().map(|step| json!(step)));
-        // About the container that an image was once made in.
-        for key in ["container", "container_config", "id", "parent"] {
+        // About the container that an image was once made in, and the steps that made the base.
+        for key in ["container", "container_config", "id", "parent", BUILD_CACHE] {
             whole.remove(key);
         }
         // What a configuration leaves out when it has none.
@@ -92,6 +97,9 @@ impl Store {
             }
         }
         whole.insert("history".to_owned(), history.into());
+        if let Some(cache) = assembly.cache {
+            whole.insert(BUILD_CACHE.to_owned(), cache.clone());
+        }
         match assembly.author {
             Some(author) => whole.insert("author".to_owned(), author.into()),
             None => whole.remove("author"),

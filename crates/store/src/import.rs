@@ -52,6 +52,7 @@ impl Store {
             author: None,
             created: Timestamp::now(),
             history: &[],
+            cache: None,
         };
         self.assemble_image(&assembly, pin)
     }

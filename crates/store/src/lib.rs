@@ -48,7 +48,7 @@ mod usage;
 mod view;
 mod volumes;
 
-pub use assemble::{Assembly, History};
+pub use assemble::{Assembly, BUILD_CACHE, History};
 pub use blobs::{BlobOrigin, PackedLayer};
 pub use changes::{LayerParts, Made};
 pub use error::{PackError, StoreError, UnpackError};

@@ -167,6 +167,7 @@ fn an_image_is_assembled_over_another_and_a_container_is_packed_whole() {
         author: Some("Ada"),
         created: Timestamp::UNIX_EPOCH,
         history: &[step],
+        cache: None,
     };
     let image = test.store.assemble_image(&assembly, made.pin).unwrap();
     assert_eq!(image.layers, [base.layers[0].clone(), made.info.diff_id]);

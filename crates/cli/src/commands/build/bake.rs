@@ -1,6 +1,9 @@
 //! The bake file that `build --print` prints: what Docker's buildx would be given for the same builds.
 
-use resource::{BuildCache, BuildContext, BuildNetwork, BuildSecret, BuildSpec, DockerfileSource};
+use resource::{
+    BuildCache, BuildContext, BuildNetwork, BuildSecret, BuildSpec, CacheSource, CacheTarget,
+    DockerfileSource,
+};
 use serde_json::{Map, Value, json};
 
 /// All builds as one file; `wanted` are those that a plain `bake` builds.
@@ -38,10 +41,18 @@ fn target(build: &BuildSpec) -> Value {
     put("contexts", contexts.into());
     put("no-cache", build.no_cache.into());
     put("no-cache-filter", json!(build.no_cache_stages));
-    let from = build.cache_from.iter().map(|folder| format!("type=local,src={}", folder.display()));
+    let from = build.cache_from.iter().map(|source| match source {
+        CacheSource::Folder(folder) => format!("type=local,src={}", folder.display()),
+        CacheSource::Registry(reference) => format!("type=registry,ref={reference}"),
+    });
     put("cache-from", from.collect());
-    let to = build.cache_to.iter().map(|BuildCache { folder, all }| {
-        format!("type=local,dest={},mode={}", folder.display(), if *all { "max" } else { "min" })
+    let to = build.cache_to.iter().map(|BuildCache { target, all }| {
+        let mode = if *all { "max" } else { "min" };
+        match target {
+            CacheTarget::Folder(folder) => format!("type=local,dest={},mode={mode}", folder.display()),
+            CacheTarget::Registry(reference) => format!("type=registry,ref={reference},mode={mode}"),
+            CacheTarget::Inline => "type=inline".to_owned(),
+        }
     });
     put("cache-to", to.collect());
     put("pull", build.pull.into());
