@@ -2,17 +2,16 @@
 //! measured in this run. Prints medians and ratios; asserts nothing about time.
 //!
 //! The options: `--runs N` (default 11), and names of parts: `up`, `quiet`, `user`, `memory`, `pull`,
-//! `config`, `watch`, `build`.
+//! `config`, `watch`, `build`, `logs`, `net`.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
 mod build;
 mod config;
+mod traffic;
 mod watch;
 
-use scenarios::{Who, World, until, within};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use scenarios::{Who, World, until};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -55,6 +54,12 @@ fn main() {
     }
     if wanted("build") {
         build::run(&bench.program, runs);
+    }
+    if wanted("logs") {
+        traffic::logs(&bench);
+    }
+    if wanted("net") {
+        traffic::net(&bench);
     }
 }
 
@@ -188,24 +193,8 @@ impl Bench {
             warm.median() / of_root.median()
         );
         println!("\n(launching the user's program took {} more and is not in these)\n", launch.shown());
-        println!("| a published port on loopback | MB/s | connect, send, answer: µs |\n|---|---:|---:|");
-        let plain = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = plain.local_addr().unwrap().port();
-        let show = |name: &str, (throughput, latency): (f64, f64)| {
-            println!("| {name} | {throughput:.0} | {latency:.0} |")
-        };
-        show("no container", exchange(plain, port));
-        for (name, world) in [("root", &root), ("user", &user)] {
-            // The same ports are one's after the other's.
-            self.run(world, &["up", "-d"]);
-            let namespace = format!("/proc/{}/ns/net", world.processes(&world.id("s1"))[0]);
-            let server = within(&namespace, || TcpListener::bind("0.0.0.0:80").unwrap());
-            show(name, exchange(server, 20_001));
-            if name == "root" {
-                self.run(world, &["down", "-t", "0"]);
-            }
-        }
-        println!("\n| helper of the user | PSS, kB | private, kB |\n|---|---:|---:|");
+        self.run(&user, &["up", "-d"]);
+        println!("| helper of the user | PSS, kB | private, kB |\n|---|---:|---:|");
         for (name, pid) in helpers(&user) {
             let [pss, private] = memory_of(pid);
             println!("| {name} | {pss} | {private} |");
@@ -286,43 +275,6 @@ fn time(command: &mut Command) -> f64 {
     let start = Instant::now();
     assert!(command.status().unwrap().success());
     start.elapsed().as_secs_f64() * 1000.0
-}
-
-/// Sends 1 GiB to a server by a port of loopback's, then asks it a thousand times for a byte, each time
-/// on a connection of its own: MB/s, and the median in µs.
-fn exchange(server: TcpListener, port: u16) -> (f64, f64) {
-    const BYTES: usize = 1 << 30;
-    const ASKED: usize = 1000;
-    let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let (mut stream, _) = server.accept().unwrap();
-            let (mut buffer, mut left) = (vec![0; 1 << 18], BYTES);
-            while left > 0 {
-                left -= stream.read(&mut buffer).unwrap();
-            }
-            stream.write_all(b"!").unwrap();
-            for _ in 0..ASKED {
-                let (mut stream, _) = server.accept().unwrap();
-                stream.read_exact(&mut [0]).unwrap();
-                stream.write_all(b"!").unwrap();
-            }
-        });
-        let mut stream = connect();
-        let chunk = vec![0; 1 << 18];
-        let start = Instant::now();
-        (0..BYTES / chunk.len()).for_each(|_| stream.write_all(&chunk).unwrap());
-        stream.read_exact(&mut [0]).unwrap();
-        let throughput = BYTES as f64 / 1e6 / start.elapsed().as_secs_f64();
-        let asked = (0..ASKED).map(|_| {
-            let start = Instant::now();
-            let mut stream = connect();
-            stream.write_all(b"?").unwrap();
-            stream.read_exact(&mut [0]).unwrap();
-            start.elapsed().as_secs_f64() * 1e6
-        });
-        (throughput, Times(asked.collect()).median())
-    })
 }
 
 /// What a command did when, by its own account: milliseconds that each stage took, of every run, for
