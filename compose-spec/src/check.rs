@@ -305,9 +305,9 @@ fn scalar(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) 
         return;
     }
     let cast = match (kind, &node.value) {
-        (Kind::Text, Value::String(_)) => return,
+        (Kind::Text | Kind::Scalar | Kind::TextOrNumber, Value::String(_)) => return,
         (Kind::Checked(grammar), Value::String(text)) => (grammar.check)(text).map(|()| None),
-        (Kind::Scalar, _) | (Kind::TextOrNumber, Value::Int(_) | Value::Float(_) | Value::String(_)) => {
+        (Kind::Scalar, _) | (Kind::TextOrNumber, Value::Int(_) | Value::Float(_)) => {
             Ok(node.scalar_text().map(Value::String))
         }
         (Kind::Bool | Kind::StrictBool, Value::Bool(_)) => return,

@@ -3,6 +3,7 @@
 
 mod cycle;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
@@ -337,12 +338,12 @@ fn amounts(service: &Service, told: &mut Vec<Diagnostic>) {
 
 /// Two mounts cannot have one target.
 fn targets(service: &Service, told: &mut Vec<Diagnostic>) {
-    let mut seen: HashMap<String, Span> = HashMap::new();
+    let mut seen: BTreeMap<Cow<'_, str>, Span> = BTreeMap::new();
     let tmpfs = service.tmpfs.iter().enumerate().map(|(index, text)| {
         let path = text.split(':').next().unwrap_or(text);
-        (crate::forms::clean(path), service.place(&format!("tmpfs.{index}")))
+        (Cow::from(crate::forms::clean(path)), service.place(&format!("tmpfs.{index}")))
     });
-    let volumes = service.volumes.iter().map(|mount| (mount.target.clone(), mount.span));
+    let volumes = service.volumes.iter().map(|mount| (Cow::from(&mount.target), mount.span));
     for (target, span) in volumes.chain(tmpfs) {
         if let Some(earlier) = seen.get(&target) {
             told.push(

@@ -28,11 +28,11 @@ pub(crate) fn project(
         _ => Map::new(),
     };
     let tree = std::mem::replace(model, Node::map(Span::NOWHERE));
-    // A service is large: it is made where it stays.
+    // A service is large: in a box, it is made where it stays, and a mapping of services has no unused room.
     let is_enabled =
         |(_, entry): &(String, Entry)| select::is_enabled(select::profiles_of(&entry.node), &profiles);
     let (enabled, disabled): (Vec<_>, Vec<_>) = services.into_iter().partition(is_enabled);
-    let decoded = |(name, entry): (String, Entry)| (name.clone(), service(name, entry));
+    let decoded = |(name, entry): (String, Entry)| (name.clone(), Box::new(service(name, entry)));
     let section = |key: &str| tree.get(key).and_then(Node::as_map).into_iter().flatten();
     Project {
         name: name.to_owned(),
@@ -89,8 +89,16 @@ pub(super) fn entries<'a>(node: &'a Node, key: &str) -> impl Iterator<Item = (&'
     node.get(key).and_then(Node::as_map).into_iter().flatten()
 }
 
+/// What `read` makes of the items of a list; room is taken for as many as there are.
+pub(super) fn each<T>(node: &Node, key: &str, read: impl Fn(&Node) -> Option<T>) -> Vec<T> {
+    let items = items(node, key);
+    let mut made = Vec::with_capacity(items.len());
+    made.extend(items.iter().filter_map(read));
+    made
+}
+
 pub(super) fn texts(node: &Node, key: &str) -> Vec<String> {
-    items(node, key).iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    each(node, key, |item| item.as_str().map(str::to_owned))
 }
 
 /// A mapping of texts; null is the empty one.
@@ -136,7 +144,7 @@ fn dependencies(node: &Node) -> BTreeMap<String, Dependency> {
     entries(node, "depends_on").map(read).collect()
 }
 
-fn attachments(node: &Node) -> BTreeMap<String, Attachment> {
+fn attachments(node: &Node) -> BTreeMap<String, Box<Attachment>> {
     let read = |(name, entry): (&String, &Entry)| {
         let node = &entry.node;
         let attachment = Attachment {
@@ -151,7 +159,7 @@ fn attachments(node: &Node) -> BTreeMap<String, Attachment> {
             gw_priority: number(node, "gw_priority").unwrap_or(0.0),
             span: (!entry.key_span.is_nowhere()).then_some(entry.key_span),
         };
-        (name.clone(), attachment)
+        (name.clone(), Box::new(attachment))
     };
     entries(node, "networks").map(read).collect()
 }
@@ -243,15 +251,15 @@ fn service(name: String, entry: Entry) -> Service {
         dns_search: texts(&node, "dns_search"),
         extra_hosts: parts::extra_hosts(&node),
         mac_address: text(&node, "mac_address"),
-        ports: items(&node, "ports").iter().filter_map(parts::port).collect(),
+        ports: each(&node, "ports", parts::port),
         configs: parts::file_mounts(&node, "configs"),
         secrets: parts::file_mounts(&node, "secrets"),
-        devices: items(&node, "devices").iter().filter_map(parts::device).collect(),
+        devices: each(&node, "devices", parts::device),
         device_cgroup_rules: texts(&node, "device_cgroup_rules"),
         gpus: items(&node, "gpus").iter().map(parts::device_request).collect(),
         storage_opt: text_map(&node, "storage_opt"),
         tmpfs: texts(&node, "tmpfs"),
-        volumes: items(&node, "volumes").iter().filter_map(parts::mount).collect(),
+        volumes: each(&node, "volumes", parts::mount),
         volumes_from: texts(&node, "volumes_from"),
         blkio_config: node.get("blkio_config").filter(|blkio| blkio.as_map().is_some()).map(parts::blkio),
         cap_add: texts(&node, "cap_add"),

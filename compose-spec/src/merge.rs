@@ -3,7 +3,8 @@
 #[cfg(test)]
 mod associative;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
 
 use diagnostic::{Diagnostic, Span};
 
@@ -221,7 +222,7 @@ fn unique_telling(node: &mut Node, key: fn(&Node) -> String, tell: &mut dyn FnMu
     if items.len() < 2 {
         return;
     }
-    let mut places: HashMap<String, usize> = HashMap::with_capacity(items.len());
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut kept: Vec<Node> = Vec::with_capacity(items.len());
     for item in items.drain(..) {
         if matches!(item.value, Value::Bad) {
@@ -229,12 +230,12 @@ fn unique_telling(node: &mut Node, key: fn(&Node) -> String, tell: &mut dyn FnMu
             continue;
         }
         match places.entry(key(&item)) {
-            std::collections::hash_map::Entry::Occupied(place) => {
+            Place::Occupied(place) => {
                 let earlier = &mut kept[*place.get()];
                 told(&item, earlier.span, tell);
                 *earlier = item;
             }
-            std::collections::hash_map::Entry::Vacant(place) => {
+            Place::Vacant(place) => {
                 place.insert(kept.len());
                 kept.push(item);
             }

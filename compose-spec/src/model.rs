@@ -40,9 +40,9 @@ pub struct Project {
     /// The profiles that are active.
     pub profiles: BTreeSet<String>,
     /// The enabled services.
-    pub services: BTreeMap<String, Service>,
+    pub services: BTreeMap<String, Box<Service>>,
     /// The services left out: by their profiles, or because others were named. They are not orphans.
-    pub disabled_services: BTreeMap<String, Service>,
+    pub disabled_services: BTreeMap<String, Box<Service>>,
     /// The networks some enabled service uses.
     pub networks: BTreeMap<String, Network>,
     /// The volumes some enabled service uses.
@@ -183,7 +183,7 @@ pub struct Service {
     /// `none`, `host`, `service:x`, …; `None`: `networks`.
     pub network_mode: Option<NetworkMode>,
     /// The networks it joins, by key.
-    pub networks: BTreeMap<String, Attachment>,
+    pub networks: BTreeMap<String, Box<Attachment>>,
     /// Name servers.
     pub dns: Vec<String>,
     /// Resolver options.

@@ -307,6 +307,7 @@ impl<'t> Reader<'t, '_> {
                     self.merge(&mut map, span, node);
                 }
                 let span = Span::new(self.file, start.start as usize, key_span.end as usize);
+                map.shrink();
                 let is_bad = map.is_empty() && self.diagnostics.len() > told;
                 return Ok(Node::new(if is_bad { Value::Bad } else { Value::Map(map) }, span));
             }

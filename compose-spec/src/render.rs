@@ -28,16 +28,42 @@ enum Out<'a> {
     Map(Vec<(Cow<'a, str>, Out<'a>)>),
 }
 
+/// What stands under a key of the top level.
+enum Section<'a> {
+    Whole(Out<'a>),
+    /// A mapping with keys of the user, all of one kind. Each is laid out when its turn comes: of a large
+    /// project only one service at a time is there once more.
+    Entries(Vec<(&'a str, &'a Node)>, &'static Kind),
+}
+
 /// The project as YAML.
 pub fn render_yaml(project: &Project) -> String {
     let layout = Layout::new(project, false);
-    yaml::write(&layout.project(project))
+    let mut text = String::with_capacity(4096);
+    for (key, section) in layout.top(project) {
+        match section {
+            Section::Whole(out) => yaml::entry(key, &out, 0, &mut text),
+            Section::Entries(entries, kind) => {
+                let laid_out = entries.iter().map(|(name, node)| (*name, layout.node(node, kind)));
+                yaml::section(key, laid_out, &mut text);
+            }
+        }
+    }
+    text
 }
 
 /// The project as JSON.
 pub fn render_json(project: &Project) -> String {
     let layout = Layout::new(project, true);
-    let Out::Map(mut top) = layout.project(project) else { return String::new() };
+    let whole = |section| match section {
+        Section::Whole(out) => out,
+        Section::Entries(entries, kind) => {
+            let entries = entries.into_iter();
+            Out::Map(entries.map(|(name, node)| (Cow::from(name), layout.node(node, kind))).collect())
+        }
+    };
+    let top = layout.top(project).into_iter();
+    let mut top: Vec<_> = top.map(|(key, section)| (Cow::from(key), whole(section))).collect();
     top.sort_by(|a, b| a.0.cmp(&b.0));
     json::write(&Out::Map(top))
 }
@@ -66,35 +92,36 @@ impl Layout {
         places.clone()
     }
 
-    fn project<'a>(&self, project: &'a Project) -> Out<'a> {
-        let mut top: Vec<(Cow<'a, str>, Out<'a>)> = Vec::new();
+    /// The keys of the top level, in order.
+    fn top<'a>(&self, project: &'a Project) -> Vec<(&'a str, Section<'a>)> {
+        let mut top = Vec::new();
         if !project.name.is_empty() {
-            top.push(("name".into(), Out::Text(Cow::from(&project.name))));
+            top.push(("name", Section::Whole(Out::Text(Cow::from(&project.name)))));
         }
-        let services = project.services.iter();
-        let services: Vec<_> = services
-            .map(|(name, service)| (Cow::from(name), self.node(&service.tree, &Kind::Object(&SERVICE))))
-            .collect();
-        top.push(("services".into(), self.entries(services)));
-        for key in ["networks", "volumes", "secrets", "configs", "models"] {
-            let (Some(map), Some(field)) = (project.section(key), TOP.field(key)) else { continue };
-            let Kind::Named(kind) = field.kind else { continue };
-            let kept = map.iter().filter(|(name, _)| project.has(key, name));
-            let entries: Vec<_> =
-                kept.map(|(name, entry)| (Cow::from(name), self.node(&entry.node, kind))).collect();
-            if !entries.is_empty() {
-                top.push((key.into(), self.entries(entries)));
+        for key in ["services", "networks", "volumes", "secrets", "configs", "models"] {
+            let Some(Kind::Named(kind)) = TOP.field(key).map(|field| field.kind) else { continue };
+            let mut entries: Vec<(&str, &Node)> = if key == "services" {
+                project.services.iter().map(|(name, service)| (name.as_str(), &service.tree)).collect()
+            } else {
+                let section = project.section(key).into_iter().flatten();
+                let kept = section.filter(|(name, _)| project.has(key, name));
+                kept.map(|(name, entry)| (name.as_str(), &entry.node)).collect()
+            };
+            if key == "services" || !entries.is_empty() {
+                self.sort(&mut entries);
+                top.push((key, Section::Entries(entries, kind)));
             }
         }
         let extensions = project.extensions.iter();
-        let mut extensions: Vec<_> =
-            extensions.map(|(key, node)| (Cow::from(key), self.node(node, &Kind::Any))).collect();
+        let mut extensions: Vec<_> = extensions
+            .map(|(key, node)| (key.as_str(), Section::Whole(self.node(node, &Kind::Any))))
+            .collect();
         self.sort(&mut extensions);
         top.extend(extensions);
         if self.raw {
             self.sort(&mut top);
         }
-        Out::Map(top)
+        top
     }
 
     fn node<'a>(&self, node: &'a Node, kind: &Kind) -> Out<'a> {
@@ -151,9 +178,9 @@ impl Layout {
 
     /// Brings keys of the user into order: of bytes in JSON, which they are in already, else the one people
     /// expect.
-    fn sort(&self, entries: &mut [(Cow<'_, str>, Out<'_>)]) {
+    fn sort<T>(&self, entries: &mut [(impl AsRef<str>, T)]) {
         if !self.json {
-            entries.sort_by(|a, b| natural::compare(&a.0, &b.0));
+            entries.sort_by(|a, b| natural::compare(a.0.as_ref(), b.0.as_ref()));
         }
     }
 

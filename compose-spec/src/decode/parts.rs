@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{bytes, entries, flag, int, items, text, text_map, texts, variables};
+use super::{bytes, each, entries, flag, int, items, text, text_map, texts, variables};
 use crate::model::{
     AddressPool, BindOptions, Blkio, Device, DeviceRequest, EnvFile, FileMount, FileObject, Healthcheck,
     Hook, Logging, Mount, MountKind, Port, Protocol, TmpfsOptions, Ulimit, Volume, VolumeOptions,
@@ -87,7 +87,7 @@ pub(super) fn file_mounts(node: &Node, key: &str) -> Vec<FileMount> {
             span: item.get("source").map_or(item.span, |source| source.span),
         })
     };
-    items(node, key).iter().filter_map(read).collect()
+    each(node, key, read)
 }
 
 pub(super) fn device(node: &Node) -> Option<Device> {

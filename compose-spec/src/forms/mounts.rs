@@ -10,10 +10,10 @@ use crate::tree::{Map, Node, Value};
 pub(crate) fn mounts(node: &mut Node, scope: &mut Scope<'_>) {
     let Value::List(items) = &mut node.value else { return };
     for item in items {
-        match &item.value {
+        match &mut item.value {
             Value::String(text) if scope.is_open(text) => {}
             Value::String(text) => {
-                let text = text.clone();
+                let text = std::mem::take(text);
                 mount(item, &text, scope);
             }
             Value::Map(_) => {
@@ -30,7 +30,7 @@ pub(crate) fn mounts(node: &mut Node, scope: &mut Scope<'_>) {
 
 /// `[SOURCE:]TARGET[:OPTIONS]`.
 fn mount(item: &mut Node, text: &str, scope: &mut Scope<'_>) {
-    let (source, target, options) = match *parts(text) {
+    let (source, target, options) = match *parts(text).as_slice() {
         [target] => (None, target, ""),
         [source, target] => (Some(source), target, ""),
         [source, target, options] => (Some(source), target, options),
@@ -94,7 +94,7 @@ fn mount(item: &mut Node, text: &str, scope: &mut Scope<'_>) {
 }
 
 /// The parts between colons; the colon of a Windows drive is none.
-fn parts(text: &str) -> Box<[&str]> {
+fn parts(text: &str) -> Vec<&str> {
     let start = if is_windows(text) || is_drive_with_target(text) { 2 } else { 0 };
     let mut parts = Vec::with_capacity(3);
     let mut from = 0;
@@ -103,7 +103,7 @@ fn parts(text: &str) -> Box<[&str]> {
         from = at + 1;
     }
     parts.push(&text[from..]);
-    parts.into()
+    parts
 }
 
 /// Whether a path starts with `C:\`. `c:/x` is a volume named `c`: this is no Windows.
@@ -119,23 +119,31 @@ fn is_drive_with_target(text: &str) -> bool {
 
 /// A path without `.`, `..`, double and final slashes.
 pub(crate) fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
     let absolute = path.starts_with('/');
+    let mut clean = String::with_capacity(path.len().max(1));
+    // Parts at the end that `..` takes away.
+    let mut names = 0;
     for part in path.split('/') {
         match part {
             "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => {
-                parts.pop();
+            ".." if names > 0 => {
+                names -= 1;
+                clean.truncate(clean.rfind('/').unwrap_or(0));
             }
             ".." if absolute => {}
-            _ => parts.push(part),
+            _ => {
+                names += usize::from(part != "..");
+                if absolute || !clean.is_empty() {
+                    clean.push('/');
+                }
+                clean.push_str(part);
+            }
         }
     }
-    match (absolute, parts.is_empty()) {
-        (true, _) => format!("/{}", parts.join("/")),
-        (false, true) => ".".to_owned(),
-        (false, false) => parts.join("/"),
+    if clean.is_empty() {
+        clean.push(if absolute { '/' } else { '.' });
     }
+    clean
 }
 
 /// `HOST[:CONTAINER[:PERMISSIONS]]` → a mapping.

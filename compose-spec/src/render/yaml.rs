@@ -9,12 +9,25 @@ use super::Out;
 use crate::parse::plain;
 use crate::tree::Value;
 
-pub(super) fn write(out: &Out<'_>) -> String {
-    let mut text = String::with_capacity(4096);
-    if let Out::Map(entries) = out {
-        map(entries, 0, false, &mut text);
+/// Writes a mapping of the top level, entry by entry as they come.
+pub(super) fn section<'a>(key: &str, entries: impl Iterator<Item = (&'a str, Out<'a>)>, text: &mut String) {
+    let mut entries = entries.peekable();
+    if entries.peek().is_none() {
+        return entry(key, &Out::Map(Vec::new()), 0, text);
     }
-    text
+    string(key, text);
+    text.push_str(":\n");
+    for (key, out) in entries {
+        indent(1, text);
+        entry(key, &out, 1, text);
+    }
+}
+
+/// Writes a key, whose indentation is written already, and what stands under it.
+pub(super) fn entry(key: &str, out: &Out<'_>, depth: usize, text: &mut String) {
+    string(key, text);
+    text.push(':');
+    value(out, depth + 1, false, text);
 }
 
 fn indent(depth: usize, text: &mut String) {
@@ -60,9 +73,7 @@ fn map(entries: &[(std::borrow::Cow<'_, str>, Out<'_>)], depth: usize, after_das
         if index > 0 || !after_dash {
             indent(depth, text);
         }
-        string(key, text);
-        text.push(':');
-        value(out, depth + 1, false, text);
+        entry(key, out, depth, text);
     }
 }
 

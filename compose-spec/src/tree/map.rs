@@ -1,6 +1,9 @@
 //! The mapping of the tree. Most have a few keys, and there are thousands of them: those are a sorted list of
 //! their entries, where every search tree would take a kilobyte. Larger ones are a search tree, so that no
 //! input makes inserting slow.
+//!
+//! Most questions are about keys that are not there: of a hundred attributes a service has ten. A word of marks,
+//! one for each key by the look of it, answers nearly all of those without touching an entry.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, btree_map};
@@ -13,16 +16,33 @@ const MANY: usize = 64;
 
 /// A mapping, in order of its keys.
 #[derive(Clone, Debug)]
-pub struct Map(Form);
+pub struct Map {
+    /// The marks of all keys that are there, perhaps of some that were.
+    marks: u64,
+    form: Form,
+}
 
 #[derive(Clone, Debug)]
+#[expect(clippy::box_collection, reason = "few mappings are trees, and every node has room for one")]
 enum Form {
     /// Sorted by key; fewer than [`MANY`].
     List(Vec<(String, Entry)>),
-    Tree(BTreeMap<String, Entry>),
+    Tree(Box<BTreeMap<String, Entry>>),
 }
 
 use Form::{List, Tree};
+
+/// The mark of a key: one of 64, by its length and its first and last byte. The factors spread the keys of a
+/// service about evenly.
+#[inline]
+fn mark(key: &str) -> u64 {
+    let (first, last) = match key.as_bytes() {
+        [] => (0, 0),
+        [first, .., last] => (usize::from(*first), usize::from(*last)),
+        [only] => (usize::from(*only), 0),
+    };
+    1 << ((first + 11 * last + 7 * key.len()) % 64)
+}
 
 fn search(list: &[(String, Entry)], key: &str) -> Result<usize, usize> {
     list.binary_search_by(|(other, _)| compare(other, key))
@@ -39,12 +59,19 @@ pub(crate) fn compare(a: &str, b: &str) -> Ordering {
 impl Map {
     /// The empty mapping.
     pub const fn new() -> Self {
-        Self(List(Vec::new()))
+        Self { marks: 0, form: List(Vec::new()) }
+    }
+
+    /// Gives back the room that is not used. A list grows by doubling, and most are never added to again.
+    pub(crate) fn shrink(&mut self) {
+        if let List(list) = &mut self.form {
+            list.shrink_to_fit();
+        }
     }
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        match &self.0 {
+        match &self.form {
             List(list) => list.len(),
             Tree(tree) => tree.len(),
         }
@@ -55,22 +82,39 @@ impl Map {
         self.len() == 0
     }
 
+    /// Whether `key` may be there; if not, it surely is not.
+    #[inline]
+    fn may_have(&self, key: &str) -> bool {
+        self.marks & mark(key) != 0
+    }
+
     /// What is under `key`.
+    #[inline]
     pub fn get(&self, key: &str) -> Option<&Entry> {
-        match &self.0 {
+        if self.may_have(key) { self.found(key) } else { None }
+    }
+
+    fn found(&self, key: &str) -> Option<&Entry> {
+        match &self.form {
             List(list) => search(list, key).ok().map(|at| &list[at].1),
             Tree(tree) => tree.get(key),
         }
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
-        match &mut self.0 {
+        if self.may_have(key) { self.found_mut(key) } else { None }
+    }
+
+    fn found_mut(&mut self, key: &str) -> Option<&mut Entry> {
+        match &mut self.form {
             List(list) => search(list, key).ok().map(|at| &mut list[at].1),
             Tree(tree) => tree.get_mut(key),
         }
     }
 
     /// Whether something is under `key`.
+    #[inline]
     pub fn contains_key(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
@@ -85,7 +129,8 @@ impl Map {
 
     /// Puts `entry` under `key` if nothing is there, with one search; else gives both back.
     pub(crate) fn insert_first(&mut self, key: String, entry: Entry) -> Result<(), (String, Entry)> {
-        match &mut self.0 {
+        self.marks |= mark(&key);
+        match &mut self.form {
             Tree(tree) => match tree.entry(key) {
                 btree_map::Entry::Vacant(place) => {
                     place.insert(entry);
@@ -97,7 +142,7 @@ impl Map {
                 Err(_) if list.len() + 1 >= MANY => {
                     let mut tree: BTreeMap<_, _> = mem::take(list).into_iter().collect();
                     tree.insert(key, entry);
-                    self.0 = Tree(tree);
+                    self.form = Tree(Box::new(tree));
                 }
                 Err(at) => list.insert(at, (key, entry)),
             },
@@ -113,15 +158,20 @@ impl Map {
         self.get_mut(&key).expect("it was there or has been put there")
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, key: &str) -> Option<Entry> {
-        match &mut self.0 {
+        if self.may_have(key) { self.removed(key) } else { None }
+    }
+
+    fn removed(&mut self, key: &str) -> Option<Entry> {
+        match &mut self.form {
             List(list) => search(list, key).ok().map(|at| list.remove(at).1),
             Tree(tree) => tree.remove(key),
         }
     }
 
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &mut Entry) -> bool) {
-        match &mut self.0 {
+        match &mut self.form {
             List(list) => list.retain_mut(|(key, entry)| keep(key, entry)),
             Tree(tree) => tree.retain(|key, entry| keep(key, entry)),
         }
@@ -129,14 +179,14 @@ impl Map {
 
     /// The entries in order of their keys.
     pub fn iter(&self) -> Iter<'_> {
-        match &self.0 {
+        match &self.form {
             List(list) => Iter::List(list.iter()),
             Tree(tree) => Iter::Tree(tree.iter()),
         }
     }
 
     pub(crate) fn iter_mut(&mut self) -> IterMut<'_> {
-        match &mut self.0 {
+        match &mut self.form {
             List(list) => IterMut::List(list.iter_mut()),
             Tree(tree) => IterMut::Tree(tree.iter_mut()),
         }
@@ -272,7 +322,7 @@ impl IntoIterator for Map {
     type IntoIter = IntoIter;
 
     fn into_iter(self) -> IntoIter {
-        match self.0 {
+        match self.form {
             List(list) => IntoIter::List(list.into_iter()),
             Tree(tree) => IntoIter::Tree(tree.into_iter()),
         }

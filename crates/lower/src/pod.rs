@@ -20,11 +20,11 @@ impl Lowering<'_> {
         }
         // Of all services, not only the selected ones: what others have must not be taken from them.
         let project = self.project;
-        let enabled = |service: &&Service| {
+        let enabled = |service: &Service| {
             let active = |profile: &String| project.profiles.contains(profile);
             service.profiles.is_empty() || service.profiles.iter().any(active)
         };
-        let others = project.disabled_services.values().filter(enabled);
+        let others = project.disabled_services.values().filter(|service| enabled(service));
         let mut lowering = Lowering::new(project, self.options);
         let all = project.services.values().chain(others);
         let all: Vec<_> = all.filter_map(|service| lowering.service(service)).collect();

@@ -88,11 +88,11 @@ impl Lowering<'_> {
                 || attachment.ipv6_address.is_some()
                 || attachment.mac_address.is_some()
         };
-        if service.mac_address.is_some() || service.networks.values().any(fixed) {
+        if service.mac_address.is_some() || service.networks.values().any(|attachment| fixed(attachment)) {
             return Some("two containers cannot have one fixed address".to_owned());
         }
-        let bound = |other: &&Service| crate::service::bound_to(other).contains(&service.name);
-        let other = self.project.services.values().find(bound)?;
+        let bound = |other: &Service| crate::service::bound_to(other).contains(&service.name);
+        let other = self.project.services.values().find(|other| bound(other))?;
         Some(format!("`{}` shares namespaces or volumes with its containers", other.name))
     }
 }
