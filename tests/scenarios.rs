@@ -101,6 +101,8 @@ mod sharing;
 mod storage;
 #[path = "scenarios/swaps.rs"]
 mod swaps;
+#[path = "scenarios/typing.rs"]
+mod typing;
 #[path = "scenarios/watch.rs"]
 mod watch;
 #[path = "scenarios/words.rs"]

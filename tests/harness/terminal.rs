@@ -109,6 +109,24 @@ impl Terminal {
         self.wait(&format!("lacks {text:?}"), |screen| !screen.contents().contains(text));
     }
 
+    /// Waits until a line of the screen that contains the text is so many characters long.
+    pub fn is_wide(&mut self, text: &str, columns: usize) {
+        self.wait(&format!("shows {text:?} {columns} wide"), |screen| {
+            let shown = screen.contents();
+            shown.lines().any(|line| line.contains(text) && line.chars().count() == columns)
+        });
+    }
+
+    /// Whether anything on the screen has a colour. Of a program that has ended.
+    pub fn is_coloured(&mut self) -> bool {
+        self.drawn_to_the_end();
+        let screen = self.parser.screen();
+        let (rows, columns) = screen.size();
+        let cells = (0..rows.get()).flat_map(|row| (0..columns.get()).map(move |column| (row, column)));
+        let mut coloured = cells.filter_map(|(row, column)| screen.cell(row, column));
+        coloured.any(|cell| cell.fgcolor() != vt100::Color::Default)
+    }
+
     /// The screen as it was drawn last.
     pub fn screen(&self) -> String {
         self.parser.screen().contents()
@@ -138,6 +156,15 @@ impl Terminal {
     pub fn resize(&mut self, rows: u16, columns: u16) {
         self.parser.screen_mut().set_size(some(rows), some(columns));
         tcsetwinsize(&self.master, window(rows, columns)).unwrap();
+    }
+
+    /// Makes the terminal narrower while a line with this text is drawn as wide as it is but for one column.
+    /// What is on its way is of the former width, so the screen is narrow once that line has been drawn so.
+    pub fn narrow(&mut self, columns: u16, text: &str) {
+        let (rows, _) = self.parser.screen().size();
+        tcsetwinsize(&self.master, window(rows.get(), columns)).unwrap();
+        self.is_wide(text, usize::from(columns) - 1);
+        self.parser.screen_mut().set_size(rows, some(columns));
     }
 
     /// Sends the program a signal.

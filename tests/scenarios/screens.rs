@@ -53,7 +53,8 @@ scenario! {
 
 scenario! {
     /// Progress is drawn in place in terminals of any size: in the end every line is there once, cut to the
-    /// terminal's width, and nothing of former drawings; in a pipe there is a line an event and no escape.
+    /// terminal's width as that is then, and nothing of former drawings; colours only where they are wanted; in
+    /// a pipe, and in a terminal that can do no better, there is a line an event and no escape.
     progress_is_drawn_in_place, |world| {
         for (rows, columns) in [(24, 80), (8, 40)] {
             let mut up = world.terminal("up -d", rows, columns);
@@ -69,8 +70,24 @@ scenario! {
             let lines = whole.lines().filter(|line| line.contains("Container"));
             let width = usize::from(columns) - 1;
             assert!(lines.clone().all(|line| line.ends_with('s') && line.chars().count() == width), "{whole}");
+            assert!(up.is_coloured());
             world.compose("down -t 0").ok();
         }
+        // Another width while something is waited for.
+        std::fs::remove_file(world.project().join("gate/open")).unwrap();
+        let mut up = world.terminal_with("up -d", 24, 80, &[("NO_COLOR", "1")]);
+        up.is_wide("Container project-s1-1", 79);
+        up.shows("Waiting");
+        up.narrow(50, "Container project-s1-1");
+        world.write("gate/open", "");
+        assert_eq!(up.end(), 0);
+        assert!(!up.is_coloured());
+        let whole = up.whole();
+        let lines: Vec<&str> = whole.lines().filter(|line| line.contains("Container")).collect();
+        assert!(lines.len() == 9 && lines.iter().all(|line| line.chars().count() == 49), "{whole}");
+        let mut dumb = world.terminal_with("up -d", 24, 80, &[("TERM", "dumb")]);
+        assert_eq!(dumb.end(), 0);
+        assert!(dumb.whole().lines().any(|line| line == " Container project-s1-1 Running"), "{}", dumb.whole());
         let mut quiet = world.terminal("--progress quiet up -d", 24, 80);
         assert_eq!((quiet.end(), quiet.whole().trim()), (0, ""));
         let mut plain = world.terminal("--ansi never down -t 0", 24, 80);

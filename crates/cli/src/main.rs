@@ -77,8 +77,12 @@ fn run() -> u8 {
     }
 }
 
-fn dispatch(arguments: arguments::Arguments) -> Result<Exit, (Failure, bool)> {
+fn dispatch(mut arguments: arguments::Arguments) -> Result<Exit, (Failure, bool)> {
     let plain = |failure| (failure, false);
+    if let Some(commands::Verb::Complete(args)) = &arguments.verb {
+        // The project of the line that is being written.
+        arguments.globals = args.globals();
+    }
     if arguments.globals.version {
         return commands::version::run(&commands::version::Args { format: None, short: false })
             .map_err(plain);

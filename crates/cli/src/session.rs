@@ -379,8 +379,13 @@ impl Ansi {
 
     fn colours(self, terminal: bool, environment: &Environment) -> bool {
         let forbidden = environment.of_process("NO_COLOR").is_some_and(|value| !value.is_empty());
-        !forbidden && (self == Self::Always || (self == Self::Auto && terminal))
+        !forbidden && (self == Self::Always || (self == Self::Auto && terminal && !is_dumb(environment)))
     }
+}
+
+/// Whether the terminal says of itself that it can do nothing but write lines.
+fn is_dumb(environment: &Environment) -> bool {
+    environment.of_process("TERM") == Some("dumb")
 }
 
 fn mode(globals: &Globals, environment: &Environment, ansi: Ansi) -> Result<Mode, Failure> {
@@ -391,7 +396,7 @@ fn mode(globals: &Globals, environment: &Environment, ansi: Ansi) -> Result<Mode
     let conflict =
         |mode: &str, ansi: &str| Failure::new(format!("cannot use --progress {mode} with --ansi {ansi}"));
     match word.unwrap_or("auto") {
-        "auto" if ansi != Ansi::Never && terminal::stderr() => Ok(Mode::Tty),
+        "auto" if ansi != Ansi::Never && terminal::stderr() && !is_dumb(environment) => Ok(Mode::Tty),
         "auto" => Ok(Mode::Plain),
         "tty" if ansi == Ansi::Never => Err(conflict("tty", "never")),
         "tty" => Ok(Mode::Tty),

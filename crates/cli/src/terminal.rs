@@ -128,3 +128,69 @@ fn restore() {
         let _ = termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &before);
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::Read as _;
+    use std::process::Command;
+
+    /// Set in a process that does on a terminal what its test is about.
+    const CHILD: &str = "COMPOSE_TEST_ON_A_TERMINAL";
+
+    /// What a test left on the terminal that it had.
+    pub(crate) struct Left {
+        /// The modes before and after.
+        pub(crate) flags: [LocalFlags; 2],
+        /// What was written.
+        pub(crate) text: String,
+    }
+
+    /// Whether this process is the one on a terminal.
+    pub(crate) fn is_on_a_terminal() -> bool {
+        std::env::var_os(CHILD).is_some()
+    }
+
+    /// Runs a test by its whole name once more, in a process with a terminal of its own.
+    pub(crate) fn on_a_terminal(test: &str) -> Left {
+        let window = nix::pty::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = nix::pty::openpty(&window, None).unwrap();
+        let flags = || termios::tcgetattr(&pty.slave).unwrap().local_flags;
+        let before = flags();
+        let end = || pty.slave.try_clone().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(CHILD, "1")
+            .stdin(end())
+            .stdout(end())
+            .stderr(end())
+            .spawn()
+            .unwrap();
+        let mut master = File::from(pty.master);
+        let reader = std::thread::spawn(move || {
+            let mut bytes = vec![];
+            // It ends with an error when nobody has the other side any more.
+            let _ = master.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        assert!(!child.wait().unwrap().success());
+        let flags = [before, flags()];
+        drop(pty.slave);
+        Left { flags, text: reader.join().unwrap() }
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        if is_on_a_terminal() {
+            // As when another thread panics: nothing is dropped here.
+            std::mem::forget(Raw::enter().unwrap());
+            let flags = termios::tcgetattr(io::stdin()).unwrap().local_flags;
+            eprintln!("echoes: {}", flags.contains(LocalFlags::ECHO));
+            panic!("as it happens");
+        }
+        let left = on_a_terminal("terminal::tests::a_panic_gives_the_terminal_back");
+        assert!(left.text.contains("echoes: false") && left.text.contains("as it happens"), "{}", left.text);
+        assert_eq!(left.flags[0], left.flags[1]);
+    }
+}

@@ -10,6 +10,7 @@ pub(crate) mod attach;
 pub(crate) mod build;
 pub(crate) mod bundle;
 pub(crate) mod commit;
+pub(crate) mod complete;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod cp;
@@ -67,6 +68,9 @@ pub(crate) enum Verb {
     Bundle(bundle::Args),
     /// Make an image of a service's container
     Commit(commit::Args),
+    /// Print the names that a word may become
+    #[command(name = "__complete", hide = true)]
+    Complete(complete::Args),
     /// Print what makes a shell complete compose's words
     Completion(completion::Args),
     /// Render the resolved Compose file
@@ -169,12 +173,13 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 49] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 50] = [
     ("apply", apply::Args::augment_args),
     ("attach", attach::Args::augment_args),
     ("build", build::Args::augment_args),
     ("bundle", bundle::Args::augment_args),
     ("commit", commit::Args::augment_args),
+    ("__complete", complete::Args::augment_args),
     ("completion", completion::Args::augment_args),
     ("config", config::Args::augment_args),
     ("cp", cp::Args::augment_args),
@@ -234,7 +239,8 @@ impl Verb {
             | Self::Version(_)
             | Self::Publish(_)
             | Self::Bridge(_) => None,
-            Self::Events(_)
+            Self::Complete(_)
+            | Self::Events(_)
             | Self::Graph(_)
             | Self::Plan(_)
             | Self::Why(_)
@@ -272,6 +278,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Attach(args) => attach::run(&args, session),
         Verb::Bundle(args) => bundle::run(&args, session),
         Verb::Commit(args) => commit::run(&args, session),
+        Verb::Complete(args) => complete::run(&args, session),
         Verb::Completion(args) => completion::run(&args),
         Verb::Config(args) => config::run(&args, session),
         Verb::Cp(args) => cp::run(&args, session),

@@ -50,7 +50,7 @@ const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "exited
 /// Lists containers; a person also reads why one is not up.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let states = states(args)?;
-    let format = Format::parse(&args.format)?;
+    let format = Format::parse_or_raw(&args.format, template::RAW_CONTAINER)?;
     let subject = session.subject(&[])?;
     let observed = session.containers(&subject.pod)?;
     session.timing("observed");
@@ -93,7 +93,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
                 !row::is_one_off(container) && (chosen.is_empty() || chosen.contains(service))
             });
             let now = Timestamp::now();
-            let troubles = ours.filter_map(|container| row::trouble(container, now));
+            let troubles = ours.filter_map(|container| {
+                row::trouble(container.record.spec.name.as_str(), &container.state, now)
+            });
             troubles.for_each(|text| output::message(&format!("{text}\n")));
         }
     }

@@ -25,7 +25,7 @@ pub(crate) struct Args {
 
 /// Lists the volumes of the project.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    let format = Format::parse(&args.format)?;
+    let format = Format::parse_or_raw(&args.format, template::RAW_VOLUME)?;
     let subject = session.subject(&[])?;
     let observed = session.observe(&subject.pod)?;
     let chosen = select::services(&args.services, subject.known(&observed))?;
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         Format::Json => {
             fields.into_iter().map(|(fields, _)| format!("{}\n", Value::Object(fields))).collect()
         }
-        Format::TableOf(template) => template::rows(template, true, &fields)?,
+        Format::TableOf(template) => template::titled(template, &[("Name", "VOLUME NAME")], true, &fields)?,
         Format::Lines(template) => template::rows(template, false, &fields)?,
     };
     output::result(&text)?;

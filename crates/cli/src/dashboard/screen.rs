@@ -172,6 +172,7 @@ fn key(event: KeyEvent) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::tests::{is_on_a_terminal, on_a_terminal};
 
     #[test]
     fn keys_have_names() {
@@ -182,5 +183,23 @@ mod tests {
         let mut released = KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE);
         released.kind = KeyEventKind::Release;
         assert_eq!(key(released), None);
+    }
+
+    #[test]
+    fn a_panic_is_told_on_the_screen_that_was_there_before() {
+        if is_on_a_terminal() {
+            let screen = Screen::open();
+            assert!(screen.is_ok());
+            std::mem::forget(screen);
+            panic!("as it happens");
+        }
+        let left =
+            on_a_terminal("dashboard::screen::tests::a_panic_is_told_on_the_screen_that_was_there_before");
+        assert_eq!(left.flags[0], left.flags[1]);
+        let [taken, given, told] =
+            ["\x1b[?1049h", "\x1b[?1049l", "as it happens"].map(|text| left.text.find(text));
+        assert!(taken.is_some() && taken < given && given < told, "{:?}", left.text);
+        let [hidden, shown] = ["\x1b[?25l", "\x1b[?25h"].map(|text| left.text.rfind(text));
+        assert!(hidden < shown, "{:?}", left.text);
     }
 }

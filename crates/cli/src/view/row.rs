@@ -73,8 +73,7 @@ pub(crate) fn why(state: &ContainerState) -> String {
 
 /// What a person wants to know of a container that is not as it should be: why it is not up or not well, and
 /// how often it was restarted. Nothing of one that was stopped, or ended with exit code 0.
-pub(crate) fn trouble(container: &ObservedContainer, now: resource::Timestamp) -> Option<String> {
-    let (name, state) = (&container.record.spec.name, &container.state);
+pub(crate) fn trouble(name: &str, state: &ContainerState, now: resource::Timestamp) -> Option<String> {
     let why = why(state);
     let is_down = match state.status {
         Status::Created => !why.is_empty(),
@@ -332,6 +331,40 @@ mod tests {
         };
         assert_eq!(why(&ill("connection refused\n")), "connection refused");
         assert_eq!(why(&ill("")), "its health check ends with 7");
+    }
+
+    #[test]
+    fn trouble_says_what_is_not_as_it_should_be() {
+        let told = |state: &ContainerState| trouble("shop-web-1", state, at(60)).unwrap_or_default();
+        let exited = |code| ContainerState {
+            status: Status::Exited,
+            finished: Some(at(0)),
+            exit: Some(ExitStatus::Code(code)),
+            ..Default::default()
+        };
+        assert_eq!(told(&exited(0)), "");
+        assert_eq!(told(&exited(3)), "shop-web-1 is not up, Exited (3) About a minute ago");
+        assert_eq!(told(&ContainerState { stopped_by_hand: true, ..exited(137) }), "");
+        let killed = ContainerState { oom_killed: true, restart_count: 2, ..exited(137) };
+        assert_eq!(
+            told(&killed),
+            "shop-web-1 is not up, Exited (137) About a minute ago, restarted 2 times: out of memory"
+        );
+        let restarting = ContainerState { status: Status::Restarting, restart_count: 1, ..exited(1) };
+        assert_eq!(
+            told(&restarting),
+            "shop-web-1 is not up, Restarting (1) About a minute ago, restarted once"
+        );
+        assert_eq!(told(&ContainerState::default()), "");
+        let failed = ContainerState { error: Some("no such file".to_owned()), ..Default::default() };
+        assert_eq!(told(&failed), "shop-web-1 is not up, Created: no such file");
+        let running = ContainerState { status: Status::Running, started: Some(at(0)), ..Default::default() };
+        assert_eq!(told(&running), "");
+        let again = ContainerState { restart_count: 3, ..running.clone() };
+        assert_eq!(told(&again), "shop-web-1 is up, restarted 3 times");
+        let report = HealthReport { status: HealthStatus::Unhealthy, failing_streak: 3, probes: vec![] };
+        let ill = ContainerState { health: Some(report), ..running };
+        assert_eq!(told(&ill), "shop-web-1 is unhealthy");
     }
 
     #[test]

@@ -102,7 +102,11 @@ impl Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(plain) => text.push_str(plain),
-                Piece::Label(key) => text.push_str(key),
+                // The last part of its name, as words.
+                Piece::Label(key) => {
+                    let last = key.rsplit('.').next().unwrap_or(key);
+                    text.push_str(&last.replace(['-', '_'], " "));
+                }
                 Piece::Field { path, .. } => {
                     text.push_str(&title(path.last().map_or("", String::as_str), titles))
                 }
@@ -111,6 +115,13 @@ impl Template {
         text
     }
 }
+
+/// What `raw` means for containers, as Docker has it.
+pub(crate) const RAW_CONTAINER: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\n\
+    created_at: {{.CreatedAt}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels: {{.Labels}}\nports: {{.Ports}}\n";
+
+/// What `raw` means for volumes, as Docker has it.
+pub(crate) const RAW_VOLUME: &str = "name: {{.Name}}\ndriver: {{.Driver}}\n";
 
 /// Titles of a container's fields that are not their names.
 const OF_CONTAINER: [(&str, &str); 2] = [("ID", "CONTAINER ID"), ("RunningFor", "CREATED")];
@@ -177,7 +188,15 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Reads `table`, `table TEMPLATE`, `json`, `raw` or a template.
+    /// The same, with `raw` for this template.
+    ///
+    /// # Errors
+    /// As [`Format::parse`].
+    pub(crate) fn parse_or_raw(text: &str, raw: &str) -> Result<Self, Failure> {
+        if text.trim() == "raw" { Template::parse(raw).map(Self::Lines) } else { Self::parse(text) }
+    }
+
+    /// Reads `table`, `table TEMPLATE`, `json` or a template.
     ///
     /// # Errors
     /// What [`Template::parse`] says, or that the word is not a format.
@@ -185,7 +204,6 @@ impl Format {
         match text.trim() {
             "" | "table" | "pretty" => Ok(Self::Table),
             "json" => Ok(Self::Json),
-            "raw" => Template::parse("name: {{.Name}}\nstatus: {{.Status}}\n").map(Self::Lines),
             other => match other.strip_prefix("table ") {
                 Some(template) => Template::parse(template.trim()).map(Self::TableOf),
                 None if other.contains("{{") => Template::parse(other).map(Self::Lines),
@@ -268,5 +286,7 @@ mod tests {
         let labels = resource::Labels::new();
         let text = rows(&template, true, &[(row(), &labels)]).unwrap();
         assert_eq!(text, "NAME         EXIT CODE\nshop-web-1   0\n");
+        let template = Template::parse("{{.Label \"a.b-c_d\"}}").unwrap();
+        assert_eq!(rows(&template, true, &[]).unwrap(), "b c d\n");
     }
 }
