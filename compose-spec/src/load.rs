@@ -7,7 +7,7 @@ use std::rc::Rc;
 use diagnostic::{Diagnostic, Severity, Span, has_errors};
 
 use crate::assemble::{Assembler, Parsed, Surroundings};
-use crate::model::Project;
+use crate::model::{Project, Service};
 use crate::scope::MOST_TOLD;
 use crate::trace::Trace;
 use crate::tree::{Map, Node, Value};
@@ -293,11 +293,31 @@ impl Project {
     pub(crate) fn drop_unused(&mut self) {
         let mut used = select::Used::default();
         self.services.values().for_each(|service| used.add(service));
+        self.built_from().into_iter().for_each(|service| used.add_build(service));
         self.networks.retain(|key, _| used.networks.contains(key));
         self.volumes.retain(|key, _| used.volumes.contains(key));
         self.secrets.retain(|key, _| used.secrets.contains(key));
         self.configs.retain(|key, _| used.configs.contains(key));
         self.models.retain(|key, _| used.models.contains(key));
+    }
+
+    /// Services whose profiles are not active, but whose builds those of enabled services take files from,
+    /// directly or by way of others; by name.
+    pub(crate) fn built_from(&self) -> Vec<&Service> {
+        let mut found: BTreeMap<&str, &Service> = BTreeMap::new();
+        let mut queue: Vec<&Service> = self.services.values().map(AsRef::as_ref).collect();
+        while let Some(service) = queue.pop() {
+            for context in service.build.iter().flat_map(|build| build.additional_contexts.values()) {
+                let other =
+                    context.strip_prefix("service:").and_then(|name| self.disabled_services.get(name));
+                if let Some(other) = other.filter(|other| !other.profiles.is_empty())
+                    && found.insert(&other.name, other).is_none()
+                {
+                    queue.push(other);
+                }
+            }
+        }
+        found.into_values().collect()
     }
 
     /// The enabled services, each after those it depends on.

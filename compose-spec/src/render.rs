@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::model::Project;
+use crate::model::{Project, Service};
 use crate::schema::{Kind, Object, SERVICE, TOP};
 use crate::tree::{Entry, Map, Node, Value};
 
@@ -40,7 +40,8 @@ enum Section<'a> {
 pub fn render_yaml(project: &Project) -> String {
     let layout = Layout::new(project, false);
     let mut text = String::with_capacity(4096);
-    for (key, section) in layout.top(project) {
+    let parts = built_from(project);
+    for (key, section) in layout.top(project, &parts) {
         match section {
             Section::Whole(out) => yaml::entry(key, &out, 0, &mut text),
             Section::Entries(entries, kind) => {
@@ -62,10 +63,26 @@ pub fn render_json(project: &Project) -> String {
             Out::Map(entries.map(|(name, node)| (Cow::from(name), layout.node(node, kind))).collect())
         }
     };
-    let top = layout.top(project).into_iter();
+    let parts = built_from(project);
+    let top = layout.top(project, &parts).into_iter();
     let mut top: Vec<_> = top.map(|(key, section)| (Cow::from(key), whole(section))).collect();
     top.sort_by(|a, b| a.0.cmp(&b.0));
     json::write(&Out::Map(top))
+}
+
+/// Of services whose profiles are not active what builds of others need: printed without it, the project
+/// could not be loaded again.
+fn built_from(project: &Project) -> Vec<(String, Node)> {
+    let part = |service: &Service| {
+        let mut part = Node::map(service.tree.span);
+        for key in ["build", "image", "platform", "profiles"] {
+            if let Some(node) = service.tree.get(key) {
+                part.set(key, node.clone());
+            }
+        }
+        (service.name.clone(), part)
+    };
+    project.built_from().into_iter().map(part).collect()
 }
 
 struct Layout {
@@ -92,8 +109,9 @@ impl Layout {
         places.clone()
     }
 
-    /// The keys of the top level, in order.
-    fn top<'a>(&self, project: &'a Project) -> Vec<(&'a str, Section<'a>)> {
+    /// The keys of the top level, in order. `parts` are of services that are not part of the project, but
+    /// needed to build those that are.
+    fn top<'a>(&self, project: &'a Project, parts: &'a [(String, Node)]) -> Vec<(&'a str, Section<'a>)> {
         let mut top = Vec::new();
         if !project.name.is_empty() {
             top.push(("name", Section::Whole(Out::Text(Cow::from(&project.name)))));
@@ -101,7 +119,11 @@ impl Layout {
         for key in ["services", "networks", "volumes", "secrets", "configs", "models"] {
             let Some(Kind::Named(kind)) = TOP.field(key).map(|field| field.kind) else { continue };
             let mut entries: Vec<(&str, &Node)> = if key == "services" {
-                project.services.iter().map(|(name, service)| (name.as_str(), &service.tree)).collect()
+                let whole = project.services.iter().map(|(name, service)| (name.as_str(), &service.tree));
+                let mut all: Vec<_> =
+                    whole.chain(parts.iter().map(|(name, node)| (name.as_str(), node))).collect();
+                all.sort_by_key(|(name, _)| *name);
+                all
             } else {
                 let section = project.section(key).into_iter().flatten();
                 let kept = section.filter(|(name, _)| project.has(key, name));

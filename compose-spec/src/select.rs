@@ -94,10 +94,16 @@ impl Used {
         self.networks.extend(service.networks.keys().cloned());
         let named = service.volumes.iter().filter(|mount| mount.kind == MountKind::Volume);
         self.volumes.extend(named.filter_map(|mount| mount.source.clone()));
-        let build = service.build.iter().flat_map(|build| &build.secrets);
-        self.secrets.extend(service.secrets.iter().chain(build).map(|secret| secret.source.clone()));
+        self.secrets.extend(service.secrets.iter().map(|secret| secret.source.clone()));
+        self.add_build(service);
         self.configs.extend(service.configs.iter().map(|config| config.source.clone()));
         self.models.extend(service.models.keys().cloned());
+    }
+
+    /// What its build uses.
+    pub(crate) fn add_build(&mut self, service: &Service) {
+        let secrets = service.build.iter().flat_map(|build| &build.secrets);
+        self.secrets.extend(secrets.map(|secret| secret.source.clone()));
     }
 }
 
