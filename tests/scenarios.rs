@@ -103,6 +103,8 @@ mod storage;
 mod swaps;
 #[path = "scenarios/typing.rs"]
 mod typing;
+#[path = "scenarios/units.rs"]
+mod units;
 #[path = "scenarios/watch.rs"]
 mod watch;
 #[path = "scenarios/words.rs"]

@@ -10,6 +10,7 @@ mod hierarchy;
 mod limits;
 mod placement;
 mod settle;
+mod supervisors;
 mod totals;
 mod tree;
 
@@ -86,11 +87,15 @@ pub fn open_pod(roots: &Roots, pod: &PodName) -> Cgroup {
     Placement::of(roots, pod).pod(pod)
 }
 
-/// Removes a pod's cgroup and what is left below it, killing what runs there.
+/// Removes a pod's cgroup and what is left below it, killing what runs there, and its supervisor's.
 ///
 /// # Errors
 /// [`CgroupError`] when something cannot be removed.
 pub fn remove_pod(roots: &Roots, pod: &PodName) -> Result<(), CgroupError> {
+    if !roots.mapping.is_rootless() {
+        // It has said goodbye, and may take a moment to be gone.
+        supervisors::of(roots, pod).end()?;
+    }
     let pod = open_pod(roots, pod);
     pod.kill(9)?;
     pod.end()
@@ -105,7 +110,9 @@ pub fn remove_base(roots: &Roots) -> Result<(), CgroupError> {
         // Who gave it takes it away.
         return Ok(());
     }
-    for folder in (Cgroup { path: Some(roots.cgroup.clone().into()) }).folders() {
+    let supervisors = Cgroup { path: Some(supervisors::all(roots)) };
+    let base = Cgroup { path: Some(roots.cgroup.clone().into()) };
+    for folder in supervisors.folders().chain(base.folders()) {
         match fs::remove_dir(&folder) {
             // A pod is in it.
             Err(error) if error.raw_os_error() == Some(busy()) => {}

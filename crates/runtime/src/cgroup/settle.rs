@@ -2,7 +2,7 @@
 //! delegated to us, or a scope that the user's systemd makes and delegates.
 
 use super::bus::{Body, Bus, BusError, Method};
-use super::{Hierarchies, Placement, Warning};
+use super::{Hierarchies, Placement, Warning, supervisors};
 use resource::{PodName, Roots};
 use rustix::fs::Access;
 use std::fs;
@@ -67,11 +67,12 @@ pub fn shortcoming(roots: &Roots) -> Option<Warning> {
 
 /// Finds room for a pod's cgroups, moves this process there and writes the place down. The process is to
 /// be the one that starts the pod's containers, and does this once, before it starts or adopts any. For
-/// an engine of root there is nothing to do. What went wrong comes back as warnings: containers run
-/// without cgroups then.
+/// an engine of root there is room, and the process only leaves the unit or session it was started from. What
+/// went wrong comes back as warnings: containers of an ordinary user run without cgroups then.
 pub fn settle(roots: &Roots, pod: &PodName) -> Vec<Warning> {
     if !roots.mapping.is_rootless() {
-        return vec![];
+        let stays = |error| Warning(format!("the supervisor ends with who started it: {}", chain(&error)));
+        return supervisors::enter(roots, pod).err().map(stays).into_iter().collect();
     }
     let situation = look(roots);
     let found = match choose(situation) {
