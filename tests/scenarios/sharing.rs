@@ -25,6 +25,12 @@ scenario! {
         let port = world.compose("port web 80").ok();
         assert_eq!(port.stdout, format!("127.0.0.1:{}\n", world.port()));
         assert_eq!(world.rows().len(), 2, "the infra is not a service");
+        let told = world.compose("pod inspect project").ok().stdout;
+        let told = &serde_json::from_str::<serde_json::Value>(&told).unwrap()[0];
+        let bound = &told["InfraConfig"]["PortBindings"]["80/tcp"][0];
+        assert_eq!((&bound["HostIp"], &bound["HostPort"]), (&"127.0.0.1".into(), &world.port().to_string().into()));
+        assert_eq!((&told["InfraConfig"]["Networks"][0], &told["ExitPolicy"]), (&"project_default".into(), &"stop".into()));
+        assert_eq!(told["RestartPolicy"], "", "they differ");
 
         let (web, worker) = (world.processes(&world.id("web"))[0], world.processes(&world.id("worker"))[0]);
         kill(worker);

@@ -6,7 +6,10 @@ use crate::output;
 use crate::session::Session;
 use crate::view::template::{self, Format};
 use engine::{Engine, PodSummary, Subject};
+use resource::{NetworkMode, ObservedContainer, RestartPolicy};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Flags of `pod inspect`.
 #[derive(Debug, clap::Args)]
@@ -51,9 +54,50 @@ fn with_id(mut row: Map<String, Value>) -> Map<String, Value> {
     row
 }
 
+/// The restart policy that all containers of a pod have; empty where they differ, or there is none.
+fn restart_policy(pod: &PodSummary) -> String {
+    let specs = || pod.containers.iter().map(|one| &one.record.spec).filter(|spec| !spec.is_infra());
+    let policy = specs().next().map(|spec| spec.restart);
+    match policy.filter(|policy| specs().all(|spec| spec.restart == *policy)) {
+        None => String::new(),
+        Some(RestartPolicy::No) => "no".to_owned(),
+        Some(RestartPolicy::Always) => "always".to_owned(),
+        Some(RestartPolicy::UnlessStopped) => "unless-stopped".to_owned(),
+        Some(RestartPolicy::OnFailure { limit: None }) => "on-failure".to_owned(),
+        Some(RestartPolicy::OnFailure { limit: Some(limit) }) => format!("on-failure:{limit}"),
+    }
+}
+
+/// What holds for all who share the namespaces of an infra, in Podman's names.
+fn infra_config(infra: &ObservedContainer) -> Value {
+    let spec = &infra.record.spec;
+    let mut ports: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for binding in &infra.state.ports {
+        let key = format!("{}/{}", binding.target, binding.protocol.as_str());
+        let host =
+            json!({ "HostIp": binding.host_ip.to_string(), "HostPort": binding.host_port.to_string() });
+        ports.entry(key).or_default().push(host);
+    }
+    let host = |(name, address): &(String, Option<IpAddr>)| {
+        let address = address.map_or_else(|| "host-gateway".to_owned(), |address| address.to_string());
+        format!("{name}:{address}")
+    };
+    json!({
+        "PortBindings": ports,
+        "HostNetwork": spec.network_mode == NetworkMode::Host,
+        "NoManageResolvConf": false,
+        "NoManageHosts": false,
+        "DNSServer": spec.dns,
+        "DNSSearch": spec.dns_search,
+        "DNSOption": spec.dns_options,
+        "HostAdd": spec.extra_hosts.iter().map(host).collect::<Vec<_>>(),
+        "Networks": spec.endpoints.iter().map(|endpoint| endpoint.network.as_str()).collect::<Vec<_>>(),
+    })
+}
+
 fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
     let record = &pod.record;
-    let container = |container: &resource::ObservedContainer| {
+    let container = |container: &ObservedContainer| {
         json!({
             "Id": container.record.id.as_str(),
             "Name": container.record.spec.name.as_str(),
@@ -86,7 +130,11 @@ fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
         "CreateCgroup": !cgroup.is_empty(),
         "CgroupParent": cgroup.rsplit_once('/').map_or("", |(parent, _)| parent),
         "CgroupPath": cgroup,
+        // An infra goes with the last container.
+        "ExitPolicy": "stop",
+        "RestartPolicy": restart_policy(pod),
         "CreateInfra": infra.is_some(),
+        "InfraConfig": infra.map(infra_config),
         "InfraContainerID": choose::infra_id(pod),
         "SharedNamespaces": pod.shared_namespaces(),
         "NumContainers": containers.len(),
