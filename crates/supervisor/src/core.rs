@@ -178,9 +178,13 @@ impl Supervisor {
     /// Works until nothing lives and nobody is connected, or the pod is no more.
     pub(crate) fn run(&mut self) -> io::Result<()> {
         let mut events = vec![];
+        let mut is_new = true;
         self.reactor.worked();
         loop {
             self.end_of_round();
+            if !events.is_empty() && std::mem::take(&mut is_new) && self.containers.is_empty() {
+                self.prepare_ahead();
+            }
             let live = self.containers.values().any(Container::is_live) || !self.shippers.is_empty();
             let retires = self.retiring && self.containers.is_empty();
             if (self.clients.is_empty() && !live) || retires {
@@ -193,7 +197,7 @@ impl Supervisor {
             if !events.is_empty() {
                 self.reactor.worked();
             }
-            for (token, flags) in events.drain(..) {
+            for (token, flags) in events.iter().copied() {
                 if let Some(source) = self.reactor.source(token) {
                     self.handle(source, token, flags);
                 }
@@ -203,6 +207,13 @@ impl Supervisor {
                 self.handle_timer(timer);
             }
         }
+    }
+
+    /// Makes what every start needs, while the client that has just said hello makes the rest of what it
+    /// will have started: a new supervisor has nothing else to do. What fails here is told by the start.
+    fn prepare_ahead(&mut self) {
+        drop(runtime::cgroup::open_pod(&self.roots, &self.pod).make());
+        drop(self.seccomp.get(&resource::SecuritySpec::default()));
     }
 
     fn end_of_round(&mut self) {

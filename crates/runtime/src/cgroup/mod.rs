@@ -149,6 +149,14 @@ impl Cgroup {
         self.folders().any(|folder| folder.exists())
     }
 
+    /// Makes the cgroup, without limits; one that is there stays as it is.
+    ///
+    /// # Errors
+    /// [`CgroupError`] when it cannot be made.
+    pub fn make(&self) -> Result<(), CgroupError> {
+        self.path.as_ref().map_or(Ok(()), |path| tree::make(Hierarchies::get(), path))
+    }
+
     /// Makes the cgroup and sets limits and device rules (those of `spec.linux.resources.devices`).
     /// What this kernel cannot do comes back as warnings.
     ///
