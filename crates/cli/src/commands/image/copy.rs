@@ -16,7 +16,7 @@ pub(crate) struct Args {
     /// No progress
     #[arg(short, long)]
     quiet: bool,
-    /// NAME of an image here, docker://NAME, oci:FOLDER[:NAME], oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]
+    /// NAME of an image here, docker://NAME, or oci:FOLDER, oci-archive:FILE, docker-archive:FILE, each also with :NAME
     source: String,
     /// Where it goes, in the same words
     target: String,
