@@ -17,6 +17,9 @@ use sys::seccomp::Instruction;
 /// A variable of the environment, set for a program that is to be [confined](confine).
 const CONFINED: &str = "COMPOSE_TEST_CONFINED";
 
+/// A variable with the number of a call and the number of an error, `435 38`: a kernel that [lacks](lack) it.
+const LACKING: &str = "COMPOSE_TEST_LACKING";
+
 /// The folder of the device that pasta needs.
 const FOLDER: &str = "/dev/net";
 
@@ -44,9 +47,14 @@ fn become_program(
     arguments: &[OsString],
 ) -> Result<std::convert::Infallible, String> {
     let (uid, gid) = ids(user).ok_or_else(|| format!("there is no user `{user}`"))?;
-    open_tun_to_all().map_err(|error| format!("{FOLDER}: {error}"))?;
+    if uid != 0 {
+        open_tun_to_all().map_err(|error| format!("{FOLDER}: {error}"))?;
+    }
     if std::env::var_os(CONFINED).is_some() {
         confine().map_err(|error| format!("seccomp: {error}"))?;
+    }
+    if let Some(lacking) = std::env::var_os(LACKING) {
+        lack(&lacking.to_string_lossy()).map_err(|error| format!("{LACKING}: {error}"))?;
     }
     let held = std::fs::File::open(program);
     // Setting the user id drops the supplementary groups as well.
@@ -75,6 +83,29 @@ fn confine() -> std::io::Result<()> {
         step(0x06, 0, 0, refused),
         step(0x06, 0, 0, libc::SECCOMP_RET_ALLOW),
     ])
+}
+
+/// From now on a call has an error, for this process and all that come of it. One that is refused with
+/// an argument, `41 97 16`, is so only with that as its first.
+fn lack(text: &str) -> std::io::Result<()> {
+    let numbers: Option<Vec<u32>> = text.split(' ').map(|number| number.parse().ok()).collect();
+    let (call, errno, first) = match numbers.as_deref() {
+        Some([call, errno]) => (*call, *errno, None),
+        Some([call, errno, first]) => (*call, *errno, Some(*first)),
+        _ => return Err(std::io::ErrorKind::InvalidInput.into()),
+    };
+    let step = |code, jt, jf, k| Instruction { code, jt, jf, k };
+    let refused = step(0x06, 0, 0, libc::SECCOMP_RET_ERRNO | errno);
+    let allowed = step(0x06, 0, 0, libc::SECCOMP_RET_ALLOW);
+    let number = step(0x20, 0, 0, 0);
+    match first {
+        None => sys::seccomp::load(&[number, step(0x15, 0, 1, call), refused, allowed]),
+        // The first argument follows number, architecture and place.
+        Some(first) => {
+            let argument = [step(0x20, 0, 0, 16), step(0x15, 0, 1, first)];
+            sys::seccomp::load(&[number, step(0x15, 0, 3, call), argument[0], argument[1], refused, allowed])
+        }
+    }
 }
 
 /// User and group id of a user, by name.

@@ -154,15 +154,25 @@ impl World {
         self.command(&link)
     }
 
+    /// The same on a kernel that lacks a call: its number, the error that it has instead, and perhaps the
+    /// first argument with which alone it is lacking.
+    pub fn program_lacking(&self, numbers: &[u32]) -> Command {
+        let name = self.account.map_or("root", |account| &account.name);
+        let mut command = self.furnished(launched_as(name, &built()));
+        let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+        command.env("COMPOSE_TEST_LACKING", numbers.join(" "));
+        command
+    }
+
     fn command(&self, program: &Path) -> Command {
-        let mut command = match self.account {
+        self.furnished(match self.account {
             None => Command::new(program),
-            Some(account) => {
-                let mut command = Command::new(who::launcher());
-                command.arg(&account.name).arg(program);
-                command
-            }
-        };
+            Some(account) => launched_as(&account.name, program),
+        })
+    }
+
+    /// The command in the project's folder, with nothing but this world around it.
+    fn furnished(&self, mut command: Command) -> Command {
         command
             .current_dir(self.project())
             .env_clear()
@@ -450,6 +460,13 @@ fn exit_code(status: std::process::ExitStatus) -> i32 {
 pub(crate) fn kill(pid: i32, signal: &str) {
     let status = Command::new("/bin/kill").args([format!("-{signal}"), pid.to_string()]).status();
     assert!(status.is_ok_and(|status| status.success()), "kill -{signal} {pid}");
+}
+
+/// A program, run as a user of the machine by name.
+fn launched_as(name: &str, program: &Path) -> Command {
+    let mut command = Command::new(who::launcher());
+    command.arg(name).arg(program);
+    command
 }
 
 /// The program that is tested.

@@ -201,6 +201,40 @@ scenario! {
 }
 
 scenario! {
+    /// A call that the kernel lacks, or that something around the program refuses, is told with the service
+    /// and the line that needed it, and with what to do; nothing stays half-made.
+    what_the_kernel_lacks_is_named, |world| {
+        world.compose("pull").ok();
+        let number = |call: libc::c_long| u32::try_from(call).unwrap();
+        for call in [
+            libc::SYS_clone3,
+            libc::SYS_open_tree,
+            libc::SYS_move_mount,
+            libc::SYS_mount_setattr,
+            libc::SYS_openat2,
+            libc::SYS_close_range,
+            libc::SYS_seccomp,
+            libc::SYS_fsopen,
+        ] {
+            let mut up = world.program_lacking(&[number(call), libc::ENOSYS.unsigned_abs()]);
+            up.args(["up", "-d"]);
+            let told = world.finish(up, "").exits(1).says("Function not implemented (os error 38)");
+            told.says("service `web` (compose.yaml:2:3)").says("containers take all calls of Linux 5.12");
+            assert_eq!(world.compose("ps -q").ok().stdout, "", "call {call}");
+            world.compose("down -t 0").ok();
+        }
+        let (none, netlink) = (libc::EAFNOSUPPORT.unsigned_abs(), libc::AF_NETLINK.unsigned_abs());
+        let mut up = world.program_lacking(&[number(libc::SYS_socket), none, netlink]);
+        up.args(["up", "-d"]);
+        let told = world.finish(up, "").exits(1).says("Address family not supported by protocol");
+        told.says("containers take all calls of Linux 5.12 and its netlink sockets");
+        world.compose("up -d").ok();
+        assert_eq!(world.state("web"), "running");
+        world.compose("down -t 0").ok();
+    }
+}
+
+scenario! {
     /// Network, pid, IPC and host name namespaces are those of the host, of nobody, or of the container
     /// that is named; `volumes_from` mounts its volumes.
     namespaces_are_joined_as_asked, |world| {

@@ -5,6 +5,10 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
+/// The first Linux with every call that is made without another way round it: mount_setattr(2) is the
+/// youngest.
+const KERNEL: &str = "5.12";
+
 /// A run that did what it was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -123,14 +127,29 @@ impl Failure {
             Self::Drawn(text) => text.clone(),
             Self::Diagnosed(told) => diagnostic::render(&told.0, &told.1, colour),
             Self::Message { hint, .. } => {
-                let mut text = format!("{red}error{off}: {}\n", self.line());
-                if let Some(hint) = hint {
+                let line = self.line();
+                let mut text = format!("{red}error{off}: {line}\n");
+                if let Some(hint) = hint.clone().or_else(|| kernel_hint(&line)) {
                     let _ = writeln!(text, "  = help: {hint}");
                 }
                 text
             }
         }
     }
+}
+
+/// What to do where the kernel does not know a call (`ENOSYS`) or kind of socket (`EAFNOSUPPORT`). The cause
+/// may come from the supervisor, as text.
+fn kernel_hint(line: &str) -> Option<String> {
+    let lacks = ["(os error 38)", "(os error 97)"].iter().any(|error| line.contains(error));
+    lacks.then(|| {
+        let kernel = rustix::system::uname();
+        let release = kernel.release().to_string_lossy();
+        format!(
+            "containers take all calls of Linux {KERNEL} and its netlink sockets; this is Linux {release}, or something on the way to \
+             it, such as the system call filter of a container around this program, leaves some out"
+        )
+    })
 }
 
 #[cfg(test)]

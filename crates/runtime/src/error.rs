@@ -30,7 +30,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// Something else that had to be done failed.
-    #[error("cannot {step} {what}")]
+    #[error("cannot {}", format!("{step} {what}").trim_end())]
     Step {
         /// What was attempted: `mount on`, `join namespace`.
         step: &'static str,
