@@ -1,6 +1,7 @@
 //! Scenarios about results of build steps in registries.
 
-use scenarios::{Depot, Output, World, scenario};
+use crate::pushing::run;
+use scenarios::{Depot, scenario};
 
 /// `user:secret`, as HTTP has it.
 const LOGIN: &str = "dXNlcjpzZWNyZXQ=";
@@ -48,14 +49,4 @@ scenario! {
         world.edit("compose.yaml", "type=inline", "type=registry");
         compose("build own").exits(1).says("names no image");
     }
-}
-
-fn run(world: &World, depot: &Depot, line: &str) -> Output {
-    let auth = world.project().join("auth.json");
-    let mut command = world.program();
-    command.env("DEPOT", depot.host()).args(line.split_whitespace());
-    if auth.exists() {
-        command.env("REGISTRY_AUTH_FILE", auth);
-    }
-    world.finish(command, "")
 }

@@ -110,7 +110,8 @@ scenario! {
     }
 }
 
-fn run(world: &World, depot: &Depot, line: &str) -> Output {
+/// Runs `compose` beside a depot, with the credentials that the project has.
+pub(crate) fn run(world: &World, depot: &Depot, line: &str) -> Output {
     let auth = world.project().join("auth.json");
     let mut command = world.program();
     command.env("DEPOT", depot.host()).args(line.split_whitespace());
