@@ -4,11 +4,25 @@
 use clap::error::{ContextKind, ContextValue};
 
 /// Verbs of Docker Compose that there are not, and what to use.
-const ELSEWHERE: [(&str, &str); 3] = [
+const ELSEWHERE: [(&str, &str); 6] = [
     ("alpha", "experiments of Docker Compose are left out; `compose graph` draws what `alpha viz` does"),
     ("docker", "there is no docker here: `compose` has its own engine; leave the word out"),
     ("docker-compose", "leave the word out: this program is called `compose`"),
+    ("container", "containers belong to projects: `compose ps -a` lists one's, `compose ls -a` all projects"),
+    ("network", "networks belong to projects: `compose config --networks` lists one's"),
+    ("volume", "volumes belong to projects: `compose volumes` lists one's"),
 ];
+
+/// Flags of Docker's that there are not, and why.
+const FLAGS: [(&str, &str); 5] = [
+    ("-H", NO_DAEMON),
+    ("--host", NO_DAEMON),
+    ("--context", NO_DAEMON),
+    ("--tlsverify", NO_DAEMON),
+    ("--load", "what is built is in the store at once: leave the flag out"),
+];
+const NO_DAEMON: &str =
+    "there is no daemon to connect to: the engine is in this program, and works on this machine";
 
 /// Why a verb that is known is not supported.
 pub(crate) fn reason(verb: &str) -> &'static str {
@@ -41,6 +55,9 @@ fn hint(error: &clap::Error, grammar: &clap::Command) -> Option<String> {
         argument.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
             || argument.get_short().is_some_and(|short| name == format!("-{short}"))
     };
+    if let Some((_, why)) = FLAGS.iter().find(|(known, _)| *known == name) {
+        return Some((*why).to_owned());
+    }
     let global = grammar.get_arguments().find(is_it)?;
     let value = if global.get_action().takes_values() { " …" } else { "" };
     Some(format!("`{name}` stands before the verb: `compose {name}{value} VERB`"))
@@ -78,5 +95,9 @@ mod tests {
     fn words_of_docker_have_an_answer() {
         assert!(said("compose alpha viz").contains("`compose graph`"));
         assert!(said("compose docker ps").contains("leave the word out"));
+        assert!(said("compose volume ls").contains("`compose volumes`"));
+        assert!(said("compose -H tcp://x ps").contains("there is no daemon"));
+        assert!(said("compose --context x ps").contains("there is no daemon"));
+        assert!(said("compose build --load").contains("in the store at once"));
     }
 }
