@@ -115,15 +115,21 @@ impl Engine {
         reference: &Reference,
         tell: &(dyn Fn(PushEvent) + Sync),
     ) -> Result<Pushed, PushError> {
+        let Documents { manifest, config, outline } = self.documents_of(image)?;
+        let parts = Parts { manifest, outline, config: (image.id.clone(), config), layers: &image.layers };
+        self.push_parts(registry, parts, reference, tell).await
+    }
+
+    /// An image's documents as they are in the store.
+    pub(crate) fn documents_of(&self, image: &Image) -> Result<Documents, PushError> {
         let kept = |part, digest: &Digest| {
             let gone = || PushError::Gone { part, digest: digest.clone() };
             self.store().blob(digest).ok_or_else(gone)
         };
         let (manifest, config) = (kept("manifest", &image.manifest)?, kept("configuration", &image.id)?);
-        let outline: Outline = serde_json::from_slice(&manifest)
+        let outline = serde_json::from_slice(&manifest)
             .map_err(|_| PushError::Gone { part: "manifest", digest: image.manifest.clone() })?;
-        let parts = Parts { manifest, outline, config: (image.id.clone(), config), layers: &image.layers };
-        self.push_parts(registry, parts, reference, tell).await
+        Ok(Documents { manifest, config, outline })
     }
 
     /// Gives a registry an image that is not in the store: of layers made here, by diff id and bytes of the
@@ -190,6 +196,16 @@ impl Engine {
         let digest = registry.put_manifest(&target, reference.tag.as_deref(), manifest.into()).await?;
         Ok(Pushed { digest, size })
     }
+}
+
+/// The small parts of an image of the store.
+pub(crate) struct Documents {
+    /// As its digest wants it.
+    pub(crate) manifest: Vec<u8>,
+    /// As its digest wants it.
+    pub(crate) config: Vec<u8>,
+    /// The manifest, read.
+    pub(crate) outline: Outline,
 }
 
 /// What a push gives.

@@ -4,10 +4,9 @@ use super::files::Window;
 use crate::Engine;
 use crate::blobs::Described;
 use crate::fetch::{Fetch, joined};
-use crate::push::{Outgoing, PushError};
+use crate::push::{Documents, Outgoing, PushError};
 use registry::{Bytes, Place};
 use resource::{Digest, Image, Platform};
-use serde::Deserialize;
 use std::io::{self, Read};
 use tokio::sync::mpsc::Sender;
 use tokio::task::spawn_blocking;
@@ -49,22 +48,10 @@ pub(super) enum From {
     File(Window),
 }
 
-#[derive(Deserialize)]
-struct Outline {
-    #[serde(default)]
-    layers: Vec<Described>,
-}
-
 impl Parcel {
     /// An image of the store.
     pub(super) fn of_store(engine: &Engine, image: &Image) -> Result<Self, PushError> {
-        let kept = |part, digest: &Digest| {
-            let gone = || PushError::Gone { part, digest: digest.clone() };
-            engine.store().blob(digest).ok_or_else(gone)
-        };
-        let (manifest, config) = (kept("manifest", &image.manifest)?, kept("configuration", &image.id)?);
-        let outline: Outline = serde_json::from_slice(&manifest)
-            .map_err(|_| PushError::Gone { part: "manifest", digest: image.manifest.clone() })?;
+        let Documents { manifest, config, outline } = engine.documents_of(image)?;
         let both = outline.layers.into_iter().zip(image.layers.iter().cloned());
         let layers =
             both.map(|(described, diff_id)| Supply { described, diff_id, from: From::Store }).collect();
