@@ -17,15 +17,7 @@ use store::digest_of;
 use support::user::{mapping, opaque};
 use support::{TestStore, attribute, is_whiteout};
 
-#[test]
-fn the_same_in_a_user_namespace_with_a_range_of_ids() {
-    support::user::run_again(Mapping::Subordinate);
-}
-
-#[test]
-fn the_same_in_a_user_namespace_with_a_single_id() {
-    support::user::run_again(Mapping::Single);
-}
+runs_again_in_user_namespaces!();
 
 /// The formats that GNU tar writes all of this in; only PAX headers have attributes and parts of seconds.
 const FORMATS: [&[&str]; 5] = [

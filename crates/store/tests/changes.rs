@@ -4,7 +4,7 @@
 
 mod support;
 
-use resource::{ImageConfig, Mapping, Reference, Timestamp};
+use resource::{ImageConfig, Reference, Timestamp};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, XattrFlags};
 use std::collections::BTreeMap;
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -14,15 +14,7 @@ use store::{Assembly, History, LayerParts, PackError, StoreError, digest_of};
 use support::user::{opaque, owner};
 use support::{Tar, TestStore, attribute, is_whiteout};
 
-#[test]
-fn the_same_in_a_user_namespace_with_a_range_of_ids() {
-    support::user::run_again(Mapping::Subordinate);
-}
-
-#[test]
-fn the_same_in_a_user_namespace_with_a_single_id() {
-    support::user::run_again(Mapping::Single);
-}
+runs_again_in_user_namespaces!();
 
 /// An upper folder with everything in it that a container can do to its files.
 fn upper(folder: &Path) {

@@ -19,15 +19,7 @@ fn volume(name: &str) -> VolumeSpec {
     }
 }
 
-#[test]
-fn the_same_in_a_user_namespace_with_a_range_of_ids() {
-    support::user::run_again(Mapping::Subordinate);
-}
-
-#[test]
-fn the_same_in_a_user_namespace_with_a_single_id() {
-    support::user::run_again(Mapping::Single);
-}
+runs_again_in_user_namespaces!();
 
 /// Opens a store as an engine with this mapping does.
 fn open(test: &TestStore, mapping: Mapping) -> Result<Store, StoreError> {

@@ -11,15 +11,7 @@ use store::{LayerSlot, Omitted, Source, StoreError, UnpackError, digest_of};
 use support::user::{mapping, opaque, owner};
 use support::{Entry, Tar, TestStore, attribute, is_whiteout};
 
-#[test]
-fn the_same_in_a_user_namespace_with_a_range_of_ids() {
-    support::user::run_again(Mapping::Subordinate);
-}
-
-#[test]
-fn the_same_in_a_user_namespace_with_a_single_id() {
-    support::user::run_again(Mapping::Single);
-}
+runs_again_in_user_namespaces!();
 
 #[test]
 fn owner_mode_time_and_content_are_kept() {

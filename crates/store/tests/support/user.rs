@@ -27,6 +27,22 @@ pub fn opaque() -> &'static str {
     if mapping().is_rootless() { "user.overlay.opaque" } else { "trusted.overlay.opaque" }
 }
 
+/// Two tests that run all others of this program in a user namespace, one for each kind of mapping.
+#[macro_export]
+macro_rules! runs_again_in_user_namespaces {
+    () => {
+        #[test]
+        fn the_same_in_a_user_namespace_with_a_range_of_ids() {
+            $crate::support::user::run_again(resource::Mapping::Subordinate);
+        }
+
+        #[test]
+        fn the_same_in_a_user_namespace_with_a_single_id() {
+            $crate::support::user::run_again(resource::Mapping::Single);
+        }
+    };
+}
+
 /// Runs all tests of this program with the mapping, but those whose name contains `in_a_user_namespace`.
 pub fn run_again(mapping: Mapping) {
     let folder =
