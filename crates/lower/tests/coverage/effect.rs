@@ -1,44 +1,13 @@
-//! `compose-spec/COVERAGE.md`: every attribute of the model, what it does here and the scenario that shows it;
-//! and every case with the attributes it exercises. The attributes are those of `compose.schema.json`; the cases
-//! are found by reading their files; what an attribute does is found by lowering a project with it and one
-//! without. Nothing is silently ignored: what changes nothing is told, with its place, or does its work
-//! outside of lowering and is listed in [`ELSEWHERE`]. What is acted on has a row in `tests/ATTRIBUTES.md`
-//! with the words of a scenario that would fail if it were not. `BLESS=1` rewrites the page.
-#![expect(clippy::disallowed_methods, reason = "the cases are read from their folders")]
-#![expect(clippy::unwrap_used, reason = "a check that cannot read the tree has failed")]
+//! What an attribute does, found by lowering a project with it and one without.
 
-use compose_spec::tree::{Node, Value};
-use compose_spec::{Files, Input, documents};
-use diagnostic::{Diagnostic, Sources};
+use crate::is_below;
+use crate::model::Model;
+use compose_spec::{Files, Input};
+use diagnostic::Diagnostic;
 use lower::{Options, Selection};
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::io;
-use std::path::{Path, PathBuf};
-
-/// Attributes, with all below them, whose work is not seen in what is wanted of the engine.
-const ELSEWHERE: &[(&str, &str)] = &[
-    ("networks.*.attachable", "read, not acted on: any container of this machine may join"),
-    ("configs.*.name", "read, not acted on: a config is no object of the engine"),
-    ("name", "acted on: the name of everything the project has"),
-    ("version", "read, not acted on: it is obsolete, which is told"),
-    ("include", "acted on when the files are read"),
-    ("secrets.*.name", "read, not acted on: a secret is no object of the engine"),
-    ("services.*.networks.*.gw_priority", "acted on where there are several networks"),
-    ("services.*.networks.*.priority", "acted on where there are several networks"),
-    ("models.*.model", "read, not acted on: there is no model runner, which is told"),
-    ("services.*.attach", "acted on by `up`"),
-    ("services.*.build.secrets[].source", "acted on by builds"),
-    ("services.*.env_file[].format", "acted on when the files are read"),
-    ("services.*.env_file[].required", "acted on when the files are read"),
-    ("services.*.extends", "acted on when the files are read"),
-    ("services.*.profiles", "acted on when services are chosen"),
-    ("services.*.ports[].app_protocol", "read, not acted on: it informs people"),
-    ("services.*.ports[].name", "read, not acted on: it informs people"),
-    ("services.*.ports[].mode", "read, not acted on: on one machine both modes are the same"),
-    ("services.*.develop", "acted on by `watch`"),
-];
+use std::path::Path;
 
 /// Values that mean something, where one made from the schema does not.
 const SAMPLES: &[(&str, &str)] = &[
@@ -192,186 +161,6 @@ const SURROUNDINGS: &str = r#"{
     "configs": {"sample": {"content": "text"}},
     "models": {"key": {"model": "example"}, "sample": {"model": "example"}}
 }"#;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn schema() -> Json {
-    let text = std::fs::read_to_string(root().join("compose-spec/compose.schema.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
-/// The schema and what it is asked.
-struct Model(Json);
-
-/// A step from a value to one in it, as paths write it: `.key`, `.*`, `[]`.
-type Inside<'a> = Vec<(String, &'a Json)>;
-
-impl Model {
-    /// A schema without references and alternatives.
-    fn resolved<'a>(&'a self, schema: &'a Json) -> Vec<&'a Json> {
-        if let Some(name) = schema["$ref"].as_str().and_then(|name| name.strip_prefix('#')) {
-            return self.resolved(self.0.pointer(name).unwrap());
-        }
-        match schema["anyOf"].as_array() {
-            Some(all) => all.iter().flat_map(|schema| self.resolved(schema)).collect(),
-            None => vec![schema],
-        }
-    }
-
-    fn inside<'a>(&'a self, schema: &'a Json) -> Inside<'a> {
-        let mut inside = vec![];
-        for schema in self.resolved(schema) {
-            let properties = schema["properties"].as_object().into_iter().flatten();
-            inside.extend(properties.map(|(key, schema)| (format!(".{key}"), schema)));
-            let others =
-                ["additionalProperties", "items"].map(|key| schema.get(key).filter(|it| it.is_object()));
-            let steps = [".*", "[]"].into_iter().zip(others);
-            inside.extend(steps.filter_map(|(step, schema)| Some((step.to_owned(), schema?))));
-        }
-        inside
-    }
-
-    /// Whether a value is a mapping with keys of its own, or of such.
-    fn holds_others(&self, schema: &Json) -> bool {
-        let steps = self.inside(schema).into_iter();
-        steps.into_iter().any(|(step, inner)| match step.as_str() {
-            ".*" | "[]" => self.holds_others(inner),
-            _ => true,
-        })
-    }
-
-    /// Every attribute, by path, in the order of the alphabet.
-    fn attributes(&self) -> BTreeMap<String, &Json> {
-        let mut found = BTreeMap::new();
-        self.attributes_in("", &self.0, &mut found);
-        found
-    }
-
-    fn attributes_in<'a>(&'a self, path: &str, schema: &'a Json, found: &mut BTreeMap<String, &'a Json>) {
-        for (step, inner) in self.inside(schema) {
-            let path = format!("{path}{step}");
-            if !step.ends_with('*') && step != "[]" {
-                found.insert(path.trim_start_matches('.').to_owned(), inner);
-            }
-            self.attributes_in(&path, inner, found);
-        }
-    }
-
-    /// The attributes that a tree has.
-    fn used(&self, path: &str, schema: &Json, node: &Node, found: &mut BTreeSet<String>) {
-        for (step, inner) in self.inside(schema) {
-            let path = format!("{path}{step}");
-            match (&node.value, step.as_str()) {
-                (Value::Map(map), ".*") => {
-                    map.values().for_each(|entry| self.used(&path, inner, &entry.node, found));
-                }
-                (Value::List(items), "[]") => {
-                    items.iter().for_each(|item| self.used(&path, inner, item, found));
-                }
-                (Value::Map(map), key) => {
-                    if let Some(entry) = map.get(&key[1..]) {
-                        found.insert(path.trim_start_matches('.').to_owned());
-                        self.used(&path, inner, &entry.node, found);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-/// The attributes that the YAML files below a folder have.
-fn used_below(model: &Model, folder: &Path, found: &mut BTreeSet<String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy();
-        if path.is_dir() {
-            used_below(model, &path, found);
-        } else if name.ends_with(".yaml") && name != "expect.yaml" {
-            let Ok(text) = std::fs::read_to_string(&path) else { continue };
-            let mut sources = Sources::new();
-            let file = sources.add("", text);
-            for document in documents(&sources, file, &mut vec![]).unwrap_or_default() {
-                model.used("", &model.0, &document, found);
-            }
-        }
-    }
-}
-
-/// By case, `CHAPTER/NAME`, the attributes that its files have.
-fn cases(model: &Model) -> BTreeMap<String, BTreeSet<String>> {
-    let suite = root().join("compose-spec/cases");
-    let mut cases = BTreeMap::new();
-    for chapter in folders(&suite) {
-        for case in folders(&chapter) {
-            let name = case.strip_prefix(&suite).unwrap().to_str().unwrap().to_owned();
-            used_below(model, &case, cases.entry(name).or_default());
-        }
-    }
-    cases
-}
-
-fn folders(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| path.is_dir()).collect()
-}
-
-/// A row of `tests/ATTRIBUTES.md`.
-struct Proof {
-    scenario: String,
-    /// Words of the scenario's source.
-    words: String,
-}
-
-/// By attribute, the scenario that shows what it does.
-fn proofs() -> BTreeMap<String, Proof> {
-    let page = std::fs::read_to_string(root().join("tests/ATTRIBUTES.md")).unwrap();
-    let rows: Vec<_> =
-        page.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix("` |")).collect();
-    let mut proofs = BTreeMap::new();
-    for row in rows {
-        let cells: Vec<_> = row.splitn(3, "` | `").map(str::to_owned).collect();
-        let [attribute, scenario, words] = cells.try_into().expect(row);
-        let row = proofs.insert(attribute.clone(), Proof { scenario, words });
-        assert!(row.is_none(), "two rows of {attribute}");
-    }
-    proofs
-}
-
-/// The sources of the scenarios, by name.
-fn scenarios() -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(root().join("tests/scenarios")).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        let begun =
-            text.lines().filter_map(|line| line.trim().strip_suffix(", |world| {")?.split(',').next());
-        found.extend(begun.map(|name| (name.to_owned(), text.clone())));
-    }
-    found
-}
-
-/// What is wrong with a row of `tests/ATTRIBUTES.md`.
-fn fault(
-    model: &Model,
-    attribute: &str,
-    proof: &Proof,
-    scenarios: &BTreeMap<String, String>,
-) -> Option<String> {
-    let Proof { scenario, words } = proof;
-    let Some(source) = scenarios.get(scenario) else {
-        return Some(format!("{attribute}: there is no scenario `{scenario}`"));
-    };
-    if !source.contains(words) {
-        return Some(format!("{attribute}: the source of `{scenario}` does not say `{words}`"));
-    }
-    let mut used = BTreeSet::new();
-    used_below(model, &root().join("tests/cases").join(scenario.replace('_', "-")), &mut used);
-    let key = attribute.rsplit('.').next().unwrap_or(attribute);
-    (!used.contains(attribute) && !source.contains(&format!("{key}:")))
-        .then(|| format!("{attribute}: no file of `{scenario}` has it"))
-}
 
 /// A project of one file; any other file is there and holds a line.
 struct Project(String);
@@ -528,19 +317,14 @@ impl Model {
     }
 }
 
-/// Whether an attribute is this one or one below it.
-fn is_below(attribute: &str, above: &str) -> bool {
-    attribute.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
 /// What an attribute does.
-enum Effect {
+pub(crate) enum Effect {
     Acted,
     Told(String),
     Nothing,
 }
 
-fn effect(model: &Model, attribute: &str) -> Effect {
+pub(crate) fn effect(model: &Model, attribute: &str) -> Effect {
     let dotted = attribute.replace("[]", ".[]");
     let steps: Vec<String> = dotted
         .split('.')
@@ -582,104 +366,3 @@ fn effect(model: &Model, attribute: &str) -> Effect {
         _ => Effect::Nothing,
     }
 }
-
-#[test]
-fn the_page_is_current_and_nothing_is_silently_ignored() {
-    let model = Model(schema());
-    let (cases, proofs) = (cases(&model), proofs());
-    let exercised: BTreeSet<&String> = cases.values().flatten().collect();
-    let mut page = HEAD.to_owned();
-    let (mut silent, mut without_case, mut without_proof) = (vec![], vec![], vec![]);
-    let mut told: Vec<(String, String)> = vec![];
-    let attributes = model.attributes();
-    for (attribute, schema) in &attributes {
-        let elsewhere = ELSEWHERE.iter().find(|(path, _)| is_below(attribute, path));
-        let above = told.iter().rev().find(|(path, _)| is_below(attribute, path));
-        let found = elsewhere.map_or_else(|| effect(&model, attribute), |_| Effect::Nothing);
-        let effect = match (elsewhere, found, above) {
-            (Some((_, what)), ..) => (*what).to_owned(),
-            (None, Effect::Acted, _) => "acted on".to_owned(),
-            (None, Effect::Told(message), _) => {
-                let what = format!("read, not acted on: {}", message.replace('|', "\\|").replace('\n', " "));
-                told.push((attribute.clone(), what.clone()));
-                what
-            }
-            (None, Effect::Nothing, Some((_, what))) => what.clone(),
-            (None, Effect::Nothing, None) if model.holds_others(schema) => "as what it holds".to_owned(),
-            (None, Effect::Nothing, None) => {
-                silent.push(attribute.clone());
-                continue;
-            }
-        };
-        if !exercised.contains(attribute) {
-            without_case.push(attribute.clone());
-        }
-        let proof = proofs.get(attribute);
-        if effect.starts_with("acted on") && proof.is_none() {
-            without_proof.push(attribute.clone());
-        }
-        let shown = proof.map_or("–".to_owned(), |proof| format!("`{}`", proof.scenario));
-        writeln!(page, "| `{attribute}` | {shown} | {effect} |").unwrap();
-    }
-    assert!(silent.is_empty(), "silently ignored:\n{}", silent.join("\n"));
-    page.push_str(CASES);
-    for (case, used) in &cases {
-        writeln!(page, "- {case}: {}", innermost(used)).unwrap();
-    }
-    let path = root().join("compose-spec/COVERAGE.md");
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    }
-    assert!(
-        std::fs::read_to_string(path).unwrap_or_default() == page,
-        "COVERAGE.md is not current; BLESS=1 rewrites it"
-    );
-    assert!(without_case.is_empty(), "no case exercises\n{}", without_case.join("\n"));
-    let scenarios = scenarios();
-    let mut faults: Vec<_> =
-        proofs.iter().filter_map(|(attribute, proof)| fault(&model, attribute, proof, &scenarios)).collect();
-    let unknown = proofs.keys().filter(|attribute| !attributes.contains_key(*attribute));
-    faults.extend(unknown.map(|attribute| format!("{attribute}: the model has no such attribute")));
-    faults.extend(
-        without_proof.iter().map(|attribute| format!("{attribute}: acted on, and shown by no scenario")),
-    );
-    assert!(faults.is_empty(), "tests/ATTRIBUTES.md:\n{}", faults.join("\n"));
-}
-
-/// Attributes without those that another one among them is in; what services and networks have without
-/// `services.*` and the like.
-fn innermost(used: &BTreeSet<String>) -> String {
-    let holds = |attribute: &&String| {
-        let mut below = used.iter().filter(|other| *other != *attribute);
-        !below.any(|other| is_below(other, attribute))
-    };
-    let shown: Vec<_> = used
-        .iter()
-        .filter(holds)
-        .map(|attribute| attribute.strip_prefix("services.*.").unwrap_or(attribute))
-        .collect();
-    if shown.is_empty() { "–".to_owned() } else { shown.join(", ") }
-}
-
-const HEAD: &str = "# Coverage
-
-Generated by `BLESS=1 cargo test -p lower --test coverage`, which also holds this page to the repository.
-
-## Attributes
-
-*Effect* is found by asking for it: `acted on` changes what is wanted of the engine; what is not acted on is
-told, in the words shown. *Shown by* is the scenario of `tests/` that would fail if the attribute did
-not have its effect in running containers; `tests/ATTRIBUTES.md` says by which of its words, and every
-attribute that is acted on has one there.
-
-| attribute | shown by | effect |
-|---|---|---|
-";
-
-const CASES: &str = "
-## Cases
-
-Every folder of `compose-spec/cases` and the attributes that its files have, those of services without
-`services.*`. Every attribute has one.
-
-";
