@@ -45,3 +45,74 @@ scenario! {
         assert_eq!(std::fs::read_dir(world.roots().data.join("layers")).unwrap().count(), 0);
     }
 }
+
+scenario! {
+    /// Lists show those images that are asked for, by age, label and name, and ids as long as asked for; what takes
+    /// room is told for each thing; what is removed is what was chosen, a volume with a name never.
+    images_are_chosen_and_counted, |world| {
+        let image = |arguments: &[&str]| world.run(&[&["image"], arguments].concat(), "");
+        let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        world.compose("up -d").ok();
+        world.compose("pull other").ok();
+        for (name, label) in [("one", "LABEL tier=front"), ("two", "LABEL tier=back")] {
+            std::fs::create_dir(world.project().join(name)).unwrap();
+            world.write(&format!("{name}/{name}"), name);
+            image(&["import", "-c", label, name, &format!("localhost/{name}:1")]).ok();
+        }
+        let listed = |filters: &[&str]| -> Vec<String> {
+            let filters = filters.iter().flat_map(|filter| ["--filter", filter]);
+            let words: Vec<&str> = ["ls", "--format", "{{.Repository}}"].into_iter().chain(filters).collect();
+            image(&words).ok().stdout.lines().map(str::to_owned).collect()
+        };
+        let (one, two) = ("localhost/one", "localhost/two");
+        assert_eq!(listed(&[]), ["busybox", "volume", one, two]);
+        assert_eq!(listed(&["before=localhost/two:1", "until=0s"]), ["busybox", "volume", one]);
+        assert_eq!(listed(&["since=localhost/one:1"]), [two]);
+        assert_eq!(listed(&["label=tier=front"]), [one]);
+        assert_eq!(listed(&["label!=tier"]), ["busybox", "volume"]);
+        assert_eq!(listed(&["reference=localhost/*", "reference=busy*:latest"]), ["busybox", one, two]);
+        assert_eq!(listed(&["dangling=false"]).len(), 4);
+        assert!(listed(&["dangling=true"]).is_empty());
+        image(&["ls", "--filter", "size=3"]).exits(1).says("`size=3`").says("reference=");
+        image(&["ls", "--filter", "before=nobody"]).exits(1).says("there is no image `nobody`");
+        let lines = image(&["ls", "--digests", "--no-trunc", "-a", one]).ok().stdout;
+        assert_eq!(lines.lines().count(), 2);
+        assert_eq!(lines.matches("sha256:").count(), 2, "{lines}");
+        let ids = |flags: &[&str]| image(&[&["ls", "-q"], flags, &["localhost/*"]].concat()).ok().stdout;
+        assert!(ids(&[]).lines().all(|id| id.len() == 12));
+        assert!(ids(&["--no-trunc"]).lines().all(|id| id.len() == 71));
+
+        let each = || parsed(&world.compose("system df -v --format json").ok().stdout);
+        let whole = each();
+        let sizes = |at: usize, field: &str| whole["Images"][at][field].as_u64().unwrap();
+        assert_eq!(sizes(0, "SharedSize"), sizes(1, "SharedSize"), "both have the layer of busybox");
+        assert!(sizes(0, "SharedSize") > 0 && sizes(0, "UniqueSize") == 0 && sizes(1, "UniqueSize") > 0);
+        assert_eq!((sizes(0, "Containers"), sizes(1, "Containers")), (1, 0));
+        assert_eq!(whole["Containers"].as_array().unwrap().len(), 1);
+        assert!(whole["Volumes"].as_array().unwrap().iter().all(|volume| volume["Links"] == 1));
+        world.compose("system df -v").ok().says("SHARED SIZE").says("VOLUME NAME").says("project_named");
+        world.run(&["system", "df", "-v", "--format", "{{.Type}}"], "").exits(1).says("no template");
+
+        image(&["rm", "busybox"]).exits(1).says("is used by container");
+        image(&["rm", "--force", "busybox"]).exits(1).says("it runs");
+        world.compose("stop -t 0").ok();
+        image(&["rm", "nobody"]).exits(1).says("there is no image");
+        image(&["rm", "--force", "busybox", "nobody"]).ok().says("Untagged: busybox:latest");
+        world.compose("start").ok();
+        assert_eq!(world.state("web"), "running", "a container keeps its layers");
+        world.compose("system prune --volumes --force").ok();
+        assert_eq!(each()["Volumes"].as_array().unwrap().len(), 2, "a container mounts them");
+        world.compose("down -t 0").ok();
+        world.compose("system prune --volumes --force --filter until=1h").exits(1).says("until");
+        world.compose("system prune --volumes --force --filter label=nothing").ok();
+        assert_eq!(each()["Volumes"].as_array().unwrap().len(), 2);
+        world.compose("system prune --volumes --force").ok().says("Deleted volume");
+        assert_eq!(each()["Volumes"][0]["Name"], "project_named");
+        image(&["prune", "--force", "--all", "--filter", "reference=x"]).exits(1).says("label!=");
+        image(&["prune", "--force", "--all", "--filter", "until=1h"]).ok();
+        assert_eq!(listed(&[]), [one, two]);
+        world.compose("system prune --force --all --filter label=tier=back").ok();
+        assert_eq!(listed(&[]), [one]);
+        world.compose("down -v").ok();
+    }
+}

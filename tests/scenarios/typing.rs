@@ -85,8 +85,9 @@ scenario! {
                 let template = names.iter().map(|name| format!("{{{{.{name}}}}}")).collect::<Vec<_>>().join("|");
                 let lines = run(&command, &["--format", &template]).ok().stdout;
                 assert_eq!(lines.lines().next().unwrap().matches('|').count(), names.len() - 1, "{command}: {lines}");
-                let titled = run(&command, &["--format", "table {{.Name}}"]).ok().stdout;
-                let title = columns.iter().find(|title| title.ends_with("NAME")).unwrap();
+                let first = ["Name", "Repository", "Type"].into_iter().find(|name| names.iter().any(|it| it == name));
+                let titled = run(&command, &["--format", &format!("table {{{{.{}}}}}", first.unwrap())]).ok().stdout;
+                let title = columns.iter().find(|title| title.ends_with(&first.unwrap().to_uppercase())).unwrap();
                 assert_eq!(titled.lines().next(), Some(title.as_str()), "{command}");
                 run(&command, &["--format", "{{.Nmae}}"]).exits(code(&command)).says(".Nmae");
             }

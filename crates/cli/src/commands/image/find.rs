@@ -2,10 +2,21 @@
 
 use crate::exit::Failure;
 use engine::Engine;
-use resource::{Digest, Image};
+use resource::{Digest, Image, Status};
 
-/// The images that a reference or the beginning of an id names.
+/// The images that a reference or the beginning of an id names; that there is none is an error.
 pub(super) fn find<'a>(known: &'a [Image], text: &str) -> Result<Vec<&'a Image>, Failure> {
+    let found = matching(known, text)?;
+    if found.is_empty() { Err(missing(text)) } else { Ok(found) }
+}
+
+/// That no image is called so.
+pub(super) fn missing(text: &str) -> Failure {
+    Failure::new(format!("there is no image `{text}`")).hint("`compose image ls` lists them")
+}
+
+/// The same as [`find`], none included.
+pub(super) fn matching<'a>(known: &'a [Image], text: &str) -> Result<Vec<&'a Image>, Failure> {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
     let reference = super::import::parse(text);
     let by_name: Vec<&Image> = known
@@ -20,19 +31,27 @@ pub(super) fn find<'a>(known: &'a [Image], text: &str) -> Result<Vec<&'a Image>,
     match by_id.first() {
         Some(first) if by_id.iter().all(|image| image.id == first.id) => Ok(by_id),
         Some(_) => Err(Failure::new(format!("`{text}` is the beginning of several image ids"))),
-        None => {
-            Err(Failure::new(format!("there is no image `{text}`")).hint("`compose image ls` lists them"))
-        }
+        None => Ok(vec![]),
     }
 }
 
 /// A container made of this image, in whichever project.
 pub(super) fn user(engine: &Engine, id: &Digest) -> Result<Option<String>, Failure> {
+    first_user(engine, id, |_| true)
+}
+
+/// Such a container that does not rest.
+pub(super) fn running_user(engine: &Engine, id: &Digest) -> Result<Option<String>, Failure> {
+    first_user(engine, id, |status| !matches!(status, Status::Created | Status::Exited))
+}
+
+fn first_user(engine: &Engine, id: &Digest, counts: fn(Status) -> bool) -> Result<Option<String>, Failure> {
     let pods = engine.pods().map_err(|error| Failure::because("cannot list the projects", error))?;
-    let mut containers = pods.iter().flat_map(|pod| &pod.containers).map(|container| &container.record);
-    Ok(containers
-        .find(|record| record.image == *id)
-        .map(|record| format!("`{}` of project `{}`", record.spec.name, record.spec.pod)))
+    let mut containers = pods.iter().flat_map(|pod| &pod.containers);
+    let found = containers.find(|container| container.record.image == *id && counts(container.state.status));
+    Ok(found.map(|container| {
+        format!("`{}` of project `{}`", container.record.spec.name, container.record.spec.pod)
+    }))
 }
 
 /// An image is kept under the platform it was asked for with: its own, or the host's for want of one.
@@ -53,6 +72,5 @@ pub(super) fn one<'a>(known: &'a [Image], text: &str) -> Result<&'a Image, Failu
     let fits = found
         .iter()
         .find(|image| image.platform.os == host.os && image.platform.architecture == host.architecture);
-    let missing = || Failure::new(format!("there is no image `{text}`"));
-    fits.or(found.first()).copied().ok_or_else(missing)
+    fits.or(found.first()).copied().ok_or_else(|| missing(text))
 }

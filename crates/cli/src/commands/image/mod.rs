@@ -2,12 +2,13 @@
 
 pub(crate) mod change;
 mod copy;
+pub(crate) mod filter;
 mod find;
 mod history;
 mod import;
 mod inspect;
 pub(crate) mod load;
-mod ls;
+pub(crate) mod ls;
 pub(crate) mod places;
 pub(crate) mod prune;
 mod push;

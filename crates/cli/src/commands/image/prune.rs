@@ -1,12 +1,13 @@
 //! `compose image prune`: removes images that no container uses.
 
+use super::filter::{Filters, PRUNED};
 use super::find::{remove, user};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::view::size;
 use crate::{output, prompt};
 use engine::Engine;
-use resource::Image;
+use resource::{Image, Timestamp};
 
 /// Flags of `image prune`.
 #[derive(Debug, clap::Args)]
@@ -14,6 +15,9 @@ pub(crate) struct Args {
     /// Also images that have a name; without it only layers that nothing needs
     #[arg(short, long)]
     all: bool,
+    /// With `--all`: only images of label=KEY[=VALUE], label!=KEY[=VALUE], or made before until=TIME
+    #[arg(long = "filter", value_name = "FILTER")]
+    filters: Vec<String>,
     /// Do not ask
     #[arg(short, long)]
     force: bool,
@@ -21,18 +25,28 @@ pub(crate) struct Args {
 
 /// Asks, removes, and says how much room that made.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let filters = read(&args.filters)?;
     if args.all && !args.force && !prompt::confirm("Remove all images that no container uses?")? {
         return Ok(Exit::Success);
     }
-    let freed = prune(session.engine()?, args.all)?;
+    let freed = prune(session.engine()?, args.all.then_some(&filters))?;
     output::line(&format!("Total reclaimed space: {}", size::human(freed)))?;
     Ok(Exit::Success)
 }
 
-/// Removes unused images, if `all`, and the layers that nothing needs then; gives the bytes of those.
-pub(crate) fn prune(engine: &Engine, all: bool) -> Result<u64, Failure> {
+/// The filters of what takes images away.
+///
+/// # Errors
+/// As [`Filters::read`].
+pub(crate) fn read(texts: &[String]) -> Result<Filters, Failure> {
+    Filters::read(texts, PRUNED, &[], Timestamp::now())
+}
+
+/// Removes the unused images that `which` means, if any, and the layers that nothing needs then; gives the bytes
+/// of those.
+pub(crate) fn prune(engine: &Engine, which: Option<&Filters>) -> Result<u64, Failure> {
     let known = engine.store().images();
-    for image in known.iter().filter(|_| all) {
+    for image in known.iter().filter(|image| which.is_some_and(|filters| filters.takes(image))) {
         if user(engine, &image.id)?.is_none() {
             remove(engine, image)?;
             output::line(&untagged(image))?;

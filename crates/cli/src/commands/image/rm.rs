@@ -1,6 +1,6 @@
 //! `compose image rm`: takes images away, and their layers when nothing else needs them.
 
-use super::find::{find, remove, user};
+use super::find::{matching, missing, remove, running_user, user};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
@@ -9,6 +9,9 @@ use resource::Image;
 /// Flags of `image rm`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Also images that stopped containers use, which keep their layers; no error for one that is not there
+    #[arg(short, long)]
+    force: bool,
     /// References, or ids and beginnings of them
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
@@ -20,7 +23,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let known = engine.store().images();
     let mut chosen: Vec<&Image> = vec![];
     for text in &args.images {
-        for image in find(&known, text)? {
+        let found = matching(&known, text)?;
+        if found.is_empty() && !args.force {
+            return Err(missing(text));
+        }
+        for image in found {
             if !chosen.contains(&image) {
                 chosen.push(image);
             }
@@ -28,12 +35,17 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     for image in &chosen {
         let stays = known.iter().any(|other| other.id == image.id && !chosen.contains(&other));
-        if let Some(container) = (!stays).then(|| user(engine, &image.id)).transpose()?.flatten() {
+        let user = || if args.force { running_user(engine, &image.id) } else { user(engine, &image.id) };
+        if let Some(container) = (!stays).then(user).transpose()?.flatten() {
             return Err(Failure::new(format!(
                 "image `{}` is used by container {container}",
                 image.reference.familiar()
             ))
-            .hint("remove the container first; `compose down` removes those of a project"));
+            .hint(if args.force {
+                "it runs: stop the container first; `compose stop` stops those of a project"
+            } else {
+                "remove the container first; `compose down` removes those of a project"
+            }));
         }
     }
     for image in &chosen {

@@ -1,6 +1,7 @@
 //! `compose pod ps`: lists pods.
 
 use super::choose;
+use crate::commands::image::filter::carries;
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::view::template::{self, Format};
@@ -285,21 +286,13 @@ impl Filter {
                 container.state.status.as_str() == if value == "stopped" { "exited" } else { value }
             }),
             Key::Id => any(&|value| is_id(&pod.record.id, value)),
-            Key::Label => self.values.iter().all(|value| carries(pod, value)),
-            Key::NotLabel => !self.values.iter().all(|value| carries(pod, value)),
+            Key::Label => self.values.iter().all(|value| carries(&pod.record.labels, value)),
+            Key::NotLabel => !self.values.iter().all(|value| carries(&pod.record.labels, value)),
             Key::Name => any(&|value| pattern::found(value, pod.record.name.as_str())),
             Key::Network => any(&|value| choose::networks(pod).contains(value)),
             Key::Status => any(&|value| pod.status().as_str().eq_ignore_ascii_case(value)),
             Key::Until(time) => pod.record.created < time,
         }
-    }
-}
-
-/// Whether a pod has the label: `key`, or `key=value`.
-fn carries(pod: &PodSummary, wanted: &str) -> bool {
-    match wanted.split_once('=') {
-        Some((key, value)) => pod.record.labels.get(key).is_some_and(|found| found == value),
-        None => pod.record.labels.contains_key(wanted),
     }
 }
 

@@ -1,20 +1,26 @@
 //! `compose system df`: what takes room on the disk, and how much of it nothing uses.
 
+mod each;
+
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
+use crate::view::template::{self, Format};
 use crate::view::{size, table};
 use engine::{Engine, bytes_below};
-use resource::{Digest, Image, Mount, ObservedContainer, Status};
-use serde_json::{Value, json};
+use resource::{Digest, Image, Labels, Mount, ObservedContainer, Status};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Flags of `system df`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// table or json
+    /// table, table TEMPLATE, json, or a template
     #[arg(long, default_value = "table", hide_default_value = true, value_name = "FORMAT")]
     format: String,
+    /// Each image, container, volume and layer of the build cache
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 /// One kind of thing: how many there are and are used, and their bytes.
@@ -26,16 +32,28 @@ struct Row {
     reclaimable: u64,
 }
 
-/// Prints a line for each kind.
+/// The columns' titles where they are not the names of template fields.
+const TITLES: [(&str, &str); 1] = [("TotalCount", "TOTAL")];
+
+/// Prints a line for each kind, or for each thing.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    let rows = rows(session.engine()?)?;
-    let text = match args.format.as_str() {
-        "table" => {
+    let format = Format::parse(&args.format)?;
+    let engine = session.engine()?;
+    if args.verbose {
+        output::result(&each::text(engine, &format)?)?;
+        return Ok(Exit::Success);
+    }
+    let rows = rows(engine)?;
+    let none = Labels::new();
+    let fields = || rows.iter().map(|row| (fields(row), &none)).collect::<Vec<_>>();
+    let text = match &format {
+        Format::Table => {
             let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
             table::table(&["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"], &cells)
         }
-        "json" => format!("{}\n", Value::Array(rows.iter().map(object).collect())),
-        other => return Err(Failure::new(format!("`{other}` is not a format")).hint("use `table` or `json`")),
+        Format::Json => format!("{}\n", Value::Array(rows.iter().map(object).collect())),
+        Format::TableOf(template) => template::titled(template, &TITLES, true, &fields())?,
+        Format::Lines(template) => template::rows(template, false, &fields())?,
     };
     output::result(&text)?;
     Ok(Exit::Success)
@@ -99,12 +117,7 @@ fn of_containers(engine: &Engine, containers: &[&ObservedContainer]) -> Row {
 
 fn of_volumes(engine: &Engine, containers: &[&ObservedContainer]) -> Row {
     let mounts = containers.iter().flat_map(|container| &container.record.mounts);
-    let used: BTreeSet<&str> = mounts
-        .filter_map(|mount| match mount {
-            Mount::Bind { volume: Some(volume), .. } => Some(volume.as_str()),
-            _ => None,
-        })
-        .collect();
+    let used: BTreeSet<&str> = mounts.filter_map(Mount::volume).map(|(volume, _)| volume.as_str()).collect();
     let volumes = engine.volumes();
     let mut row = Row { kind: "Local Volumes", count: volumes.len(), active: 0, bytes: 0, reclaimable: 0 };
     for volume in &volumes {
@@ -120,14 +133,31 @@ fn of_volumes(engine: &Engine, containers: &[&ObservedContainer]) -> Row {
 }
 
 fn cells(row: &Row) -> Vec<String> {
-    let percent = (row.reclaimable * 100).checked_div(row.bytes).unwrap_or(0);
     vec![
         row.kind.to_owned(),
         row.count.to_string(),
         row.active.to_string(),
         size::human(row.bytes),
-        format!("{} ({percent}%)", size::human(row.reclaimable)),
+        reclaimable(row),
     ]
+}
+
+/// Bytes, and how much of all that is.
+fn reclaimable(row: &Row) -> String {
+    let percent = (row.reclaimable * 100).checked_div(row.bytes).unwrap_or(0);
+    format!("{} ({percent}%)", size::human(row.reclaimable))
+}
+
+/// What templates may name.
+fn fields(row: &Row) -> Map<String, Value> {
+    let fields = [
+        ("Type", row.kind.to_owned()),
+        ("TotalCount", row.count.to_string()),
+        ("Active", row.active.to_string()),
+        ("Size", size::human(row.bytes)),
+        ("Reclaimable", reclaimable(row)),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
 fn object(row: &Row) -> Value {

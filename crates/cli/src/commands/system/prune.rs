@@ -1,11 +1,14 @@
-//! `compose system prune`: removes images, build results and layers that nothing uses. Containers, networks and
-//! volumes belong to projects, whose `down` removes them.
+//! `compose system prune`: removes images, build results and layers that nothing uses, and volumes without a name
+//! where that is asked for. Containers, networks and volumes with a name belong to projects, whose `down` removes
+//! them.
 
-use crate::commands::image::prune::prune;
+use crate::commands::image::filter::Filters;
+use crate::commands::image::prune::{self as images, prune};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::view::size;
 use crate::{output, prompt};
+use engine::{Engine, EngineError, bytes_below};
 
 /// Flags of `system prune`.
 #[derive(Debug, clap::Args)]
@@ -13,21 +16,65 @@ pub(crate) struct Args {
     /// Also images that have a name
     #[arg(short, long)]
     all: bool,
+    /// Only images and volumes of label=KEY[=VALUE] or label!=KEY[=VALUE], and images made before until=TIME;
+    /// the build cache, which has neither, stays
+    #[arg(long = "filter", value_name = "FILTER")]
+    filters: Vec<String>,
     /// Do not ask
     #[arg(short, long)]
     force: bool,
+    /// Also volumes without a name that no container mounts
+    #[arg(long)]
+    volumes: bool,
 }
 
 /// Asks, removes, and says how much room that made.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    let what = if args.all { "the build cache and all images" } else { "the build cache and all layers" };
-    if !args.force && !prompt::confirm(&format!("Remove {what} that no container uses?"))? {
+    let filters = images::read(&args.filters)?;
+    if args.volumes && filters.is_about_time {
+        return Err(Failure::new("`--filter until=…` does not go with `--volumes`")
+            .hint("when a volume was last used is not known; ask for volumes without `until`"));
+    }
+    if !args.force && !prompt::confirm(&question(args, &filters))? {
         return Ok(Exit::Success);
     }
     let engine = session.engine()?;
-    let failed = |error| Failure::because("cannot remove the build cache", error);
-    let forgotten = engine.store().forget_builds().map_err(failed)?;
-    let freed = forgotten.bytes + prune(engine, args.all)?;
+    let mut freed = 0;
+    if args.volumes {
+        freed += prune_volumes(engine, &filters)?;
+    }
+    if filters.is_empty() {
+        let failed = |error| Failure::because("cannot remove the build cache", error);
+        freed += engine.store().forget_builds().map_err(failed)?.bytes;
+    }
+    freed += prune(engine, args.all.then_some(&filters))?;
     output::line(&format!("Total reclaimed space: {}", size::human(freed)))?;
     Ok(Exit::Success)
+}
+
+fn question(args: &Args, filters: &Filters) -> String {
+    let mut what = vec![];
+    what.extend(filters.is_empty().then_some("the build cache"));
+    what.push(if args.all { "all images" } else { "all layers" });
+    what.extend(args.volumes.then_some("all volumes without a name"));
+    format!("Remove {} that no container uses?", what.join(" and "))
+}
+
+/// Removes volumes that were made for a container that is gone; gives their bytes.
+fn prune_volumes(engine: &Engine, filters: &Filters) -> Result<u64, Failure> {
+    let mut freed = 0;
+    let volumes = engine.volumes().into_iter().filter(|volume| volume.anonymous);
+    for volume in volumes.filter(|volume| filters.takes_labels(&volume.spec.labels)) {
+        let name = &volume.spec.name;
+        let bytes = bytes_below(&engine.roots().volume(name).join("_data"));
+        match engine.remove_volume(name) {
+            Ok(()) => {
+                freed += bytes;
+                output::line(&format!("Deleted volume: {name}"))?;
+            }
+            Err(EngineError::VolumeInUse { .. }) => {}
+            Err(error) => return Err(Failure::because(format!("cannot remove volume `{name}`"), error)),
+        }
+    }
+    Ok(freed)
 }
