@@ -1,6 +1,6 @@
 //! Scenarios about what containers may use of the machine, each alone and all of a pod together.
 
-use scenarios::{scenario, until};
+use scenarios::{Who, scenario, until};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -25,13 +25,23 @@ scenario! {
         let (memory, cpu, deployed) = (group("memory"), group("cpu"), group("deployed"));
         let pod = deployed.above();
         if deployed.is_v2 {
-            started.says("swappiness: cgroup v2 does not have it").says("(compose.yaml:");
+            let started = started.says("swappiness: cgroup v2 does not have it").says("(compose.yaml:");
             assert_eq!(memory.read("", &["memory.max", "memory.low"]), ["67108864", "33554432"]);
             assert_eq!(memory.read("", &["memory.swap.max"]), ["16777216"], "swap alone");
             assert_eq!(cpu.read("", &["cpu.weight", "cpu.max"]), ["20", "20000 50000"]);
             assert_eq!(deployed.read("", &["memory.max", "memory.low", "cpu.max", "pids.max"]), ["50331648", "16777216", "50000 100000", "20"]);
             assert_eq!(pod.read("", &["memory.swap.max"]), ["104857600"], "swap alone");
-            assert_eq!(pod.read("", &["memory.max", "memory.low", "cpu.max", "cpu.weight", "pids.max"]), ["314572800", "20971520", "150000 100000", "12", "90"]);
+            assert_eq!(pod.read("", &["memory.max", "memory.low", "cpu.max", "cpu.weight", "pids.max"]), ["314572800", "50331648", "150000 100000", "12", "90"], "the kernel heeds what members reserve as far as the pod does");
+            world.compose("stop -t 0 deployed").ok();
+            until("the pod reserves less", || (pod.read("", &["memory.low"]) == ["33554432"]).then_some(()));
+            world.compose("start deployed").ok();
+            assert_eq!(pod.read("", &["memory.low"]), ["50331648"]);
+            let engine = pod.above();
+            if world.who() == Who::Root {
+                assert_eq!(engine.read("", &["memory.low"]), ["50331648"]);
+            } else {
+                assert!(started.stderr.contains("memory reservation: it holds against others of the pod only"));
+            }
         } else {
             assert_eq!(memory.read("memory", &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes", "memory.swappiness"]), ["67108864", "83886080", "33554432", "10"]);
             assert!(memory.read("memory", &["memory.oom_control"])[0].contains("oom_kill_disable 1"));
@@ -68,7 +78,7 @@ scenario! {
         world.compose("up -d").ok().says("Pod project");
         assert_eq!(ids(), before);
         let now = if pod.is_v2 { pod.read("", &["memory.max", "memory.low", "pids.max"]) } else { [pod.read("memory", &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]), pod.read("pids", &["pids.max"])].concat() };
-        assert_eq!(now, if pod.is_v2 { ["629145600", "0", "max"] } else { ["629145600", "1258291200", "max"] });
+        assert_eq!(now, if pod.is_v2 { ["629145600", "50331648", "max"] } else { ["629145600", "1258291200", "max"] });
         world.compose("up -d --dry-run").ok().says("nothing to do");
 
         // What is in use is not taken away: nobody is killed, and the limit stays.

@@ -94,7 +94,7 @@ impl Engine {
         };
         let cgroup = runtime::cgroup::open_pod(self.roots(), name);
         // One that is not there is made by the supervisor.
-        let said = match cgroup.exists().then(|| cgroup.set_totals(resources)) {
+        let said = match cgroup.exists().then(|| cgroup.set_totals(self.roots(), resources)) {
             Some(Ok(warnings)) => warnings.into_iter().map(|warning| warning.0).collect(),
             Some(Err(error)) => vec![format!("{error}: {}", error.source)],
             None => vec![],

@@ -98,7 +98,13 @@ impl Supervisor {
             return;
         }
         match container.cgroup.remove() {
-            Ok(()) => container.has_cgroup = false,
+            Ok(()) => {
+                container.has_cgroup = false;
+                if container.record.spec.resources.memory_reservation.is_some() {
+                    // What cannot be written now is with the next start.
+                    self.carry_reservations();
+                }
+            }
             Err(_) => self.reactor.after(CGROUP_PAUSE, Timer::Cgroup(slot)),
         }
     }

@@ -283,8 +283,9 @@ impl Supervisor {
     fn limit(&self, container: &Container, spec: &runtime::Spec) -> Result<Vec<String>, CgroupError> {
         let resources = &container.record.spec.resources;
         let warnings = container.cgroup.create(resources, spec)?.into_iter().map(|warning| warning.0);
+        let reserved = resources.memory_reservation.and_then(|_| self.carry_reservations());
         let warnings: Vec<String> = match container.cgroup.is_kept() || self.unsettled.is_empty() {
-            true => warnings.collect(),
+            true => warnings.chain(reserved).collect(),
             // Why there is no cgroup is known better here.
             false => warnings.flat_map(|_| self.unsettled.clone()).collect(),
         };

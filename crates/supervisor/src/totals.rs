@@ -14,12 +14,9 @@ pub(crate) struct Totals {
 impl Supervisor {
     /// Sets the totals unless they are set.
     pub(crate) fn limit_pod(&mut self) {
-        let path = self.roots.pod(&self.pod).join("pod.json");
-        let record: Option<PodRecord> = std::fs::read(path).ok().and_then(|bytes| document::decode(&bytes));
-        let set = record.map(|record| record.resources).filter(|wanted| *wanted != self.totals.set);
-        let Some(set) = set else { return };
+        let Some(set) = self.pod_resources().filter(|wanted| *wanted != self.totals.set) else { return };
         let cgroup = runtime::cgroup::open_pod(&self.roots, &self.pod);
-        let not_enforced: Vec<String> = match cgroup.set_totals(&set) {
+        let not_enforced: Vec<String> = match cgroup.set_totals(&self.roots, &set) {
             Err(error) => vec![format!("pod: {}", chain(&error))],
             Ok(warnings) if cgroup.is_kept() => {
                 warnings.into_iter().map(|warning| format!("pod: {}", warning.0)).collect()
@@ -34,5 +31,22 @@ impl Supervisor {
             eprintln!("{} {}: {warning}", Timestamp::now(), self.pod);
         }
         self.totals = Totals { set, not_enforced };
+    }
+
+    /// What the pod's document says now.
+    fn pod_resources(&self) -> Option<Resources> {
+        let path = self.roots.pod(&self.pod).join("pod.json");
+        let record: Option<PodRecord> = std::fs::read(path).ok().and_then(|bytes| document::decode(&bytes));
+        record.map(|record| record.resources)
+    }
+
+    /// Has the pod's cgroup reserve the memory that its containers' do, after one of those has come or gone.
+    /// Gives back what of a container's reservation does not hold.
+    pub(crate) fn carry_reservations(&self) -> Option<String> {
+        let own = self.pod_resources().and_then(|resources| resources.memory_reservation).unwrap_or(0);
+        let cgroup = runtime::cgroup::open_pod(&self.roots, &self.pod);
+        let carried = cgroup.carry_reservations(&self.roots, own);
+        let said = carried.unwrap_or_else(|error| Some(runtime::cgroup::Warning(chain(&error))));
+        said.map(|warning| warning.0)
     }
 }

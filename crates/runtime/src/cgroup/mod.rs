@@ -9,6 +9,7 @@ mod devices;
 mod hierarchy;
 mod limits;
 mod placement;
+mod protection;
 mod settle;
 mod supervisors;
 mod totals;
@@ -190,7 +191,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// [`CgroupError`] when it cannot be made or a limit is refused for its value.
-    pub fn set_totals(&self, wanted: &Resources) -> Result<Vec<Warning>, CgroupError> {
+    pub fn set_totals(&self, roots: &Roots, wanted: &Resources) -> Result<Vec<Warning>, CgroupError> {
         let hierarchies = Hierarchies::get();
         let mut warnings = vec![];
         match &self.path {
@@ -202,6 +203,7 @@ impl Cgroup {
                 totals::clear(hierarchies, path, memory);
                 totals::fit_below(hierarchies, path, &wanted);
                 limits::apply(hierarchies, path, &wanted, &mut warnings)?;
+                self.carry_reservations(roots, wanted.memory_reservation.unwrap_or(0))?;
             }
             None if wanted.asks_for_limits() => {
                 warnings.push(Warning(format!("limits are not enforced: {NOWHERE}")));
@@ -209,6 +211,21 @@ impl Cgroup {
             None => {}
         }
         Ok(warnings)
+    }
+
+    /// Has the cgroup of a pod reserve as much memory as its containers do together, and no less than `own`
+    /// bytes: the kernel of v2 heeds theirs that far only. To be called when one that reserves some has come
+    /// or gone. Comes back with what holds all the same.
+    ///
+    /// # Errors
+    /// [`CgroupError`] when it cannot be written.
+    pub fn carry_reservations(&self, roots: &Roots, own: u64) -> Result<Option<Warning>, CgroupError> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let hierarchies = Hierarchies::get();
+        // An ordinary user's was given by somebody else, who has not handed this file over.
+        let base = path.parent().filter(|_| !roots.mapping.is_rootless());
+        protection::carry(hierarchies, base, path, own)?;
+        Ok(protection::shortcoming(hierarchies, path))
     }
 
     /// Removes it and what the container made below it; no error when it is not there.
