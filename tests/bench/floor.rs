@@ -60,7 +60,7 @@ fn start(
     network::bridge_up(&netlink, record).unwrap();
     let address = |number: u32| Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 213, 0, 10)) + number);
     let rules: Vec<_> = (0..count).map(|number| rule(record, number, address(number))).collect();
-    network::publish("floor", &rules).unwrap();
+    network::publish("floor", &rules, None).unwrap();
     let (mut ready, gate) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map(|(r, w)| (File::from(r), w)).unwrap();
     let containers = (0..count)
@@ -142,7 +142,7 @@ fn stop(containers: Vec<Container>, hierarchies: &[PathBuf], record: &NetworkRec
     }
     cgroups.iter().for_each(|cgroup| std::fs::remove_dir(cgroup).unwrap());
     hierarchies.iter().for_each(|folder| std::fs::remove_dir(folder).unwrap());
-    network::publish("floor", &[]).unwrap();
+    network::publish("floor", &[], None).unwrap();
     network::bridge_down(&network::Netlink::open().unwrap(), record).unwrap();
 }
 
@@ -203,6 +203,7 @@ fn endpoint(record: &NetworkRecord, address: Ipv4Addr) -> Endpoint {
         mac: [2, 0x42, a, b, c, d],
         addresses: vec![(address.into(), 16)],
         gateways: vec![record.subnets[0].1],
+        routed: vec![],
         default_route: true,
         internal: false,
         mtu: 1500,

@@ -5,17 +5,19 @@ use crate::addresses::{Machine, answer_with_the_clients_address, ask_by_tcp};
 use crate::outside::network_of;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
 use scenarios::{Who, http, scenario, until, within};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
 scenario! {
     /// Another machine reaches a port that is not published where the gateway protects none, and there alone;
     /// it sees the host's address, or the container's where nothing is masqueraded; an isolated network has
-    /// no address of the host's.
+    /// no address of the host's. Where a family is routed the container's published ports are reached at its
+    /// own address, and no port of the host's; in the other family they are the host's.
     gateways_are_as_asked, root_only = "nobody comes into a user's router, nor is one seen outside by an address of its own", |world| {
         let net = network_of(world.who(), 118);
-        world.write(".env", &format!("NET={net}\n"));
+        let port = world.port();
+        world.write(".env", &format!("NET={net}\nPORT={port}\n"));
         let machine = Machine::new(net);
         let route = format!("route add 10.218.{net}.0/24 via 198.51.{net}.1");
         within(&machine.file, || {
@@ -33,11 +35,31 @@ scenario! {
 
         answer_with_the_clients_address(&machine.file);
         let server: SocketAddr = format!("198.51.{net}.2:9000").parse().unwrap();
-        for (service, seen) in [("plain", format!("198.51.{net}.1")), ("shown", format!("10.218.{net}.130"))] {
+        for (service, seen) in [("plain", format!("198.51.{net}.1")), ("shown", format!("10.218.{net}.130")), ("routed", format!("10.218.{net}.226"))] {
             let namespace = format!("/proc/{}/ns/net", world.processes(&world.id(service))[0]);
             let answer = until("the other machine answers", || within(&namespace, || ask_by_tcp(server)));
             assert_eq!(answer, seen, "{service}");
         }
+
+        let (routed, closed) = (format!("10.218.{net}.226:80"), format!("10.218.{net}.226:81").parse().unwrap());
+        let entered = |from: &str| {
+            until("a published port is reached by its route", || within(from, || http(&routed, "passwd")));
+            within(from, || TcpStream::connect_timeout(&closed, patience).is_ok())
+        };
+        let neighbour = format!("/proc/{}/ns/net", world.processes(&world.id("plain"))[0]);
+        assert_eq!([entered("/proc/self/ns/net"), entered(&machine.file), entered(&neighbour)], [true, false, false]);
+        world.compose(&format!("exec -T plain ping -c 1 -w 5 10.218.{net}.226")).ok();
+        world.compose(&format!("exec -T routed ping -c 1 -w 1 10.218.{net}.2")).exits(1);
+        until("the host's port", || within(&machine.file, || http(&format!("[fd51:{net}::1]:{port}"), "passwd")));
+        drop(TcpListener::bind(("0.0.0.0", port)).expect("nobody's in this family"));
+
+        // The guard goes with the container, and comes again with it.
+        let guards = || String::from_utf8(Command::new("/usr/sbin/nft").args(["list", "chain", "inet", "compose", &format!("pod-{}-project-routed", world.roots().cgroup)]).output().unwrap().stdout).unwrap();
+        assert!(guards().contains(&format!("ip daddr 10.218.{net}.226")), "{}", guards());
+        world.compose("stop -t 0 routed").ok();
+        assert!(!guards().contains("daddr"), "{}", guards());
+        world.compose("start routed").ok();
+        assert!(guards().contains(&format!("ip daddr 10.218.{net}.226")), "{}", guards());
 
         let bridge = format!("alone{net}");
         let output = Command::new("ip").args(["-4", "-o", "addr", "show", "dev", &bridge]).output().unwrap();

@@ -32,7 +32,11 @@ impl Lowering<'_> {
                 "this account has no subordinate ids, so the kernel lets it set no groups",
             ),
             ("models", !service.models.is_empty(), "there is no model runner"),
-            ("storage_opt", !service.storage_opt.is_empty(), "root file systems have no options"),
+            (
+                "storage_opt",
+                !service.storage_opt.is_empty(),
+                "a root file system is as large as the disk: overlay has no quota of its own",
+            ),
             ("use_api_socket", service.use_api_socket, "there is no API socket"),
             ("cgroup_parent", service.cgroup_parent.is_some(), "the project's own cgroup is the parent"),
             ("userns_mode", userns, "containers share the engine's user namespace"),

@@ -57,9 +57,10 @@ fn value(driver: NetworkDriver, internal: bool, option: &str, text: &str) -> Opt
             (NetworkDriver::Bridge, "gateway_mode_ipv4" | "gateway_mode_ipv6") if internal => {
                 accept(matches!(text, "nat" | "isolated"), "`nat` or, in an internal network, `isolated`")
             }
-            (NetworkDriver::Bridge, "gateway_mode_ipv4" | "gateway_mode_ipv6") => {
-                accept(matches!(text, "nat" | "nat-unprotected"), "`nat` or `nat-unprotected`")
-            }
+            (NetworkDriver::Bridge, "gateway_mode_ipv4" | "gateway_mode_ipv6") => accept(
+                matches!(text, "nat" | "nat-unprotected" | "routed"),
+                "`nat`, `nat-unprotected` or `routed`",
+            ),
             _ => None,
         },
     }

@@ -64,6 +64,7 @@ fn endpoint(record: &NetworkRecord, host: u8) -> Endpoint {
         mac: network::hardware_address(address),
         addresses: vec![(address.into(), 16)],
         gateways: vec![record.subnets[0].1],
+        routed: vec![],
         default_route: true,
         internal: false,
         mtu: 1500,
@@ -104,12 +105,14 @@ fn run(times: &mut Times, containers: u8) -> Outcome<()> {
             })?);
         namespaces.push(namespace);
     }
-    times.of(&label("publish one port each"), || network::publish("measure", &rules(&record, containers)))?;
+    times.of(&label("publish one port each"), || {
+        network::publish("measure", &rules(&record, containers), None)
+    })?;
     let all = start.elapsed().as_secs_f64() * 1e6;
     times.0.entry(label("= everything up")).or_default().push(all);
     drop(sockets);
     times.of(&label("drop namespaces"), || drop(namespaces));
-    times.of(&label("unpublish"), || network::publish("measure", &[]))?;
+    times.of(&label("unpublish"), || network::publish("measure", &[], None))?;
     times.of(&label("bridge down"), || network::bridge_down(&netlink, &record))?;
     // The kernel is busy with the namespaces for a while after; that is not the next run's cost.
     std::thread::sleep(std::time::Duration::from_millis(300));

@@ -6,7 +6,8 @@
 //!                              onto the bridge: masquerade what comes from 127.0.0.0/8, and redirected
 //!                              connections of the network's own (a container reaching a published port)
 //! BRIDGE-filter  forward       onto the bridge from elsewhere: only answers and published ports;
-//!                              of an internal network: nothing in, nothing out
+//!                              of an internal network: nothing in, nothing out; of a routed one, the
+//!                              chains of the pods decide
 //! BRIDGE-guard   prerouting    nothing from or to 127.0.0.0/8 comes in by the bridge: containers do not
 //!                              reach what listens on the host's loopback, although route_localnet is on
 //! ```
@@ -26,7 +27,8 @@ const BETWEEN_CONTAINERS: &str = "com.docker.network.bridge.enable_icc";
 /// Driver option: what leaves goes out under the host's address; on by default.
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 /// Driver options, one for each family: `nat` by default; `nat-unprotected`, where others than the host
-/// reach every port of the containers; `isolated`, where the host has no address on the bridge.
+/// reach every port of the containers; `routed`, where they reach the published ones, and nothing is
+/// masqueraded; `isolated`, where the host has no address on the bridge.
 const GATEWAY_MODES: [(&str, IpAddr); 2] = [
     ("com.docker.network.bridge.gateway_mode_ipv4", IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
     ("com.docker.network.bridge.gateway_mode_ipv6", IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
@@ -188,11 +190,17 @@ fn gateway_mode(record: &NetworkRecord, family: IpAddr) -> &str {
     option.and_then(|(name, _)| record.spec.options.get(*name)).map_or("nat", String::as_str)
 }
 
+/// Whether others reach this address of a container by their own routes, and only its published ports: the
+/// chains of its pod see to that (see [`crate::Entrance`]).
+pub fn is_routed(record: &NetworkRecord, address: IpAddr) -> bool {
+    record.spec.driver.has_host() && gateway_mode(record, address) == "routed"
+}
+
 /// What is dropped on the way into the bridge: what belongs to no connection known and to no published
-/// port, in the families that are protected.
+/// port, in the families that are protected here.
 fn entries(record: &NetworkRecord) -> Vec<Rule> {
     let entry = |rule: Rule| rule.to(&record.bridge).not_from(&record.bridge).unexpected();
-    let open = |family: &IpAddr| gateway_mode(record, *family) == "nat-unprotected";
+    let open = |family: &IpAddr| matches!(gateway_mode(record, *family), "nat-unprotected" | "routed");
     let families = GATEWAY_MODES.map(|(_, family)| family);
     if !families.iter().any(open) {
         return vec![entry(Rule::default()).not_redirected().drop()];
@@ -205,7 +213,7 @@ fn masquerades(record: &NetworkRecord) -> Vec<Rule> {
     let bridge = record.bridge.as_str();
     let outside = record.spec.options.get(MASQUERADE).is_none_or(|value| value != "false");
     let mut rules = Vec::new();
-    for (subnet, _) in &record.subnets {
+    for (subnet, _) in record.subnets.iter().filter(|(subnet, _)| !is_routed(record, subnet.address)) {
         let own = |rule: Rule| rule.family_of(subnet.address).subnet(End::Source, subnet);
         if outside {
             rules.push(own(Rule::default().not_to(bridge)).masquerade());

@@ -35,7 +35,7 @@ mod wire;
 pub use attach::{Wires, attach, attach_again, hardware_address};
 pub use bridge::{
     bridge_down, bridge_exists, bridge_name, bridge_up, bridges_down, bridges_up, default_gateway,
-    gateway_for_host, sweep,
+    gateway_for_host, is_routed, sweep,
 };
 pub use client::{keep_clients, speak_as};
 pub use error::NetworkError;
@@ -43,7 +43,7 @@ pub use link::route_destinations;
 pub use namespace::{NamespaceLock, enter_new_namespace, lock, new_namespace};
 pub use owner::port_owner;
 pub use pool::{choose_subnet, choose_subnet_v6};
-pub use publish::{PortRule, publish};
+pub use publish::{Entrance, PortRule, publish};
 
 use channel::Channel;
 

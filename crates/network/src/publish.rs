@@ -1,5 +1,5 @@
 //! Published ports: packets to the host's port go on to the container's, with the client's address
-//! kept.
+//! kept. Where containers are reached by routes, those of their ports are open.
 
 use crate::NetworkError;
 use crate::rule::{End, Rule};
@@ -28,13 +28,25 @@ pub struct PortRule {
     pub bridge: String,
 }
 
-/// The two chains of a pod: for what arrives, and for what this host itself sends.
-pub(crate) fn chain_names(pod_key: &str) -> [String; 2] {
-    [format!("{PREFIX}{pod_key}-in"), format!("{PREFIX}{pod_key}-out")]
+/// An address of a container that others reach by their own routes: what they may reach there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrance {
+    /// The container's address.
+    pub address: IpAddr,
+    /// The bridge it is on; who is there reaches everything.
+    pub bridge: String,
+    /// The open ports of the container; pings get through besides.
+    pub ports: Vec<(Protocol, u16)>,
 }
 
-/// Publishes exactly these ports for a pod, in place of what it published before, in one step; none
-/// removes its chains. The key names the pod on this machine: put the engine's tag in it
+/// The chains of a pod: for what arrives, for what this host itself sends, and for what is passed on by
+/// routes.
+pub(crate) fn chain_names(pod_key: &str) -> [String; 3] {
+    ["in", "out", "routed"].map(|what| format!("{PREFIX}{pod_key}-{what}"))
+}
+
+/// Publishes exactly these ports for a pod, and guards exactly these entrances, in place of what it had before,
+/// in one step; neither removes its chains. `None` is for a pod that never had an entrance. The key names the pod on this machine: put the engine's tag in it
 /// (`{Roots::cgroup}-{pod}`), so that two engines do not meet.
 ///
 /// The caller holds the ports by sockets of its own. So what another pod's rules say of them was left by
@@ -43,28 +55,47 @@ pub(crate) fn chain_names(pod_key: &str) -> [String; 2] {
 ///
 /// # Errors
 /// The step that the kernel refused; the rules from before hold then.
-pub fn publish(pod_key: &str, rules: &[PortRule]) -> Result<(), NetworkError> {
+pub fn publish(
+    pod_key: &str,
+    rules: &[PortRule],
+    entrances: Option<&[Entrance]>,
+) -> Result<(), NetworkError> {
     let channel = table::router()?;
     let names = chain_names(pod_key);
-    if rules.is_empty() {
+    let [arriving, sent, routed] = names.clone();
+    if rules.is_empty() && entrances.is_none_or(<[_]>::is_empty) {
         return table::remove(&channel, |chain| names.contains(&chain.name)).map(drop);
     }
-    let [arriving, sent] = names.clone();
     let chain =
         |name, hook, rules| Chain { name, hook, comment: format!("published ports of {pod_key}"), rules };
     // What is addressed to a loopback address comes from this host. A neighbour who sends such a thing
     // must not get through, and would if it were redirected before the kernel sees where it goes.
     let outside = rules.iter().filter(|rule| !rule.host_ip.is_some_and(|ip| ip.is_loopback()));
-    let chains = [
+    let mut chains = vec![
         chain(arriving, Hook::ARRIVING, outside.filter_map(redirection).collect()),
         chain(sent, Hook::SENT, rules.iter().filter_map(redirection).collect()),
     ];
+    if let Some(entrances) = entrances {
+        chains.push(chain(routed, Hook::PASSING, entrances.iter().flat_map(guards).collect()));
+    }
     table::replace(&channel, Family::Inet, &chains)?;
     let claims: Vec<_> = rules.iter().map(Claim::of).collect();
     let abandoned = |comment: &str| {
         Claim::read(comment).is_some_and(|theirs| claims.iter().any(|ours| ours.meets(&theirs)))
     };
     table::remove_rules(&channel, |chain| chain.starts_with(PREFIX) && !names.contains(chain), abandoned)
+}
+
+/// The rules at an entrance.
+fn guards(entrance: &Entrance) -> Vec<Rule> {
+    let Entrance { address, bridge, ports } = entrance;
+    let entering = || {
+        let rule = Rule::default().to(bridge).not_from(bridge).family_of(*address);
+        rule.address(End::Destination, *address).unexpected()
+    };
+    let open =
+        ports.iter().map(|(protocol, port)| entering().port(*protocol, End::Destination, *port).pass());
+    open.chain([entering().not_icmp(*address).drop()]).collect()
 }
 
 /// What a rule redirects, told by its comment.

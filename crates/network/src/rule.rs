@@ -18,6 +18,9 @@ const TRANSPORT_HEADER: u32 = 2;
 const EQUAL: u32 = 0;
 const UNEQUAL: u32 = 1;
 const DROP: u32 = 0;
+const ACCEPT: u32 = 1;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
 const CONNECTION_STATE: u32 = 0;
 const CONNECTION_STATUS: u32 = 2;
 const ESTABLISHED_OR_RELATED: u32 = 0x6;
@@ -231,12 +234,27 @@ impl Rule {
         })
     }
 
+    /// It is no message about the network itself, such as a ping, of this address's family.
+    pub(crate) fn not_icmp(self, address: IpAddr) -> Self {
+        let number = if address.is_ipv4() { ICMP } else { ICMPV6 };
+        self.meta(META_TRANSPORT).compare(UNEQUAL, &[number])
+    }
+
     /// It goes no further.
     pub(crate) fn drop(self) -> Self {
+        self.verdict(DROP)
+    }
+
+    /// No further rule of the chain is asked; other chains are.
+    pub(crate) fn pass(self) -> Self {
+        self.verdict(ACCEPT)
+    }
+
+    fn verdict(self, verdict: u32) -> Self {
         self.expression("immediate", |data| {
             data.network_number(1, 0).nest(2, |nest| {
-                nest.nest(2, |verdict| {
-                    verdict.network_number(1, DROP);
+                nest.nest(2, |code| {
+                    code.network_number(1, verdict);
                 });
             });
         })

@@ -61,7 +61,7 @@ fn an_internal_network_has_no_way_out_and_none_in() {
         world.inside(&web.namespace, || run("ip route add default via 10.31.0.1"));
         bridge_up(&world.netlink, &record(32)).unwrap();
         assert!(world.inside(&web.namespace, || connect(OUTSIDE, 80)).is_none());
-        publish("shop", &[port(8080, web.address, 80)]).unwrap();
+        publish("shop", &[port(8080, web.address, 80)], None).unwrap();
         assert!(world.outside_do(|| connect(ROUTER, 8080)).is_none());
     });
 }
@@ -114,11 +114,11 @@ fn everything_may_be_said_twice_and_nothing_is_left_at_the_end() {
         bridges_up(&world.netlink, &records).unwrap();
         assert_eq!(ruleset(), once);
         let web = world.container(&records[0], 2);
-        publish("shop", &[port(8080, web.address, 80)]).unwrap();
+        publish("shop", &[port(8080, web.address, 80)], None).unwrap();
         assert!(records.iter().all(|record| bridge_exists(&record.bridge)));
         bridges_down(&world.netlink, &records[1..]).unwrap();
         assert!(!bridge_exists("t32") && !bridge_exists("t33"));
-        publish("shop", &[]).unwrap();
+        publish("shop", &[], None).unwrap();
         world.inside(&web.namespace, || run("ip link del eth0"));
         bridge_down(&world.netlink, &records[0]).unwrap();
         bridge_down(&world.netlink, &records[0]).unwrap();
@@ -134,7 +134,7 @@ fn leftovers_are_found_by_name_and_those_of_another_engine_are_left_alone() {
         long.spec.name = NetworkName("ä".repeat(300));
         bridges_up(&world.netlink, &[record(31), record(32), long.clone()]).unwrap();
         assert_eq!(sweep(&world.netlink, &[long.spec.name], &[]).unwrap().len(), 4);
-        publish("test-shop", &[port(8080, OUTSIDE, 80)]).unwrap();
+        publish("test-shop", &[port(8080, OUTSIDE, 80)], None).unwrap();
         let other = network::Netlink::open().unwrap().owned_by("other");
         let mut theirs = record(33);
         theirs.spec.name = NetworkName("net31".into());

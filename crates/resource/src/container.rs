@@ -215,6 +215,10 @@ pub struct Endpoint {
     pub mac: [u8; 6],
     /// Addresses with the length of their subnet's prefix; IPv4 first.
     pub addresses: Vec<(IpAddr, u8)>,
+    /// Those of the addresses that others reach by their own routes, without a redirection: published ports
+    /// are open there, and nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routed: Vec<IpAddr>,
     /// Gateways of the same families; empty on internal networks.
     pub gateways: Vec<IpAddr>,
     /// This endpoint's gateways are the default routes.

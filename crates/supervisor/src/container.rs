@@ -4,15 +4,15 @@ use crate::core::Watched;
 use crate::log::pump::Pump;
 use crate::ports::Reservation;
 use crate::reactor::Token;
-use network::PortRule;
+use network::{Entrance, PortRule};
 use resource::{
-    ContainerId, ContainerRecord, ContainerState, ExitStatus, IdentityShare, NetworkMode, PodName, Roots,
-    Status, document,
+    ContainerId, ContainerRecord, ContainerState, Endpoint, ExitStatus, IdentityShare, NetworkMode, PodName,
+    PortSpec, Roots, Status, document,
 };
 use runtime::Cgroup;
 use runtime::processes::MountNamespace;
 use std::io;
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -47,6 +47,8 @@ pub(crate) struct Container {
     pub(crate) resolver: Option<Resolver>,
     /// Its published ports.
     pub(crate) ports: Vec<Reservation>,
+    /// Where it is reached by routes, while it has its place in the network.
+    pub(crate) entrances: Vec<Entrance>,
     pub(crate) output: Option<Output>,
     pub(crate) console: Option<Console>,
     /// Those who asked for it to be stopped.
@@ -115,6 +117,7 @@ impl Container {
             namespace: None,
             resolver: None,
             ports: vec![],
+            entrances: vec![],
             output: None,
             console: None,
             stopping: vec![],
@@ -168,16 +171,57 @@ impl Container {
     }
 
     /// The address that published ports lead to: that of the endpoint with the default route, else
-    /// the first one on a network with a way out.
+    /// the first one on a network with a way out. Where it is reached by routes nothing is redirected.
     pub(crate) fn target(&self, v6: bool) -> Option<(IpAddr, &str)> {
         let usable =
             self.record.endpoints.iter().filter(|endpoint| !endpoint.internal && endpoint.driver.has_host());
         let mut endpoints: Vec<_> = usable.collect();
         endpoints.sort_by_key(|endpoint| !endpoint.default_route);
         endpoints.iter().find_map(|endpoint| {
-            let address = endpoint.addresses.iter().find(|(address, _)| address.is_ipv6() == v6)?;
-            Some((address.0, endpoint.bridge.as_str()))
+            let redirected = |address: &IpAddr| !endpoint.routed.contains(address);
+            let address = endpoint.addresses.iter().map(|(address, _)| *address);
+            let address = address.filter(redirected).find(|address| address.is_ipv6() == v6)?;
+            Some((address, endpoint.bridge.as_str()))
         })
+    }
+
+    /// The ports of the host that are to lead to it. In a family in which it is reached by routes there are
+    /// none.
+    pub(crate) fn host_ports(&self) -> Vec<PortSpec> {
+        let [four, six] = [false, true].map(|six| {
+            let mut routed = self.record.endpoints.iter().flat_map(|endpoint| &endpoint.routed);
+            self.target(six).is_none() && routed.any(|address| address.is_ipv6() == six)
+        });
+        if self.target(false).or_else(|| self.target(true)).is_none() {
+            return vec![];
+        }
+        let narrowed = |port: &PortSpec| match (port.host_ip, four, six) {
+            (None, false, false) => Some(*port),
+            (None, true, false) => Some(PortSpec { host_ip: Some(Ipv6Addr::UNSPECIFIED.into()), ..*port }),
+            (None, false, true) => Some(PortSpec { host_ip: Some(Ipv4Addr::UNSPECIFIED.into()), ..*port }),
+            (None, true, true) => None,
+            (Some(ip), ..) => (!(if ip.is_ipv6() { six } else { four })).then_some(*port),
+        };
+        self.record.spec.ports.iter().filter_map(narrowed).collect()
+    }
+
+    /// Where it is to be reached by routes: at each such address, by the ports that are published in its
+    /// family. The host's port means nothing there, since nothing is redirected.
+    pub(crate) fn doors(&self) -> Vec<Entrance> {
+        let spec = &self.record.spec;
+        let door = |endpoint: &Endpoint, address: &IpAddr| Entrance {
+            address: *address,
+            bridge: endpoint.bridge.clone(),
+            ports: (spec.ports.iter())
+                .filter(|port| port.host_ip.is_none_or(|ip| ip.is_ipv4() == address.is_ipv4()))
+                .map(|port| (port.protocol, port.target))
+                .collect(),
+        };
+        self.record
+            .endpoints
+            .iter()
+            .flat_map(|each| each.routed.iter().map(move |ip| door(each, ip)))
+            .collect()
     }
 
     /// The rules that its reserved ports need.

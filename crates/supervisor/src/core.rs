@@ -129,6 +129,8 @@ pub(crate) struct Supervisor {
     pub(crate) netlink: Option<Netlink>,
     pub(crate) seccomp: runtime::seccomp::Cache,
     pub(crate) rules_changed: bool,
+    /// A container was here that is reached by routes.
+    pub(crate) has_entrances: bool,
     pub(crate) scratch: Vec<u8>,
     pub(crate) foreign: Foreign,
     pub(crate) upstreams: HashMap<Token, Upstream>,
@@ -162,6 +164,7 @@ impl Supervisor {
             netlink: None,
             seccomp: runtime::seccomp::Cache::default(),
             rules_changed: false,
+            has_entrances: false,
             scratch: vec![],
             foreign: Foreign::default(),
             upstreams: HashMap::new(),
@@ -277,6 +280,7 @@ impl Supervisor {
     /// Takes a container in under a new number.
     pub(crate) fn enter(&mut self, container: Container) -> Slot {
         self.next_slot += 1;
+        self.has_entrances |= container.record.endpoints.iter().any(|each| !each.routed.is_empty());
         self.slots.insert(container.record.id.clone(), self.next_slot);
         self.containers.insert(self.next_slot, container);
         self.next_slot
@@ -303,7 +307,9 @@ impl Supervisor {
     pub(crate) fn publish(&mut self) -> Result<(), network::NetworkError> {
         self.rules_changed = false;
         let rules: Vec<PortRule> = self.containers.values().flat_map(Container::port_rules).collect();
-        network::publish(&self.pod_key(), &rules)
+        let entrances: Vec<_> = self.containers.values().flat_map(|each| each.entrances.clone()).collect();
+        let entrances = self.has_entrances.then_some(entrances.as_slice());
+        network::publish(&self.pod_key(), &rules, entrances)
     }
 
     /// The name of the pod's chains.

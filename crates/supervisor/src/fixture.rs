@@ -45,6 +45,7 @@ pub(crate) fn record(service: &str) -> ContainerRecord {
             mac: [2, 66, 172, 30, 0, 2],
             addresses: vec![("172.30.0.2".parse().unwrap(), 16)],
             gateways: vec!["172.30.0.1".parse().unwrap()],
+            routed: vec![],
             default_route: true,
             internal: false,
             mtu: 1500,

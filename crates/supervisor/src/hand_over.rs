@@ -13,7 +13,7 @@ impl Supervisor {
         let missing = || Failure::new(FailureKind::NoSuchContainer, "it does not run");
         let heir = self.slots.get(to).copied().ok_or_else(missing)?;
         let wanted = match self.containers.get(&heir) {
-            Some(container) if container.is_live() => container.record.spec.ports.clone(),
+            Some(container) if container.is_live() => container.host_ports(),
             _ => return Err(missing()),
         };
         if let Some(holder) = self.slots.get(from).copied().filter(|holder| *holder != heir) {

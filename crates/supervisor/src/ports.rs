@@ -37,12 +37,12 @@ pub(crate) type Bound = Vec<(PortBinding, Option<OwnedFd>)>;
 impl Supervisor {
     /// Reserves the ports a container wants, unless it has them since an earlier run.
     pub(crate) fn reserve_ports(&mut self, slot: Slot) -> Result<(), Failure> {
+        self.open_doors(slot);
         let Some(container) = self.containers.get(&slot) else { return Ok(()) };
-        let nowhere = container.target(false).is_none() && container.target(true).is_none();
-        if !container.ports.is_empty() || nowhere {
+        if !container.ports.is_empty() {
             return Ok(());
         }
-        for wanted in container.record.spec.ports.clone() {
+        for wanted in container.host_ports() {
             if self.predecessor_holds(slot, &wanted) {
                 continue;
             }
@@ -53,6 +53,14 @@ impl Supervisor {
             container.state.lost_ports.clear();
         }
         Ok(())
+    }
+
+    /// Has the next change of rules guard where a container is reached by routes.
+    pub(crate) fn open_doors(&mut self, slot: Slot) {
+        let Some(container) = self.containers.get_mut(&slot) else { return };
+        let doors = container.doors();
+        self.rules_changed |= doors != container.entrances;
+        container.entrances = doors;
     }
 
     /// Whether the container whose place this one is to take has the port: it keeps it until that is so.
@@ -69,6 +77,7 @@ impl Supervisor {
 
     /// Reserves ports again that a predecessor had published for a container.
     pub(crate) fn reserve_again(&mut self, slot: Slot) -> Result<(), Failure> {
+        self.open_doors(slot);
         let Some(container) = self.containers.get(&slot) else { return Ok(()) };
         for binding in container.state.ports.clone() {
             let socket = match self.bind_outside(&binding) {
@@ -123,8 +132,9 @@ impl Supervisor {
         let Some(container) = self.containers.get_mut(&slot) else { return };
         container.state.ports.clear();
         container.state.lost_ports.clear();
-        self.rules_changed |= !container.ports.is_empty();
+        self.rules_changed |= !container.ports.is_empty() || !container.entrances.is_empty();
         container.ports.clear();
+        container.entrances.clear();
     }
 
     /// Binds the first free of the wanted ports in the host's network, in every family asked for.

@@ -120,7 +120,7 @@ fn listen(folder: &Path) -> io::Result<OwnedFd> {
 fn leave(supervisor: &Supervisor, folder: &Path) {
     // Who connects from here on finds nobody and starts another.
     drop(std::fs::remove_file(folder.join("supervisor.sock")));
-    if let Err(error) = network::publish(&supervisor.pod_key(), &[]) {
+    if let Err(error) = network::publish(&supervisor.pod_key(), &[], None) {
         complain(&error);
     }
     if let Err(error) = runtime::cgroup::remove_pod(&supervisor.roots, &supervisor.pod) {

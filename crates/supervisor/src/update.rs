@@ -15,11 +15,11 @@ impl Supervisor {
         let missing = || Failure::new(FailureKind::NoSuchContainer, "its record is gone");
         let record = read_record(&self.roots, &self.pod, id).ok_or_else(missing)?;
         let Some(container) = self.containers.get_mut(&slot) else { return Ok(()) };
-        let wanted = record.spec.ports.clone();
         let old = std::mem::replace(&mut container.record, record);
         if !container.is_live() || !container.has_network() {
             return Ok(());
         }
+        let wanted = container.host_ports();
         let (had, lost) = (std::mem::take(&mut container.ports), container.state.lost_ports.clone());
         // Its datagram sessions know their port by its place; a client's next datagram opens another.
         self.forwarder.forget(slot);
@@ -58,6 +58,7 @@ impl Supervisor {
                 container.state.lost_ports.clear();
             }
         }
+        self.open_doors(slot);
         self.publish().map_err(|error| cannot("publish ports", &error))?;
         self.changed(slot);
         outcome

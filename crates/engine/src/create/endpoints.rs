@@ -72,8 +72,10 @@ impl Draft<'_> {
         };
         let gateways =
             if record.spec.internal { vec![] } else { record.subnets.iter().filter_map(reachable).collect() };
+        let routed = leased.iter().map(|(address, _)| *address);
         Ok(Endpoint {
             spec: spec.clone(),
+            routed: routed.filter(|address| network::is_routed(record, *address)).collect(),
             bridge: record.bridge.clone(),
             driver: record.spec.driver,
             interface,

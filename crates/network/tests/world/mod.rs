@@ -170,6 +170,7 @@ pub(crate) fn endpoint(record: &NetworkRecord, host: u8, index: usize) -> Endpoi
         } else {
             record.subnets.iter().map(|(_, gateway)| *gateway).collect()
         },
+        routed: vec![],
         default_route: index == 0 && !internal,
         internal,
         mtu: record.mtu,

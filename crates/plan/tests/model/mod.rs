@@ -455,6 +455,7 @@ impl World {
             addresses: vec![],
             gateways: vec![],
             driver: NetworkDriver::Bridge,
+            routed: vec![],
             default_route: true,
             internal: false,
             mtu: 1500,

@@ -142,6 +142,7 @@ impl World {
                 mac: ::network::hardware_address(ip),
                 addresses: vec![(IpAddr::V4(ip), subnet.prefix)],
                 gateways: vec![gateway],
+                routed: vec![],
                 default_route: true,
                 internal: false,
                 mtu: 1500,
@@ -255,7 +256,7 @@ impl Drop for World {
         }
         drop(runtime::cgroup::remove_pod(&self.roots, &self.pod));
         drop(runtime::cgroup::remove_base(&self.roots));
-        drop(::network::publish(&format!("{}-{}", self.roots.cgroup, self.pod), &[]));
+        drop(::network::publish(&format!("{}-{}", self.roots.cgroup, self.pod), &[], None));
         let netlink = ::network::Netlink::open().unwrap().owned_by(&self.roots.cgroup);
         ::network::bridge_down(&netlink, &self.network).unwrap();
     }
