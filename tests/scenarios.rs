@@ -49,6 +49,8 @@ mod graph;
 mod happenings;
 #[path = "scenarios/hooks.rs"]
 mod hooks;
+#[path = "scenarios/idle.rs"]
+mod idle;
 #[path = "scenarios/images.rs"]
 mod images;
 #[path = "scenarios/input.rs"]

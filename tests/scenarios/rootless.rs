@@ -333,7 +333,7 @@ pub(crate) fn on_a_machine(world: &World, setup: &str, arguments: &[&str]) -> Ou
 
 /// Runs `compose` where nobody may make a user namespace: in one that has every id of this machine, and
 /// whose limit, which counts in it alone, is none.
-fn without_user_namespaces(world: &World, arguments: &[&str]) -> Output {
+pub(crate) fn without_user_namespaces(world: &World, arguments: &[&str]) -> Output {
     // No device can be made in there. Root's rights in there come with the program that runs as root.
     let setup = "mount -t tmpfs tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200 && \
                  set -- sh -c 'echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"' sh \"$@\" && \

@@ -156,7 +156,7 @@ impl Job<'_> {
             let outcome = self.apply(&plan, &observed, &mut warned).await?;
             self.session.timing("applied");
             if let Some(failure) = plan.failures.first() {
-                return Err(self.failed(failure));
+                return Err(failed(failure));
             }
             let apply::Outcome::Waiting(awaits) = outcome else {
                 if self.policy.wait && !plan.is_empty() {
@@ -192,10 +192,7 @@ impl Job<'_> {
     }
 
     fn observe(&self) -> Result<Observed, Failure> {
-        let observed = self.engine()?.observe(&scope(&self.desired));
-        observed.map_err(|error| {
-            Failure::because(format!("cannot look at project `{}`", self.desired.pod), error)
-        })
+        observe(self.engine()?, &self.desired)
     }
 
     /// What would be done now, and nothing of it is.
@@ -222,7 +219,7 @@ impl Job<'_> {
             crate::output::message(&format!("DRY-RUN MODE - {line}\n"));
         }
         if let Some(failure) = preview.plan.failures.first() {
-            return Err(self.failed(failure));
+            return Err(failed(failure));
         }
         Ok(Converged { unchanged: true, nothing: false })
     }
@@ -245,7 +242,7 @@ impl Job<'_> {
     }
 
     async fn fetch_once(&self, images: &Plan) -> Result<Vec<Reference>, Failure> {
-        self.told_only(images)?;
+        possible(images)?;
         let performer = Performer::new(self.engine()?, &self.desired.pod, &Observed::default());
         let quiet = Progress::new(Mode::Quiet, "build", false, false);
         let shown = if self.tuning.quiet_build { &quiet } else { self.progress };
@@ -264,11 +261,7 @@ impl Job<'_> {
     /// Tells the warnings of a plan, and fails on what stands in its way.
     fn told(&self, plan: &Plan, warned: &mut BTreeSet<String>) -> Result<(), Failure> {
         self.warn(plan, warned);
-        self.told_only(plan)
-    }
-
-    fn told_only(&self, plan: &Plan) -> Result<(), Failure> {
-        plan.failures.first().map_or(Ok(()), |failure| Err(self.failed(failure)))
+        possible(plan)
     }
 
     fn warn(&self, plan: &Plan, warned: &mut BTreeSet<String>) {
@@ -291,19 +284,6 @@ impl Job<'_> {
         let shortcoming = if limited { self.engine()?.limits_not_enforced() } else { None };
         shortcoming.into_iter().for_each(|text| self.warn_once(text, warned));
         Ok(())
-    }
-
-    fn failed(&self, failure: &plan::Failure) -> Failure {
-        let said = match failure.place() {
-            Some(place) => Failure::new(format!("{failure} ({place})")),
-            None => Failure::new(failure.to_string()),
-        };
-        match failure {
-            plan::Failure::WaitExited { .. } => {
-                said.hint("`compose logs` shows what it wrote before it ended")
-            }
-            _ => said,
-        }
     }
 
     /// Asks for consent; true when some was given, so that a new plan is worth making. Without a
@@ -575,6 +555,40 @@ fn touched(step: &plan::Step) -> Option<&str> {
         | Step::UnpauseContainer { container, .. }
         | Step::RemoveContainer { container, .. } => Some(container.as_str()),
         _ => None,
+    }
+}
+
+/// Refuses what cannot be because an image is not here and may not be had, as long as nothing has been made
+/// for it: of an ordinary user for whom nothing runs. [`Job::run`] says the same of others.
+///
+/// # Errors
+/// What stands in the way.
+pub(crate) fn foresee(session: &Session, desired: &Desired) -> Result<(), Failure> {
+    let never = desired.services.iter().any(|service| service.image.policy == PullPolicy::Never);
+    if !never || !session.is_outside() {
+        return Ok(());
+    }
+    possible(&plan::plan_images(desired, &observe(session.viewer()?, desired)?, Timestamp::now()))
+}
+
+fn observe(engine: &Engine, desired: &Desired) -> Result<Observed, Failure> {
+    let observed = engine.observe(&scope(desired));
+    observed.map_err(|error| Failure::because(format!("cannot look at project `{}`", desired.pod), error))
+}
+
+/// The first reason for which a plan cannot be carried out.
+fn possible(plan: &Plan) -> Result<(), Failure> {
+    plan.failures.first().map_or(Ok(()), |failure| Err(failed(failure)))
+}
+
+fn failed(failure: &plan::Failure) -> Failure {
+    let said = match failure.place() {
+        Some(place) => Failure::new(format!("{failure} ({place})")),
+        None => Failure::new(failure.to_string()),
+    };
+    match failure {
+        plan::Failure::WaitExited { .. } => said.hint("`compose logs` shows what it wrote before it ended"),
+        _ => said,
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Session {
     /// Colours on standard error.
     pub(crate) colour_errors: bool,
     engine: OnceCell<Engine>,
+    /// One that only looks, from outside the user's world.
+    viewer: OnceCell<Engine>,
     /// The world of an ordinary user, once it was looked for.
     world: RefCell<Option<World>>,
     /// It is still to be entered, and made if need be.
@@ -78,6 +80,7 @@ impl Session {
             colour,
             colour_errors,
             engine: OnceCell::new(),
+            viewer: OnceCell::new(),
             world: RefCell::default(),
             outside: Cell::new(false),
             began,
@@ -143,9 +146,33 @@ impl Session {
             return Ok(engine);
         }
         self.begin()?;
-        let engine =
-            Engine::open(self.roots()).map_err(|error| Failure::because("cannot open the engine", error))?;
+        let engine = self.open_engine()?;
         Ok(self.engine.get_or_init(|| engine))
+    }
+
+    /// The engine to look with: while the user's world is still to be entered, one that is outside of it. So
+    /// what turns out to make no sense has made nothing.
+    ///
+    /// # Errors
+    /// As of [`engine`](Self::engine).
+    pub(crate) fn viewer(&self) -> Result<&Engine, Failure> {
+        if !self.outside.get() {
+            return self.engine();
+        }
+        if let Some(viewer) = self.viewer.get() {
+            return Ok(viewer);
+        }
+        let viewer = self.open_engine()?;
+        Ok(self.viewer.get_or_init(|| viewer))
+    }
+
+    fn open_engine(&self) -> Result<Engine, Failure> {
+        Engine::open(self.roots()).map_err(|error| Failure::because("cannot open the engine", error))
+    }
+
+    /// Whether the user's world is still to be entered.
+    pub(crate) fn is_outside(&self) -> bool {
+        self.outside.get()
     }
 
     /// Enters the world of an ordinary user if somebody is there; root is in its own already. While the
@@ -269,13 +296,13 @@ impl Session {
     /// # Errors
     /// The project cannot be looked at.
     pub(crate) fn damage(&self, pod: &PodName) -> Result<Vec<engine::Damage>, Failure> {
-        self.engine()?.damage(&scope(pod)).map_err(crate::converge::about(pod))
+        self.viewer()?.damage(&scope(pod)).map_err(crate::converge::about(pod))
     }
 
     /// The containers of a pod's services, and nothing else that there is of it. An infra is left out;
     /// the ports it publishes are shown with the containers that want them.
     pub(crate) fn containers(&self, pod: &PodName) -> Result<Observed, Failure> {
-        let containers = self.engine()?.containers(pod);
+        let containers = self.viewer()?.containers(pod);
         let failed = |error| Failure::because(format!("cannot look at project `{pod}`"), error);
         let (infra, mut containers): (Vec<_>, Vec<_>) =
             containers.map_err(failed)?.into_iter().partition(|container| container.record.spec.is_infra());
@@ -323,7 +350,7 @@ impl Session {
 
     /// What there is of a pod: its containers, and its networks and volumes by label.
     pub(crate) fn observe(&self, pod: &PodName) -> Result<Observed, Failure> {
-        let observed = self.engine()?.observe(&scope(pod));
+        let observed = self.viewer()?.observe(&scope(pod));
         observed.map_err(|error| Failure::because(format!("cannot look at project `{pod}`"), error))
     }
 }

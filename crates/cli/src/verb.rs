@@ -104,6 +104,7 @@ pub(crate) fn run_on(
     act: Act,
 ) -> Result<Exit, Failure> {
     let task = task(session, operation, &subject, services, &act)?;
+    session.begin()?;
     runtime::interruptible(Size::One, perform(session, task, &act))
 }
 

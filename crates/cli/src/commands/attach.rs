@@ -47,6 +47,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         return Ok(Exit::Success);
     }
     let failed = |error| Failure::because(format!("cannot attach to container `{name}`"), error);
+    session.begin()?;
     runtime::run(Size::Two, async {
         let engine = session.engine()?;
         let interrupts = Interrupts::listen()?;

@@ -51,9 +51,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         return Err(Failure::new("an image that is made here gets its digest from what is in it")
             .hint("give a name and a tag"));
     }
-    let engine = session.engine()?;
     let failed = |error| Failure::because(format!("cannot make an image of container `{name}`"), error);
-    let mut config = engine.committed(container).map_err(failed)?;
+    let mut config = session.viewer()?.committed(container).map_err(failed)?;
     for instruction in &args.changes {
         change::apply(&mut config, instruction)
             .map_err(|error| Failure::because(format!("--change `{instruction}`"), error))?;
@@ -72,6 +71,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         message: args.message.as_deref().unwrap_or_default(),
         config: &config,
     };
+    let engine = session.engine()?;
     runtime::interruptible(Size::One, async {
         let lock = engine
             .lock(&subject.pod, || progress.message("waiting for another command on this project\n"))

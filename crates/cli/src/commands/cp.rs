@@ -105,6 +105,7 @@ fn from(
         engine.copy_out(container, path, args.follow_link, Destination::Path(&destination), owners)
     };
     let progress = session.progress("cp");
+    session.begin()?;
     runtime::interruptible(Size::One, async {
         copied(session, &progress, container, copy).await?;
         progress.finish();
@@ -144,6 +145,7 @@ fn into(
     }
     let owners = |kept| if kept { Owners::Kept } else { Owners::Root };
     let progress = session.progress("cp");
+    session.begin()?;
     runtime::interruptible(Size::One, async {
         for container in containers {
             let copy = |engine: &Engine| match outside {

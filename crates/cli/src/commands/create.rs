@@ -143,6 +143,7 @@ impl Making {
         if let Some(hold) = Hold::asked(session, self.frozen, &loaded.0)? {
             hold.project(loaded, &mut desired)?;
         }
+        crate::converge::foresee(session, &desired)?;
         session.timing("desired");
         let mut policy = policy;
         policy.consent.all = self.yes;

@@ -52,7 +52,6 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let subject = session.named()?;
     let pod = &subject.pod;
-    let engine = session.engine()?;
     let observed = session.containers(pod)?;
     select::services(std::slice::from_ref(service), subject.known(&observed))?;
     let container = select::running(&observed.containers, service, args.index)?;
@@ -75,6 +74,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         ));
         return Ok(Exit::Success);
     }
+    let engine = session.engine()?;
     runtime::interruptible(Size::One, async {
         let stdio = match (args.detach, tty) {
             (true, _) => Stdio::Null,

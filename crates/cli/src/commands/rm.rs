@@ -65,7 +65,7 @@ fn lost(
     subject: &Subject,
     chosen: &BTreeSet<String>,
 ) -> Result<Vec<String>, Failure> {
-    let (engine, pod) = (session.engine()?, &subject.pod);
+    let (engine, pod) = (session.viewer()?, &subject.pod);
     let damage = session.damage(pod)?;
     let found = damaged::containers(&damage, subject, chosen);
     let meant = found.iter().filter(|lost| args.stop || !engine.still_runs(pod, lost.id));

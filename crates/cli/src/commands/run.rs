@@ -158,6 +158,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if session.globals.dry_run {
         return one.dry_run();
     }
+    one.foresee()?;
     session.attend(one.run())
 }
 
@@ -261,6 +262,28 @@ impl OneOffRun<'_> {
         Ok(Exit::Success)
     }
 
+    /// Refuses what cannot run because an image is not here and may not be pulled, as long as nothing has
+    /// been made for it.
+    fn foresee(&self) -> Result<(), Failure> {
+        converge::foresee(self.session, &self.dependencies)?;
+        let may_be_had = self.need.policy != PullPolicy::Never || !self.builds.is_empty();
+        if may_be_had || !self.session.is_outside() {
+            return Ok(());
+        }
+        let store = self.session.viewer()?.store();
+        let here = store.image(&self.need.reference, self.need.platform.as_ref());
+        here.map_or_else(|| Err(self.is_without_image()), |_| Ok(()))
+    }
+
+    fn is_without_image(&self) -> Failure {
+        Failure::new(format!(
+            "image {} of service `{}` ({}) is not here and may not be pulled",
+            self.need.reference.familiar(),
+            self.spec.service,
+            self.need.place
+        ))
+    }
+
     async fn run(self) -> Result<Exit, Failure> {
         let mut interrupts = Interrupts::listen()?;
         let engine = self.session.engine()?;
@@ -343,14 +366,7 @@ impl OneOffRun<'_> {
             PullPolicy::Always if is_named => {}
             _ if here => return Ok(()),
             PullPolicy::Never if can_be_built => return self.build(engine, progress).await,
-            PullPolicy::Never | PullPolicy::Build => {
-                return Err(Failure::new(format!(
-                    "image {} of service `{}` ({}) is not here and may not be pulled",
-                    need.reference.familiar(),
-                    self.spec.service,
-                    need.place
-                )));
-            }
+            PullPolicy::Never | PullPolicy::Build => return Err(self.is_without_image()),
             _ if !is_named => return self.build(engine, progress).await,
             _ => {}
         }

@@ -18,6 +18,7 @@ mod tag;
 
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
+use engine::user::Purpose;
 
 /// What follows `image`.
 #[derive(Debug, clap::Args)]
@@ -53,6 +54,16 @@ enum Verb {
     Save(save::Args),
     /// Give an image another name
     Tag(tag::Args),
+}
+
+impl Args {
+    /// What the verb wants in an ordinary user's world.
+    pub(super) fn purpose(&self) -> Purpose {
+        match self.verb {
+            Verb::History(_) | Verb::Inspect(_) | Verb::Ls(_) => Purpose::Look,
+            _ => Purpose::Work,
+        }
+    }
 }
 
 /// Runs a verb of the group.

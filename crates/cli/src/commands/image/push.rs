@@ -19,12 +19,12 @@ pub(crate) struct Args {
 
 /// Pushes the image and prints the digest that it has in its registry.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    let engine = session.engine()?;
-    let known = engine.store().images();
+    let known = session.viewer()?.store().images();
     let image = find::one(&known, &args.image)?;
     let target = args.target.as_deref().map(import::parse).transpose()?;
     let target = target.as_ref().unwrap_or(&image.reference);
     let progress = session.progress_unless(args.quiet, "push");
+    let engine = session.engine()?;
     session.work(async {
         let pushed = pushing::push(engine, image, target, &progress).await;
         progress.finish();

@@ -19,8 +19,8 @@ pub(crate) struct Args {
 
 /// Removes images. All are looked up before the first is touched.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    let engine = session.engine()?;
-    let known = engine.store().images();
+    let viewer = session.viewer()?;
+    let known = viewer.store().images();
     let mut chosen: Vec<&Image> = vec![];
     for text in &args.images {
         let found = matching(&known, text)?;
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     for image in &chosen {
         let stays = known.iter().any(|other| other.id == image.id && !chosen.contains(&other));
-        let user = || if args.force { running_user(engine, &image.id) } else { user(engine, &image.id) };
+        let user = || if args.force { running_user(viewer, &image.id) } else { user(viewer, &image.id) };
         if let Some(container) = (!stays).then(user).transpose()?.flatten() {
             return Err(Failure::new(format!(
                 "image `{}` is used by container {container}",
@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
             }));
         }
     }
+    let engine = session.engine()?;
     for image in &chosen {
         remove(engine, image)?;
         output::line(&format!("Untagged: {}", image.reference.familiar()))?;

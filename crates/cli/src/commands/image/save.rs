@@ -39,8 +39,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         "docker-archive" => ArchiveForm::DockerArchive,
         _ => ArchiveForm::OciArchive,
     };
-    let engine = session.engine()?;
-    let known = engine.store().images();
+    let known = session.viewer()?.store().images();
     let images = chosen(&known, &args.images)?;
     let (path, stream) = match &args.output {
         Some(path) => (path.as_path(), None),
@@ -48,6 +47,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     };
     let progress = session.progress_unless(args.quiet || stream.is_some(), "save");
     let title = path.display().to_string();
+    let engine = session.engine()?;
     session.work(async {
         progress.tell(&Line::new(title.clone(), Status::Working, "Saving"));
         let saved = engine.save(&images, form, path, stream).await;

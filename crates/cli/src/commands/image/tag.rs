@@ -15,14 +15,14 @@ pub(crate) struct Args {
 
 /// Writes one more document; the image is not copied.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    let store = session.engine()?.store();
-    let known = store.images();
+    let known = session.viewer()?.store().images();
     let image = find::one(&known, &args.image)?;
     let reference = super::import::parse(&args.reference)?;
     if reference.digest.is_some() {
         return Err(Failure::new(format!("`{}` names a digest", args.reference))
             .hint("a digest is what an image has, not what it is called; give a name and a tag"));
     }
+    let store = session.engine()?.store();
     store
         .tag_image(image, &reference)
         .map_err(|error| Failure::because(format!("cannot name `{}`", args.reference), error))?;

@@ -77,6 +77,7 @@ fn on_each(
     operation: &'static str,
     act: &Act,
 ) -> Result<Exit, Failure> {
+    session.begin()?;
     runtime::interruptible(Size::One, async {
         let mut first = None;
         for pod in pods {

@@ -52,7 +52,7 @@ impl Which {
 
 /// All pods, sorted by name.
 pub(super) fn every(session: &Session) -> Result<Vec<PodSummary>, Failure> {
-    session.engine()?.pods().map_err(|error| Failure::because("cannot list the pods", error))
+    session.viewer()?.pods().map_err(|error| Failure::because("cannot list the pods", error))
 }
 
 /// The pod that was made last.

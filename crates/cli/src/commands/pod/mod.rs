@@ -13,6 +13,7 @@ mod top;
 
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
+use engine::user::Purpose;
 use plan::Verb as Planned;
 
 /// Exit code of a pod command that failed.
@@ -55,6 +56,22 @@ enum Verb {
     Top(top::Args),
     /// Let the containers of pods go on
     Unpause(act::Plain),
+}
+
+impl Args {
+    /// What the verb wants in an ordinary user's world.
+    pub(super) fn purpose(&self, dry_run: bool) -> Purpose {
+        match self.verb {
+            Verb::Exists(_)
+            | Verb::Inspect(_)
+            | Verb::Logs(_)
+            | Verb::Ps(_)
+            | Verb::Stats(_)
+            | Verb::Top(_) => Purpose::Look,
+            _ if dry_run => Purpose::Look,
+            _ => Purpose::Work,
+        }
+    }
 }
 
 /// Runs a verb of the group.

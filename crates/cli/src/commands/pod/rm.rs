@@ -38,6 +38,9 @@ pub(super) struct Args {
 /// goes wrong makes it 125.
 pub(super) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let (chosen, mut failures) = chosen(args, session).map_err(failed)?;
+    if !chosen.is_empty() {
+        session.begin()?;
+    }
     let done = runtime::interruptible(Size::One, async {
         for pod in &chosen {
             match remove(args, session, pod).await {
