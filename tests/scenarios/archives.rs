@@ -31,7 +31,7 @@ scenario! {
         assert_eq!(saved[1]["RepoTags"], serde_json::json!(["localhost/built:1"]));
         assert_eq!(saved[0]["Config"], format!("{}.json", before[0].0.trim_start_matches("sha256:")));
         registry.go_away();
-        world.compose(&format!("image save -o never.tar {pulled}")).exits(1).says("cannot be reached").says("fetched");
+        world.compose(&format!("image copy {pulled} oci-archive:never.tar")).exits(1).says("cannot be reached");
         assert!(!world.project().join("never.tar").exists(), "half an archive is none");
 
         for (load, again) in [
@@ -67,6 +67,47 @@ scenario! {
         // What was kept goes with the image.
         clear(world);
         assert_eq!(std::fs::read_dir(world.roots().data.join("blobs/sha256")).unwrap().count(), 0);
+    }
+}
+
+scenario! {
+    /// An image whose registry is away is saved and bundled with its files, under other digests, and that is said; it
+    /// runs the same, held to the bundle's lock as well, and from then on its archive comes out as it went in. Under
+    /// a name that has its digest, where that would be a lie, it is not saved.
+    images_are_saved_without_their_registry, |world| {
+        let registry = MovingRegistry::new();
+        world.write(".env", &format!("REGISTRY={}\n", registry.address()));
+        registry.put(telling(TOLD, "hello\n", None));
+        world.compose("pull pulled").ok();
+        let pulled = format!("{}/{TOLD}", registry.address());
+        let before = known(world, &pulled);
+        let pinned = format!("{}/team/told@{}", registry.address(), before.1);
+        world.compose(&format!("image copy docker://{pinned} {pinned}")).ok();
+        registry.go_away();
+        for (form, file) in [("oci-archive", "oci.tar"), ("docker-archive", "docker.tar"), ("oci-archive", "again.tar")] {
+            let saved = world.compose(&format!("image save --format {form} -o {file} {pulled}")).ok();
+            saved.says("is packed anew").says("another id and digest").says("cannot be reached");
+        }
+        assert!(read(world, "oci.tar") == read(world, "again.tar"), "the same every time");
+        world.compose(&format!("image save -o never.tar {pinned}")).exits(1).says("cannot be reached");
+        assert!(!world.project().join("never.tar").exists());
+        world.compose("bundle -o bundle.tar").ok().says("is packed anew");
+        for file in ["docker.tar", "oci.tar"] {
+            clear(world);
+            world.compose(&format!("image load -i {file}")).ok();
+            let after = known(world, &pulled);
+            assert!(after.0 != before.0 && after.1 != before.1, "{before:?} {after:?}");
+            assert_eq!(world.compose("run --rm -T pulled").ok().stdout, "hello\n");
+        }
+        let again = world.compose(&format!("image save -o again.tar {pulled}")).ok();
+        assert!(!again.stderr.contains("anew"), "{}", again.stderr);
+        assert!(read(world, "oci.tar") == read(world, "again.tar"), "nothing is packed anew twice");
+        clear(world);
+        world.compose("load bundle.tar there").ok();
+        let mut command = world.program();
+        command.current_dir(world.project().join("there")).args(["run", "--rm", "--frozen", "-T", "pulled"]);
+        assert_eq!(world.finish(command, "").ok().stdout, "hello\n");
+        clear(world);
     }
 }
 

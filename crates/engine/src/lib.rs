@@ -51,7 +51,8 @@ pub mod user;
 mod volumes;
 
 pub use archive::{
-    ArchiveError, ArchiveForm, BundleContent, BundleFile, LoadOptions, LoadedBundle, LoadedImage, Location,
+    ArchiveError, ArchiveForm, BundleContent, BundleFile, Gathered, LoadOptions, LoadedBundle, LoadedImage,
+    Location, PackedAnew,
 };
 pub use builder::{
     Base, BuildError, Event as BuildEvent, EventKind as BuildEventKind, bases as bases_of_builds,

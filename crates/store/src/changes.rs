@@ -132,6 +132,18 @@ impl Store {
         }
     }
 
+    /// Writes an archive of a layer's files, whatever archive it came as; gives its digest and bytes, which are the
+    /// same every time.
+    ///
+    /// # Errors
+    /// [`StoreError::Pack`]
+    pub fn pack_files(&self, diff_id: &Digest, output: impl Write) -> Result<(Digest, u64), StoreError> {
+        let mut sum = Sum { output, hasher: Hasher::default(), count: 0 };
+        pack(&self.layer_path(diff_id), Form::Layer, &mut sum)?;
+        let count = sum.count;
+        Ok((sum.hasher.finish(), count))
+    }
+
     /// Writes all files of a container as one archive, without what is mounted in it. It may be running.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! `compose bundle`: packs a project, with its images, into one file that needs no registry.
 
+use super::image::places;
 use crate::bundle::Portable;
 use crate::exit::{Exit, Failure};
 use crate::lock;
@@ -7,7 +8,7 @@ use crate::perform;
 use crate::session::Session;
 use crate::view::progress::{Line, Progress, Status};
 use crate::wanted;
-use engine::{BundleContent, BundleFile, Engine};
+use engine::{BundleContent, BundleFile, Engine, Gathered};
 use resource::{Desired, DesiredService, Digest, Image, ImageNeed, Platform, Reference};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,17 +49,20 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
             content: BundleContent::Bytes(text.into_bytes()),
         };
         files.push(text("compose.yaml", portable.text));
-        files.push(text(lock::NAME, lock::text::print(&loaded.0.name, &locked(&wants, &images))));
+        let gathered = engine.gather(&named(&wants, &images)).await;
+        let gathered = gathered.map_err(|error| places::failure("cannot bundle", error))?;
+        gathered.packed_anew().iter().for_each(|image| session.warn(&places::packed_anew(image)));
+        let locked = locked(&wants, &images, &gathered);
+        files.push(text(lock::NAME, lock::text::print(&loaded.0.name, &locked)));
         let title = args.output.display().to_string();
         progress.tell(&Line::new(title.clone(), Status::Working, "Writing"));
-        let all = named(&wants, &images);
         let written =
-            engine.save_bundle(&all, &files, &portable.left_out, &args.output, args.with_secrets).await;
+            engine.save_bundle(&gathered, &files, &portable.left_out, &args.output, args.with_secrets).await;
         let (status, word) =
             if written.is_ok() { (Status::Done, "Written") } else { (Status::Error, "Error") };
         progress.tell(&Line::new(title, status, word));
         progress.finish();
-        written.map_err(|error| super::image::places::failure("cannot bundle", error))?;
+        written.map_err(|error| places::failure("cannot bundle", error))?;
         Ok(Exit::Success)
     })
 }
@@ -131,10 +135,14 @@ fn named(wants: &[Want<'_>], images: &[Image]) -> Vec<(Image, Vec<Reference>)> {
 }
 
 /// The lock: what is not built, at the digests that are bundled.
-fn locked(wants: &[Want<'_>], images: &[Image]) -> BTreeMap<Reference, Vec<(Platform, Digest)>> {
+fn locked(
+    wants: &[Want<'_>],
+    images: &[Image],
+    gathered: &Gathered,
+) -> BTreeMap<Reference, Vec<(Platform, Digest)>> {
     let mut locked: BTreeMap<Reference, Vec<(Platform, Digest)>> = BTreeMap::new();
     for (want, image) in wants.iter().zip(images).filter(|(want, _)| !want.is_built) {
-        let platform = (image.platform.clone(), image.manifest.clone());
+        let platform = (image.platform.clone(), gathered.manifest_of(image).clone());
         locked.entry(want.need.reference.clone()).or_default().push(platform);
     }
     locked

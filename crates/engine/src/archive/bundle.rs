@@ -10,11 +10,10 @@
 use super::files::{Files, Window};
 use super::layout::{blob_file, small_blob};
 use super::load::load;
-use super::save::bytes;
 use super::write::Writer;
-use super::{ArchiveError, ArchiveForm, LoadOptions, LoadedImage, MANIFEST_LIMIT};
+use super::{ArchiveError, ArchiveForm, Gathered, LoadOptions, LoadedImage, MANIFEST_LIMIT, bytes};
 use crate::{Engine, EngineError};
-use resource::{Digest, Image, Reference};
+use resource::Digest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -90,18 +89,15 @@ impl Engine {
     /// [`EngineError::Archive`]; nothing is left then.
     pub async fn save_bundle(
         &self,
-        images: &[(Image, Vec<Reference>)],
+        images: &Gathered,
         files: &[BundleFile],
         left_out: &[String],
         path: &Path,
         private: bool,
     ) -> Result<(), EngineError> {
-        let layers: Vec<_> = images.iter().flat_map(|(image, _)| image.layers.iter().cloned()).collect();
-        let _pin = self.store().pin(&layers)?;
-        let parcels = self.parcels(images)?;
         let mut writer = Writer::archive(path, private)?;
         let entry = self.write_artifact(&mut writer, files, left_out)?;
-        let writer = self.write_images(&parcels, ArchiveForm::OciArchive, writer, &[entry]).await?;
+        let writer = self.write_images(&images.parcels, ArchiveForm::OciArchive, writer, &[entry]).await?;
         Ok(writer.finish()?)
     }
 

@@ -5,12 +5,14 @@
 //! | OCI layout, a folder or a tar archive | `oci-layout`, `index.json`, `blobs/sha256/HEX` | manifest, configuration, blobs |
 //! | docker-archive, a tar archive | `manifest.json`, configurations, uncompressed layers | configuration, layers unpacked |
 //!
-//! A layer's blob comes from where it can be had byte for byte: kept, packed anew, or its registry. Everything is
+//! A layer's blob comes from where it can be had byte for byte: kept, made here and packed again, or its registry;
+//! [`gather`] says what happens where none has it. Everything is
 //! checked against its digest on the way, in both directions; nothing is published before all of it was.
 
 mod bundle;
 mod copy;
 mod files;
+mod gather;
 mod layout;
 mod load;
 mod save;
@@ -19,10 +21,12 @@ mod write;
 
 pub use bundle::{BundleContent, BundleFile, LoadedBundle};
 pub use copy::Location;
+pub use gather::{Gathered, PackedAnew};
 pub use load::{LoadOptions, LoadedImage};
 pub use save::ArchiveForm;
 
 pub(crate) use files::Window;
+use save::bytes;
 pub(crate) use supply::send;
 
 use crate::push::PushError;

@@ -1,12 +1,11 @@
 //! Images of the store into files.
 
-use super::ArchiveError;
 use super::layout::{CONTAINERD_NAME, REF_NAME, blob_file};
 use super::supply::{Parcel, Supply, first_error};
 use super::write::Writer;
+use super::{ArchiveError, Gathered};
 use crate::fetch::{Pieces, WAITING, joined};
 use crate::{Engine, EngineError};
-use resource::{Image, Reference};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::BufReader;
@@ -30,34 +29,20 @@ pub enum ArchiveForm {
 
 impl Engine {
     /// Writes images under their names into a file or folder, or into `stream`, which is called `path` then.
-    /// Blobs that are only in registries are fetched from there.
+    /// Blobs that are in registries are fetched from there.
     ///
     /// # Errors
     /// [`EngineError::Archive`]; no archive is left then.
     pub async fn save(
         &self,
-        images: &[(Image, Vec<Reference>)],
+        images: &Gathered,
         form: ArchiveForm,
         path: &Path,
         stream: Option<File>,
     ) -> Result<(), EngineError> {
-        let layers: Vec<_> = images.iter().flat_map(|(image, _)| image.layers.iter().cloned()).collect();
-        let _pin = self.store().pin(&layers)?;
-        let parcels = self.parcels(images)?;
         let writer = writer(form, path, stream)?;
-        let writer = self.write_images(&parcels, form, writer, &[]).await?;
+        let writer = self.write_images(&images.parcels, form, writer, &[]).await?;
         Ok(writer.finish()?)
-    }
-
-    /// Images of the store with their names.
-    pub(super) fn parcels(
-        &self,
-        images: &[(Image, Vec<Reference>)],
-    ) -> Result<Vec<(Parcel, Vec<String>)>, ArchiveError> {
-        let parcel = |(image, names): &(Image, Vec<Reference>)| {
-            Ok((Parcel::of_store(self, image)?, names.iter().map(ToString::to_string).collect()))
-        };
-        images.iter().map(parcel).collect()
     }
 
     /// Writes images, and an index of them with more entries of others; all but the end.

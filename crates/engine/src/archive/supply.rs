@@ -46,6 +46,8 @@ pub(super) enum From {
     Registry(Place),
     /// A file has it.
     File(Window),
+    /// It is what the files of this layer of the store pack to.
+    Files(Digest),
 }
 
 impl Parcel {
@@ -71,6 +73,11 @@ impl Engine {
         let place = match &layer.from {
             From::File(window) => return send(window.again(), sender).await,
             From::Registry(place) => place.clone(),
+            From::Files(layer) => {
+                let (store, layer) = (self.store().clone(), layer.clone());
+                let packing = spawn_blocking(move || store.pack_files(&layer, Outgoing::new(sender)));
+                return Ok(joined(packing.await).map(drop)?);
+            }
             From::Store => {
                 if let Some(kept) = self.store().layer_blob(digest) {
                     return send(Window::whole(kept).map_err(PushError::Read)?, sender).await;

@@ -1,7 +1,8 @@
 //! What `save`, `load` and `copy` have in common: platforms, and what to do when something is in the way.
 
 use crate::exit::Failure;
-use engine::{ArchiveError, EngineError, PushError};
+use crate::perform;
+use engine::{ArchiveError, EngineError, PackedAnew, PushError};
 use resource::Platform;
 
 /// Reads a platform given on the command line.
@@ -12,6 +13,16 @@ pub(crate) fn platform(text: &str) -> Result<Platform, Failure> {
     Platform::parse(text).ok_or_else(|| {
         Failure::new(format!("`{text}` is not a platform")).hint("write it like `linux/arm64`")
     })
+}
+
+/// What there is to say of an image whose layers no registry gives any more.
+pub(crate) fn packed_anew(image: &PackedAnew) -> String {
+    let what = if image.keeps_id { "digest of its manifest" } else { "id and digest of its manifest" };
+    format!(
+        "{} is packed anew, with the same files and another {what}, since its own layers cannot be had: {}",
+        image.reference.familiar(),
+        perform::chain(&image.reason)
+    )
 }
 
 /// The failure that an error is for the user.

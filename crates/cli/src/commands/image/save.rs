@@ -50,7 +50,13 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let engine = session.engine()?;
     session.work(async {
         progress.tell(&Line::new(title.clone(), Status::Working, "Saving"));
-        let saved = engine.save(&images, form, path, stream).await;
+        let saved = match engine.gather(&images).await {
+            Ok(gathered) => {
+                gathered.packed_anew().iter().for_each(|image| session.warn(&places::packed_anew(image)));
+                engine.save(&gathered, form, path, stream).await
+            }
+            Err(error) => Err(error),
+        };
         let (status, text) = if saved.is_ok() { (Status::Done, "Saved") } else { (Status::Error, "Error") };
         progress.tell(&Line::new(title.clone(), status, text));
         progress.finish();
