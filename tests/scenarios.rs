@@ -57,6 +57,8 @@ mod images;
 mod input;
 #[path = "scenarios/kills.rs"]
 mod kills;
+#[path = "scenarios/layouts.rs"]
+mod layouts;
 #[path = "scenarios/life.rs"]
 mod life;
 #[path = "scenarios/limits.rs"]

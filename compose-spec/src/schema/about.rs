@@ -348,7 +348,7 @@ pub(super) const TABLE: &[(&str, Keys)] = &[
         &[
             (
                 "additional_contexts",
-                "Further contexts by name: a folder, a URL, `service:NAME`, `docker-image://…`.",
+                "Further contexts by name: a folder, a URL, `service:NAME`, `docker-image://…`, `oci-layout://FOLDER[:TAG][@DIGEST]`.",
             ),
             ("args", "Arguments of the build. One without a value takes it from where `compose` runs."),
             ("cache_from", "Where cached steps are looked for."),

@@ -43,7 +43,9 @@ fn platform_of(graph: &Graph, node: Node) -> Result<Platform, BuildError> {
     }
     match graph.base(node)? {
         Origin::Stage(base) => platform_of(graph, base),
-        Origin::Scratch | Origin::Image(_) | Origin::Folder(_) => Ok(target.platform.clone()),
+        Origin::Scratch | Origin::Image(_) | Origin::Layout(_) | Origin::Folder(_) => {
+            Ok(target.platform.clone())
+        }
     }
 }
 

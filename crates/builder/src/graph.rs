@@ -12,7 +12,7 @@ use crate::remote::{self, Fetched};
 use crate::tree;
 use diagnostic::{Diagnostic, Sources, Span};
 use dockerfile::{Dockerfile, Given, GlobalScope, Instruction, InstructionKind, expand};
-use resource::{BuildContext, BuildSpec, DockerfileSource, Platform, Reference};
+use resource::{BuildContext, BuildSpec, DockerfileSource, OciLayout, Platform, Reference};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,6 +53,8 @@ pub(crate) enum Origin {
     Stage(Node),
     /// An image.
     Image(Reference),
+    /// An image in files.
+    Layout(OciLayout),
     /// A named context that is a folder.
     Folder(String),
 }
@@ -119,7 +121,7 @@ impl Target {
                 let fetched = contexts.fetch(address, spec);
                 fetched.map(Some).map_err(|why| about(format!("cannot get {address}: {why}")))
             }
-            BuildContext::Image(_) | BuildContext::Build(_) => Ok(None),
+            BuildContext::Image(_) | BuildContext::Build(_) | BuildContext::Layout(_) => Ok(None),
         };
         let context = open(&spec.context)?.ok_or_else(|| about("its context is no folder".to_owned()))?;
         let is_ours = matches!(spec.context, BuildContext::Folder(_));
@@ -322,6 +324,7 @@ impl Graph {
         Some(match context? {
             (own, BuildContext::Folder(_) | BuildContext::Remote(_)) => Origin::Folder(own.clone()),
             (_, BuildContext::Image(reference)) => Origin::Image(reference.clone()),
+            (_, BuildContext::Layout(layout)) => Origin::Layout(layout.clone()),
             (_, BuildContext::Build(build)) => {
                 let target = self.targets.iter().position(|target| target.spec.name == *build)?;
                 Origin::Stage(self.wanted(target))

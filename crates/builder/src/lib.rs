@@ -76,8 +76,8 @@ pub fn build(
     let graph = Graph::new(targets)?;
     foreign::check(&graph)?;
     let board = Board::new(width.get());
-    let site =
-        Site { store, machine, graph: &graph, board: &board, tell, images: Mutex::new(HashMap::new()) };
+    let (images, pins) = (Mutex::new(HashMap::new()), Mutex::default());
+    let site = Site { store, machine, graph: &graph, board: &board, tell, images, pins };
     let perform = |node: Node| {
         if board.claim(node) {
             stage::perform(&site, node);

@@ -1,9 +1,12 @@
 //! What a build needs of the engine: base images, files of web servers, and containers for `RUN`.
 
-use resource::{BuildNetwork, Digest, ImageNeed, MountSpec, ProcessSpec, Reference, Rlimit};
+use resource::{
+    BuildNetwork, Digest, Image, ImageNeed, MountSpec, OciLayout, Platform, ProcessSpec, Reference, Rlimit,
+};
 use std::io::{BufRead, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use store::Pin;
 
 /// Why the engine could not do something.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -15,6 +18,12 @@ pub trait Machine: Sync {
     /// # Errors
     /// What the engine says.
     fn pull(&self, need: &ImageNeed, tell: &(dyn Fn(String) + Sync)) -> Result<(), Cause>;
+
+    /// Unpacks an image that is in files, for a platform. It gets no name: the pin is what keeps it.
+    ///
+    /// # Errors
+    /// What the engine says.
+    fn take_in(&self, layout: &OciLayout, platform: &Platform) -> Result<(Image, Pin), Cause>;
 
     /// Runs a process to its end in a container of these layers. `output` is given what it writes.
     ///

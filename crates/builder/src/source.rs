@@ -82,10 +82,8 @@ impl Worker<'_> {
                 return Ok(Source::Folder { context: context.clone(), ignore });
             }
             Origin::Stage(node) => self.other(node, span)?.all_layers(),
-            Origin::Image(reference) => {
-                let platform = target.platform.clone();
-                self.image(&reference, &platform, span, &|_| ())?.layers
-            }
+            Origin::Image(reference) => self.image(&reference, &target.platform, span, &|_| ())?.layers,
+            Origin::Layout(layout) => self.of_files(&layout, &target.platform, span)?.layers,
         };
         let view =
             self.site.store.view(&layers).map_err(|error| met(span, "see the files of a stage", &error))?;

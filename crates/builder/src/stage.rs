@@ -9,12 +9,14 @@ use crate::machine::Machine;
 use crate::state::{Key, State};
 use diagnostic::{Diagnostic, Span};
 use dockerfile::{Command, Healthcheck, Instruction, InstructionKind, Pair, Word, expand, expand_list};
-use resource::{Digest, HealthCheck, Image, ImageNeed, Platform, PullPolicy, Reference, Timestamp};
+use resource::{
+    Digest, HealthCheck, Image, ImageNeed, OciLayout, Platform, PullPolicy, Reference, Timestamp,
+};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use store::{StepResult, StepSlot, Store};
+use store::{Pin, StepResult, StepSlot, Store};
 
 /// What all stages of a build work with.
 pub(crate) struct Site<'a> {
@@ -25,6 +27,8 @@ pub(crate) struct Site<'a> {
     pub(crate) tell: &'a (dyn Fn(Event) + Sync),
     /// Images that were found, by reference and platform.
     pub(crate) images: Mutex<HashMap<String, Arc<Mutex<Option<Image>>>>>,
+    /// What keeps those of them that have no name in the store.
+    pub(crate) pins: Mutex<Vec<Pin>>,
 }
 
 /// Why a stage goes no further.
@@ -187,13 +191,24 @@ impl<'a> Worker<'a> {
                 let told = self.told(&stage.original)?;
                 let platform = self.site.graph.platform(self.node).map_err(first)?;
                 let image = self.image(&reference, &platform, stage.from.span, &|line| told.line(line));
-                let image = told.end(image)?;
-                let scope = self.target.global.stage(pairs(&image.config.environment));
-                triggers = image.config.triggers.clone();
-                self.state = State::begin(Some(image), scope);
+                triggers = self.stand_on(told.end(image)?);
+            }
+            Origin::Layout(layout) => {
+                let told = self.told(&stage.original)?;
+                let platform = self.site.graph.platform(self.node).map_err(first)?;
+                let image = self.of_files(&layout, &platform, stage.from.span);
+                triggers = self.stand_on(told.end(image)?);
             }
         }
         self.read_triggers(&triggers)
+    }
+
+    /// Begins with an image; returns what that wants done first.
+    fn stand_on(&mut self, image: Image) -> Vec<String> {
+        let scope = self.target.global.stage(pairs(&image.config.environment));
+        let triggers = image.config.triggers.clone();
+        self.state = State::begin(Some(image), scope);
+        triggers
     }
 
     fn read_triggers(&self, triggers: &[String]) -> Result<Vec<Instruction>, Stop> {
@@ -250,6 +265,29 @@ impl<'a> Worker<'a> {
                 })?
             }
         };
+        *known = Some(image.clone());
+        Ok(image)
+    }
+
+    /// An image in files, its layers unpacked; once for all stages.
+    pub(crate) fn of_files(
+        &self,
+        layout: &OciLayout,
+        platform: &Platform,
+        span: Span,
+    ) -> Result<Image, Stop> {
+        let key = format!("{layout} {platform}");
+        let place = {
+            let mut images = self.site.images.lock().unwrap_or_else(PoisonError::into_inner);
+            images.entry(key).or_default().clone()
+        };
+        let mut known = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(image) = &*known {
+            return Ok(image.clone());
+        }
+        let taken = self.site.machine.take_in(layout, platform);
+        let (image, pin) = taken.map_err(|error| at(span, "no-image", chain(&*error)))?;
+        self.site.pins.lock().unwrap_or_else(PoisonError::into_inner).push(pin);
         *known = Some(image.clone());
         Ok(image)
     }

@@ -11,12 +11,13 @@ use builder::{Cause, Job, Machine, Ran, Remote, Version};
 use resource::{
     BuildNetwork, BuildSpec, Condition, ContainerId, ContainerName, ContainerSpec, Digest, EndpointSpec,
     ExitStatus, Image, ImageConfig, ImageNeed, Labels, LogConfig, NetworkMode, NetworkName, NetworkSpec,
-    PodName, Reference, SecuritySpec,
+    OciLayout, Platform, PodName, Reference, SecuritySpec,
 };
 use std::io::{BufRead, PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use store::Pin;
 use supervisor::Stdio;
 use tokio::runtime::Handle;
 
@@ -158,6 +159,10 @@ impl Machine for Workshop {
             }
         };
         Ok(self.handle.block_on(self.engine.pull(need, &told)).map(drop)?)
+    }
+
+    fn take_in(&self, layout: &OciLayout, platform: &Platform) -> Result<(Image, Pin), Cause> {
+        Ok(self.engine.take_in(layout, platform)?)
     }
 
     fn run(&self, job: &Job, output: &mut dyn FnMut(&[u8])) -> Result<Ran, Cause> {

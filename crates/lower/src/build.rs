@@ -3,9 +3,10 @@
 use crate::lowering::Lowering;
 use compose_spec::Service;
 use compose_spec::model::{Build, FileMount, Ulimit};
+use resource::mount::clean;
 use resource::{
     BuildContext, BuildNetwork, BuildSecret, BuildSpec, DockerfileSource, ImageNeed, Labels, NetworkName,
-    Platform, Reference, Rlimit, label,
+    OciLayout, Platform, Reference, Rlimit, label,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -118,14 +119,21 @@ impl Lowering<'_> {
         if let Some(name) = text.strip_prefix("service:") {
             return BuildContext::Build(name.to_owned());
         }
-        let Some(image) = text.strip_prefix("docker-image://") else { return context(text) };
-        match Reference::parse(image) {
-            Ok(reference) => BuildContext::Image(reference),
-            Err(error) => {
-                self.error(service, "build.additional_contexts", error.to_string());
-                context(text)
-            }
-        }
+        let named = if let Some(image) = text.strip_prefix("docker-image://") {
+            Reference::parse(image).map(BuildContext::Image).map_err(|error| error.to_string())
+        } else if let Some(layout) = text.strip_prefix(OciLayout::SCHEME) {
+            OciLayout::parse(layout).map(|mut layout| {
+                layout.path =
+                    PathBuf::from(clean(&self.project.directory.join(layout.path).to_string_lossy()));
+                BuildContext::Layout(layout)
+            })
+        } else {
+            Ok(context(text))
+        };
+        named.unwrap_or_else(|why| {
+            self.error(service, "build.additional_contexts", why);
+            context(text)
+        })
     }
 
     fn build_secrets(&mut self, service: &Service, secrets: &[FileMount]) -> BTreeMap<String, BuildSecret> {

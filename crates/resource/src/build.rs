@@ -1,6 +1,6 @@
 //! Images that are built here: what a build is asked for.
 
-use crate::{Labels, Locked, NetworkName, Platform, Reference, Rlimit};
+use crate::{Digest, Labels, Locked, NetworkName, Platform, Reference, Rlimit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -108,6 +108,55 @@ pub enum BuildContext {
     Build(String),
     /// A git repository `URL#REF:SUBFOLDER`, or the URL of an archive.
     Remote(String),
+    /// The root of an image in files.
+    Layout(OciLayout),
+}
+
+/// An image in an OCI layout: `oci-layout://FOLDER[:TAG][@DIGEST]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OciLayout {
+    /// The folder, or a tar archive of one; absolute.
+    pub path: PathBuf,
+    /// The name that its index has for the image; without one it is `latest`, or the only image there is.
+    pub tag: Option<String>,
+    /// The image's manifest or index; counts more than a tag.
+    pub digest: Option<Digest>,
+}
+
+impl OciLayout {
+    /// What introduces one.
+    pub const SCHEME: &str = "oci-layout://";
+
+    /// Reads what follows the scheme.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (place, digest) = match text.split_once('@') {
+            Some((place, digest)) => {
+                let parsed = Digest::parse(digest);
+                (place, Some(parsed.map_err(|_| format!("`{digest}` is no digest such as `sha256:…`"))?))
+            }
+            None => (text, None),
+        };
+        let (path, tag) = match place.rsplit_once(':') {
+            Some((path, tag)) if !tag.contains('/') => (path, Some(tag).filter(|tag| !tag.is_empty())),
+            _ => (place, None),
+        };
+        match path {
+            "" => Err(format!("`{}{text}` names no folder", Self::SCHEME)),
+            path => Ok(Self { path: path.into(), tag: tag.map(str::to_owned), digest }),
+        }
+    }
+}
+
+impl std::fmt::Display for OciLayout {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}{}", Self::SCHEME, self.path.display())?;
+        self.tag.iter().try_for_each(|tag| write!(formatter, ":{tag}"))?;
+        self.digest.iter().try_for_each(|digest| write!(formatter, "@{digest}"))
+    }
 }
 
 /// Where instructions come from.
@@ -143,4 +192,22 @@ pub enum BuildNetwork {
     Host,
     /// A network that exists.
     Network(NetworkName),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_in_files_is_named_by_its_tag_or_its_digest() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        for text in ["/a/b", "/a/b:1.2", &format!("/a/b@{digest}"), &format!("/a:5/b:x@{digest}")] {
+            let layout = OciLayout::parse(text).unwrap();
+            assert_eq!(layout.to_string(), format!("oci-layout://{text}"));
+        }
+        assert_eq!(OciLayout::parse("/a:5/b").unwrap().tag, None);
+        assert_eq!(OciLayout::parse("/a:5/b:x").unwrap().path, PathBuf::from("/a:5/b"));
+        assert!(OciLayout::parse("").unwrap_err().contains("names no folder"));
+        assert!(OciLayout::parse("/a@latest").unwrap_err().contains("no digest"));
+    }
 }

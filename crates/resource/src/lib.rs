@@ -29,7 +29,7 @@ pub mod volume;
 
 pub use build::{
     BuildCache, BuildContext, BuildNetwork, BuildSecret, BuildSpec, CacheSource, CacheTarget,
-    DockerfileSource,
+    DockerfileSource, OciLayout,
 };
 pub use container::{ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, Injected, Resources};
 pub use desired::{

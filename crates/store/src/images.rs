@@ -1,7 +1,7 @@
 //! Images: a document for each reference and platform, and the blobs it was made of.
 
 use crate::config::Document;
-use crate::layers::{refuse_newer, write_document};
+use crate::layers::{LayerInfo, refuse_newer, write_document};
 use crate::{Pin, Store, StoreError, digest_of};
 use resource::{Digest, Image, Platform, Reference, Timestamp, document};
 use std::path::{Path, PathBuf};
@@ -77,10 +77,32 @@ impl Store {
     /// [`StoreError::Configuration`], [`StoreError::LayerMissing`], [`StoreError::Io`].
     pub fn commit_image(&self, new: &NewImage<'_>, pin: Pin) -> Result<Image, StoreError> {
         self.refuse_newer_image(new.reference, new.platform)?;
-        let document = parse(new.reference, new.config)?;
-        let layers = diff_ids(new.reference, &document)?;
         // The blobs are garbage until the document names them.
         let _shared = self.share()?;
+        let (image, infos) = self.described(new)?;
+        self.sync()?;
+        for info in infos {
+            self.mark_synced(info)?;
+        }
+        write_document(&self.image_file(new.reference, new.platform), &image)?;
+        drop(pin);
+        Ok(image)
+    }
+
+    /// An image that gets no document, and so no name: it is there as long as its layers, its configuration and
+    /// its manifest are pinned.
+    ///
+    /// # Errors
+    /// Those of [`Store::commit_image`].
+    pub fn keep_image(&self, new: &NewImage<'_>) -> Result<Image, StoreError> {
+        let _shared = self.share()?;
+        Ok(self.described(new)?.0)
+    }
+
+    /// An image with both its blobs kept, and its layers.
+    fn described(&self, new: &NewImage<'_>) -> Result<(Image, Vec<LayerInfo>), StoreError> {
+        let document = parse(new.reference, new.config)?;
+        let layers = diff_ids(new.reference, &document)?;
         let mut infos = vec![];
         for layer in &layers {
             let missing =
@@ -101,13 +123,7 @@ impl Store {
             passwd,
             group,
         };
-        self.sync()?;
-        for info in infos {
-            self.mark_synced(info)?;
-        }
-        write_document(&self.image_file(new.reference, new.platform), &image)?;
-        drop(pin);
-        Ok(image)
+        Ok((image, infos))
     }
 
     /// Gives an image another reference.

@@ -42,6 +42,14 @@ pub(crate) struct Offer {
     pub(crate) parts: Vec<Part>,
 }
 
+impl Offer {
+    /// Whether this is its tag: the whole name it has, or the end of that.
+    pub(super) fn is_tagged(&self, tag: &str) -> bool {
+        let end = |name: &str| name.rsplit_once(':').is_some_and(|(_, own)| own == tag);
+        self.names.iter().any(|name| name == tag || end(name))
+    }
+}
+
 /// A layer of an archive.
 pub(crate) struct Part {
     /// The file's name in the archive.
@@ -140,6 +148,22 @@ pub(crate) fn offers(
         Some(wanted) => offers.into_iter().map(|offer| fitting(files, offer, wanted)).collect(),
         None => Ok(offers),
     }
+}
+
+/// The image for a platform that a manifest or an index of this digest is, whether a name leads there or not.
+///
+/// # Errors
+/// As [`offers`].
+pub(super) fn named(files: &Files, digest: &Digest, platform: &Platform) -> Result<Offer, ArchiveError> {
+    let name = blob_file(digest);
+    let there = files.file(&name)?.ok_or_else(|| files.damaged(&name, "this blob is missing"))?;
+    let entry =
+        Entry { digest: digest.clone(), size: there.size(), platform: None, annotations: BTreeMap::new() };
+    let mut found = of_index(files, &Index { manifests: vec![entry] }, Some(platform))?;
+    if found.is_empty() {
+        return Err(files.damaged(&name, "it is no image"));
+    }
+    Ok(found.remove(0))
 }
 
 fn fitting(files: &Files, offer: Offer, wanted: &Platform) -> Result<Offer, ArchiveError> {

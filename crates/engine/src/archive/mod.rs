@@ -14,6 +14,7 @@ mod copy;
 mod files;
 mod gather;
 mod layout;
+mod lend;
 mod load;
 mod save;
 mod supply;

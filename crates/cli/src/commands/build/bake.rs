@@ -81,6 +81,7 @@ fn context(context: &BuildContext) -> String {
         BuildContext::Image(reference) => format!("docker-image://{reference}"),
         BuildContext::Build(name) => format!("target:{name}"),
         BuildContext::Remote(url) => url.clone(),
+        BuildContext::Layout(layout) => layout.to_string(),
     }
 }
 
