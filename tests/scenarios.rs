@@ -93,6 +93,8 @@ mod pushing;
 mod reach;
 #[path = "scenarios/refusals.rs"]
 mod refusals;
+#[path = "scenarios/registries.rs"]
+mod registries;
 #[path = "scenarios/remotes.rs"]
 mod remotes;
 #[path = "scenarios/rootless.rs"]
