@@ -103,9 +103,23 @@ scenario! {
         assert_eq!(inside(world, "ls /app"), "old");
         save(world, "src/new", "new");
         appears(world, "/app/new", "new");
+        save(world, "all/folder/b", "all");
+        appears(world, "/all/folder/b", "all");
+        watch.signal("INT");
+        assert_eq!(watch.end(), 130);
+        let mut watch = world.background("watch --no-up");
+        watch.line("Watch enabled");
         watch.signal("KILL");
         assert_ne!(watch.end(), 0);
 
+        std::fs::remove_dir_all(world.project().join("all/folder")).unwrap();
+        std::fs::create_dir(world.project().join("src/empty")).unwrap();
+        let mut watch = world.background("watch --no-up");
+        watch.line("Watch enabled");
+        assert_eq!(inside(world, "ls /all"), "a");
+        assert_eq!(inside(world, "ls /app"), "empty\nnew\nold");
+        watch.signal("KILL");
+        assert_ne!(watch.end(), 0);
         save(world, "src/old", "edited after the kill");
         world.edit("compose.yaml", "COLOUR: red", "COLOUR: blue");
         let mut watch = world.background("watch");

@@ -173,7 +173,7 @@ impl<'a> Watching<'a> {
             let made = newest.record.created.as_second();
             let (memory, census) = Memory::recall(engine, &self.pod, watched, &image, made);
             let sync = syncs(watched, &memory.edited);
-            for container in of_service().filter(|it| it.state.status == Status::Running) {
+            for container in of_service().filter(|it| has_root(it)) {
                 self.tell(watched, self.send(watched, container, &sync));
             }
             // In this order: killed in between, the next watch sends once more.
@@ -273,7 +273,7 @@ impl<'a> Watching<'a> {
             sync.len()
         ));
         for container in of_service(&observed.containers, &watched.service) {
-            if container.state.status == Status::Running {
+            if has_root(container) {
                 self.send(watched, container, sync)?;
             }
         }
@@ -365,6 +365,11 @@ fn is_containers_own(watched: &Watched, rule: &Rule, inside: &Path, is_folder: b
     let host = rule.path.join(relative);
     let context = watched.context.as_ref();
     !if is_folder { rule.enters(&host, context) } else { rule.picks(&host, context) }
+}
+
+/// Whether there are processes, whose files can be written: frozen ones find them when they go on.
+fn has_root(container: &ObservedContainer) -> bool {
+    matches!(container.state.status, Status::Running | Status::Paused)
 }
 
 /// The service's containers but one-offs.

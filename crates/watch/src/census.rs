@@ -14,7 +14,8 @@ use std::time::Duration;
 /// The first bytes of a kept census: its form.
 const FORM: &[u8; 8] = b"census 1";
 
-/// Files that rules with a `sync` pick, each with its state.
+/// Files and folders that rules with a `sync` pick, each with its state. The folder that a rule names is
+/// not among them: the container's place for it is the container's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
     files: HashMap<PathBuf, Stamp>,
@@ -32,6 +33,9 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
+    /// What every folder has: its times change with what it holds, and its mode inside is the container's.
+    const FOLDER: Self = Self { size: 0, mode: 0o040_000, modified: (0, 0), changed: (0, 0) };
+
     pub(crate) fn of(metadata: &Metadata) -> Self {
         Self {
             size: metadata.size(),
@@ -74,10 +78,12 @@ impl Census {
     pub fn take(watched: &Watched) -> Self {
         let mut files = HashMap::new();
         for rule in watched.rules.iter().filter(|rule| rule.action.syncs()) {
-            walk(watched, rule, &rule.path, &mut |found| {
-                if let Found::File(path, metadata) = found {
-                    files.insert(path, Stamp::of(&metadata));
+            walk(watched, rule, &rule.path, &mut |found| match found {
+                Found::File(path, metadata) => drop(files.insert(path, Stamp::of(&metadata))),
+                Found::Folder(path) if path != rule.path && rule.picks(&path, watched.context.as_ref()) => {
+                    files.insert(path, Stamp::FOLDER);
                 }
+                Found::Folder(_) => {}
             });
         }
         Self { files }
@@ -96,7 +102,7 @@ impl Census {
         late.map(|(path, _)| path.clone()).collect()
     }
 
-    /// All files.
+    /// All files and folders.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.keys().map(PathBuf::as_path)
     }
@@ -155,13 +161,14 @@ mod tests {
         let watched = watched(vec![rule(folder.path(), &["node_modules"])]);
         let first = Census::take(&watched);
         let files: BTreeSet<&Path> = first.files().collect();
-        assert_eq!(files, [at("a"), at("b"), at("sub/c")].iter().map(PathBuf::as_path).collect());
+        assert_eq!(files, [at("a"), at("b"), at("sub"), at("sub/c")].iter().map(PathBuf::as_path).collect());
         assert_eq!(Census::decode(&first.encode()).as_ref(), Some(&first));
         write(&at("a"), "another");
-        std::fs::remove_file(at("sub/c")).unwrap();
+        std::fs::remove_dir_all(at("sub")).unwrap();
+        std::fs::create_dir(at("empty")).unwrap();
         write(&at("new"), "");
         let second = Census::take(&watched);
-        assert_eq!(second.since(&first), [at("a"), at("new"), at("sub/c")].into());
+        assert_eq!(second.since(&first), ["a", "empty", "new", "sub", "sub/c"].map(at).into());
         assert!(second.since(&second).is_empty());
         assert_eq!(second.changed_after(i64::MAX), BTreeSet::new());
         assert_eq!(second.changed_after(0).len(), 3);
