@@ -107,7 +107,7 @@ scenario! {
     /// ended, and undoes nothing.
     what_nobody_reads_ends_quietly, |world| {
         world.compose("up -d").ok();
-        for line in ["ps", "config", "logs", "logs -f", "ls", "images", "graph", "--help", "up --help", "version", "stats --no-stream"] {
+        for line in ["ps", "config", "logs", "logs -f", "ls", "images", "graph", "--help", "up --help", "version", "stats --no-stream", "--progress quiet export web", "--progress quiet cp web:/bin -", "image save busybox"] {
             let (code, errors) = unread(world, line);
             assert_eq!((code, errors.as_str()), (Some(141), ""), "{line}");
         }

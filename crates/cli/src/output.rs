@@ -2,6 +2,7 @@
 //! quietly, as a signal would have. While a screen is drawn, it is handed what would be written.
 
 use crate::exit::Failure;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
@@ -63,6 +64,18 @@ pub(crate) fn result(text: &str) -> Result<(), Failure> {
         io::ErrorKind::BrokenPipe => Failure::Silent(PIPE_CLOSED),
         _ => Failure::because("cannot write to standard output", error),
     })
+}
+
+/// What is said of a failure to write an archive to standard output: nothing when it is that nobody reads.
+pub(crate) fn unread(failure: Failure) -> Failure {
+    let out = io::stdout();
+    let mut asked = [PollFd::new(&out, PollFlags::empty())];
+    // A pipe without a reader is the one that has an error.
+    let is_answered = poll(&mut asked, Some(&Timespec::default())).is_ok();
+    if is_answered && asked[0].revents().contains(PollFlags::ERR) {
+        return Failure::Silent(PIPE_CLOSED);
+    }
+    failure
 }
 
 /// Writes a command's result and ends the line.

@@ -5,7 +5,7 @@ use crate::runtime::{self, Size};
 use crate::session::Session;
 use crate::view::progress::{Line, Progress, Status};
 use crate::view::row;
-use crate::{converge, select, terminal};
+use crate::{converge, output, select, terminal};
 use engine::{Destination, Engine, Owners, Source};
 use resource::{ObservedContainer, Status as Life};
 use std::io;
@@ -107,7 +107,11 @@ fn from(
     let progress = session.progress("cp");
     session.begin()?;
     runtime::interruptible(Size::One, async {
-        copied(session, &progress, container, copy).await?;
+        let copied = copied(session, &progress, container, copy).await;
+        copied.map_err(|failure| match outside {
+            End::Stream => output::unread(failure),
+            _ => failure,
+        })?;
         progress.finish();
         Ok(Exit::Success)
     })

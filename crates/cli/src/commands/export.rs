@@ -3,7 +3,7 @@
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::view::progress::{Line, Status};
-use crate::{select, terminal};
+use crate::{output, select, terminal};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -43,9 +43,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         let failed = |error| Failure::because(format!("cannot export container `{name}`"), error);
         let engine = session.engine()?;
         match &args.output {
-            None => {
-                engine.export(container, BufWriter::with_capacity(BUFFER, io::stdout())).map_err(failed)?
-            }
+            None => engine
+                .export(container, BufWriter::with_capacity(BUFFER, io::stdout()))
+                .map_err(|error| output::unread(failed(error)))?,
             Some(path) => {
                 let mut file = Whole::create(path).map_err(|error| cannot_write(path, error))?;
                 engine.export(container, &mut file).map_err(failed)?;

@@ -2,6 +2,7 @@
 
 use super::{find, places};
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::session::Session;
 use crate::view::progress::{Line, Status};
 use engine::ArchiveForm;
@@ -60,7 +61,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         let (status, text) = if saved.is_ok() { (Status::Done, "Saved") } else { (Status::Error, "Error") };
         progress.tell(&Line::new(title.clone(), status, text));
         progress.finish();
-        saved.map_err(|error| places::failure("cannot save", error))?;
+        saved.map_err(|error| {
+            let failure = places::failure("cannot save", error);
+            if args.output.is_none() { output::unread(failure) } else { failure }
+        })?;
         Ok(Exit::Success)
     })
 }
