@@ -114,7 +114,9 @@ fn refused(error: &clap::Error) -> u8 {
             output::result(&error.render().to_string()).map_or_else(|failure| failure.code(), |()| 0)
         }
         _ => {
-            output::message(&refusal::text(error, &arguments::shown()));
+            let words: Vec<String> =
+                std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+            output::message(&refusal::text(error, &arguments::shown(), &words));
             1
         }
     }

@@ -3,26 +3,54 @@
 
 use clap::error::{ContextKind, ContextValue};
 
-/// Verbs of Docker Compose that there are not, and what to use.
-const ELSEWHERE: [(&str, &str); 6] = [
-    ("alpha", "experiments of Docker Compose are left out; `compose graph` draws what `alpha viz` does"),
+/// Words of Docker's that there are not, and what to use.
+const ELSEWHERE: [(&str, &str); 11] = [
+    ("alpha", "experiments of Docker Compose are left out"),
+    (
+        "bake",
+        "`compose build` builds all services together, side by side; `build --print` shows the bake file",
+    ),
+    ("buildx", "leave the word out: `compose build` has its own builder"),
     ("docker", "there is no docker here: `compose` has its own engine; leave the word out"),
     ("docker-compose", "leave the word out: this program is called `compose`"),
     ("container", "containers belong to projects: `compose ps -a` lists one's, `compose ls -a` all projects"),
+    ("context", NO_DAEMON),
     ("network", "networks belong to projects: `compose config --networks` lists one's"),
+    ("stack", "there is no swarm: `compose up -d` runs the stack on this machine"),
+    ("swarm", "there is no swarm: projects run on this machine"),
     ("volume", "volumes belong to projects: `compose volumes` lists one's"),
 ];
 
+/// Experiments of Docker Compose that became something else, here or there.
+const EXPERIMENTS: [(&str, &str); 5] = [
+    ("dry-run", "`--dry-run` is a flag of every verb, and `compose plan` shows what `up` would do"),
+    ("publish", "Compose files are not kept in registries; `compose bundle` packs a project into a file"),
+    ("scale", "it is a verb of its own: `compose scale`"),
+    ("viz", "`compose graph --format dot` draws the same, with what runs"),
+    ("watch", "it is a verb of its own: `compose watch`"),
+];
+
 /// Flags of Docker's that there are not, and why.
-const FLAGS: [(&str, &str); 5] = [
+const FLAGS: [(&str, &str); 15] = [
     ("-H", NO_DAEMON),
     ("--host", NO_DAEMON),
+    ("-c", NO_DAEMON),
     ("--context", NO_DAEMON),
+    ("--tls", NO_DAEMON),
+    ("--tlscacert", NO_DAEMON),
+    ("--tlscert", NO_DAEMON),
+    ("--tlskey", NO_DAEMON),
     ("--tlsverify", NO_DAEMON),
+    ("--config", "Docker's settings are read from where DOCKER_CONFIG says: credentials, and nothing else"),
+    ("-D", LOUDER),
+    ("--debug", LOUDER),
+    ("-l", LOUDER),
+    ("--log-level", LOUDER),
     ("--load", "what is built is in the store at once: leave the flag out"),
 ];
 const NO_DAEMON: &str =
     "there is no daemon to connect to: the engine is in this program, and works on this machine";
+const LOUDER: &str = "there are no levels of logging: `compose --verbose VERB` says more";
 
 /// Why a verb that is known is not supported.
 pub(crate) fn reason(verb: &str) -> &'static str {
@@ -32,22 +60,29 @@ pub(crate) fn reason(verb: &str) -> &'static str {
     }
 }
 
-/// What is written about a line that does not parse.
-pub(crate) fn text(error: &clap::Error, grammar: &clap::Command) -> String {
+/// What is written about a line that does not parse, and its words.
+pub(crate) fn text(error: &clap::Error, grammar: &clap::Command, words: &[String]) -> String {
     let said = error.render().to_string();
-    match hint(error, grammar) {
-        Some(hint) => format!("{}\n\n  = help: {hint}\n", said.trim_end()),
+    match hint(error, grammar, words) {
+        Some(hint) => format!("{}\n\n  = help: {hint}\n", without_tip(&said).trim_end()),
         None => said,
     }
 }
 
-fn hint(error: &clap::Error, grammar: &clap::Command) -> Option<String> {
+/// Without a word that only looks alike: it is known what was meant.
+fn without_tip(said: &str) -> String {
+    said.split("\n\n").filter(|part| !part.starts_with("  tip: ")).collect::<Vec<_>>().join("\n\n")
+}
+
+fn hint(error: &clap::Error, grammar: &clap::Command, words: &[String]) -> Option<String> {
     let word = |kind| match error.get(kind) {
         Some(ContextValue::String(word)) => Some(word.as_str()),
         _ => None,
     };
     if let Some(verb) = word(ContextKind::InvalidSubcommand) {
-        return ELSEWHERE.iter().find(|(known, _)| *known == verb).map(|(_, hint)| (*hint).to_owned());
+        let behind = words.iter().skip_while(|word| *word != verb).nth(1);
+        let experiment = behind.filter(|_| verb == "alpha").and_then(|word| answer(&EXPERIMENTS, word));
+        return experiment.or_else(|| answer(&ELSEWHERE, verb));
     }
     let flag = word(ContextKind::InvalidArg)?;
     let name = flag.split('=').next().unwrap_or(flag);
@@ -55,12 +90,16 @@ fn hint(error: &clap::Error, grammar: &clap::Command) -> Option<String> {
         argument.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
             || argument.get_short().is_some_and(|short| name == format!("-{short}"))
     };
-    if let Some((_, why)) = FLAGS.iter().find(|(known, _)| *known == name) {
-        return Some((*why).to_owned());
+    if let Some(why) = answer(&FLAGS, name) {
+        return Some(why);
     }
     let global = grammar.get_arguments().find(is_it)?;
     let value = if global.get_action().takes_values() { " …" } else { "" };
     Some(format!("`{name}` stands before the verb: `compose {name}{value} VERB`"))
+}
+
+fn answer(table: &[(&str, &str)], word: &str) -> Option<String> {
+    table.iter().find(|(known, _)| *known == word).map(|(_, answer)| (*answer).to_owned())
 }
 
 #[cfg(test)]
@@ -69,8 +108,9 @@ mod tests {
     use std::ffi::OsString;
 
     fn said(line: &str) -> String {
-        let error = crate::arguments::read(line.split(' ').map(OsString::from)).unwrap_err();
-        text(&error, &crate::arguments::shown())
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let error = crate::arguments::read(words.iter().map(OsString::from)).unwrap_err();
+        text(&error, &crate::arguments::shown(), &words)
     }
 
     #[test]
@@ -93,11 +133,21 @@ mod tests {
 
     #[test]
     fn words_of_docker_have_an_answer() {
-        assert!(said("compose alpha viz").contains("`compose graph`"));
+        assert!(said("compose alpha viz").contains("`compose graph --format dot`"));
+        assert!(said("compose alpha watch web").contains("a verb of its own: `compose watch`"));
+        assert!(said("compose alpha generate").contains("are left out"));
+        assert!(said("compose swarm init").contains("no swarm"));
+        assert!(!said("compose swarm init").contains("tip:"));
         assert!(said("compose docker ps").contains("leave the word out"));
         assert!(said("compose volume ls").contains("`compose volumes`"));
         assert!(said("compose -H tcp://x ps").contains("there is no daemon"));
-        assert!(said("compose --context x ps").contains("there is no daemon"));
+        for flag in ["--context", "-c", "--tls", "--tlscacert=x", "--tlscert", "--tlskey", "--tlsverify"] {
+            assert!(said(&format!("compose {flag} x ps")).contains("there is no daemon"), "{flag}");
+        }
+        assert!(said("compose --config x ps").contains("DOCKER_CONFIG"));
+        for flag in ["-D", "--debug", "-l", "--log-level"] {
+            assert!(said(&format!("compose {flag} ps")).contains("compose --verbose VERB"), "{flag}");
+        }
         assert!(said("compose build --load").contains("in the store at once"));
     }
 }
