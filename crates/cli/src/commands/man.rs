@@ -1,7 +1,13 @@
 //! `compose man`: manual pages, one a command, for packagers.
+//!
+//! Pages have the day on which they are written, or the one of SOURCE_DATE_EPOCH, by which packages are built
+//! the same again (<https://reproducible-builds.org/specs/source-date-epoch/>).
 
+use super::version::VERSION;
 use crate::arguments;
 use crate::exit::{Exit, Failure};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
 
 /// Flags of `man`.
@@ -20,16 +26,25 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut whole = arguments::shown();
     // Gives every command the name of its page.
     whole.build();
-    write(&whole, &args.folder).map_err(failed)?;
+    write(&whole, &args.folder, &date()).map_err(failed)?;
     Ok(Exit::Success)
 }
 
+/// The day of the pages, as `2026-01-31`.
+fn date() -> String {
+    let asked = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
+    let moment =
+        asked.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_else(Timestamp::now);
+    moment.to_zoned(TimeZone::UTC).date().to_string()
+}
+
 /// The page of a command, and those of its own commands.
-fn write(command: &clap::Command, folder: &Path) -> std::io::Result<()> {
-    let mut text = vec![];
-    clap_mangen::Man::new(command.clone()).render(&mut text)?;
+fn write(command: &clap::Command, folder: &Path, date: &str) -> std::io::Result<()> {
     let name = command.get_display_name().unwrap_or(command.get_name());
+    let page = clap_mangen::Man::new(command.clone()).date(date).source(format!("compose {VERSION}"));
+    let mut text = vec![];
+    page.manual("Compose").render(&mut text)?;
     std::fs::write(folder.join(format!("{name}.1")), text)?;
     let is_shown = |command: &&clap::Command| !command.is_hide_set() && command.get_name() != "help";
-    command.get_subcommands().filter(is_shown).try_for_each(|command| write(command, folder))
+    command.get_subcommands().filter(is_shown).try_for_each(|command| write(command, folder, date))
 }
