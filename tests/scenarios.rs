@@ -103,6 +103,8 @@ mod rootless;
 mod screens;
 #[path = "scenarios/sharing.rs"]
 mod sharing;
+#[path = "scenarios/shells.rs"]
+mod shells;
 #[path = "scenarios/storage.rs"]
 mod storage;
 #[path = "scenarios/swaps.rs"]

@@ -23,6 +23,9 @@ pub(crate) const CURL: Program = Program { path: &["/usr/bin/curl"], package: "c
 pub(crate) const GIT: Program = Program { path: &["/usr/bin/git", "/usr/local/bin/git"], package: "git" };
 /// Types into a terminal and reads its screen.
 pub(crate) const TMUX: Program = Program { path: &["/usr/bin/tmux"], package: "tmux" };
+/// Shells that complete our words.
+pub(crate) const ZSH: Program = Program { path: &["/usr/bin/zsh"], package: "zsh" };
+pub(crate) const FISH: Program = Program { path: &["/usr/bin/fish"], package: "fish" };
 /// Maps the subordinate ids of an ordinary user.
 pub(crate) const UIDMAP: Program = Program { path: &["/usr/bin/newuidmap"], package: "uidmap" };
 /// Joins an ordinary user's networks with the outside.

@@ -1,8 +1,12 @@
-//! `compose __complete -- WORDS`: the names that the last of these words may become; what the scripts of
-//! `compose completion` ask while somebody types.
+//! `compose __complete -- WORDS`: what the last of these words may become, of names and of values; what the
+//! scripts of `compose completion` ask while somebody types.
 //!
-//! The grammar says what kind of name stands there, the project or the engine which there are. What cannot be
-//! found out has no names: a half-written line is no place for errors.
+//! The grammar says what kind of word stands there, the project or the engine which there are. What cannot be
+//! found out has no names: a half-written line is no place for errors. The Docker CLI asks its plugins the same
+//! by `docker-compose __complete compose WORDS`, and wants verbs and flags too, in cobra's form.
+
+mod values;
+mod words;
 
 use crate::arguments::{self, Globals};
 use crate::exit::{Exit, Failure};
@@ -19,9 +23,11 @@ pub(crate) struct Args {
     words: Vec<String>,
 }
 
-/// A kind of name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A kind of word.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
+    /// One of these.
+    Value(Vec<String>),
     Service,
     /// A service with a `=` behind it.
     Scale,
@@ -33,26 +39,77 @@ enum Kind {
 impl Args {
     /// The flags before the verb, as far as the line has them.
     pub(crate) fn globals(&self) -> Globals {
-        let finished = self.words.split_last().map_or(&[][..], |(_, finished)| finished);
+        let line = self.line();
+        let finished = line.split_last().map_or(&[][..], |(_, finished)| finished);
         let line = std::iter::once("compose").chain(finished.iter().map(String::as_str));
         let matches = arguments::command().ignore_errors(true).try_get_matches_from(line);
         matches.and_then(|matches| Globals::from_arg_matches(&matches)).unwrap_or_default()
     }
 }
 
-/// Prints the names, a line each.
+impl Args {
+    /// The words behind the program's name. `--flag=value` at the end is two of them, wherever the shell parts
+    /// it: bash makes three of it.
+    fn line(&self) -> Vec<String> {
+        let words = self.words.get(usize::from(self.is_for_docker())..).unwrap_or_default();
+        let mut line: Vec<String> = vec![];
+        for (number, word) in words.iter().enumerate() {
+            let is_sign = word == "=" && line.last().is_some_and(|flag| flag.starts_with("--"));
+            if !is_sign {
+                line.push(word.clone());
+            } else if number + 1 == words.len() {
+                line.push(String::new());
+            }
+        }
+        let last =
+            line.last().and_then(|last| last.split_once('=')).filter(|(flag, _)| flag.starts_with("--"));
+        if let Some((flag, value)) = last.map(|(flag, value)| (flag.to_owned(), value.to_owned())) {
+            line.pop();
+            line.extend([flag, value]);
+        }
+        line
+    }
+
+    /// Whether Docker's command line asks its plugin: our scripts' lines begin behind the program's name.
+    fn is_for_docker(&self) -> bool {
+        self.words.len() > 1 && self.words[0] == "compose"
+    }
+}
+
+/// Prints what fits, a line each.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let mut grammar = arguments::shown();
     grammar.build();
-    let begun = args.words.last().map_or("", String::as_str);
-    let names = kind(&grammar, &args.words).and_then(|kind| names(kind, session).ok()).unwrap_or_default();
-    let fitting = names.iter().filter(|name| name.starts_with(begun));
-    output::result(&fitting.map(|name| format!("{name}\n")).collect::<String>())?;
+    let line = args.line();
+    let begun = line.last().map_or("", String::as_str);
+    let place = place(&grammar, &line);
+    let names = place.as_ref().and_then(|place| names(place.kind.clone()?, session).ok()).unwrap_or_default();
+    let fitting = names.into_iter().filter(|name| name.starts_with(begun));
+    let text = if args.is_for_docker() {
+        let more = place.map(|place| words::fitting(&place, begun)).unwrap_or_default();
+        words::as_cobra(&fitting.chain(more).collect::<Vec<_>>())
+    } else {
+        fitting.map(|name| format!("{name}\n")).collect()
+    };
+    output::result(&text)?;
     Ok(Exit::Success)
 }
 
-/// What kind of name the last word is the beginning of.
-fn kind(grammar: &Command, words: &[String]) -> Option<Kind> {
+/// Where the last word of a line stands.
+#[derive(Debug)]
+struct Place<'a> {
+    /// The innermost command that the words before it name.
+    command: &'a Command,
+    /// Whether it may be a verb.
+    is_first: bool,
+    /// Whether it is a flag's value.
+    is_value: bool,
+    /// What kind of word the grammar has there.
+    kind: Option<Kind>,
+}
+
+/// Where the last word stands, and what kind of word it is the beginning of.
+fn place<'a>(grammar: &'a Command, words: &[String]) -> Option<Place<'a>> {
     let (last, finished) = words.split_last()?;
     let mut command = grammar;
     let mut positionals = 0;
@@ -69,17 +126,21 @@ fn kind(grammar: &Command, words: &[String]) -> Option<Kind> {
             },
         }
     }
-    if awaits.is_none() && last.starts_with('-') {
-        return None;
-    }
+    let place = |is_value, kind| Some(Place { command, is_first: positionals == 0, is_value, kind });
     if let Some(flag) = awaits {
-        return kind_of(flag, value_names(flag).next()?);
+        let kind = values::of(command, flag).map(Kind::Value);
+        let named = || value_names(flag).next().and_then(|name| kind_of(flag, name));
+        return place(true, kind.or_else(named));
+    }
+    if last.starts_with('-') {
+        return place(false, None);
     }
     // One argument may have several names: `SERVICE` and then `COMMAND`.
     let places = || command.get_positionals().flat_map(|arg| value_names(arg).map(move |name| (arg, name)));
     let many = |arg: &Arg| arg.get_num_args().is_some_and(|range| range.max_values() > 1);
-    let (arg, name) = places().nth(positionals).or_else(|| places().last().filter(|(arg, _)| many(arg)))?;
-    kind_of(arg, name)
+    let found = places().nth(positionals).or_else(|| places().last().filter(|(arg, _)| many(arg)));
+    let kind = |(arg, name)| values::of(command, arg).map(Kind::Value).or_else(|| kind_of(arg, name));
+    place(false, found.and_then(kind))
 }
 
 fn value_names(arg: &Arg) -> impl Iterator<Item = &str> {
@@ -119,6 +180,7 @@ fn names(kind: Kind, session: &Session) -> Result<BTreeSet<String>, Failure> {
     };
     let failed = |error| Failure::because("cannot list the projects", error);
     Ok(match kind {
+        Kind::Value(values) => values.into_iter().collect(),
         Kind::Service => services()?,
         Kind::Scale => services()?.iter().map(|name| format!("{name}=")).collect(),
         Kind::Profile => {
@@ -143,6 +205,10 @@ mod tests {
         line.split(' ').map(str::to_owned).collect()
     }
 
+    fn values(words: &[&str]) -> Option<Kind> {
+        Some(Kind::Value(words.iter().map(ToString::to_string).collect()))
+    }
+
     #[test]
     fn the_grammar_says_what_stands_there() {
         let mut grammar = arguments::shown();
@@ -161,9 +227,29 @@ mod tests {
             ("exec web l", None),
             ("up --exit-code-from ", Some(Kind::Service)),
             ("up -", None),
+            ("up --pull ", values(&["always", "missing", "never", "build", "if_not_present"])),
+            ("--ansi ", values(&["never", "always", "auto"])),
+            ("graph --format ", values(&["text", "dot", "mermaid", "svg"])),
+            ("ps --format ", values(&["table", "json", "raw"])),
+            ("images --format ", values(&["table", "json"])),
+            ("completion ", values(&["bash", "elvish", "fish", "powershell", "zsh"])),
             ("", None),
         ] {
-            assert_eq!(kind(&grammar, &words(line)), expected, "{line}");
+            let found = place(&grammar, &words(line)).and_then(|place| place.kind);
+            assert_eq!(found, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_flag_and_its_value_are_two_words() {
+        for (line, expected) in [
+            ("--progress=js", "--progress js"),
+            ("--progress = js", "--progress js"),
+            ("up --pull =", "up --pull "),
+            ("up --scale web = ", "up --scale web = "),
+            ("up --scale web=", "up --scale web="),
+        ] {
+            assert_eq!(Args { words: words(line) }.line(), words(expected), "{line}");
         }
     }
 
@@ -173,5 +259,10 @@ mod tests {
         let globals = args.globals();
         assert_eq!((globals.files, globals.profiles), (vec!["a.yaml".to_owned()], vec!["debug".to_owned()]));
         assert_eq!(globals.project_name.as_deref(), Some("shop"));
+        for line in ["-f=a.yaml --as=b exec ", "--file=a.yaml exec ", "--file = a.yaml exec "] {
+            assert_eq!(Args { words: words(line) }.globals().files, ["a.yaml"], "{line}");
+        }
+        let of_docker = Args { words: words("compose -p shop exec ") };
+        assert_eq!(of_docker.globals().project_name.as_deref(), Some("shop"));
     }
 }
