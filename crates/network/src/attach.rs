@@ -44,12 +44,15 @@ pub fn attach(
         container: container.short().to_owned(),
     })?;
     let alias = alias(pod, container, endpoint);
-    let host = create(netlink, &bridge, namespace, container, index, endpoint, &alias)?;
-    configure(netlink, namespace, &host, endpoint).inspect_err(|_| {
-        let mut batch = Messages::default();
-        link::delete_link(&mut batch, host.index, &host.name);
-        // The first error is the one that counts; the pair dies with the namespace anyway.
-        drop(netlink.channel.tell(&mut batch));
+    namespace::within(namespace, || {
+        let _without_ipv6 = sysctl::WithoutIpv6::unless(has_ipv6(endpoint))?;
+        let host = create(netlink, &bridge, namespace, container, index, endpoint, &alias)?;
+        configure(netlink, &host, endpoint).inspect_err(|_| {
+            let mut batch = Messages::default();
+            link::delete_link(&mut batch, host.index, &host.name);
+            // The first error is the one that counts; the pair dies with the namespace anyway.
+            drop(netlink.channel.tell(&mut batch));
+        })
     })
 }
 
@@ -158,40 +161,37 @@ fn host_name(container: &ContainerId, index: usize) -> String {
     name
 }
 
-fn configure(
-    netlink: &Netlink,
-    namespace: BorrowedFd<'_>,
-    host: &Link,
-    endpoint: &Endpoint,
-) -> Result<(), NetworkError> {
+/// Does the rest inside the container's namespace, where the thread is.
+fn configure(netlink: &Netlink, host: &Link, endpoint: &Endpoint) -> Result<(), NetworkError> {
     let name = endpoint.interface.as_str();
-    namespace::within(namespace, || {
-        let inside = Channel::route()?;
-        equip(&inside, host.peer, endpoint)?;
-        // The host's end has its carrier now, and the bridge with its first port, but the kernel acts on
-        // that some time later and drops what comes before. Asking for a link makes it act now.
-        link::find(&netlink.channel, &host.name)?;
-        link::find(&netlink.channel, &endpoint.bridge)?;
-        if has_ipv6(endpoint) {
-            link::find(&inside, name)?;
-        }
-        // Neighbours hear of the address now that somebody can hear.
-        let mut batch = Messages::default();
-        link::notify_neighbours(&mut batch, host.peer, name);
-        link::set_hardware_address(&mut batch, host.peer, name, endpoint.mac);
-        inside.tell(batch.acknowledged())
-    })
+    let inside = Channel::route()?;
+    equip(&inside, host.peer, endpoint)?;
+    // The host's end has its carrier now, and the bridge with its first port, but the kernel acts on
+    // that some time later and drops what comes before. Asking for a link makes it act now.
+    link::find(&netlink.channel, &host.name)?;
+    link::find(&netlink.channel, &endpoint.bridge)?;
+    if has_ipv6(endpoint) {
+        link::find(&inside, name)?;
+    }
+    // Neighbours hear of the address now that somebody can hear.
+    let mut batch = Messages::default();
+    link::notify_neighbours(&mut batch, host.peer, name);
+    link::set_hardware_address(&mut batch, host.peer, name, endpoint.mac);
+    inside.tell(batch.acknowledged())
 }
 
-fn has_ipv6(endpoint: &Endpoint) -> bool {
+pub(crate) fn has_ipv6(endpoint: &Endpoint) -> bool {
     let leased = endpoint.addresses.iter().map(|(address, _)| address);
     leased.chain(&endpoint.spec.link_local).any(std::net::IpAddr::is_ipv6)
 }
 
-/// Gives an interface its settings, addresses and routes and switches it on, inside its namespace.
+/// Gives an interface its settings, addresses and routes and switches it on, inside its namespace. One
+/// without IPv6 was made [so](sysctl::WithoutIpv6).
 pub(crate) fn equip(inside: &Channel, index: u32, endpoint: &Endpoint) -> Result<(), NetworkError> {
     let name = endpoint.interface.as_str();
-    sysctl::container_ipv6(name, has_ipv6(endpoint))?;
+    if has_ipv6(endpoint) {
+        sysctl::heed_nobody(name)?;
+    }
     for (key, value) in &endpoint.spec.sysctls {
         sysctl::interface(key, name, value)?;
     }

@@ -4,12 +4,12 @@
 //! Two kinds of parents are made here, marked like bridges, and go with their network: one that leads
 //! nowhere where no parent is named, and `eth0.50`, the VLAN 50 of `eth0`, where that does not exist.
 
-use crate::attach::equip;
+use crate::attach::{equip, has_ipv6};
 use crate::bridge::remove_links;
 use crate::channel::Channel;
 use crate::link::{self, Child, Link};
 use crate::wire::Messages;
-use crate::{Netlink, NetworkError, namespace};
+use crate::{Netlink, NetworkError, namespace, sysctl};
 use resource::{ContainerId, Endpoint, NetworkDriver, NetworkRecord};
 use std::os::fd::BorrowedFd;
 
@@ -85,8 +85,9 @@ pub(crate) fn attach(
     let mut batch = Messages::default();
     let (driver, mac, mtu) = (endpoint.driver, endpoint.mac, endpoint.mtu);
     link::create_child(&mut batch, &Child { driver, interface, mac, mtu, parent: parent.index, namespace });
-    netlink.channel.tell(batch.acknowledged())?;
     namespace::within(namespace, || {
+        let _without_ipv6 = sysctl::WithoutIpv6::unless(has_ipv6(endpoint))?;
+        netlink.channel.tell(batch.acknowledged())?;
         let inside = Channel::route()?;
         let made = link::find(&inside, interface)?;
         let index = made.map_or(0, |made| made.index);

@@ -58,16 +58,49 @@ pub(crate) fn bridge_ipv6(bridge: &str, wanted: bool) -> Result<(), NetworkError
     if wanted { set(&format!("{folder}/accept_ra"), "0") } else { Ok(()) }
 }
 
-/// A container's interface, in the namespace the thread is in: with IPv6 it heeds nobody's router
-/// advertisements and tells its neighbours of its hardware address; without, it has no IPv6 at all.
-pub(crate) fn container_ipv6(interface: &str, wanted: bool) -> Result<(), NetworkError> {
+/// A container's interface with IPv6, in the namespace the thread is in, heeds nobody's router
+/// advertisements and tells its neighbours of its hardware address.
+pub(crate) fn heed_nobody(interface: &str) -> Result<(), NetworkError> {
     if !kernel_has_ipv6() {
         return Ok(());
     }
     let folder = format!("/proc/sys/net/ipv6/conf/{interface}");
-    if !wanted {
-        return set(&format!("{folder}/disable_ipv6"), "1");
-    }
     set(&format!("{folder}/accept_ra"), "0")?;
     set(&format!("{folder}/ndisc_notify"), "1")
+}
+
+/// What interfaces begin with.
+const NEW_INTERFACES: &str = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
+
+/// While it lives, interfaces made in the namespace the thread is in have no IPv6 at all. To take it from
+/// one that is there, the kernel wants a lock for all namespaces, and has the caller try again and again,
+/// at full speed, while somebody else holds it.
+#[must_use]
+pub(crate) struct WithoutIpv6 {
+    /// What was there before; `None` when nothing was changed.
+    before: Option<String>,
+}
+
+impl WithoutIpv6 {
+    /// Does nothing when IPv6 is wanted, or is not there anyway.
+    pub(crate) fn unless(wanted: bool) -> Result<Self, NetworkError> {
+        if wanted || !kernel_has_ipv6() {
+            return Ok(Self { before: None });
+        }
+        let before = std::fs::read_to_string(NEW_INTERFACES).unwrap_or_default();
+        if before.trim() == "1" {
+            return Ok(Self { before: None });
+        }
+        set(NEW_INTERFACES, "1")?;
+        Ok(Self { before: Some(before) })
+    }
+}
+
+impl Drop for WithoutIpv6 {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // It could be written a moment ago.
+            drop(std::fs::write(NEW_INTERFACES, before.trim()));
+        }
+    }
 }

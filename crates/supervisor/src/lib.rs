@@ -50,6 +50,7 @@ mod surroundings;
 mod totals;
 mod update;
 mod wait;
+mod wiring;
 
 pub use client::{Client, EventStream, Exec};
 pub use error::ClientError;

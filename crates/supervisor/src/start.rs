@@ -9,6 +9,8 @@ use crate::log::{Stream, attributes, record};
 use crate::protocol::{EventKind, Failure, FailureKind, Reply, Streams};
 use crate::reactor::EventFlags;
 use crate::surroundings::gone;
+use crate::wiring::{Wired, Wiring};
+use network::resolver::Sockets;
 use resource::{ContainerState, ExitStatus, IdentityShare, ProcessIdentity, Status, Timestamp};
 use runtime::cgroup::CgroupError;
 use runtime::processes::MountNamespace;
@@ -53,18 +55,18 @@ pub(crate) fn cannot(what: &str, error: &dyn std::error::Error) -> Failure {
 impl Supervisor {
     /// Starts everything that was asked for in this round.
     pub(crate) fn launch(&mut self) {
-        let mut prepared: Vec<Wanted> = vec![];
+        let mut claimed: Vec<Wanted> = vec![];
         for wanted in std::mem::take(&mut self.wanted) {
             let Some(wanted) = self.unless_there(wanted) else { continue };
             // A policy and a command may want the same one in the same round.
             let same = |earlier: &&mut Wanted| earlier.slot == wanted.slot && wanted.streams == Streams::Log;
-            if let Some(earlier) = prepared.iter_mut().find(same) {
+            if let Some(earlier) = claimed.iter_mut().find(same) {
                 earlier.callers.extend(wanted.callers);
                 earlier.locks.extend(wanted.locks);
                 continue;
             }
-            match self.prepare(&wanted) {
-                Ok(()) => prepared.push(wanted),
+            match self.claim(&wanted) {
+                Ok(()) => claimed.push(wanted),
                 Err(failure) => self.start_failed(wanted.slot, failure, wanted.callers, wanted.restart),
             }
         }
@@ -72,15 +74,22 @@ impl Supervisor {
             && let Err(error) = self.publish()
         {
             let failure = cannot("publish ports", &error);
-            for wanted in prepared.drain(..) {
+            for wanted in claimed.drain(..) {
                 self.start_failed(wanted.slot, failure.clone(), wanted.callers, wanted.restart);
             }
         }
-        if !prepared.is_empty() {
+        if !claimed.is_empty() {
             self.limit_pod();
         }
-        for mut wanted in prepared {
-            if let Err(failure) = self.spawn(&mut wanted) {
+        let slots = claimed.iter().map(|wanted| wanted.slot);
+        let wiring = Wiring::begin(&self.containers, slots, &self.pod, &self.roots.cgroup);
+        let mut wiring = wiring.map_err(|error| cannot("make a process", &error));
+        // A process makes its own mounts while the surroundings of the next one are made here.
+        for mut wanted in claimed {
+            let wiring = wiring.as_mut().map_err(|failure| failure.clone());
+            let surrounded = wiring.and_then(|wiring| self.surround(&wanted).map(|()| wiring));
+            let spawned = surrounded.and_then(|wiring| self.spawn(&mut wanted, wiring));
+            if let Err(failure) = spawned {
                 self.start_failed(wanted.slot, failure, wanted.callers, wanted.restart);
             }
         }
@@ -108,25 +117,26 @@ impl Supervisor {
         None
     }
 
-    /// Makes everything but the process: ports, network, name resolution, files, log.
-    fn prepare(&mut self, wanted: &Wanted) -> Result<(), Failure> {
-        let (roots, pod) = (self.roots.clone(), self.pod.clone());
+    /// Reads what is to run, as it is written down now, and takes its ports.
+    fn claim(&mut self, wanted: &Wanted) -> Result<(), Failure> {
         let container = self.containers.get_mut(&wanted.slot).ok_or_else(gone)?;
-        let id = container.record.id.clone();
         if !wanted.restart {
             let missing = || Failure::new(FailureKind::NoSuchContainer, "its record is gone");
-            container.record = read_record(&roots, &pod, &id).ok_or_else(missing)?;
+            container.record =
+                read_record(&self.roots, &self.pod, &container.record.id).ok_or_else(missing)?;
             container.pause = None;
             container.state.restart_count = 0;
             container.state.stopped_by_hand = false;
         }
-        let folder = roots.container_run(&pod, &id);
+        if container.has_network() { self.reserve_ports(wanted.slot) } else { Ok(()) }
+    }
+
+    /// Makes files and log of a container.
+    fn surround(&mut self, wanted: &Wanted) -> Result<(), Failure> {
+        let container = self.containers.get(&wanted.slot).ok_or_else(gone)?;
+        let folder = self.roots.container_run(&self.pod, &container.record.id);
         sys::file::create_private_folder(&folder)
             .map_err(|error| cannot("make its run-time folder", &error))?;
-        if container.has_network() {
-            self.reserve_ports(wanted.slot)?;
-            self.connect(wanted.slot)?;
-        }
         self.write_files(wanted.slot)?;
         if wanted.streams == Streams::Log {
             self.open_output(wanted.slot, false)?;
@@ -134,24 +144,15 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Makes the network namespace and its interfaces and opens the resolver's sockets in it.
-    fn connect(&mut self, slot: Slot) -> Result<(), Failure> {
-        let failed = |error: network::NetworkError| Failure::new(FailureKind::Network, chain(&error));
-        self.open_netlink().map_err(failed)?;
-        let (Some(netlink), Some(container)) = (&self.netlink, self.containers.get_mut(&slot)) else {
-            return Err(gone());
-        };
-        if container.namespace.is_some() {
+    /// Takes a container's network namespace in, if it is to have one and has none.
+    fn connect(&mut self, slot: Slot, wiring: &mut Wiring) -> Result<(), Failure> {
+        let container = self.containers.get_mut(&slot).ok_or_else(gone)?;
+        if container.namespace.is_some() || !container.has_network() {
             return Ok(());
         }
-        let namespace = network::new_namespace().map_err(failed)?;
-        let record = &container.record;
-        for (index, endpoint) in record.endpoints.iter().enumerate() {
-            network::attach(netlink, namespace.as_fd(), &self.pod, &record.id, index, endpoint)
-                .map_err(failed)?;
-        }
+        let Wired { namespace, resolver } = wiring.take(slot)?;
         container.namespace = Some(namespace);
-        self.open_resolver(slot)
+        resolver.map_or(Ok(()), |sockets| self.answer_at(slot, sockets))
     }
 
     /// Opens the sockets that answer a container's name queries.
@@ -163,6 +164,11 @@ impl Supervisor {
         }
         let failed = |error: network::NetworkError| Failure::new(FailureKind::Network, chain(&error));
         let sockets = network::resolver::open(namespace.as_fd()).map_err(failed)?;
+        self.answer_at(slot, sockets)
+    }
+
+    /// Listens at the sockets for a container's name queries.
+    fn answer_at(&mut self, slot: Slot, sockets: Sockets) -> Result<(), Failure> {
         let failed = |error: io::Error| cannot("listen for name queries", &error);
         let (udp, tcp) = (sockets.udp.into(), sockets.tcp.into());
         let udp = self.listen(udp, EventFlags::IN, Source::Query(slot)).map_err(failed)?;
@@ -203,7 +209,7 @@ impl Supervisor {
     }
 
     /// Starts the process; its report comes as an event.
-    fn spawn(&mut self, wanted: &mut Wanted) -> Result<(), Failure> {
+    fn spawn(&mut self, wanted: &mut Wanted, wiring: &mut Wiring) -> Result<(), Failure> {
         let slot = wanted.slot;
         let spec = self.spec(slot)?;
         self.containers.get_mut(&slot).ok_or_else(gone)?.has_cgroup = true;
@@ -228,6 +234,9 @@ impl Supervisor {
         }
         let seccomp =
             self.seccomp.get(&record.spec.security).map_err(|error| cannot("filter its calls", &error))?;
+        self.connect(slot, wiring)?;
+        let container = self.containers.get(&slot).ok_or_else(gone)?;
+        let record = &container.record;
         let shares = self.shares(container)?;
         let folder = self.roots.container_run(&self.pod, &record.id);
         let streams =
