@@ -41,6 +41,9 @@ scenario! {
         let inspected = json(&pod(world, "inspect project").ok());
         assert_eq!((&inspected[0]["Id"], &inspected[0]["NumContainers"]), (&id.into(), &2.into()));
         assert_eq!(inspected[0]["CgroupPath"], one(world)["Cgroup"]);
+        // The command that made it, whatever came later.
+        let words = inspected[0]["CreateCommand"].as_array().unwrap();
+        assert!(words[0].as_str().unwrap().ends_with("compose") && words[1..] == ["create"], "{words:?}");
         pod(world, "rm -f -t 0 project").ok().says(id);
         pod(world, "exists project").exits(1);
         // What has a name stays.

@@ -31,6 +31,8 @@ scenario! {
         assert_eq!((&bound["HostIp"], &bound["HostPort"]), (&"127.0.0.1".into(), &world.port().to_string().into()));
         assert_eq!((&told["InfraConfig"]["Networks"][0], &told["ExitPolicy"]), (&"project_default".into(), &"stop".into()));
         assert_eq!(told["RestartPolicy"], "", "they differ");
+        assert_eq!((&told["InfraConfig"]["pid_ns"], &told["InfraConfig"]["StaticIP"]), (&"private".into(), &"".into()));
+        assert!(told["CreateCommand"].as_array().unwrap().ends_with(&["up".into(), "-d".into()]));
 
         let (web, worker) = (world.processes(&world.id("web"))[0], world.processes(&world.id("worker"))[0]);
         kill(worker);

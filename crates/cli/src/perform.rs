@@ -202,7 +202,8 @@ impl Perform for Performer<'_> {
     async fn perform(&self, step: &Step, tell: &(dyn Fn(apply::Progress) + Sync)) -> Result<(), ActError> {
         match step {
             Step::CreatePod { pod, labels, resources } => {
-                self.engine.create_pod(pod, labels)?;
+                let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+                self.engine.create_pod_by(pod, labels, &words.collect::<Vec<_>>())?;
                 self.limit(pod, resources)?;
             }
             Step::LimitPod { pod, resources } => self.limit(pod, resources)?,

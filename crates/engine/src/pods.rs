@@ -65,6 +65,19 @@ impl Engine {
     /// # Errors
     /// [`EngineError::File`].
     pub fn create_pod(&self, name: &PodName, labels: &Labels) -> Result<PodRecord, EngineError> {
+        self.create_pod_by(name, labels, &[])
+    }
+
+    /// The same by a command of these words, which a pod that is made now remembers.
+    ///
+    /// # Errors
+    /// As of [`create_pod`](Self::create_pod).
+    pub fn create_pod_by(
+        &self,
+        name: &PodName,
+        labels: &Labels,
+        command: &[String],
+    ) -> Result<PodRecord, EngineError> {
         crate::names::check(&name.0)?;
         let record = match self.pod(name) {
             Some(record) if record.labels == *labels => return Ok(record),
@@ -72,8 +85,8 @@ impl Engine {
             None => {
                 self.store().prepare()?;
                 let (id, created) = (disk::random_id()?, jiff::Timestamp::now());
-                let (labels, resources) = (labels.clone(), Resources::default());
-                PodRecord { id, name: name.clone(), labels, created, resources }
+                let (labels, command, resources) = (labels.clone(), command.to_vec(), Resources::default());
+                PodRecord { id, name: name.clone(), labels, created, command, resources }
             }
         };
         let folder = self.roots().pod(name);
@@ -210,6 +223,7 @@ fn told_by(name: &PodName, containers: &[ObservedContainer]) -> PodRecord {
         name: name.clone(),
         labels: Labels::new(),
         created: created.unwrap_or(resource::Timestamp::UNIX_EPOCH),
+        command: vec![],
         resources: Resources::default(),
     }
 }

@@ -18,6 +18,9 @@ pub struct PodRecord {
     pub labels: Labels,
     /// When it was made.
     pub created: Timestamp,
+    /// The words of the command that made it, its program's name first; none where nobody told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
     /// What all its containers together may use.
     #[serde(default, skip_serializing_if = "Resources::is_none")]
     pub resources: Resources,

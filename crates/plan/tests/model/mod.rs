@@ -310,7 +310,7 @@ impl World {
                 assert!(self.observed.pod.is_none());
                 let (labels, created) = (labels.clone(), at(self.now));
                 let (id, name, resources) = (String::new(), pod.clone(), (**resources).clone());
-                self.observed.pod = Some(PodRecord { id, name, labels, created, resources });
+                self.observed.pod = Some(PodRecord { id, name, labels, created, command: vec![], resources });
             }
             Step::LimitPod { resources, .. } => {
                 self.observed.pod.as_mut().unwrap().resources = (**resources).clone();

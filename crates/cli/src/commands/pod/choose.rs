@@ -110,6 +110,7 @@ mod tests {
             name: PodName(name.to_owned()),
             labels,
             created,
+            command: vec![],
             resources: resource::Resources::default(),
         };
         PodSummary { record, containers: vec![], damage: vec![] }

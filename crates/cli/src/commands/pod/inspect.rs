@@ -6,7 +6,7 @@ use crate::output;
 use crate::session::Session;
 use crate::view::template::{self, Format};
 use engine::{Engine, PodSummary, Subject};
-use resource::{NetworkMode, ObservedContainer, RestartPolicy};
+use resource::{EndpointSpec, IdentityShare, NetworkMode, ObservedContainer, RestartPolicy};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -82,9 +82,14 @@ fn infra_config(infra: &ObservedContainer) -> Value {
         let address = address.map_or_else(|| "host-gateway".to_owned(), |address| address.to_string());
         format!("{name}:{address}")
     };
+    let fixed = |address: &dyn Fn(&EndpointSpec) -> Option<String>| {
+        spec.endpoints.iter().find_map(address).unwrap_or_default()
+    };
     json!({
         "PortBindings": ports,
         "HostNetwork": spec.network_mode == NetworkMode::Host,
+        "StaticIP": fixed(&|endpoint| endpoint.ipv4.map(|address| address.to_string())),
+        "StaticMAC": fixed(&|endpoint| endpoint.mac.clone()),
         "NoManageResolvConf": false,
         "NoManageHosts": false,
         "DNSServer": spec.dns,
@@ -92,7 +97,14 @@ fn infra_config(infra: &ObservedContainer) -> Value {
         "DNSOption": spec.dns_options,
         "HostAdd": spec.extra_hosts.iter().map(host).collect::<Vec<_>>(),
         "Networks": spec.endpoints.iter().map(|endpoint| endpoint.network.as_str()).collect::<Vec<_>>(),
+        "pid_ns": own_or_hosts(&spec.pid),
+        "uts_ns": own_or_hosts(&spec.uts),
     })
+}
+
+/// Whose namespace it is, in Podman's words.
+fn own_or_hosts(share: &IdentityShare) -> &'static str {
+    if *share == IdentityShare::Host { "host" } else { "private" }
 }
 
 fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
@@ -143,6 +155,9 @@ fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
         "Usage": usage,
     });
     let Value::Object(mut object) = object else { return Map::new() };
+    if !record.command.is_empty() {
+        object.insert("CreateCommand".to_owned(), json!(record.command));
+    }
     let totals = &record.resources;
     // As Podman has them: only those that are set, in names of their own style.
     for (name, value) in [

@@ -314,6 +314,7 @@ mod tests {
             name: PodName("shop".to_owned()),
             labels,
             created,
+            command: vec![],
             resources: resource::Resources::default(),
         };
         PodSummary { record, containers: vec![], damage: vec![] }

@@ -164,6 +164,7 @@ mod tests {
             name: PodName("shop".to_owned()),
             labels: Labels::new(),
             created: Timestamp::UNIX_EPOCH,
+            command: vec![],
             resources: resource::Resources::default(),
         };
         let pod = PodSummary { record, containers: vec![], damage: vec![] };
