@@ -59,6 +59,8 @@ mod input;
 mod kills;
 #[path = "scenarios/layouts.rs"]
 mod layouts;
+#[path = "scenarios/lacks.rs"]
+mod lacks;
 #[path = "scenarios/life.rs"]
 mod life;
 #[path = "scenarios/limits.rs"]

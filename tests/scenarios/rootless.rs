@@ -368,7 +368,7 @@ fn machine(world: &World, setup: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn said(output: &Output, sentences: &[&str]) {
+pub(crate) fn said(output: &Output, sentences: &[&str]) {
     let text = String::from_utf8_lossy(&output.stderr);
     for sentence in sentences {
         assert!(text.contains(sentence), "{sentence:?} is not said in:\n{text}");
