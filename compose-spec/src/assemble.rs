@@ -54,6 +54,8 @@ pub(crate) struct Assembler<'a> {
     shared: HashMap<PathBuf, FileId>,
     /// Contents of included secrets and configs that only the include's own variables give.
     pub(crate) contents: Vec<Content>,
+    /// Whether `!reset` or `!override` may be in some file.
+    marked: bool,
     /// Values that short forms and `extends` have made.
     made: usize,
     /// What happened to values, if that is asked for.
@@ -87,6 +89,7 @@ impl<'a> Assembler<'a> {
             faults: HashMap::new(),
             shared: HashMap::new(),
             contents: Vec::new(),
+            marked: false,
             made: 0,
             trace: input.options.trace.then(Trace::default),
         }
@@ -164,6 +167,7 @@ impl<'a> Assembler<'a> {
         }
         let file = self.text(path, "Compose file", asked);
         let documents = file.and_then(|file| {
+            self.marked |= self.sources.shared_text(file).as_bytes().contains(&b'!');
             let documents = parse::documents(&self.sources, file, &mut self.diagnostics)?;
             Some(Parsed { file, documents })
         });
@@ -189,7 +193,7 @@ impl<'a> Assembler<'a> {
                     Some(model) => merge::objects(model, document, &TOP, Marks::Apply, &mut self.scope()),
                     None => model = Some(document),
                 }
-                if let Some(model) = &mut model {
+                if let Some(model) = model.as_mut().filter(|_| self.marked) {
                     merge::settle(model);
                 }
             }

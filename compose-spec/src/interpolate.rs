@@ -196,7 +196,7 @@ pub(crate) fn tree(
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     match &mut node.value {
-        Value::String(content) if content.contains('$') => {
+        Value::String(content) if content.as_bytes().contains(&b'$') => {
             let mut lookup = Environment { values, unset: Vec::new() };
             match text(content, &mut lookup) {
                 Ok(replaced) => *content = replaced,

@@ -16,7 +16,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag
 use self::repair::{Failure, Mended};
 use crate::number;
 use crate::scope::is_enough;
-use crate::tree::{Entry, Map, Mark, Node, Value};
+use crate::tree::{Entry, Map, Mark, Node, Spare, Value};
 
 /// Nodes a file may have with its aliases written out.
 const MOST_NODES: usize = 400_000;
@@ -73,6 +73,8 @@ fn read(
         anchors: HashMap::new(),
         nodes: 0,
         depth: 0,
+        spare: Vec::new(),
+        spare_lists: Vec::new(),
         diagnostics,
     };
     reader.stream()
@@ -133,6 +135,11 @@ struct Reader<'t, 'd> {
     anchors: HashMap<usize, Option<(Node, usize)>>,
     nodes: usize,
     depth: usize,
+    /// Room to read mappings into, for as many as there are within each other. What is read gets the room it
+    /// needs when its length is known.
+    spare: Vec<Spare>,
+    /// The same for lists.
+    spare_lists: Vec<Vec<Node>>,
     diagnostics: &'d mut Vec<Diagnostic>,
 }
 
@@ -281,12 +288,15 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn sequence(&mut self, start: Span) -> Result<Node, Fault> {
-        let mut items = Vec::new();
+        let mut items = self.spare_lists.pop().unwrap_or_default();
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::SequenceEnd) {
+                let mut fitted = Vec::with_capacity(items.len());
+                fitted.append(&mut items);
+                self.spare_lists.push(items);
                 let span = Span::new(self.file, start.start as usize, span.end as usize);
-                return Ok(Node::new(Value::List(items), span));
+                return Ok(Node::new(Value::List(fitted), span));
             }
             let mut item = self.node(event, span)?;
             if item.mark != Some(Mark::Reset) {
@@ -297,7 +307,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn mapping(&mut self, start: Span) -> Result<Node, Fault> {
-        let mut map = Map::new();
+        let mut map = Map::with_room(self.spare.pop().unwrap_or_default());
         let mut merged: Option<(Span, Node)> = None;
         let told = self.diagnostics.len();
         loop {
@@ -307,7 +317,8 @@ impl<'t> Reader<'t, '_> {
                     self.merge(&mut map, span, node);
                 }
                 let span = Span::new(self.file, start.start as usize, key_span.end as usize);
-                map.shrink();
+                let (map, room) = map.fitted();
+                self.spare.push(room);
                 let is_bad = map.is_empty() && self.diagnostics.len() > told;
                 return Ok(Node::new(if is_bad { Value::Bad } else { Value::Map(map) }, span));
             }

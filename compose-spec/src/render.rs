@@ -11,7 +11,6 @@ mod yaml;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::model::{Project, Service};
@@ -85,12 +84,15 @@ fn built_from(project: &Project) -> Vec<(String, Node)> {
     project.built_from().into_iter().map(part).collect()
 }
 
+/// Of each field of an object its place in what is written.
+type Places = Rc<[usize]>;
+
 struct Layout {
     json: bool,
     /// Variables have not been replaced: keys in alphabetical order, dollars as they are.
     raw: bool,
-    /// By address of an object: the place of each of its fields.
-    places: RefCell<HashMap<usize, Rc<[usize]>>>,
+    /// Of each kind of object met so far, which are a few.
+    places: RefCell<Vec<(&'static Object, Places)>>,
 }
 
 impl Layout {
@@ -99,14 +101,16 @@ impl Layout {
     }
 
     /// The place of each field of an object in what is written; looked for once.
-    fn places(&self, object: &'static Object) -> Rc<[usize]> {
+    fn places(&self, object: &'static Object) -> Places {
         let mut known = self.places.borrow_mut();
-        let places = known.entry(std::ptr::from_ref(object).addr()).or_insert_with(|| {
-            let order = order::of(object);
-            let place = |name| order.iter().position(|other| *other == name).unwrap_or(usize::MAX - 1);
-            object.fields.iter().map(|field| place(field.name)).collect()
-        });
-        places.clone()
+        if let Some((_, places)) = known.iter().find(|(other, _)| std::ptr::eq(*other, object)) {
+            return places.clone();
+        }
+        let order = order::of(object);
+        let place = |name| order.iter().position(|other| *other == name).unwrap_or(usize::MAX - 1);
+        let places: Places = object.fields.iter().map(|field| place(field.name)).collect();
+        known.push((object, places.clone()));
+        places
     }
 
     /// The keys of the top level, in order. `parts` are of services that are not part of the project, but
@@ -173,7 +177,11 @@ impl Layout {
 
     /// Doubles every `$`, so that the text can be loaded again. Keys are not interpolated, so not escaped.
     fn escaped<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if !self.raw && text.contains('$') { Cow::from(text.replace('$', "$$")) } else { Cow::from(text) }
+        if !self.raw && text.as_bytes().contains(&b'$') {
+            Cow::from(text.replace('$', "$$"))
+        } else {
+            Cow::from(text)
+        }
     }
 
     /// Extra hosts as people know them: `host=address`.
@@ -297,38 +305,40 @@ impl Layout {
 
 /// Whether a field of an object says nothing.
 fn is_left_out(key: &str, out: &Out<'_>, object: &Object, kind: &Kind) -> bool {
-    let says_something_when_empty = matches!(
-        key,
-        "attach"
-            | "init"
-            | "scale"
-            | "replicas"
-            | "required"
-            | "enable_ipv4"
-            | "enable_ipv6"
-            | "retries"
-            | "max_attempts"
-            | "parallelism"
-            | "command"
-            | "entrypoint"
-            | "soft"
-            | "hard"
-            | "target"
-            | "count"
-            | "value"
-    );
+    let says_something_when_empty = || {
+        matches!(
+            key,
+            "attach"
+                | "init"
+                | "scale"
+                | "replicas"
+                | "required"
+                | "enable_ipv4"
+                | "enable_ipv6"
+                | "retries"
+                | "max_attempts"
+                | "parallelism"
+                | "command"
+                | "entrypoint"
+                | "soft"
+                | "hard"
+                | "target"
+                | "count"
+                | "value"
+        )
+    };
     match out {
         Out::Null => true,
         Out::Bool(value) if key == "create_host_path" => *value,
         Out::Bool(value) if object.name == "an entry of `env_file`" => *value,
-        Out::Bool(false) => key != "create_host_path" && !says_something_when_empty,
-        Out::Number(number) => number == "0" && !says_something_when_empty,
+        Out::Bool(false) => key != "create_host_path" && !says_something_when_empty(),
+        Out::Number(number) => number == "0" && !says_something_when_empty(),
         // No size is no limit, except of a device's rate.
         Out::Text(text) if matches!(kind, Kind::Bytes) => text == "0" && key != "rate",
         Out::Text(text) if matches!(kind, Kind::Duration) => text == "0s" && object.name == "`update_config`",
         Out::Text(text) if key == "mem_swappiness" => text == "0",
         Out::Text(text) => text.is_empty() && key != "content",
-        Out::List(items) => items.is_empty() && !says_something_when_empty,
+        Out::List(items) => items.is_empty() && !says_something_when_empty(),
         Out::Map(entries) => {
             let is_part = matches!(kind, Kind::Object(_) | Kind::Shapes(_, _, Kind::Object(_)));
             entries.is_empty() && (!is_part || matches!(key, "ipam" | "placement" | "resources"))

@@ -1,21 +1,23 @@
 //! What a Compose file may hold: one table of keys, kinds, merge rules and short forms.
 //!
 //! `check` walks a tree by it, `merge` merges by it, `complete` looks for what is missing by it. The fields
-//! of an object are sorted by name, as they are found by bisection; a test watches over that.
+//! of an object are sorted by name, which is the order people are told them in; a test watches over that.
 
 mod about;
 mod build;
 mod deploy;
+mod fields;
 mod json;
 mod resources;
 mod service;
 
+pub(crate) use self::fields::Fields;
 use self::resources::{CONFIG, EXTERNAL_NAME, MODEL, NETWORK, SECRET, VOLUME};
 use self::service::{FILE_MOUNT, ULIMIT};
 use crate::forms;
 use crate::merge::Merge;
 use crate::scope::Scope;
-use crate::tree::{Map, Node, compare};
+use crate::tree::{Map, Node};
 
 pub use json::json_schema;
 pub(crate) use service::SERVICE;
@@ -77,7 +79,7 @@ pub(crate) struct Object {
     /// As messages call it, with its article: "a service".
     pub(crate) name: &'static str,
     /// Its keys, sorted.
-    pub(crate) fields: &'static [Field],
+    pub(crate) fields: Fields,
     /// The keys it must have after merging: of each group one at least.
     pub(crate) required: &'static [&'static [&'static str]],
 }
@@ -119,12 +121,12 @@ impl Object {
     }
 
     pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
-        self.position(name).map(|at| &self.fields[at])
+        self.fields.get(name)
     }
 
     /// Where a key stands among the fields.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
-        self.fields.binary_search_by(|field| compare(field.name, name)).ok()
+        self.fields.position(name)
     }
 }
 
@@ -187,7 +189,7 @@ const COUNT_OR_ALL: Kind = Kind::TextOrNumber;
 pub(crate) static TOP: Object = Object {
     name: "a Compose file",
     required: &[],
-    fields: &[
+    fields: Fields::of(&[
         field("configs", Kind::Named(&Kind::Object(&CONFIG))),
         field("include", Kind::List(&Kind::Shapes(&Kind::Text, &Kind::Never, &Kind::Object(&INCLUDE)))),
         field("models", Kind::Named(&Kind::Object(&MODEL))),
@@ -197,13 +199,13 @@ pub(crate) static TOP: Object = Object {
         field("services", Kind::Named(&Kind::Object(&SERVICE))),
         field("version", Kind::Any).merge(Merge::Replace),
         field("volumes", Kind::Named(&Kind::Object(&VOLUME))),
-    ],
+    ]),
 };
 
 static INCLUDE: Object = Object {
     name: "an entry of `include`",
     required: &[&["path"]],
-    fields: &[one_or_more("env_file"), one_or_more("path"), text("project_directory")],
+    fields: Fields::of(&[one_or_more("env_file"), one_or_more("path"), text("project_directory")]),
 };
 
 #[cfg(test)]
@@ -219,7 +221,7 @@ mod tests {
         let described: Vec<_> = words.unwrap_or_default().iter().map(|(key, _)| *key).collect();
         let keys: Vec<_> = object.fields.iter().map(|field| field.name).collect();
         assert_eq!(described, keys, "the words for {}", object.name);
-        for field in object.fields {
+        for field in object.fields.iter() {
             below(&field.kind);
         }
     }

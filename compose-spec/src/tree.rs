@@ -7,7 +7,7 @@ mod map;
 use diagnostic::Span;
 
 pub use map::Map;
-pub(crate) use map::compare;
+pub(crate) use map::Spare;
 
 /// A value of the tree and its place.
 #[derive(Clone, Debug)]

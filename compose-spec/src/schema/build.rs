@@ -2,8 +2,8 @@
 
 use super::service::HOOK;
 use super::{
-    EXTRA_HOSTS, FILE_MOUNTS, Kind, LIST_MAP, Object, ULIMITS, bytes, field, flag, labels, one_or_more, set,
-    text, variables,
+    EXTRA_HOSTS, FILE_MOUNTS, Fields, Kind, LIST_MAP, Object, ULIMITS, bytes, field, flag, labels,
+    one_or_more, set, text, variables,
 };
 use crate::forms;
 use crate::merge::Merge;
@@ -11,7 +11,7 @@ use crate::merge::Merge;
 pub(super) static BUILD: Object = Object {
     name: "`build`",
     required: &[],
-    fields: &[
+    fields: Fields::of(&[
         variables("additional_contexts").form(forms::contexts),
         variables("args"),
         field("cache_from", Kind::List(&Kind::Text)),
@@ -37,15 +37,18 @@ pub(super) static BUILD: Object = Object {
         set("tags"),
         text("target"),
         field("ulimits", ULIMITS).merge(Merge::Entries),
-    ],
+    ]),
 };
 
-pub(super) static DEVELOP: Object =
-    Object { name: "`develop`", required: &[], fields: &[field("watch", Kind::List(&Kind::Object(&WATCH)))] };
+pub(super) static DEVELOP: Object = Object {
+    name: "`develop`",
+    required: &[],
+    fields: Fields::of(&[field("watch", Kind::List(&Kind::Object(&WATCH)))]),
+};
 static WATCH: Object = Object {
     name: "an entry of `watch`",
     required: &[&["path"], &["action"]],
-    fields: &[
+    fields: Fields::of(&[
         field("action", Kind::Enum(&["sync", "rebuild", "restart", "sync+restart", "sync+exec"])),
         field("exec", Kind::Object(&HOOK)),
         one_or_more("ignore"),
@@ -53,5 +56,5 @@ static WATCH: Object = Object {
         flag("initial_sync"),
         field("path", Kind::Checked(&forms::NOT_BLANK)),
         text("target"),
-    ],
+    ]),
 };

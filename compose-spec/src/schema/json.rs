@@ -103,7 +103,7 @@ struct Definitions {
 impl Definitions {
     fn object(&mut self, object: &'static Object, name: &str) -> Entries {
         let mut properties: Entries = Vec::with_capacity(object.fields.len());
-        for field in object.fields {
+        for field in object.fields.iter() {
             let mut alternatives = self.alternatives(&field.kind, name);
             if field.null || matches!(field.kind, Kind::Named(_)) {
                 alternatives.push(of_type("null"));

@@ -3,8 +3,8 @@
 use super::build::{BUILD, DEVELOP};
 use super::deploy::DEPLOY;
 use super::{
-    COMMAND, COUNT_OR_ALL, EXTRA_HOSTS, FILE_MOUNTS, Field, Kind, Object, ULIMITS, bytes, count, duration,
-    field, flag, int, labels, one_or_more, options, set, text, variables,
+    COMMAND, COUNT_OR_ALL, EXTRA_HOSTS, FILE_MOUNTS, Field, Fields, Kind, Object, ULIMITS, bytes, count,
+    duration, field, flag, int, labels, one_or_more, options, set, text, variables,
 };
 use crate::forms;
 use crate::merge::Merge;
@@ -13,7 +13,7 @@ use crate::merge::Merge;
 pub(crate) static SERVICE: Object = Object {
     name: "a service",
     required: &[],
-    fields: &[
+    fields: Fields::of(&[
         labels("annotations"),
         flag("attach"),
         field("blkio_config", Kind::Object(&BLKIO)),
@@ -139,67 +139,71 @@ pub(crate) static SERVICE: Object = Object {
             .form(forms::mounts),
         set("volumes_from"),
         text("working_dir"),
-    ],
+    ]),
 };
 
 pub(super) static ULIMIT: Object = Object {
     name: "a limit",
     required: &[&["hard"], &["soft"]],
-    fields: &[field("hard", Kind::Int(-1, i64::MAX)), field("soft", Kind::Int(-1, i64::MAX))],
+    fields: Fields::of(&[field("hard", Kind::Int(-1, i64::MAX)), field("soft", Kind::Int(-1, i64::MAX))]),
 };
 
 pub(super) static FILE_MOUNT: Object = Object {
     name: "a mounted file",
     required: &[&["source"]],
-    fields: &[
+    fields: Fields::of(&[
         field("gid", Kind::TextOrNumber),
         field("mode", Kind::TextOrNumber).form(forms::file_mode),
         text("source"),
         text("target"),
         field("uid", Kind::TextOrNumber),
-    ],
+    ]),
 };
 
 static CREDENTIAL_SPEC: Object = Object {
     name: "`credential_spec`",
     required: &[],
-    fields: &[text("config"), text("file"), text("registry")],
+    fields: Fields::of(&[text("config"), text("file"), text("registry")]),
 };
 
 static DEPENDENCY: Object = Object {
     name: "an entry of `depends_on`",
     required: &[&["condition"]],
-    fields: &[
+    fields: Fields::of(&[
         field(
             "condition",
             Kind::Enum(&["service_started", "service_healthy", "service_completed_successfully"]),
         ),
         flag("required"),
         flag("restart"),
-    ],
+    ]),
 };
 
-static EXTENDS: Object =
-    Object { name: "`extends`", required: &[&["service"]], fields: &[text("file"), text("service")] };
+static EXTENDS: Object = Object {
+    name: "`extends`",
+    required: &[&["service"]],
+    fields: Fields::of(&[text("file"), text("service")]),
+};
 
 static ENV_FILE: Object = Object {
     name: "an entry of `env_file`",
     required: &[&["path"]],
-    fields: &[field("format", Kind::Checked(&forms::ENV_FORMAT)), text("path"), flag("required")],
+    fields: Fields::of(&[field("format", Kind::Checked(&forms::ENV_FORMAT)), text("path"), flag("required")]),
 };
 
 static DEVICE: Object = Object {
     name: "a device",
     required: &[&["source"]],
-    fields: &[text("permissions"), text("source"), text("target")],
+    fields: Fields::of(&[text("permissions"), text("source"), text("target")]),
 };
 
-static GPU: Object = Object { name: "a GPU request", required: &[], fields: DEVICE_REQUEST_FIELDS };
+static GPU: Object =
+    Object { name: "a GPU request", required: &[], fields: Fields::of(DEVICE_REQUEST_FIELDS) };
 
 pub(super) static DEVICE_REQUEST: Object = Object {
     name: "a device request",
     required: &[&["capabilities", "driver"]],
-    fields: DEVICE_REQUEST_FIELDS,
+    fields: Fields::of(DEVICE_REQUEST_FIELDS),
 };
 
 const DEVICE_REQUEST_FIELDS: &[Field] = &[
@@ -213,7 +217,7 @@ const DEVICE_REQUEST_FIELDS: &[Field] = &[
 static HEALTHCHECK: Object = Object {
     name: "a healthcheck",
     required: &[],
-    fields: &[
+    fields: Fields::of(&[
         flag("disable"),
         duration("interval").form(forms::probe_time),
         count("retries"),
@@ -221,22 +225,25 @@ static HEALTHCHECK: Object = Object {
         duration("start_period").form(forms::probe_time),
         field("test", COMMAND).merge(Merge::Replace).form(forms::health_test),
         duration("timeout").form(forms::probe_time),
-    ],
+    ]),
 };
 
 static LOGGING: Object = Object {
     name: "`logging`",
     required: &[],
-    fields: &[text("driver"), field("options", Kind::Map(&Kind::Scalar))],
+    fields: Fields::of(&[text("driver"), field("options", Kind::Map(&Kind::Scalar))]),
 };
 
-static MODEL_USE: Object =
-    Object { name: "a use of a model", required: &[], fields: &[text("endpoint_var"), text("model_var")] };
+static MODEL_USE: Object = Object {
+    name: "a use of a model",
+    required: &[],
+    fields: Fields::of(&[text("endpoint_var"), text("model_var")]),
+};
 
 static ATTACHMENT: Object = Object {
     name: "a service's network",
     required: &[],
-    fields: &[
+    fields: Fields::of(&[
         set("aliases"),
         options("driver_opts"),
         field("gw_priority", Kind::Number),
@@ -246,13 +253,13 @@ static ATTACHMENT: Object = Object {
         set("link_local_ips"),
         text("mac_address"),
         field("priority", Kind::Number),
-    ],
+    ]),
 };
 
 static PORT: Object = Object {
     name: "a port",
     required: &[&["target"]],
-    fields: &[
+    fields: Fields::of(&[
         text("app_protocol"),
         field("host_ip", Kind::Checked(&forms::ADDRESS)),
         text("mode"),
@@ -260,25 +267,25 @@ static PORT: Object = Object {
         text("protocol"),
         field("published", Kind::TextOrNumber),
         field("target", Kind::Int(1, 65535)),
-    ],
+    ]),
 };
 
 pub(super) static HOOK: Object = Object {
     name: "a hook",
     required: &[&["command"]],
-    fields: &[
+    fields: Fields::of(&[
         field("command", COMMAND).merge(Merge::Replace).form(forms::command),
         variables("environment"),
         flag("privileged"),
         text("user"),
         text("working_dir"),
-    ],
+    ]),
 };
 
 static START_HOOK: Object = Object {
     name: "a `pre_start` hook",
     required: &[],
-    fields: &[
+    fields: Fields::of(&[
         field("command", COMMAND).merge(Merge::Replace).form(forms::command),
         variables("environment"),
         text("image"),
@@ -286,24 +293,24 @@ static START_HOOK: Object = Object {
         flag("privileged"),
         text("user"),
         text("working_dir"),
-    ],
+    ]),
 };
 
 static PROVIDER: Object = Object {
     name: "a provider",
     required: &[&["type"]],
-    fields: &[
+    fields: Fields::of(&[
         field("options", Kind::Map(&Kind::Shapes(&Kind::Scalar, &Kind::List(&Kind::Scalar), &Kind::Never)))
             .form(forms::lists),
         text("type"),
-    ],
+    ]),
 };
 
 /// An entry of a service's `volumes`.
 static MOUNT: Object = Object {
     name: "a mount",
     required: &[&["type"], &["target"]],
-    fields: &[
+    fields: Fields::of(&[
         field("bind", Kind::Object(&BIND)),
         text("consistency"),
         field("image", Kind::Object(&IMAGE_MOUNT)),
@@ -313,50 +320,57 @@ static MOUNT: Object = Object {
         field("tmpfs", Kind::Object(&TMPFS)),
         field("type", Kind::Enum(&["bind", "volume", "tmpfs", "image", "npipe", "cluster"])),
         field("volume", Kind::Object(&VOLUME_MOUNT)),
-    ],
+    ]),
 };
 
 static BIND: Object = Object {
     name: "`bind`",
     required: &[],
-    fields: &[
+    fields: Fields::of(&[
         flag("create_host_path"),
         text("propagation"),
         field("recursive", Kind::Enum(&["enabled", "disabled", "writable", "readonly"])),
         field("selinux", Kind::Enum(&["z", "Z"])),
-    ],
+    ]),
 };
 
-static IMAGE_MOUNT: Object = Object { name: "`image`", required: &[], fields: &[text("subpath")] };
+static IMAGE_MOUNT: Object =
+    Object { name: "`image`", required: &[], fields: Fields::of(&[text("subpath")]) };
 
 static TMPFS: Object = Object {
     name: "`tmpfs`",
     required: &[],
-    fields: &[field("mode", Kind::TextOrNumber).form(forms::tmpfs_mode), bytes("size")],
+    fields: Fields::of(&[field("mode", Kind::TextOrNumber).form(forms::tmpfs_mode), bytes("size")]),
 };
 
-static VOLUME_MOUNT: Object =
-    Object { name: "`volume`", required: &[], fields: &[labels("labels"), flag("nocopy"), text("subpath")] };
+static VOLUME_MOUNT: Object = Object {
+    name: "`volume`",
+    required: &[],
+    fields: Fields::of(&[labels("labels"), flag("nocopy"), text("subpath")]),
+};
 
 const RATES: Kind = Kind::List(&Kind::Object(&RATE));
 
 static BLKIO: Object = Object {
     name: "`blkio_config`",
     required: &[],
-    fields: &[
+    fields: Fields::of(&[
         field("device_read_bps", RATES),
         field("device_read_iops", RATES),
         field("device_write_bps", RATES),
         field("device_write_iops", RATES),
         field("weight", Kind::Int(10, 1000)),
         field("weight_device", Kind::List(&Kind::Object(&WEIGHT))),
-    ],
+    ]),
 };
 
-static RATE: Object =
-    Object { name: "a rate", required: &[&["path"], &["rate"]], fields: &[text("path"), bytes("rate")] };
+static RATE: Object = Object {
+    name: "a rate",
+    required: &[&["path"], &["rate"]],
+    fields: Fields::of(&[text("path"), bytes("rate")]),
+};
 static WEIGHT: Object = Object {
     name: "a weight",
     required: &[&["path"], &["weight"]],
-    fields: &[text("path"), field("weight", Kind::Int(10, 1000))],
+    fields: Fields::of(&[text("path"), field("weight", Kind::Int(10, 1000))]),
 };

@@ -14,6 +14,9 @@ use super::Entry;
 /// Entries from which on a mapping is a search tree.
 const MANY: usize = 64;
 
+/// Room that a mapping is read into, empty between two of them.
+pub(crate) type Spare = Vec<(String, Entry)>;
+
 /// A mapping, in order of its keys.
 #[derive(Clone, Debug)]
 pub struct Map {
@@ -44,12 +47,21 @@ fn mark(key: &str) -> u64 {
     1 << ((first + 11 * last + 7 * key.len()) % 64)
 }
 
+/// Entries up to which a key is looked for one by one: to compare lengths is less than to find the middle.
+const FEW: usize = 16;
+
+/// Where a key is.
+fn place(list: &[(String, Entry)], key: &str) -> Option<usize> {
+    if list.len() > FEW { search(list, key).ok() } else { list.iter().position(|(other, _)| other == key) }
+}
+
+/// Where a key is, or where it would be.
 fn search(list: &[(String, Entry)], key: &str) -> Result<usize, usize> {
     list.binary_search_by(|(other, _)| compare(other, key))
 }
 
 /// The order of the bytes. Most keys differ in the first.
-pub(crate) fn compare(a: &str, b: &str) -> Ordering {
+fn compare(a: &str, b: &str) -> Ordering {
     match (a.as_bytes(), b.as_bytes()) {
         ([a, ..], [b, ..]) if a != b => a.cmp(b),
         _ => a.cmp(b),
@@ -62,10 +74,22 @@ impl Map {
         Self { marks: 0, form: List(Vec::new()) }
     }
 
-    /// Gives back the room that is not used. A list grows by doubling, and most are never added to again.
-    pub(crate) fn shrink(&mut self) {
-        if let List(list) = &mut self.form {
-            list.shrink_to_fit();
+    /// The empty mapping with the room of `spare`, which is empty.
+    pub(crate) fn with_room(spare: Spare) -> Self {
+        Self { marks: 0, form: List(spare) }
+    }
+
+    /// The same mapping in no more room than it needs, and the room it had. A list grows by doubling, and most
+    /// are never added to again.
+    pub(crate) fn fitted(self) -> (Self, Spare) {
+        let Self { marks, form } = self;
+        match form {
+            List(mut list) => {
+                let mut fitted = Vec::with_capacity(list.len());
+                fitted.append(&mut list);
+                (Self { marks, form: List(fitted) }, list)
+            }
+            tree @ Tree(_) => (Self { marks, form: tree }, Vec::new()),
         }
     }
 
@@ -96,7 +120,7 @@ impl Map {
 
     fn found(&self, key: &str) -> Option<&Entry> {
         match &self.form {
-            List(list) => search(list, key).ok().map(|at| &list[at].1),
+            List(list) => place(list, key).map(|at| &list[at].1),
             Tree(tree) => tree.get(key),
         }
     }
@@ -108,7 +132,7 @@ impl Map {
 
     fn found_mut(&mut self, key: &str) -> Option<&mut Entry> {
         match &mut self.form {
-            List(list) => search(list, key).ok().map(|at| &mut list[at].1),
+            List(list) => place(list, key).map(|at| &mut list[at].1),
             Tree(tree) => tree.get_mut(key),
         }
     }
@@ -165,7 +189,7 @@ impl Map {
 
     fn removed(&mut self, key: &str) -> Option<Entry> {
         match &mut self.form {
-            List(list) => search(list, key).ok().map(|at| list.remove(at).1),
+            List(list) => place(list, key).map(|at| list.remove(at).1),
             Tree(tree) => tree.remove(key),
         }
     }
