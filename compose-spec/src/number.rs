@@ -76,52 +76,78 @@ pub(crate) fn float(text: &str) -> Option<f64> {
     if text.contains('_') { text.replace('_', "").parse().ok() } else { text.parse().ok() }
 }
 
-/// A YAML 1.1 date or time as Go prints it, which is what an unquoted one has always become.
-/// `None` if `text` is not one.
+/// A date or time as Go prints it, which is what an unquoted one has always become. `None` if `text` is not one:
+/// a time behind `T` needs a zone, one behind a blank has none. Months, days, hours and the like may have one digit.
+///
+/// Source: the layouts that go-yaml tries.
 pub(crate) fn timestamp_text(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     if bytes.len() < 8 || !bytes[..4].iter().all(u8::is_ascii_digit) || bytes[4] != b'-' {
         return None;
     }
-    let (date, rest) = match text.find(['T', 't', ' ']) {
-        Some(at) => (&text[..at], Some(text[at + 1..].trim_start())),
-        None => (text, None),
-    };
-    let mut parts = date.splitn(3, '-').map(digits);
-    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    let end = text.find(['T', 't', ' ']).unwrap_or(text.len());
+    let (date, rest) = text.split_at(end);
+    let mut parts = date.splitn(3, '-');
+    let year = digits(parts.next()?, 4)?;
+    let (month, day) = (digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    if !(1..=12).contains(&month) || !(1..=days(year, month)).contains(&day) {
         return None;
     }
     let date = format!("{year:04}-{month:02}-{day:02}");
-    let Some(rest) = rest else {
-        return (text.len() == 10).then(|| format!("{date} 00:00:00 +0000 UTC"));
+    let Some((separator, time)) = rest.split_at_checked(1) else {
+        return Some(format!("{date} 00:00:00 +0000 UTC"));
     };
-    let zone_at = rest.find(['Z', '+', '-']).unwrap_or(rest.len());
-    let (clock, zone) = (rest[..zone_at].trim_end(), &rest[zone_at..]);
-    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let mut parts = clock.splitn(3, ':').map(digits);
-    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
-    if hour > 23 || minute > 59 || second > 59 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+    let (clock, zone) = time.split_at(time.find(['Z', '+', '-']).unwrap_or(time.len()));
+    if zone.is_empty() != (separator == " ") {
         return None;
     }
-    let fraction = fraction.trim_end_matches('0');
-    let point = if fraction.is_empty() { "" } else { "." };
-    let zone = match zone {
-        "" | "Z" => "+0000 UTC".to_owned(),
-        offset => {
-            let (sign, offset) = offset.split_at(1);
-            let (hours, minutes) = offset.split_once(':').unwrap_or((offset, "0"));
-            let zone = format!("{sign}{:02}{:02}", digits(hours)?, digits(minutes)?);
-            format!("{zone} {zone}")
-        }
-    };
-    Some(format!("{date} {hour:02}:{minute:02}:{second:02}{point}{fraction} {zone}"))
+    Some(format!("{date} {} {}", clock_text(clock)?, zone_text(zone)?))
 }
 
-fn digits(text: &str) -> Option<u32> {
-    (!text.is_empty() && text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit()))
-        .then(|| text.parse().ok())
-        .flatten()
+/// Days of a month, 1 to 12.
+fn days(year: u32, month: u32) -> u32 {
+    match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// `9:5:7.50` → `09:05:07.5`.
+fn clock_text(clock: &str) -> Option<String> {
+    let (whole, fraction) = match clock.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (clock, None),
+    };
+    let mut parts = whole.splitn(3, ':').map(|part| digits(part, 2));
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    let is_fraction = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if hour > 23 || minute > 59 || second > 59 || !fraction.is_none_or(is_fraction) {
+        return None;
+    }
+    let fraction = fraction.unwrap_or("").trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{hour:02}:{minute:02}:{second:02}{point}{fraction}"))
+}
+
+/// `+02:00` → `+0200 +0200`; `Z` and none are UTC.
+fn zone_text(zone: &str) -> Option<String> {
+    let Some((sign, offset)) = zone.split_at_checked(1).filter(|(sign, _)| *sign != "Z") else {
+        return matches!(zone, "" | "Z").then(|| "+0000 UTC".to_owned());
+    };
+    let (hours, minutes) = offset.split_once(':').filter(|_| offset.len() == 5)?;
+    let (hours, minutes) = (digits(hours, 2)?, digits(minutes, 2)?);
+    if hours == 0 && minutes == 0 {
+        return Some("+0000 UTC".to_owned());
+    }
+    Some(format!("{sign}{hours:02}{minutes:02} {sign}{hours:02}{minutes:02}"))
+}
+
+/// A number of at most so many digits.
+fn digits(text: &str, most: usize) -> Option<u32> {
+    let fits = !text.is_empty() && text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -170,9 +196,30 @@ mod tests {
 
     #[test]
     fn dates_become_what_go_prints() {
-        assert_eq!(timestamp_text("2020-01-01").as_deref(), Some("2020-01-01 00:00:00 +0000 UTC"));
-        assert_eq!(timestamp_text("2020-01-01T10:00:00Z").as_deref(), Some("2020-01-01 10:00:00 +0000 UTC"));
-        for text in ["2020-01", "2020-13-01", "1.2.3.4", "2020-01-0a", "2020-1-1"] {
+        for (text, printed) in [
+            ("2020-01-01", "2020-01-01 00:00:00 +0000 UTC"),
+            ("2020-1-1", "2020-01-01 00:00:00 +0000 UTC"),
+            ("2020-02-29", "2020-02-29 00:00:00 +0000 UTC"),
+            ("2020-01-01T10:00:00Z", "2020-01-01 10:00:00 +0000 UTC"),
+            ("2020-01-01t9:5:7.50+02:00", "2020-01-01 09:05:07.5 +0200 +0200"),
+            ("2020-01-01T10:00:00-00:00", "2020-01-01 10:00:00 +0000 UTC"),
+            ("2020-01-01 10:00:00", "2020-01-01 10:00:00 +0000 UTC"),
+        ] {
+            assert_eq!(timestamp_text(text).as_deref(), Some(printed), "{text}");
+        }
+        for text in [
+            "2020-01",
+            "2020-13-01",
+            "2021-02-29",
+            "1.2.3.4",
+            "2020-01-0a",
+            "2020-01-001",
+            "2020-01-01T10:00:00",
+            "2020-01-01 10:00:00Z",
+            "2020-01-01 10:00",
+            "2020-01-01T10:00:00+2",
+            "2020-01-01T",
+        ] {
             assert_eq!(timestamp_text(text), None, "{text}");
         }
     }

@@ -23,8 +23,19 @@ pub(super) fn section<'a>(key: &str, entries: impl Iterator<Item = (&'a str, Out
     }
 }
 
+/// Bytes of a key from which on it has a line of its own, as Go's printer has it.
+const LONG_KEY: usize = 129;
+
 /// Writes a key, whose indentation is written already, and what stands under it.
 pub(super) fn entry(key: &str, out: &Out<'_>, depth: usize, text: &mut String) {
+    if key.len() >= LONG_KEY {
+        text.push_str("? ");
+        string(key, text);
+        text.push('\n');
+        indent(depth, text);
+        text.push(':');
+        return value(out, depth + 1, true, text);
+    }
     string(key, text);
     text.push(':');
     value(out, depth + 1, false, text);
@@ -50,6 +61,11 @@ fn value(out: &Out<'_>, depth: usize, in_list: bool, text: &mut String) {
                 text.push('-');
                 value(item, depth + 1, true, text);
             }
+        }
+        Out::Text(value) if is_simple(value) => {
+            text.push(' ');
+            text.push_str(value);
+            text.push('\n');
         }
         Out::Text(value) if value.contains('\n') && is_block(value) => block(value, depth, text),
         scalar => {
@@ -112,11 +128,23 @@ fn is_printable(c: char) -> bool {
         && !matches!(c, '\u{2028}' | '\u{2029}')
 }
 
+/// By byte: whether most texts are made of it.
+static SIMPLE: [bool; 256] = {
+    let mut simple = [false; 256];
+    let mut byte = 0;
+    while byte < simple.len() {
+        let c = byte as u8;
+        simple[byte] = c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'/' | b'-' | b':');
+        byte += 1;
+    }
+    simple
+};
+
 /// Whether a text is one of those that most are, which nobody takes for anything else: letters, digits and
 /// the like, a letter or slash first.
 fn is_simple(value: &str) -> bool {
     let bytes = value.as_bytes();
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b'-' | b':');
+    let fits = |byte: &u8| SIMPLE[usize::from(*byte)];
     let first = bytes.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'/');
     // Every word with a meaning has at most five letters.
     let is_word = || value.len() <= 5 && (plain(value).is_some() || is_old_boolean(value));
@@ -189,23 +217,15 @@ fn is_old_boolean(value: &str) -> bool {
     )
 }
 
-/// Whether YAML 1.1 would read it as a number to the base 60, such as `22:22`.
+/// Whether YAML 1.1 would read it as a number to the base 60, such as `22:22` or `1:30.5`.
 fn is_base_60(value: &str) -> bool {
     let unsigned = value.strip_prefix(['-', '+']).unwrap_or(value);
-    let mut parts = unsigned.split(':');
-    let first = parts
-        .next()
-        .is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'_'));
-    let mut rest = 0;
-    for part in parts {
-        rest += 1;
-        let whole = part.split_once('.').map_or(part, |(whole, _)| whole);
-        let fits = matches!(whole.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']);
-        if !fits {
-            return false;
-        }
-    }
-    first && rest > 0
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let is_digit = |byte: u8| byte.is_ascii_digit() || byte == b'_';
+    let Some((first, rest)) = whole.split_once(':') else { return false };
+    first.starts_with(|c: char| c.is_ascii_digit())
+        && first.bytes().chain(fraction.bytes()).all(is_digit)
+        && rest.split(':').all(|part| matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']))
 }
 
 /// Whether a text can stand without quotes in block style.
@@ -256,6 +276,9 @@ mod tests {
             ("*", "'*'"),
             ("/a:/b", "/a:/b"),
             ("22:22", "'22:22'"),
+            ("1:30.5", "'1:30.5'"),
+            ("1:30.x", "1:30.x"),
+            ("1:2.5:3", "1:2.5:3"),
             ("<<", "'<<'"),
             ("é", "é"),
             ("\u{1f600}", "\"\\U0001F600\""),
@@ -266,6 +289,22 @@ mod tests {
             let mut text = String::new();
             string(value, &mut text);
             assert_eq!(text, written, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_long_key_has_a_line_of_its_own() {
+        let short = "k".repeat(LONG_KEY - 1);
+        let long = "k".repeat(LONG_KEY);
+        let pair = || Out::Map(vec![("a".into(), Out::Null), ("b".into(), Out::Bool(true))]);
+        for (key, out, written) in [
+            (&short, Out::Null, format!("{short}: null\n")),
+            (&long, Out::Null, format!("? {long}\n  : null\n")),
+            (&long, pair(), format!("? {long}\n  : a: null\n    b: true\n")),
+        ] {
+            let mut text = String::new();
+            entry(key, &out, 1, &mut text);
+            assert_eq!(text, written);
         }
     }
 
