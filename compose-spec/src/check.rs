@@ -3,6 +3,8 @@
 //!
 //! What only merged files can be asked, missing keys and nulls, is in `complete`.
 
+mod shape;
+
 use diagnostic::{Diagnostic, Span, nearest};
 
 use crate::parse::damage;
@@ -237,12 +239,6 @@ fn described(kind: &Kind) -> String {
     }
 }
 
-/// Whether a path names an item of a list of `KEY=value`.
-fn is_assignment(path: &Path<'_>) -> bool {
-    let keys = ["environment", "labels", "args", "annotations", "sysctls", "extra_hosts"];
-    matches!(path, Path::Item(Path::Key(_, key), _) if keys.contains(key))
-}
-
 /// Tells that a value is of the wrong type.
 pub(crate) fn wrong(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
     if node.as_str().is_some() && damaged(node.span, scope) {
@@ -255,30 +251,8 @@ pub(crate) fn wrong(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut S
     };
     let mut diagnostic = Diagnostic::error("wrong-type", format!("{shown} must be {}", described(kind)))
         .at(node.span, format!("this is {}", node.kind()));
-    let written = scope.sources.slice(node.span).trim();
-    let is_short = !written.contains('\n') && written.len() < 80 && !written.is_empty();
-    match (kind, &node.value) {
-        (Kind::Text | Kind::Checked(_) | Kind::Enum(_), Value::Bool(_) | Value::Int(_) | Value::Float(_))
-            if is_short =>
-        {
-            diagnostic = diagnostic.help(format!("quote it: `\"{written}\"`"));
-        }
-        (Kind::Duration, Value::Int(_) | Value::Float(_)) => {
-            diagnostic = diagnostic.help(format!("give it a unit: `{written}s`"));
-        }
-        (Kind::List(_), Value::String(_)) if is_short => {
-            diagnostic = diagnostic.help(format!("write it as a list: `[{written}]`"));
-        }
-        (_, Value::Null) => diagnostic = diagnostic.help("give it a value, or remove it"),
-        (Kind::Text, Value::Map(map)) if is_assignment(path) && map.len() == 1 => {
-            let key = map.keys().next().map_or("", String::as_str);
-            diagnostic = diagnostic
-                .help(format!("in a list write `- {key}=…`; as a mapping, `{key}: …`, it has no dash"));
-        }
-        (Kind::Text, Value::Map(_)) if matches!(path, Path::Item(..)) => {
-            diagnostic = diagnostic.help("a string that holds `: ` must be quoted");
-        }
-        _ => {}
+    if let Some(help) = shape::help(node, kind, path, scope.sources.slice(node.span).trim()) {
+        diagnostic = diagnostic.help(help);
     }
     scope.tell(diagnostic);
     node.value = Value::Bad;

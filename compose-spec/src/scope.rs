@@ -86,6 +86,16 @@ pub(crate) enum Path<'a> {
     Item(&'a Path<'a>, usize),
 }
 
+impl<'a> Path<'a> {
+    /// The key that a node stands under, unless it is an item of a list.
+    pub(crate) fn last(&self) -> Option<&'a str> {
+        match self {
+            Path::Key(_, key) => Some(key),
+            Path::Top | Path::Item(..) => None,
+        }
+    }
+}
+
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
