@@ -221,6 +221,7 @@ pub(super) fn file_object(entry: &Entry, environment: &BTreeMap<String, String>)
     let value = variable.as_ref().and_then(|name| environment.get(name).cloned());
     FileObject {
         name: text(node, "name").unwrap_or_default(),
+        name_span: node.get("name").map(|name| name.span).filter(|span| *span != entry.key_span),
         file: text(node, "file"),
         content: value.or_else(|| text(node, "content")),
         environment: variable,

@@ -157,6 +157,8 @@ pub struct Volume {
 pub struct FileObject {
     /// Real name.
     pub name: String,
+    /// Where that name is written; `None`: it is the one made of the project's name and the key.
+    pub name_span: Option<Span>,
     /// Host path, absolute.
     pub file: Option<String>,
     /// Name of a variable.

@@ -53,6 +53,14 @@ impl<'a> Lowering<'a> {
         self.found.push(diagnostic.at(span, text));
     }
 
+    /// A warning about what several services use, told when the first of them does.
+    pub(crate) fn tell_once(&mut self, code: &'static str, span: Span, message: String, text: &'static str) {
+        let warning = Diagnostic::warning(code, message).at(span, text);
+        if !self.found.contains(&warning) {
+            self.found.push(warning);
+        }
+    }
+
     /// A value of a service that the engine cannot do.
     pub(crate) fn error(&mut self, service: &Service, path: &str, message: impl AsRef<str>) {
         let message = format!("service `{}`: {}", service.name, message.as_ref());

@@ -138,6 +138,10 @@ impl Lowering<'_> {
             self.file_error(service, file, format!("{kind} `{name}` is {which}, which is not supported"));
             return None;
         }
+        if let Some(span) = object.name_span {
+            let message = format!("`name` of {kind} `{name}` has no effect: it is a file in the container");
+            self.tell_once("no-effect", span, message, "this is ignored");
+        }
         if !object.labels.is_empty() {
             self.file_warning(service, file, format!("`labels` of {kind} `{name}` have no effect"));
         }

@@ -21,11 +21,9 @@ use std::path::{Path, PathBuf};
 /// Attributes, with all below them, whose work is not seen in what is wanted of the engine.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("networks.*.attachable", "read, not acted on: any container of this machine may join"),
-    ("configs.*.name", "read, not acted on: a config is no object of the engine"),
     ("name", "acted on: the name of everything the project has"),
     ("version", "read, not acted on: it is obsolete, which is told"),
     ("include", "acted on when the files are read"),
-    ("secrets.*.name", "read, not acted on: a secret is no object of the engine"),
     ("services.*.networks.*.gw_priority", "acted on where there are several networks"),
     ("services.*.networks.*.priority", "acted on where there are several networks"),
     ("models.*.model", "read, not acted on: there is no model runner, which is told"),
