@@ -57,10 +57,10 @@ mod images;
 mod input;
 #[path = "scenarios/kills.rs"]
 mod kills;
-#[path = "scenarios/layouts.rs"]
-mod layouts;
 #[path = "scenarios/lacks.rs"]
 mod lacks;
+#[path = "scenarios/layouts.rs"]
+mod layouts;
 #[path = "scenarios/life.rs"]
 mod life;
 #[path = "scenarios/limits.rs"]

@@ -24,7 +24,7 @@ const NEVER: [(&str, &str); 13] = [
 impl Lowering<'_> {
     /// Warns of the attributes of a service that have no effect.
     pub(crate) fn tell_ignored(&mut self, service: &Service) {
-        let userns = service.userns_mode.as_deref().is_some_and(|mode| !matches!(mode, "" | "host"));
+        let userns = service.userns_mode.as_deref().and_then(other_user_namespace);
         let table = [
             (
                 "group_add",
@@ -39,7 +39,7 @@ impl Lowering<'_> {
             ),
             ("use_api_socket", service.use_api_socket, "there is no API socket"),
             ("cgroup_parent", service.cgroup_parent.is_some(), "the project's own cgroup is the parent"),
-            ("userns_mode", userns, "containers share the engine's user namespace"),
+            ("userns_mode", userns.is_some(), userns.unwrap_or_default()),
         ];
         for (path, present, why) in table {
             if present {
@@ -66,5 +66,19 @@ impl Lowering<'_> {
                 self.ignored(service, &format!("volumes.{index}.bind.selinux"), why);
             }
         }
+    }
+}
+
+/// Why a user namespace is not the one that is asked for. One of a container's own has to show the files of
+/// images with other ids than they have on the disk, and the kernel lets nobody but root of the machine have
+/// a folder of its file systems shown so (`MOUNT_ATTR_IDMAP` of mount_setattr(2)).
+fn other_user_namespace(mode: &str) -> Option<&'static str> {
+    match mode.split(':').next() {
+        Some("" | "host") => None,
+        Some("keep-id") => Some(
+            "containers share the engine's user namespace, in which an ordinary user is root: with \
+             `user: root`, what a container writes into folders of the host belongs to that user",
+        ),
+        _ => Some("containers share the engine's user namespace"),
     }
 }
