@@ -213,10 +213,13 @@ impl Supervisor {
     }
 
     /// Makes what every start needs, while the client that has just said hello makes the rest of what it
-    /// will have started: a new supervisor has nothing else to do. What fails here is told by the start.
+    /// will have started: a new supervisor has nothing else to do, until it has. What fails here is told by
+    /// the start.
     fn prepare_ahead(&mut self) {
-        drop(runtime::cgroup::open_pod(&self.roots, &self.pod).make());
-        drop(self.seccomp.get(&resource::SecuritySpec::default()));
+        let mut pod = || drop(runtime::cgroup::open_pod(&self.roots, &self.pod).make());
+        let mut filter = || drop(self.seccomp.get(&resource::SecuritySpec::default()));
+        let parts: [&mut dyn FnMut(); 2] = [&mut pod, &mut filter];
+        parts.into_iter().take_while(|_| !self.reactor.is_asked()).for_each(|part| part());
     }
 
     fn end_of_round(&mut self) {

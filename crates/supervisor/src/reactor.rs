@@ -1,7 +1,7 @@
 //! Events and timers of the one loop: epoll, and a heap of deadlines that bounds its wait. Nothing
 //! polls; with no deadline the process sleeps until a descriptor is ready.
 
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -184,6 +184,12 @@ impl<S: Copy, T> Reactor<S, T> {
     /// Whether it is time to rest; true once for any number of calls of [`Reactor::worked`].
     pub(crate) fn rests(&mut self) -> bool {
         self.rest.take_if(|when| *when <= Instant::now()).is_some()
+    }
+
+    /// Whether an event is there to be handled.
+    pub(crate) fn is_asked(&self) -> bool {
+        let mut ready = [PollFd::new(&self.register.epoll, PollFlags::IN)];
+        rustix::event::poll(&mut ready, Some(&Timespec::default())).is_ok_and(|count| count > 0)
     }
 
     /// Waits for events, the next deadline or the next rest.

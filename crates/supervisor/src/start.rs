@@ -70,20 +70,11 @@ impl Supervisor {
                 Err(failure) => self.start_failed(wanted.slot, failure, wanted.callers, wanted.restart),
             }
         }
-        if self.rules_changed
-            && let Err(error) = self.publish()
-        {
-            let failure = cannot("publish ports", &error);
-            for wanted in claimed.drain(..) {
-                self.start_failed(wanted.slot, failure.clone(), wanted.callers, wanted.restart);
-            }
+        if claimed.is_empty() {
+            return;
         }
-        if !claimed.is_empty() {
-            self.limit_pod();
-        }
-        let slots = claimed.iter().map(|wanted| wanted.slot);
-        let wiring = Wiring::begin(&self.containers, slots, &self.pod, &self.roots.cgroup);
-        let mut wiring = wiring.map_err(|error| cannot("make a process", &error));
+        let mut wiring = self.ready(&claimed);
+        self.limit_pod();
         // A process makes its own mounts while the surroundings of the next one are made here.
         for mut wanted in claimed {
             let wiring = wiring.as_mut().map_err(|failure| failure.clone());
@@ -93,6 +84,17 @@ impl Supervisor {
                 self.start_failed(wanted.slot, failure, wanted.callers, wanted.restart);
             }
         }
+    }
+
+    /// Has the network namespaces begun, and publishes the ports of all of them meanwhile.
+    fn ready(&mut self, claimed: &[Wanted]) -> Result<Wiring, Failure> {
+        let slots = claimed.iter().map(|wanted| wanted.slot);
+        let wiring = Wiring::begin(&self.containers, slots, &self.pod, &self.roots.cgroup)
+            .map_err(|error| cannot("make a process", &error))?;
+        if self.rules_changed {
+            self.publish().map_err(|error| cannot("publish ports", &error))?;
+        }
+        Ok(wiring)
     }
 
     /// Answers for a container that runs or is being started; gives back one that has to be started.
