@@ -45,6 +45,7 @@ mod rewire;
 mod serve;
 mod ship;
 mod start;
+mod started;
 mod stop;
 mod surroundings;
 mod totals;
