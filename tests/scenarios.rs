@@ -17,6 +17,8 @@ mod build_keys;
 mod builds;
 #[path = "scenarios/caches.rs"]
 mod caches;
+#[path = "scenarios/cgroups.rs"]
+mod cgroups;
 #[path = "scenarios/contents.rs"]
 mod contents;
 #[path = "scenarios/copies.rs"]

@@ -271,7 +271,7 @@ impl World {
     }
 
     /// The first process of a container, from its state document.
-    fn first_process(&self, id: &str) -> Option<i32> {
+    pub fn first_process(&self, id: &str) -> Option<i32> {
         let pods = std::fs::read_dir(self.roots.run.join("pods")).ok()?.flatten();
         let documents = pods.map(|pod| pod.path().join("containers").join(id).join("state.json"));
         let bytes = documents.filter_map(|document| std::fs::read(document).ok()).next()?;

@@ -89,7 +89,7 @@ scenario! {
     }
 }
 
-fn kill_supervisor(world: &World) {
+pub(crate) fn kill_supervisor(world: &World) {
     let pid = world.supervisor().expect("a supervisor runs");
     signal(pid, "KILL");
     until("the supervisor is gone", || (world.supervisor() != Some(pid)).then_some(()));

@@ -49,7 +49,7 @@ scenario! {
         let neighbour = format!("/proc/{}/ns/net", world.processes(&world.id("plain"))[0]);
         assert_eq!([entered("/proc/self/ns/net"), entered(&machine.file), entered(&neighbour)], [true, false, false]);
         world.compose(&format!("exec -T plain ping -c 1 -w 5 10.218.{net}.226")).ok();
-        world.compose(&format!("exec -T routed ping -c 1 -w 1 10.218.{net}.2")).exits(1);
+        world.compose(&format!("exec -T routed ping -c 1 -W 1 -w 1 10.218.{net}.2")).exits(1);
         until("the host's port", || within(&machine.file, || http(&format!("[fd51:{net}::1]:{port}"), "passwd")));
         drop(TcpListener::bind(("0.0.0.0", port)).expect("nobody's in this family"));
 

@@ -153,7 +153,11 @@ impl Engine {
         disk::remove_folder(&roots.container_run(pod, id))?;
         if !forgotten {
             let failed = |source| EngineError::Cgroup { pod: pod.clone(), source };
-            runtime::cgroup::open(roots, pod, id).remove().map_err(failed)?;
+            let cgroups = match &record {
+                Some(record) => vec![runtime::cgroup::open(roots, &record.spec, id)],
+                None => runtime::cgroup::open_lost(roots, pod, id),
+            };
+            cgroups.iter().try_for_each(runtime::Cgroup::remove).map_err(failed)?;
         }
         disk::remove_folder(&aside)
     }

@@ -160,7 +160,9 @@ impl Engine {
     pub fn still_runs(&self, pod: &PodName, id: &ContainerId) -> bool {
         let state: Option<ContainerState> = disk::read(&self.roots().state(pod, id));
         state.and_then(|state| state.process).is_some_and(crate::process::lives)
-            || !runtime::cgroup::open(self.roots(), pod, id).processes().is_empty()
+            || runtime::cgroup::open_lost(self.roots(), pod, id)
+                .iter()
+                .any(|cgroup| !cgroup.processes().is_empty())
     }
 
     /// Removes a container whose document is lost, with all that was made for it: its process, mounts,
@@ -195,11 +197,11 @@ impl Engine {
     fn kill_all(&self, pod: &PodName, id: &ContainerId) -> Result<(), EngineError> {
         let state: Option<ContainerState> = disk::read(&self.roots().state(pod, id));
         state.and_then(|state| state.process).into_iter().for_each(crate::process::kill);
-        let cgroup = runtime::cgroup::open(self.roots(), pod, id);
-        if !cgroup.exists() {
-            return Ok(());
-        }
-        cgroup.end().map_err(|source| EngineError::Cgroup { pod: pod.clone(), source })
+        let cgroups = runtime::cgroup::open_lost(self.roots(), pod, id);
+        let mut there = cgroups.iter().filter(|cgroup| cgroup.exists());
+        there
+            .try_for_each(runtime::Cgroup::end)
+            .map_err(|source| EngineError::Cgroup { pod: pod.clone(), source })
     }
 }
 

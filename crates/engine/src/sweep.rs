@@ -34,6 +34,7 @@ impl Engine {
         if runtime::cgroup::open_pod(self.roots(), pod).exists() {
             // First who would start things again, then the things.
             self.end_supervisors(pod);
+            runtime::cgroup::remove_elsewhere(self.roots(), pod).map_err(failed)?;
             runtime::cgroup::remove_pod(self.roots(), pod).map_err(failed)?;
         }
         drop(runtime::cgroup::remove_base(self.roots()));

@@ -48,7 +48,7 @@ impl Engine {
     /// [`EngineError::NoSuchId`].
     pub fn top(&self, pod: &PodName, id: &ContainerId) -> Result<ContainerProcesses, EngineError> {
         let record = self.record(pod, id).ok_or_else(|| EngineError::NoSuchId(id.clone()))?;
-        let cgroup = runtime::cgroup::open(self.roots(), pod, id);
+        let cgroup = runtime::cgroup::open(self.roots(), &record.spec, id);
         let mut pids = match cgroup.is_kept() {
             true => cgroup.processes(),
             false => self.first_process(pod, id).map(runtime::processes::beside).unwrap_or_default(),
@@ -74,7 +74,7 @@ impl Engine {
 
     /// What a container uses now; zero of one that does not run, `None` where the engine has no cgroups.
     pub fn usage(&self, pod: &PodName, id: &ContainerId) -> Option<Usage> {
-        runtime::cgroup::open(self.roots(), pod, id).usage()
+        runtime::cgroup::open(self.roots(), &self.record(pod, id)?.spec, id).usage()
     }
 }
 

@@ -38,7 +38,6 @@ impl Lowering<'_> {
                 "a root file system is as large as the disk: overlay has no quota of its own",
             ),
             ("use_api_socket", service.use_api_socket, "there is no API socket"),
-            ("cgroup_parent", service.cgroup_parent.is_some(), "the project's own cgroup is the parent"),
             ("userns_mode", userns.is_some(), userns.unwrap_or_default()),
         ];
         for (path, present, why) in table {

@@ -43,6 +43,7 @@ impl Lowering<'_> {
             cpu_shares: some(service.cpu_shares),
             cpuset: service.cpuset.clone().filter(|set| !set.is_empty()),
             pids: service.pids().filter(|pids| *pids != 0),
+            parent: self.cgroup_parent(service),
             ..Resources::default()
         };
         if memory.is_some_and(|memory| memory < LEAST_MEMORY) {
@@ -53,6 +54,22 @@ impl Lowering<'_> {
         }
         self.block_io(service, &mut resources);
         resources
+    }
+
+    /// The parent's path without what says that it begins at the root: everything does.
+    fn cgroup_parent(&mut self, service: &Service) -> Option<String> {
+        let text = service.cgroup_parent.as_deref().filter(|text| !text.is_empty())?;
+        let plain = text.trim_matches('/');
+        let is_name = |part: &str| !matches!(part, "" | "." | "..");
+        if !plain.split('/').all(is_name) {
+            self.error(
+                service,
+                "cgroup_parent",
+                format!("`{text}` is no path of a cgroup, such as `/team/apps`"),
+            );
+            return None;
+        }
+        Some(plain.to_owned())
     }
 
     /// What all services together may use: `x-pod`.

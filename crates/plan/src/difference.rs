@@ -165,6 +165,7 @@ fn word(field: &str) -> &str {
         "memory_reservation" => "mem_reservation",
         "swappiness" => "mem_swappiness",
         "pids" => "pids_limit",
+        "parent" => "cgroup_parent",
         "blkio_weight" | "read_bps" | "write_bps" | "read_iops" | "write_iops" => "blkio_config",
         "subnets" | "ip_ranges" => "ipam",
         "ipv4" => "enable_ipv4",

@@ -232,6 +232,10 @@ pub struct Endpoint {
 /// Limits and weights for the container's cgroup. `None` leaves the kernel's default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resources {
+    /// The cgroup that the container's is made in instead of its pod's, `a/b`: from the root of the
+    /// hierarchies, an ordinary user's from the place that was given for the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Bytes of memory.
     pub memory: Option<u64>,
     /// Bytes of memory and swap together; −1 is no limit.

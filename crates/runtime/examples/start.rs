@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             fs::create_dir_all(&upper)?;
             let id = ContainerId(format!("{number:064x}"));
             let begin = Instant::now();
-            let cgroup = cgroup::open(&roots, &pod, &id);
+            let cgroup = cgroup::Placement::of(&roots, &pod).container(&pod, &id);
             cgroup.create(&Resources::default(), &spec)?;
             let created = Instant::now();
             let null = File::options().read(true).write(true).open("/dev/null")?;

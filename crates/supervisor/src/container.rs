@@ -101,7 +101,7 @@ impl Container {
     pub(crate) fn read(roots: &Roots, pod: &PodName, id: &ContainerId) -> Option<Self> {
         let record = read_record(roots, pod, id)?;
         let state = std::fs::read(roots.state(pod, id)).ok().and_then(|bytes| document::decode(&bytes));
-        let cgroup = runtime::cgroup::open(roots, pod, id);
+        let cgroup = runtime::cgroup::open(roots, &record.spec, id);
         Some(Self {
             record,
             state: state.unwrap_or_default(),

@@ -1,4 +1,5 @@
-//! Cgroups: `BASE/POD/CONTAINER` in every hierarchy, v1 and v2, or where a user was given room, or none.
+//! Cgroups: `BASE/POD/CONTAINER` in every hierarchy, v1 and v2, or where a user was given room, or none; or in
+//! the parent that a service names.
 //!
 //! On a hybrid machine limits go to v1, while freezing, killing and listing use the unified
 //! hierarchy, where the kernel does them whole. A process is born in the unified one and attaches
@@ -8,6 +9,7 @@ mod bus;
 mod devices;
 mod hierarchy;
 mod limits;
+mod parent;
 mod placement;
 mod protection;
 mod settle;
@@ -21,7 +23,7 @@ pub use settle::{settle, shortcoming};
 
 use crate::StartError;
 use oci_spec::runtime::Spec;
-use resource::{ContainerId, PodName, Resources, Roots};
+use resource::{ContainerId, ContainerSpec, PodName, Resources, Roots};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
@@ -35,6 +37,8 @@ use std::time::{Duration, Instant};
 pub struct Cgroup {
     /// `BASE/POD/CONTAINER` below the root of a hierarchy; `None` without cgroups.
     path: Option<PathBuf>,
+    /// What it lies in when that is not the pod's.
+    parent: Option<parent::Parent>,
 }
 
 /// A limit that this kernel cannot enforce; the container runs without it.
@@ -78,9 +82,27 @@ pub struct Usage {
     pub written: u64,
 }
 
-/// The cgroup of a container; nothing is touched.
-pub fn open(roots: &Roots, pod: &PodName, container: &ContainerId) -> Cgroup {
-    Placement::of(roots, pod).container(pod, container)
+/// The cgroup of a container: in its pod's, or in the parent it asks for. Nothing is touched.
+pub fn open(roots: &Roots, spec: &ContainerSpec, container: &ContainerId) -> Cgroup {
+    match &spec.resources.parent {
+        Some(parent) => parent::within(roots, parent, &spec.pod, container),
+        None => Placement::of(roots, &spec.pod).container(&spec.pod, container),
+    }
+}
+
+/// The cgroups that a container of which no more is known can have.
+pub fn open_lost(roots: &Roots, pod: &PodName, container: &ContainerId) -> Vec<Cgroup> {
+    let mut all = parent::find(roots, pod, Some(container));
+    all.push(Placement::of(roots, pod).container(pod, container));
+    all
+}
+
+/// Removes what containers of a pod have in parents of their own, killing what runs there.
+///
+/// # Errors
+/// [`CgroupError`] when something cannot be removed.
+pub fn remove_elsewhere(roots: &Roots, pod: &PodName) -> Result<(), CgroupError> {
+    parent::find(roots, pod, None).iter().try_for_each(|cgroup| cgroup.kill(9).and_then(|()| cgroup.end()))
 }
 
 /// The cgroup of a pod, which counts all of its containers together; nothing is touched.
@@ -111,8 +133,8 @@ pub fn remove_base(roots: &Roots) -> Result<(), CgroupError> {
         // Who gave it takes it away.
         return Ok(());
     }
-    let supervisors = Cgroup { path: Some(supervisors::all(roots)) };
-    let base = Cgroup { path: Some(roots.cgroup.clone().into()) };
+    let supervisors = Cgroup { path: Some(supervisors::all(roots)), parent: None };
+    let base = Cgroup { path: Some(roots.cgroup.clone().into()), parent: None };
     for folder in supervisors.folders().chain(base.folders()) {
         match fs::remove_dir(&folder) {
             // A pod is in it.
@@ -172,6 +194,9 @@ impl Cgroup {
             }
             return Ok(warnings);
         };
+        if let Some(parent) = &self.parent {
+            parent.claim(hierarchies)?;
+        }
         tree::make(hierarchies, path)?;
         if hierarchies.v1.is_empty() && hierarchies.v2.is_none() {
             warnings.push(Warning("no cgroup hierarchy is mounted: nothing is limited".to_owned()));
@@ -235,6 +260,9 @@ impl Cgroup {
     pub fn remove(&self) -> Result<(), CgroupError> {
         for folder in self.folders() {
             tree::remove(&folder).map_err(CgroupError::new("remove", &folder))?;
+        }
+        if let Some(parent) = &self.parent {
+            parent.leave(Hierarchies::get());
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ impl Placement {
     }
 
     /// The folder in which those of pods lie.
-    fn base(&self) -> Option<&Path> {
+    pub(super) fn base(&self) -> Option<&Path> {
         match self {
             Self::Named(name) => Some(Path::new(name)),
             Self::Delegated(path) => Some(path),
@@ -50,12 +50,12 @@ impl Placement {
 
     /// The cgroup of a container; nothing is touched.
     pub fn container(&self, pod: &PodName, id: &ContainerId) -> Cgroup {
-        Cgroup { path: self.base().map(|base| base.join(pod.as_str()).join(id.as_str())) }
+        Cgroup { path: self.base().map(|base| base.join(pod.as_str()).join(id.as_str())), parent: None }
     }
 
     /// The cgroup of a pod; nothing is touched.
     pub fn pod(&self, pod: &PodName) -> Cgroup {
-        Cgroup { path: self.base().map(|base| base.join(pod.as_str())) }
+        Cgroup { path: self.base().map(|base| base.join(pod.as_str())), parent: None }
     }
 }
 

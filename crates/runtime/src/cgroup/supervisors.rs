@@ -12,7 +12,7 @@ const FOLDER: &str = ".supervisors";
 
 /// That of a pod's supervisor; nothing is touched.
 pub(super) fn of(roots: &Roots, pod: &PodName) -> Cgroup {
-    Cgroup { path: Some(all(roots).join(pod.as_str())) }
+    Cgroup { path: Some(all(roots).join(pod.as_str())), parent: None }
 }
 
 /// That of all of them.

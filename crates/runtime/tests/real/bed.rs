@@ -158,7 +158,7 @@ impl Case<'_> {
         let mut around = self.around.clone();
         around.devices = runtime::spec::devices(&self.record).unwrap();
         let spec = runtime::spec::generate(&self.record, &around);
-        let cgroup = runtime::cgroup::open(&self.bed.roots, &self.bed.pod, &self.record.id);
+        let cgroup = runtime::cgroup::open(&self.bed.roots, &self.record.spec, &self.record.id);
         cgroup.create(&self.record.spec.resources, &spec).unwrap();
         let own = self.bed.path(self.record.id.short()).join(&self.record.id.0);
         let program = self.program();

@@ -212,7 +212,7 @@ pub(super) fn failures_leave_nothing() {
     // Given up before it is finished.
     let case = bed.case(&["sleep", "1000"]);
     let spec = runtime::spec::generate(&case.record, &case.around);
-    let cgroup = runtime::cgroup::open(&bed.roots, &bed.pod, &case.record.id);
+    let cgroup = runtime::cgroup::open(&bed.roots, &case.record.spec, &case.record.id);
     cgroup.create(&case.record.spec.resources, &spec).unwrap();
     let null = File::options().read(true).write(true).open("/dev/null").unwrap();
     let (upper, work) = (bed.path("given-up/upper"), bed.path("given-up/work"));
