@@ -85,6 +85,8 @@ mod networks;
 mod outside;
 #[path = "scenarios/plans.rs"]
 mod plans;
+#[path = "scenarios/platforms.rs"]
+mod platforms;
 #[path = "scenarios/pods.rs"]
 mod pods;
 #[path = "scenarios/process.rs"]

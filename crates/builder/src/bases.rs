@@ -27,7 +27,8 @@ pub struct Base {
 /// [`BuildError`] for a Dockerfile that cannot be read or makes no sense.
 pub fn bases(specs: &[BuildSpec]) -> Result<Vec<Base>, BuildError> {
     let mut contexts = Contexts::default();
-    let targets = specs.iter().map(|spec| Target::read(spec, &mut contexts)).collect::<Result<_, _>>()?;
+    let specs = specs.iter().flat_map(BuildSpec::for_each_platform);
+    let targets = specs.map(|spec| Target::read(&spec, &mut contexts)).collect::<Result<_, _>>()?;
     let graph = Graph::new(targets)?;
     let mut found = vec![];
     for node in &graph.nodes {

@@ -285,7 +285,7 @@ impl Graph {
             let message = format!("`{}` is empty: no stage can start from it", from.text);
             return Err(target.drawn(at(from.span, "empty-base", message)));
         }
-        if let Some(origin) = self.named(node, &name) {
+        if let Some(origin) = self.named(node, &name, &self.platform(node)?) {
             return Ok(origin);
         }
         if name == "scratch" {
@@ -294,13 +294,13 @@ impl Graph {
         if let Some(stage) = target.file.base_stage(node.stage, &name) {
             return Ok(Origin::Stage(Node { stage, ..node }));
         }
-        self.image(node, &name, from.span)
+        self.image(node, &name, &self.platform(node)?, from.span)
     }
 
     /// What a name after `--from` or `from=` means.
     pub(crate) fn source(&self, node: Node, name: &str, span: Span) -> Result<Origin, BuildError> {
         let target = &self.targets[node.target];
-        if let Some(origin) = self.named(node, name) {
+        if let Some(origin) = self.named(node, name, &target.platform) {
             return Ok(origin);
         }
         match target.file.stage(name) {
@@ -314,11 +314,11 @@ impl Graph {
         if name == "scratch" {
             return Ok(Origin::Scratch);
         }
-        self.image(node, name, span)
+        self.image(node, name, &target.platform, span)
     }
 
     /// A named context.
-    fn named(&self, node: Node, name: &str) -> Option<Origin> {
+    fn named(&self, node: Node, name: &str, platform: &Platform) -> Option<Origin> {
         let spec = &self.targets[node.target].spec;
         let context = spec.contexts.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
         Some(match context? {
@@ -326,18 +326,29 @@ impl Graph {
             (_, BuildContext::Image(reference)) => Origin::Image(reference.clone()),
             (_, BuildContext::Layout(layout)) => Origin::Layout(layout.clone()),
             (_, BuildContext::Build(build)) => {
-                let target = self.targets.iter().position(|target| target.spec.name == *build)?;
-                Origin::Stage(self.wanted(target))
+                Origin::Stage(self.wanted(self.target(platform, |target| target.spec.name == *build)?))
             }
         })
     }
 
-    fn image(&self, node: Node, name: &str, span: Span) -> Result<Origin, BuildError> {
+    /// The first target of these, of those for several platforms the one for this platform.
+    fn target(&self, platform: &Platform, is_meant: impl Fn(&Target) -> bool) -> Option<usize> {
+        let mut meant = (0..self.targets.len()).filter(|at| is_meant(&self.targets[*at]));
+        meant.clone().find(|at| self.targets[*at].platform == *platform).or_else(|| meant.next())
+    }
+
+    /// Whether a build is for other platforms, too.
+    pub(crate) fn has_siblings(&self, node: Node) -> bool {
+        let name = &self.targets[node.target].spec.name;
+        self.targets.iter().filter(|target| target.spec.name == *name).count() > 1
+    }
+
+    fn image(&self, node: Node, name: &str, platform: &Platform, span: Span) -> Result<Origin, BuildError> {
         let target = &self.targets[node.target];
         // An image that another build of this command makes is that one's result.
         let reference =
             Reference::parse(name).map_err(|error| target.drawn(at(span, "bad-image", error.to_string())))?;
-        let builder = self.targets.iter().position(|other| {
+        let builder = self.target(platform, |other| {
             other.spec.name != target.spec.name && other.spec.references.contains(&reference)
         });
         Ok(match builder {

@@ -72,6 +72,7 @@ pub fn build(
 ) -> Result<Vec<Image>, BuildError> {
     store.prepare().map_err(|error| BuildError::general("store", chain(&error)))?;
     let mut contexts = Contexts::fetching(store, machine);
+    let (specs, firsts) = for_each_platform(specs);
     let targets = specs.iter().map(|spec| Target::read(spec, &mut contexts)).collect::<Result<_, _>>()?;
     let graph = Graph::new(targets)?;
     foreign::check(&graph)?;
@@ -94,7 +95,7 @@ pub fn build(
     }
     contexts.all().for_each(|context| context.keep(store));
     let made_something = board.has_made_something();
-    export(store, specs, &graph, &board, machine)?;
+    export(store, &specs, &firsts, &graph, &board, machine)?;
     let steps = |target: usize| board.steps_of(|node| graph.is_made_of(target, node));
     let inline: Vec<Option<serde_json::Value>> = specs
         .iter()
@@ -113,7 +114,9 @@ pub fn build(
             )
         })?;
         tell(Event { step: 0, kind: EventKind::Ready(image.id.clone()) });
-        images.push(image);
+        if firsts.contains(&target) {
+            images.push(image);
+        }
     }
     if made_something {
         // Too many old results only cost room; the next build tries again.
@@ -122,21 +125,37 @@ pub fn build(
     Ok(images)
 }
 
-/// Writes the results of a build that went well where it was told to keep them.
+/// Every build once for each of its platforms, and the places of the first of each.
+fn for_each_platform(specs: &[BuildSpec]) -> (Vec<BuildSpec>, Vec<usize>) {
+    let (mut all, mut firsts) = (vec![], vec![]);
+    for spec in specs {
+        firsts.push(all.len());
+        all.extend(spec.for_each_platform());
+    }
+    (all, firsts)
+}
+
+/// Writes the results of a build that went well where it was told to keep them; of one for several platforms
+/// all together. `firsts` are the places in `specs` where another build begins.
 fn export(
     store: &Store,
     specs: &[BuildSpec],
+    firsts: &[usize],
     graph: &Graph,
     board: &Board,
     machine: &dyn Machine,
 ) -> Result<(), BuildError> {
-    for (target, spec) in specs.iter().enumerate() {
+    let ends = firsts.iter().skip(1).copied().chain([specs.len()]);
+    for targets in firsts.iter().zip(ends).map(|(begin, end)| *begin..end) {
+        let spec = &specs[targets.start];
         for BuildCache { target: to, all } in &spec.cache_to {
             if board.has_failed() {
                 continue;
             }
-            let steps = board
-                .steps_of(|node| if *all { node.target == target } else { graph.is_made_of(target, node) });
+            let steps = board.steps_of(|node| match all {
+                true => targets.contains(&node.target),
+                false => targets.clone().any(|target| graph.is_made_of(target, node)),
+            });
             let (place, written) = match to {
                 CacheTarget::Folder(folder) => {
                     let written = cache::write(store, folder, &steps).map_err(|error| error.to_string());

@@ -155,7 +155,11 @@ impl<'a> Worker<'a> {
             None => String::new(),
         };
         let build = self.target.spec.name.clone();
-        let label = format!("{build}{stage} {}/{}", self.number, total.max(self.number));
+        let platform = match self.site.graph.has_siblings(self.node) {
+            true => format!(" {}", self.target.platform),
+            false => String::new(),
+        };
+        let label = format!("{build}{platform}{stage} {}/{}", self.number, total.max(self.number));
         self.number += 1;
         let kind = EventKind::Begun { build, label, text: text.to_owned() };
         (self.site.tell)(Event { step: number, kind });

@@ -33,6 +33,17 @@ pub(crate) fn complete_one(session: &Session, build: &mut BuildSpec) {
     }
 }
 
+/// Builds the images that containers here run, for one platform each, and shows how it goes.
+pub(crate) async fn build_to_run(
+    engine: &Engine,
+    builds: &[BuildSpec],
+    width: NonZeroUsize,
+    progress: &Progress,
+) -> Result<Vec<Image>, EngineError> {
+    let builds = builds.iter().map(|build| BuildSpec { also_for: vec![], ..build.clone() });
+    self::build(engine, builds.collect(), width, progress).await
+}
+
 /// Builds images and shows how it goes.
 pub(crate) async fn build(
     engine: &Engine,

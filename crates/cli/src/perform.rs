@@ -105,7 +105,7 @@ impl<'a> Performer<'a> {
 
     async fn build(&self, builds: &[BuildSpec]) -> Result<(), ActError> {
         let Some((progress, width)) = self.builds else { return Ok(()) };
-        crate::building::build(self.engine, builds.to_vec(), width, progress).await?;
+        crate::building::build_to_run(self.engine, builds, width, progress).await?;
         Ok(())
     }
 

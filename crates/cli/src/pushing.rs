@@ -9,19 +9,22 @@ use resource::{Digest, Image, Reference};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Pushes an image under this reference and shows how it goes; returns the digest it has there.
+/// Pushes an image, or those for several platforms together, under this reference and shows how it goes;
+/// returns the digest it has there.
 pub(crate) async fn push(
     engine: &Engine,
-    image: &Image,
+    images: &[Image],
     reference: &Reference,
     progress: &Progress,
 ) -> Result<Digest, Failure> {
     let id = format!("Image {}", reference.familiar());
     progress.tell(&Line::new(id.clone(), Status::Working, "Pushing"));
     let layers = Layers { id: id.clone(), sizes: Mutex::default() };
-    let pushed = engine
-        .push(image, reference, &|event| layers.told(event).iter().for_each(|line| progress.tell(line)))
-        .await;
+    let tell = |event| layers.told(event).iter().for_each(|line| progress.tell(line));
+    let pushed = match images {
+        [image] => engine.push(image, reference, &tell).await,
+        images => engine.push_together(images, reference, &tell).await,
+    };
     match pushed {
         Ok(pushed) => {
             let details = format!("digest: {} size: {}", pushed.digest, pushed.size);

@@ -10,7 +10,7 @@ use crate::blobs::{Described, Outline, repository};
 use crate::fetch::{Fetch, Fetched, WAITING, joined};
 use crate::{Engine, EngineError};
 use registry::{Bytes, Failure, Place, Registry, RegistryError, Upload};
-use resource::{Digest, Image, Reference};
+use resource::{Digest, Image, Platform, Reference};
 use serde_json::json;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,6 +27,10 @@ const ATTEMPTS: u32 = 3;
 const TAR_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// What they are once they are sent.
 const GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// What names images for several platforms.
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// What names the parts of an image that does not say of itself what it is.
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// An image could not be pushed.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +94,8 @@ pub struct Pushed {
     pub digest: Digest,
     /// Bytes of the manifest.
     pub size: u64,
+    /// What the manifest is.
+    pub media_type: String,
 }
 
 impl Engine {
@@ -106,6 +112,43 @@ impl Engine {
         let registry = self.registry().await?;
         let failed = |source| EngineError::Push { reference: reference.clone(), source: Box::new(source) };
         self.push_to(registry, image, reference, tell).await.map_err(failed)
+    }
+
+    /// Pushes images for several platforms, and under this reference an index that names them.
+    ///
+    /// # Errors
+    /// [`EngineError::Push`].
+    pub async fn push_together(
+        &self,
+        images: &[Image],
+        reference: &Reference,
+        tell: &(dyn Fn(PushEvent) + Sync),
+    ) -> Result<Pushed, EngineError> {
+        let registry = self.registry().await?;
+        let failed = |source| EngineError::Push { reference: reference.clone(), source: Box::new(source) };
+        let pushed = async {
+            // Each is found by its digest alone.
+            let unnamed = Reference { tag: None, ..reference.clone() };
+            let mut entries = vec![];
+            for image in images {
+                let pushed = self.push_to(registry, image, &unnamed, tell).await?;
+                let Platform { os, architecture, variant } = &image.platform;
+                let mut platform = json!({ "os": os, "architecture": architecture });
+                if let Some(variant) = variant {
+                    platform["variant"] = variant.as_str().into();
+                }
+                entries.push(json!({
+                    "mediaType": pushed.media_type, "digest": pushed.digest, "size": pushed.size,
+                    "platform": platform,
+                }));
+            }
+            let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries });
+            let (index, target) = (index.to_string().into_bytes(), registry.target(reference)?);
+            let size = index.len() as u64;
+            let digest = registry.put_manifest(&target, reference.tag.as_deref(), index.into()).await?;
+            Ok::<_, PushError>(Pushed { digest, size, media_type: OCI_INDEX.to_owned() })
+        };
+        pushed.await.map_err(failed)
     }
 
     async fn push_to(
@@ -193,9 +236,16 @@ impl Engine {
         push_whole(registry, &target, &id, config).await?;
         let manifest = if packed.is_empty() { manifest } else { rewritten(&manifest, &packed) };
         let size = manifest.len() as u64;
+        let media_type = media_type(&manifest);
         let digest = registry.put_manifest(&target, reference.tag.as_deref(), manifest.into()).await?;
-        Ok(Pushed { digest, size })
+        Ok(Pushed { digest, size, media_type })
     }
+}
+
+/// What a manifest says that it is.
+fn media_type(manifest: &[u8]) -> String {
+    let whole: serde_json::Value = serde_json::from_slice(manifest).unwrap_or_default();
+    whole["mediaType"].as_str().unwrap_or(OCI_MANIFEST).to_owned()
 }
 
 /// The small parts of an image of the store.

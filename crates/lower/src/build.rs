@@ -53,7 +53,9 @@ impl Lowering<'_> {
                 Err(error) => self.error(service, "build.tags", error.to_string()),
             }
         }
-        let platform = image.platform.clone().or_else(|| self.only_platform(service, build));
+        let mut platforms = self.platforms(service, build);
+        let platform = image.platform.clone().or_else(|| platforms.first().cloned());
+        platforms.retain(|other| Some(other) != platform.as_ref());
         let entitled = |name: &str| build.entitlements.iter().any(|entitlement| entitlement == name);
         Some(BuildSpec {
             name: service.name.clone(),
@@ -76,6 +78,7 @@ impl Lowering<'_> {
             ssh: build.ssh.iter().map(|(id, path)| (id.clone(), PathBuf::from(path))).collect(),
             labels: self.image_labels(service, build),
             platform,
+            also_for: platforms,
             network: match build.network.as_deref() {
                 None | Some("" | "default" | "bridge") => BuildNetwork::Default,
                 Some("none") => BuildNetwork::None,
@@ -97,11 +100,12 @@ impl Lowering<'_> {
         })
     }
 
-    /// The platform that `build.platforms` names when it names one; of several, that of this machine.
-    fn only_platform(&mut self, service: &Service, build: &Build) -> Option<Platform> {
-        let mut platforms = vec![];
+    /// What `build.platforms` names, each once: this machine's first.
+    fn platforms(&mut self, service: &Service, build: &Build) -> Vec<Platform> {
+        let mut platforms: Vec<Platform> = vec![];
         for text in &build.platforms {
             match Platform::parse(text) {
+                Some(platform) if platforms.contains(&platform) => {}
                 Some(platform) => platforms.push(platform),
                 None => {
                     let message = format!("`{text}` is not a platform such as `linux/amd64`");
@@ -111,8 +115,9 @@ impl Lowering<'_> {
         }
         let host = Platform::host();
         let ours =
-            |platform: &&Platform| (&platform.os, &platform.architecture) == (&host.os, &host.architecture);
-        platforms.iter().find(ours).or(platforms.first()).cloned()
+            |platform: &Platform| (&platform.os, &platform.architecture) == (&host.os, &host.architecture);
+        platforms.sort_by_key(|platform| !ours(platform));
+        platforms
     }
 
     fn named_context(&mut self, service: &Service, text: &str) -> BuildContext {
@@ -191,7 +196,6 @@ impl Lowering<'_> {
             ("build.isolation", isolation.is_some(), "it is for Windows"),
             ("build.provenance", asked(&build.provenance), "no attestations are made"),
             ("build.sbom", asked(&build.sbom), "no attestations are made"),
-            ("build.platforms", build.platforms.len() > 1, "the image is built for one platform"),
             ("build.secrets", owners, "`uid`, `gid` and `mode` are for the step that mounts it to say"),
         ];
         for (path, present, why) in table {

@@ -33,6 +33,9 @@ pub struct BuildSpec {
     pub labels: Labels,
     /// What it is for; the host's platform by default.
     pub platform: Option<Platform>,
+    /// Platforms that it is made for besides, each an image of its own under the same references.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_for: Vec<Platform>,
     /// The network of steps that do not say otherwise.
     pub network: BuildNetwork,
     /// Lines for /etc/hosts of its steps: name and address; `None` is the host's own address.
@@ -62,6 +65,14 @@ pub struct BuildSpec {
     pub cache_to: Vec<BuildCache>,
     /// The file and line that asked for it, for messages.
     pub place: String,
+}
+
+impl BuildSpec {
+    /// The same build, once for each of its platforms; the first is for the one that is wanted here.
+    pub fn for_each_platform(&self) -> Vec<Self> {
+        let platforms = std::iter::once(self.platform.clone()).chain(self.also_for.iter().cloned().map(Some));
+        platforms.map(|platform| Self { platform, also_for: vec![], ..self.clone() }).collect()
+    }
 }
 
 /// Where results of steps are.

@@ -60,6 +60,8 @@ pub(crate) struct Push {
     /// The name it has here.
     image: Reference,
     platform: Option<Platform>,
+    /// Platforms that it is built for besides.
+    also_for: Vec<Platform>,
     /// The names it is pushed under, one after the other: what the first has sent, the others find.
     names: Vec<Reference>,
 }
@@ -76,8 +78,8 @@ pub(crate) fn pushes(desired: &Desired, progress: &Progress) -> Vec<Push> {
         };
         let known = |name: &&Reference| pushes.iter().any(|push| push.names.contains(name));
         let names: Vec<Reference> = build.references.iter().filter(|name| !known(name)).cloned().collect();
-        let (image, platform) = (service.image.reference.clone(), service.image.platform.clone());
-        pushes.push(Push { image, platform, names });
+        let (image, also_for) = (service.image.reference.clone(), build.also_for.clone());
+        pushes.push(Push { image, platform: build.platform.clone(), also_for, names });
     }
     pushes
 }
@@ -94,8 +96,18 @@ pub(crate) async fn push(
         let missing =
             || Failure::new(format!("there is no image `{name}`")).hint("build it first: `compose build`");
         let image = engine.store().image(&push.image, push.platform.as_ref()).ok_or_else(missing)?;
+        let mut images = vec![image];
+        for platform in &push.also_for {
+            match engine.store().image(&push.image, Some(platform)) {
+                Some(other) => images.push(other),
+                None => {
+                    let lacks = format!("`{name}` is pushed without {platform}: it is not built for it");
+                    progress.warning(&lacks);
+                }
+            }
+        }
         for name in &push.names {
-            pushing::push(engine, &image, name, progress).await?;
+            pushing::push(engine, &images, name, progress).await?;
         }
         Ok(())
     };

@@ -391,7 +391,7 @@ impl OneOffRun<'_> {
         let quiet = Progress::new(Mode::Quiet, "build", false, false);
         let shown = if self.args.quiet_build { &quiet } else { progress };
         let built =
-            crate::building::build(engine, self.builds.clone(), self.session.parallel()?, shown).await;
+            crate::building::build_to_run(engine, &self.builds, self.session.parallel()?, shown).await;
         built.map(drop).map_err(crate::building::failure)
     }
 

@@ -58,7 +58,7 @@ fn target(build: &BuildSpec) -> Value {
     put("pull", build.pull.into());
     put("secret", build.secrets.iter().map(|(id, secret)| self::secret(id, secret)).collect());
     put("ssh", build.ssh.iter().map(|(id, path)| format!("{id}={}", path.display())).collect());
-    put("platforms", build.platform.iter().map(ToString::to_string).collect());
+    put("platforms", build.platform.iter().chain(&build.also_for).map(ToString::to_string).collect());
     put("network", network(&build.network).into());
     put("shm-size", build.shm_size.map(|size| size.to_string()).into());
     let limits = build.rlimits.iter();

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let progress = session.progress_unless(args.quiet, "push");
     let engine = session.engine()?;
     session.work(async {
-        let pushed = pushing::push(engine, image, target, &progress).await;
+        let pushed = pushing::push(engine, std::slice::from_ref(image), target, &progress).await;
         progress.finish();
         output::line(pushed?.as_str())?;
         Ok(Exit::Success)
