@@ -1,10 +1,12 @@
-//! `compose watch`: from a saved file to the container, many files at once, and what it costs to watch.
+//! `compose watch`: from a saved file to the container, many files at once, a new image or a restart, and what it
+//! costs to watch.
 
 use super::{Times, with_program};
 use scenarios::{Who, World, until};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const STACK: &str = "services:
@@ -15,6 +17,19 @@ const STACK: &str = "services:
     develop:
       watch: [{action: sync, path: ./src, target: /app, ignore: [ignored/]}]
 ";
+
+/// An interpreted application: what it needs is in the image, its settings are sent.
+const INTERPRETED: &str = "services:
+  web:
+    build: .
+    init: true
+    command: sleep 10000
+    develop:
+      watch:
+        - {action: rebuild, path: ./requirements}
+        - {action: sync+restart, path: ./conf, target: /conf}
+";
+const DOCKERFILE: &str = "FROM busybox\nWORKDIR /app\nCOPY requirements .\nCOPY app app\n";
 
 /// How many files come at once, and how many are there in all.
 const MANY: usize = 1000;
@@ -72,11 +87,57 @@ pub(crate) fn run(program: &str, runs: usize) {
         watching.proportional_size()
     );
     drop(watching);
-    assert!(with_program(&world, program).args(["down", "-t", "0"]).status().unwrap().success());
+    down(&world, program);
+    new_containers(program, runs);
 }
 
-/// A `watch` in the background; ended when dropped.
-struct Watching(Child);
+/// From a saved file to a container that runs with it, by a new image and by a restart, beside the same work as
+/// one command.
+fn new_containers(program: &str, runs: usize) {
+    let files =
+        [("compose.yaml", INTERPRETED), ("Dockerfile", DOCKERFILE), ("requirements", ""), ("app", "")];
+    let world = World::of(Who::Root, &files);
+    std::fs::create_dir(world.project().join("conf")).unwrap();
+    let save = |path: &str, round: usize| {
+        std::fs::write(world.project().join(path), format!("round {round}")).unwrap();
+    };
+    let mut times: [Times; 4] = [const { Times(vec![]) }; 4];
+    let timed = |words: &[&str]| {
+        let mut command = with_program(&world, program);
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let start = Instant::now();
+        assert!(command.status().unwrap().success(), "{words:?}");
+        milliseconds(start)
+    };
+    let watching = Watching::begin(&world, program);
+    for round in 0..runs {
+        for (place, path, done) in [(0, "requirements", "successfully built"), (1, "conf/app", "restarted")] {
+            let start = Instant::now();
+            save(path, round);
+            watching.says(done);
+            times[place].0.push(milliseconds(start));
+        }
+    }
+    drop(watching);
+    for round in runs..2 * runs {
+        save("requirements", round);
+        times[2].0.push(timed(&["up", "-d", "--build"]));
+        times[3].0.push(timed(&["restart", "web"]));
+    }
+    let [rebuilt, restarted, built, again] = &times;
+    println!("| watch, 10 ms of quiet included | the same as one command | ours |");
+    println!("|---|---:|---:|");
+    println!("| a changed `COPY`: image and container anew | {} | {} |", built.shown(), rebuilt.shown());
+    println!("| `sync+restart` | {} | {} |\n", again.shown(), restarted.shown());
+    down(&world, program);
+}
+
+fn down(world: &World, program: &str) {
+    assert!(with_program(world, program).args(["down", "-t", "0"]).status().unwrap().success());
+}
+
+/// A `watch` in the background, and what it says; ended when dropped.
+struct Watching(Child, mpsc::Receiver<String>);
 
 impl Watching {
     fn begin(world: &World, program: &str) -> Self {
@@ -85,8 +146,16 @@ impl Watching {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
         assert!(lines.any(|line| line.contains("Watch enabled")), "it does not watch");
-        std::thread::spawn(move || lines.for_each(drop));
-        Self(child)
+        let (send, said) = mpsc::channel();
+        // Nobody may be listening any more.
+        std::thread::spawn(move || lines.for_each(|line| drop(send.send(line))));
+        Self(child, said)
+    }
+
+    /// Waits for a line with this text.
+    fn says(&self, text: &str) {
+        let end = Duration::from_secs(30);
+        while !self.1.recv_timeout(end).unwrap().contains(text) {}
     }
 
     /// Hundredths of a second.
