@@ -56,7 +56,7 @@ scenario! {
     /// terminal's width as that is then, and nothing of former drawings; colours only where they are wanted; in
     /// a pipe, and in a terminal that can do no better, there is a line an event and no escape.
     progress_is_drawn_in_place, |world| {
-        for (rows, columns) in [(24, 80), (8, 40)] {
+        for (rows, columns) in [(24, 200), (24, 80), (8, 40)] {
             let mut up = world.terminal("up -d", rows, columns);
             assert_eq!(up.end(), 0);
             up.assert_given_back();

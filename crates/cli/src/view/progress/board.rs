@@ -7,8 +7,8 @@
 //!  ⠹ Container shop-web-1 Waiting for shop-db-1 to be healthy           0.4s
 //!  ... 1 more
 //! ```
-//! A line never is wider than the terminal: details are cut first, then sizes are left out, then names are
-//! cut. When there are more lines than the terminal has, those that are done are left out first. At the end
+//! A line never is wider than the terminal: details are cut first, then sizes are left out, then what kind of
+//! thing it is, then names are cut. When there are more lines than the terminal has, those that are done are left out first. At the end
 //! every line is there but the steps of what was built: its own line says enough.
 
 use super::{Line, Status};
@@ -194,7 +194,12 @@ impl Item {
         let details =
             if details.width() <= left || left >= LEAST { cut(&details, left) } else { String::new() };
         let bar = if fixed <= columns { bar } else { String::new() };
-        let name = cut(&self.line.id, columns.saturating_sub(bar.width() + status.width()));
+        let left = columns.saturating_sub(bar.width() + status.width());
+        // A beginning that all have in common tells nothing.
+        let parts = self.line.id.split_once(' ').filter(|_| left < self.line.id.width());
+        let parts = parts.filter(|(kind, _)| kind.chars().all(char::is_alphabetic));
+        let name = parts.map_or(self.line.id.as_str(), |(_, name)| name);
+        let name = cut(name, left);
         vec![(name, false), (bar, false), (sizes, false), (cut(&status, columns), true), (details, false)]
     }
 
@@ -298,6 +303,14 @@ mod tests {
  ✔ [web 1/2] FROM busybox Done     0.0s
  ✘ [web 2/2] RUN make Error        1.5s";
         assert_eq!(drawn(39, Some(24)), expected);
+        let expected = "\
+[+] up 3/5
+ ⠹ redis:7 Pulling 2.0s
+ ✔ shop_d… Created 0.0s
+ ⠹ shop-d… Waiting 2.0s
+ ✔ [web 1/2]… Done 0.0s
+ ✘ [web 2/2… Error 1.5s";
+        assert_eq!(drawn(23, Some(24)), expected);
         (0..24).for_each(|columns| drop(drawn(columns, None)));
     }
 

@@ -1,7 +1,10 @@
 //! The drawing on the terminal: redrawn in place every tenth of a second while something goes on, and left
 //! there at the end. What anybody else writes meanwhile stands above it.
 //!
-//! Lines are written over and never cleared before, so that nothing flickers; the cursor rests below them.
+//! Lines are written over and never cleared before, so that nothing flickers; the cursor rests below them, and is
+//! never hidden: whatever ends the program, the terminal is as it was. In a terminal that breaks lines anew when
+//! it becomes narrower, parts of a former drawing stay: where they are is not known, and to go further up could
+//! write over what others wrote.
 
 use super::Line;
 use super::board::{Board, Form};
