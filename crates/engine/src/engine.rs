@@ -4,6 +4,7 @@ use crate::damage::Subject;
 use crate::observe::Scope;
 use crate::pull::PullEvent;
 use crate::{EngineError, disk};
+use futures_util::FutureExt as _;
 use registry::Registry;
 use resource::document::Fault;
 use resource::{
@@ -104,11 +105,16 @@ impl Engine {
         runtime::cgroup::shortcoming(self.roots()).map(|warning| warning.0)
     }
 
-    /// Begins to bring the pod's supervisor up, and returns at once: a start that follows finds it
-    /// there sooner. Must be called on a tokio runtime. A failure is the start's to tell.
+    /// Begins to bring the pod's supervisor up, and returns when that is under way: a start that follows
+    /// finds it there sooner. Must be called on a tokio runtime. A failure is the start's to tell.
     pub fn prepare(&self, pod: &PodName) {
         let (engine, pod) = (self.clone(), pod.clone());
-        tokio::spawn(async move { drop(engine.client(&pod).await) });
+        let mut work = Box::pin(async move { drop(engine.client(&pod).await) });
+        // Its process is made here: a worker that is woken for that may have to wait for the processor that
+        // the caller keeps busy with networks.
+        if (&mut work).now_or_never().is_none() {
+            tokio::spawn(work);
+        }
     }
 
     /// Pulls an image, whatever is here; layers that are here are not fetched again.
