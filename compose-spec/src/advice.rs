@@ -27,7 +27,11 @@ pub(crate) fn advise(project: &Project, assembler: &mut Assembler<'_>) {
 /// Volumes, networks, secrets, configs that no service uses, disabled ones included.
 fn unused(project: &Project, told: &mut Vec<Diagnostic>) {
     let mut used = Used::default();
-    project.services.values().chain(project.disabled_services.values()).for_each(|service| used.add(service));
+    for service in project.services.values().chain(project.disabled_services.values()) {
+        used.add(service);
+        let credentials = service.tree.get("credential_spec").and_then(|spec| spec.str("config"));
+        used.configs.extend(credentials.map(str::to_owned));
+    }
     used.networks.insert("default".to_owned());
     for (section, what, used) in [
         ("volumes", "volume", &used.volumes),

@@ -220,11 +220,13 @@ fn is_old_boolean(value: &str) -> bool {
 /// Whether YAML 1.1 would read it as a number to the base 60, such as `22:22` or `1:30.5`.
 fn is_base_60(value: &str) -> bool {
     let unsigned = value.strip_prefix(['-', '+']).unwrap_or(value);
+    if !unsigned.starts_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let is_digit = |byte: u8| byte.is_ascii_digit() || byte == b'_';
     let Some((first, rest)) = whole.split_once(':') else { return false };
-    first.starts_with(|c: char| c.is_ascii_digit())
-        && first.bytes().chain(fraction.bytes()).all(is_digit)
+    first.bytes().chain(fraction.bytes()).all(is_digit)
         && rest.split(':').all(|part| matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']))
 }
 
