@@ -1,5 +1,6 @@
 //! Variables in texts: `$NAME`, `${NAME}` and the operators `:-` `-` `:+` `+` `:?` `?`; `$$` is a dollar.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
@@ -251,7 +252,14 @@ pub(crate) fn tell(fault: &Fault, span: Span, sources: &Sources) -> Diagnostic {
             let diagnostic =
                 Diagnostic::error("bad-variable", format!("`{expression}` is no variable expression"))
                     .at(within(sources, span, expression), "");
-            diagnostic.help("a variable is `${NAME}` or `${NAME:-default}`; for a plain `$` write `$$`")
+            diagnostic.help(match assigned(expression) {
+                Some((name, value)) => {
+                    format!("nothing can be assigned here; a default is written `${{{name}:-{value}`").into()
+                }
+                None => {
+                    Cow::from("a variable is `${NAME}` or `${NAME:-default}`; for a plain `$` write `$$`")
+                }
+            })
         }
         Fault::Required(expression, name, message) => {
             let text = match message.as_str() {
@@ -263,6 +271,12 @@ pub(crate) fn tell(fault: &Fault, span: Span, sources: &Sources) -> Diagnostic {
                 .help(format!("set `{name}` in the environment or in `.env`"))
         }
     }
+}
+
+/// Of `${NAME:=VALUE}`, which shells know, the name, and the value with what is behind it.
+fn assigned(expression: &str) -> Option<(&str, &str)> {
+    let (name, value) = expression.strip_prefix("${")?.split_once(":=")?;
+    (name_of(name).len() == name.len()).then_some((name, value))
 }
 
 /// A variable some text refers to.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::rc::Rc;
 
-use diagnostic::{Diagnostic, Severity, Span, has_errors};
+use diagnostic::{Diagnostic, Severity, Sources, Span, has_errors};
 
 use crate::assemble::{Assembler, Parsed, Surroundings};
 use crate::model::{Project, Service};
@@ -25,7 +25,7 @@ pub fn load(input: &Input, files: &dyn Files) -> Loaded {
     let project = project(&mut assembler);
     let mut diagnostics = std::mem::take(&mut assembler.diagnostics);
     let project = project.filter(|_| !has_errors(&diagnostics));
-    order(&mut diagnostics);
+    order(&mut diagnostics, &assembler.sources);
     assembler.origins.note(&mut diagnostics, input, files, &assembler.sources);
     let trace = assembler.trace.map(|trace| Trace { asked: assembler.origins.asked, ..trace });
     Loaded { project, diagnostics, sources: assembler.sources, trace }
@@ -66,8 +66,9 @@ fn shorten(diagnostics: &mut Vec<Diagnostic>) -> Option<Diagnostic> {
     Some(told.help("mend what is shown first; much of the rest may follow from it"))
 }
 
-/// Brings diagnostics into the order of their places, each once.
-fn order(diagnostics: &mut Vec<Diagnostic>) {
+/// Brings diagnostics into the order of their places, each once: also where a file is read twice, as one of the
+/// project and as one that is extended from.
+fn order(diagnostics: &mut Vec<Diagnostic>, sources: &Sources) {
     let left_out = shorten(diagnostics);
     explain(diagnostics);
     let mut seen = Vec::<Diagnostic>::with_capacity(diagnostics.len());
@@ -76,13 +77,25 @@ fn order(diagnostics: &mut Vec<Diagnostic>) {
         (span.is_nowhere(), span)
     });
     for diagnostic in diagnostics.drain(..) {
-        let near = seen.iter().rev().take_while(|earlier| earlier.span() == diagnostic.span());
-        if !near.into_iter().any(|earlier| *earlier == diagnostic) {
+        let is_told =
+            |earlier: &Diagnostic| *earlier == diagnostic || is_of_a_twin(earlier, &diagnostic, sources);
+        if !seen.iter().any(is_told) {
             seen.push(diagnostic);
         }
     }
     *diagnostics = seen;
     diagnostics.extend(left_out);
+}
+
+/// Whether two diagnostics say the same of one place of a file that has been read twice.
+fn is_of_a_twin(a: &Diagnostic, b: &Diagnostic, sources: &Sources) -> bool {
+    let (here, there) = (a.span(), b.span());
+    (a.code, &a.message, &a.help) == (b.code, &b.message, &b.help)
+        && (here.start, here.end) == (there.start, there.end)
+        && here.file != there.file
+        && !here.is_nowhere()
+        && !there.is_nowhere()
+        && sources.name(here.file) == sources.name(there.file)
 }
 
 fn project(assembler: &mut Assembler<'_>) -> Option<Project> {
@@ -260,7 +273,7 @@ pub fn variables(input: &Input, files: &dyn Files) -> (Vec<interpolate::Variable
     interpolate::variables(&model, &mut found);
     assembler.diagnostics.truncate(told);
     let mut diagnostics = std::mem::take(&mut assembler.diagnostics);
-    order(&mut diagnostics);
+    order(&mut diagnostics, &assembler.sources);
     (
         found.into_values().collect(),
         Loaded { project: None, diagnostics, sources: assembler.sources, trace: None },
