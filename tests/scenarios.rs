@@ -9,6 +9,8 @@ mod addresses;
 mod archives;
 #[path = "scenarios/attributes.rs"]
 mod attributes;
+#[path = "scenarios/bombs.rs"]
+mod bombs;
 #[path = "scenarios/borders.rs"]
 mod borders;
 #[path = "scenarios/build_keys.rs"]

@@ -39,9 +39,18 @@ scenario! {
             ("docker.tar", Some("--format docker-archive -o again.tar")),
             ("layout", None),
             ("oci.tar.gz", None),
+            ("oci.tar.zst", None),
+            ("oci.tar.xz", None),
         ] {
-            if let Some(plain) = load.strip_suffix(".gz") {
-                compress(world, plain, load);
+            let (plain, kind) = load.rsplit_once('.').unwrap_or((load, ""));
+            match kind {
+                "gz" => compress(world, plain, load),
+                "zst" => put(world, load, &zstd::encode_all(read(world, plain).as_slice(), 1).unwrap()),
+                "xz" => {
+                    let packed = std::process::Command::new("xz").arg("-ck0").arg(world.project().join(plain)).output();
+                    put(world, load, &packed.unwrap().stdout);
+                }
+                _ => {}
             }
             clear(world);
             if load.ends_with(".gz") {

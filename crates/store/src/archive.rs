@@ -59,11 +59,18 @@ pub(crate) struct Archive<R> {
     content: u64,
     /// Bytes between the content's end and the next header.
     padding: u64,
+    /// Bytes that the stream may have.
+    limit: u64,
 }
 
 impl<R: BufRead> Archive<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input, offset: 0, content: 0, padding: 0 }
+        Self { input, offset: 0, content: 0, padding: 0, limit: u64::MAX }
+    }
+
+    /// The same, of a stream that may have so many bytes, whatever is in it.
+    pub(crate) fn within(limit: u64, input: R) -> Self {
+        Self { limit, ..Self::new(input) }
     }
 
     /// The next entry, or `None` at the end: two zero blocks, one, or none at all.
@@ -72,6 +79,7 @@ impl<R: BufRead> Archive<R> {
         loop {
             self.skip(self.content + self.padding)?;
             (self.content, self.padding) = (0, 0);
+            self.check_length()?;
             let mut header = [0; BLOCK];
             if !self.block(&mut header)? || header.iter().all(|byte| *byte == 0) {
                 return Ok(None);
@@ -120,7 +128,16 @@ impl<R: BufRead> Archive<R> {
                 return Ok(self.input);
             }
             self.input.consume(length);
+            self.offset += length as u64;
+            self.check_length()?;
         }
+    }
+
+    fn check_length(&self) -> Result<(), UnpackError> {
+        if self.offset > self.limit {
+            return Err(self.damage("it is longer than a layer may be"));
+        }
+        Ok(())
     }
 
     /// Where the current entry's content is: offset in the stream and bytes, as stored.
@@ -464,6 +481,18 @@ mod tests {
         assert_eq!(time(b"-0.5"), Some((-1, 500_000_000)));
         assert_eq!(time(b"7"), Some((7, 0)));
         assert_eq!(time(b"x"), None);
+    }
+
+    #[test]
+    fn a_stream_has_an_end_behind_its_last_entry() {
+        let zeros = vec![0; 8 * BLOCK];
+        let ended = |limit| {
+            let mut archive = Archive::within(limit, zeros.as_slice());
+            assert!(archive.next().unwrap().is_none());
+            archive.finish().is_ok()
+        };
+        assert!(ended(zeros.len() as u64));
+        assert!(!ended(zeros.len() as u64 - 1));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! boot it was made in. Images are published after a sync only, so what an image names is good too.
 
 use crate::blobs::BlobOrigin;
+use crate::bounds::Bounds;
 use crate::decode::decode;
 use crate::error::UnpackError;
 use crate::ids::Ids;
@@ -230,8 +231,9 @@ fn unpack_verified<R: BufRead + Send>(
     diff_id: Option<&Digest>,
     manner: &Manner,
 ) -> Result<LayerInfo, UnpackError> {
+    let bounds = Bounds::of_layer(source.blob.as_ref().map(|(_, sent)| *sent));
     let (found, written) =
-        decode(source.bytes, source.blob.as_ref(), |archive| unpack(archive, tree, manner))?;
+        decode(source.bytes, source.blob.as_ref(), |archive| unpack(archive, tree, manner, bounds))?;
     if let Some(expected) = diff_id.filter(|expected| **expected != found) {
         return Err(UnpackError::WrongDigest { what: "diff id", expected: expected.clone(), found });
     }

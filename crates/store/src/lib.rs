@@ -24,6 +24,7 @@ mod assemble;
 mod attributes;
 mod beside;
 mod blobs;
+mod bounds;
 mod changes;
 mod config;
 mod copy;

@@ -12,6 +12,7 @@
 //!
 //! Source: `docker cp`, "Corner cases" of its reference.
 
+use crate::bounds::Bounds;
 use crate::error::{PackError, UnpackError};
 use crate::pack::{Form, Packer};
 use crate::tree::Tree;
@@ -217,7 +218,7 @@ impl Store {
         let manner = self.manner(Purpose::Files(owners))?;
         let bytes = BufReader::with_capacity(BUFFER, archive);
         crate::decode::decode(bytes, None, |archive| {
-            unpack_below(archive, Tree::of(target.folder, manner.user_attributes), &manner)
+            unpack_below(archive, Tree::of(target.folder, manner.user_attributes), &manner, Bounds::none())
         })?;
         Ok(())
     }
@@ -225,7 +226,7 @@ impl Store {
     fn unpack_files(&self, archive: impl Read, folder: OwnedFd, owners: Owners) -> Result<(), TransferError> {
         let manner = self.manner(Purpose::Files(owners))?;
         let bytes = BufReader::with_capacity(BUFFER, archive);
-        unpack_below(bytes, Tree::of(folder, manner.user_attributes), &manner)?;
+        unpack_below(bytes, Tree::of(folder, manner.user_attributes), &manner, Bounds::none())?;
         Ok(())
     }
 }

@@ -9,6 +9,7 @@
 //! is a single id.
 
 use crate::archive::{Archive, Entry, Kind};
+use crate::bounds::Bounds;
 use crate::error::UnpackError;
 use crate::ids::Ids;
 use crate::tree::{Existing, Place, Tree, parts};
@@ -83,6 +84,7 @@ struct Unpacker<'a> {
     written: Written,
     /// The names of what was left out, for its hard links.
     omitted: HashSet<Vec<u8>>,
+    bounds: Bounds,
 }
 
 /// Writes all entries of `input` into the folder `target` and reads the stream to its end. Returns the
@@ -91,9 +93,10 @@ pub(crate) fn unpack<R: BufRead>(
     input: R,
     target: &Path,
     manner: &Manner,
+    bounds: Bounds,
 ) -> Result<(R, Written), UnpackError> {
     let tree = Tree::open(target, manner.user_attributes).map_err(|source| failed("open", b"/", source))?;
-    unpack_below(input, tree, manner)
+    unpack_below(input, tree, manner, bounds)
 }
 
 /// The same into a folder that is open.
@@ -101,10 +104,11 @@ pub(crate) fn unpack_below<R: BufRead>(
     input: R,
     tree: Tree,
     manner: &Manner,
+    bounds: Bounds,
 ) -> Result<(R, Written), UnpackError> {
-    let mut unpacker =
-        Unpacker { tree, manner, folders: vec![], written: Written::default(), omitted: HashSet::new() };
-    let mut archive = Archive::new(input);
+    let (folders, omitted, written) = (vec![], HashSet::new(), Written::default());
+    let mut unpacker = Unpacker { tree, manner, folders, written, omitted, bounds };
+    let mut archive = Archive::within(bounds.bytes, input);
     while let Some(entry) = archive.next()? {
         unpacker.entry(&entry, &mut archive)?;
     }
@@ -125,6 +129,11 @@ impl Unpacker<'_> {
     fn entry<R: BufRead>(&mut self, entry: &Entry, archive: &mut Archive<R>) -> Result<(), UnpackError> {
         let path = &entry.path;
         let parts = parts(path);
+        let (offset, content) = archive.place();
+        let size = entry.sparse.as_ref().map_or(0, |sparse| sparse.size);
+        let names = self.folders.len() + self.omitted.len();
+        let (read, written) = (offset.saturating_add(content), self.written.size.saturating_add(size));
+        self.bounds.admit(entry, read, written, names)?;
         if entry.kind == Kind::Other {
             return Ok(());
         }
