@@ -4,6 +4,7 @@
 
 use super::{Ending, pid_of, step_of};
 use crate::World;
+use crate::world::patience;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -28,8 +29,8 @@ impl Role {
     }
 }
 
-/// Seconds after which a command that waits for a dead supervisor is ended, and the test with it.
-const AT_MOST: &str = "60";
+/// The exit code of timeout(1) for a command that it has ended.
+const ENDED: i32 = 124;
 
 /// All that a process starts is traced as it is, and tells what it becomes.
 const FOLLOWED: Options = Options::PTRACE_O_TRACEFORK
@@ -60,7 +61,7 @@ impl World {
         };
         let (code, seen, at) = std::thread::scope(|scope| scope.spawn(traced).join()).unwrap();
         self.note_namespace();
-        assert_ne!(code, 124, "`compose {line}` waits for ever; {role:?} was killed before {at:?}");
+        assert_ne!(code, ENDED, "`compose {line}` waits for ever; {role:?} was killed before {at:?}");
         match at {
             Some(call) => Ending::Killed(call),
             None => {
@@ -94,7 +95,9 @@ impl Tracer<'_> {
         let program = self.world.program();
         let mut command = Command::new("/bin/sh");
         // It waits until it is traced; every process that it starts is, until it is known to be another.
-        command.args(["-c", "read -r go && exec timeout -k 1 \"$0\" \"$@\"", AT_MOST]);
+        // One that waits for a dead supervisor for ever is ended, and the test with it.
+        let at_most = (2 * patience()).as_secs().to_string();
+        command.args(["-c", "read -r go && exec timeout -k 1 \"$0\" \"$@\"", &at_most]);
         command.arg(program.get_program()).args(program.get_args()).args(line.split_whitespace());
         command.current_dir(self.world.project()).env_clear();
         command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -122,6 +125,11 @@ impl Tracer<'_> {
             let (process, signal) = match status {
                 WaitStatus::Exited(process, code) if process == command => {
                     self.code = Some(code);
+                    continue;
+                }
+                // Together with what would not end otherwise.
+                WaitStatus::Signaled(process, ..) if process == command => {
+                    self.code = Some(ENDED);
                     continue;
                 }
                 WaitStatus::Exited(process, _) | WaitStatus::Signaled(process, ..) => {
