@@ -139,6 +139,45 @@ fn the_contract_names_scenarios_that_are_there() {
     }
 }
 
+/// The commands whose flags `FLAGS.md` does not tell: they run nothing.
+const WITHOUT_CONTAINERS: [&str; 4] = ["compose", "config", "build", "version"];
+
+#[test]
+fn every_flag_has_the_words_that_show_it() {
+    let tests = root().join("tests");
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    let mut sources = BTreeMap::new();
+    for file in files(&tests.join("scenarios")) {
+        let mut name = String::new();
+        for line in read(&file).lines() {
+            name = scenario_in(line).map_or(name, str::to_owned);
+            *sources.entry(name.clone()).or_insert_with(String::new) += &format!("{line}\n");
+        }
+    }
+    let quoted = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let mut wanted = BTreeSet::new();
+    let commands = read(&tests.join("COMMANDS.md"));
+    let table = commands.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    for row in table.take_while(|line| line.starts_with('|')) {
+        let words = quoted(row);
+        let (command, flags) = words.split_first().unwrap();
+        if !WITHOUT_CONTAINERS.contains(&command.as_str()) {
+            wanted.extend(flags.iter().map(|flag| (command.clone(), flag.clone())));
+        }
+    }
+    let mut told = BTreeSet::new();
+    for row in read(&tests.join("FLAGS.md")).lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.trim_matches('|').splitn(4, '|').map(str::trim).collect();
+        let [command, flag, scenario, words] = cells[..] else { panic!("not four cells: {row}") };
+        let plain = |cell: &str| cell.trim_matches('`').to_owned();
+        assert!(told.insert((plain(command), plain(flag))), "twice: {row}");
+        let shown = scenario == "—" && words == "—"
+            || sources.get(&plain(scenario)).is_some_and(|source| source.contains(&plain(words)));
+        assert!(shown, "the scenario does not say this: {row}");
+    }
+    assert_eq!(told, wanted);
+}
+
 /// The name of the scenario that begins in this line.
 fn scenario_in(line: &str) -> Option<&str> {
     let name = line.trim().strip_suffix(", |world| {")?.split(',').next()?;

@@ -109,6 +109,8 @@ mod remotes;
 mod rootless;
 #[path = "scenarios/screens.rs"]
 mod screens;
+#[path = "scenarios/seldom.rs"]
+mod seldom;
 #[path = "scenarios/sharing.rs"]
 mod sharing;
 #[path = "scenarios/shells.rs"]
