@@ -19,6 +19,8 @@ pub struct Web {
     log: Arc<Mutex<Vec<String>>>,
     /// Paths that lead elsewhere.
     redirects: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Beginnings of paths that want this `Authorization`.
+    guarded: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Web {
@@ -26,11 +28,18 @@ impl Web {
     pub fn serve(folder: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let web = Self { port, folder: folder.to_owned(), log: Arc::default(), redirects: Arc::default() };
+        let web = Self {
+            port,
+            folder: folder.to_owned(),
+            log: Arc::default(),
+            redirects: Arc::default(),
+            guarded: Arc::default(),
+        };
         let server = Self {
             folder: web.folder.clone(),
             log: web.log.clone(),
             redirects: web.redirects.clone(),
+            guarded: web.guarded.clone(),
             ..web
         };
         std::thread::spawn(move || {
@@ -46,6 +55,11 @@ impl Web {
         self.redirects.lock().unwrap().insert(from.to_owned(), to.to_owned());
     }
 
+    /// Has everything below a path want this `Authorization`.
+    pub fn guard(&self, below: &str, authorization: &str) {
+        self.guarded.lock().unwrap().insert(below.to_owned(), authorization.to_owned());
+    }
+
     /// Method, path and status of each answer since this was asked last.
     pub fn answers(&self) -> Vec<String> {
         std::mem::take(&mut self.log.lock().unwrap())
@@ -55,7 +69,8 @@ impl Web {
     fn answer(&self, stream: TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         let mut stream = stream;
-        let (mut request, mut line, mut known) = (String::new(), String::new(), String::new());
+        let (mut request, mut line) = (String::new(), String::new());
+        let (mut known, mut authorization) = (String::new(), String::new());
         if reader.read_line(&mut request).is_err() {
             return;
         }
@@ -63,6 +78,9 @@ impl Web {
             match line.split_once(':') {
                 Some((name, value)) if name.eq_ignore_ascii_case("if-none-match") => {
                     value.trim().clone_into(&mut known);
+                }
+                Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                    value.trim().clone_into(&mut authorization);
                 }
                 _ => {}
             }
@@ -73,7 +91,11 @@ impl Web {
         let path = whole.split('?').next().unwrap_or("");
         let redirect = self.redirects.lock().unwrap().get(path).cloned();
         let body = std::fs::read(self.folder.join(path.trim_start_matches('/')));
+        let guarded = self.guarded.lock().unwrap();
+        let may = guarded.iter().all(|(below, wanted)| !path.starts_with(below) || authorization == *wanted);
+        drop(guarded);
         let (status, header, body) = match (redirect, body) {
+            _ if !may => ("401 Unauthorized", "WWW-Authenticate: Basic realm=x\r\n".to_owned(), vec![]),
             (Some(to), _) => ("302 Found", format!("Location: {to}\r\n"), vec![]),
             (None, Err(_)) => ("404 Not Found", String::new(), vec![]),
             (None, Ok(body)) => {

@@ -68,6 +68,39 @@ scenario! {
     }
 }
 
+scenario! {
+    /// A repository that wants to know who asks is told so by the secrets `GIT_AUTH_TOKEN` and `GIT_AUTH_HEADER`,
+    /// the one for its host before the one for all, for `ADD` and as a context; neither messages nor the
+    /// image's history show them, and another token does nothing again.
+    a_guarded_repository_is_told_who_asks, |world| {
+        let served = tempfile::tempdir().unwrap();
+        let web = Web::serve(served.path());
+        make_repository(served.path());
+        // base64 of `x-access-token:whispered`.
+        web.guard("/repository.git", "basic eC1hY2Nlc3MtdG9rZW46d2hpc3BlcmVk");
+        let given = |token: &str| {
+            world.write(".env", &format!("WEB=http://127.0.0.1:{}\nTOKEN={token}\n", web.port));
+        };
+        given("whispered");
+        world.compose("build web").ok();
+        world.compose("build context").ok();
+        assert_eq!(world.compose("run --rm -T web").ok().stdout, "tagged\n");
+        let history = world.compose("image history --no-trunc project-web").ok().stdout;
+        assert!(history.contains("repository.git") && !history.contains("whispered"), "{history}");
+        given("other");
+        let refused = world.compose("build web").exits(1).says("Dockerfile:2").says("cannot get http://127.0.0.1");
+        assert!(!refused.stderr.contains("b3RoZXI"), "{}", refused.stderr);
+        // One for the host alone counts more.
+        world.edit("compose.yaml", "# HOST", "GIT_AUTH_HEADER.127.0.0.1");
+        world.compose("build web").ok().says("CACHED");
+        // A password in the address is shown to nobody.
+        world.edit("compose.yaml", "ADD $", "ADD http://me:murmured@127.0.0.1:1/a.git /x\n        ADD $");
+        let refused = world.compose("build web").exits(1).says("cannot get http://127.0.0.1:1/a.git");
+        let told = refused.stderr.lines().filter(|line| !line.contains("ADD "));
+        assert!(told.clone().all(|line| !line.contains("murmured")), "{}", refused.stderr);
+    }
+}
+
 fn inside(world: &World, service: &str, script: &str) -> String {
     world.run(&["exec", "-T", service, "sh", "-c", script], "").ok().stdout
 }

@@ -2,12 +2,16 @@
 //!
 //! git is given no configuration of the user's or the machine's, asks nobody anything, and speaks only the
 //! protocols of remote repositories. ssh finds known hosts and keys in the user's home, and the agent that
-//! the build was given.
+//! the build was given; secrets for servers are told to the one host that they are for.
 
+use crate::secret;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use resource::BuildSpec;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use store::{CacheSharing, Store};
+use store::{CacheMount, CacheSharing, Store};
 
 /// Where a repository is, and what of it is wanted: `URL#REF:SUBFOLDER`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +29,7 @@ pub(crate) struct Repository {
 pub(crate) struct Checkout {
     /// Where they are.
     pub(crate) path: PathBuf,
-    _lock: sys::file::Lock,
+    _mount: CacheMount,
 }
 
 impl Repository {
@@ -48,7 +52,7 @@ impl Repository {
     }
 
     /// The commit that is wanted, as the repository has it now.
-    pub(crate) fn commit(&self, agent: Option<&Path>) -> Result<String, String> {
+    pub(crate) fn commit(&self, access: &Access) -> Result<String, String> {
         if is_commit(&self.reference) {
             return Ok(self.reference.to_ascii_lowercase());
         }
@@ -57,7 +61,7 @@ impl Repository {
         }
         let wanted = if self.reference.is_empty() { "HEAD" } else { &self.reference };
         let peeled = format!("{wanted}^{{}}");
-        let listed = git(None, agent, &["ls-remote", "--", &self.url, wanted, &peeled])?;
+        let listed = git(None, access, &["ls-remote", "--", &self.url, wanted, &peeled])?;
         let commit = named(&listed, wanted);
         commit.ok_or_else(|| {
             format!("it has no branch or tag `{wanted}`; a commit is named by all of its 40 digits")
@@ -70,15 +74,16 @@ impl Repository {
         store: &Store,
         commit: &str,
         with_git: bool,
-        agent: Option<&Path>,
+        access: &Access,
     ) -> Result<Checkout, String> {
         let failed = |error: &dyn std::error::Error| crate::error::chain(error);
         let id = format!("git\0{}\0{commit}\0{with_git}", self.url);
         let kept = store.cache_mount(&id, CacheSharing::Shared);
-        let (path, lock) = kept.map_err(|error| failed(&error))?;
+        let mount = kept.map_err(|error| failed(&error))?;
+        let path = mount.path.clone();
         if !path.exists() {
             let made = store.scratch("git").map_err(|error| failed(&error))?;
-            let fetched = self.fetch(&made, commit, with_git, agent);
+            let fetched = self.fetch(&made, commit, with_git, access);
             let moved = fetched.and_then(|()| match std::fs::rename(&made, &path) {
                 // Somebody else was quicker.
                 Err(_) if path.exists() => Ok(()),
@@ -87,12 +92,13 @@ impl Repository {
             // What cannot be removed now is swept later.
             drop(std::fs::remove_dir_all(&made));
             moved?;
+            mount.measure();
         }
-        Ok(Checkout { path, _lock: lock })
+        Ok(Checkout { path, _mount: mount })
     }
 
-    fn fetch(&self, to: &Path, commit: &str, with_git: bool, agent: Option<&Path>) -> Result<(), String> {
-        let git = |arguments: &[&str]| git(Some(to), agent, arguments);
+    fn fetch(&self, to: &Path, commit: &str, with_git: bool, access: &Access) -> Result<(), String> {
+        let git = |arguments: &[&str]| git(Some(to), access, arguments);
         std::fs::create_dir(to).map_err(|error| error.to_string())?;
         git(&["init", "--quiet", "--initial-branch=main"])?;
         git(&["remote", "add", "origin", &self.url])?;
@@ -117,6 +123,71 @@ impl Repository {
         }
         Ok(())
     }
+}
+
+/// What git is given besides the address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Access {
+    agent: Option<PathBuf>,
+    /// Scheme and host, and what they are told in `Authorization`.
+    header: Option<(String, String)>,
+}
+
+impl Access {
+    /// What a build has for a repository: the agent `default`, and one of the secrets `GIT_AUTH_HEADER` and
+    /// `GIT_AUTH_TOKEN`, before these the ones with `.HOST` behind their names.
+    ///
+    /// # Errors
+    /// Why a secret that is given cannot be read.
+    pub(crate) fn of(spec: &BuildSpec, url: &str) -> Result<Self, String> {
+        let agent = spec.ssh.get("default").cloned();
+        let Some((scope, host)) = scope(url) else { return Ok(Self { agent, header: None }) };
+        for id in [format!(".{host}"), String::new()] {
+            if let Some(header) = secret::read(spec, &format!("GIT_AUTH_HEADER{id}"))? {
+                return Ok(Self { agent, header: Some((scope, header.trim().to_owned())) });
+            }
+            if let Some(token) = secret::read(spec, &format!("GIT_AUTH_TOKEN{id}"))? {
+                let encoded = BASE64_STANDARD.encode(format!("x-access-token:{}", token.trim()));
+                return Ok(Self { agent, header: Some((scope, format!("basic {encoded}"))) });
+            }
+        }
+        Ok(Self { agent, header: None })
+    }
+
+    /// Configuration as variables, which only the same user can see in /proc.
+    fn variables(&self) -> Vec<(&str, String)> {
+        let Some((scope, header)) = &self.header else { return vec![] };
+        vec![
+            ("GIT_CONFIG_COUNT", "1".to_owned()),
+            ("GIT_CONFIG_KEY_0", format!("http.{scope}.extraHeader")),
+            ("GIT_CONFIG_VALUE_0", format!("Authorization: {header}")),
+        ]
+    }
+}
+
+/// Scheme and host of an address that secrets may be sent to, and the host without its port: `https`, and `http`
+/// of this machine itself.
+fn scope(url: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let is_safe =
+        scheme == "https" || scheme == "http" && matches!(host, "127.0.0.1" | "[::1]" | "localhost");
+    is_safe.then(|| (format!("{scheme}://{authority}/"), host))
+}
+
+/// A text without the user and the password of addresses in it.
+pub(crate) fn without_password(text: &str) -> String {
+    let mut pieces = text.split("://");
+    let mut shown = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let end = piece.find(['/', '?', '\'', '"', ' ']).unwrap_or(piece.len());
+        let begin = piece[..end].rfind('@').filter(|at| piece[..*at].contains(':')).map_or(0, |at| at + 1);
+        shown.push_str("://");
+        shown.push_str(&piece[begin..]);
+    }
+    shown
 }
 
 /// `git@host:path`, with any user.
@@ -162,7 +233,7 @@ fn remove_books(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn git(folder: Option<&Path>, agent: Option<&Path>, arguments: &[&str]) -> Result<String, String> {
+fn git(folder: Option<&Path>, access: &Access, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new("git");
     command.env_clear().stdin(Stdio::null()).args(["-c", "core.hooksPath=/dev/null"]).args(arguments);
     let kept =
@@ -176,7 +247,8 @@ fn git(folder: Option<&Path>, agent: Option<&Path>, arguments: &[&str]) -> Resul
         ("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
         ("LC_ALL", "C"),
     ]);
-    command.envs(agent.map(|path| ("SSH_AUTH_SOCK", path)));
+    command.envs(access.agent.as_ref().map(|path| ("SSH_AUTH_SOCK", path)));
+    command.envs(access.variables());
     if let Some(folder) = folder {
         command.current_dir(folder);
     }
@@ -188,7 +260,8 @@ fn git(folder: Option<&Path>, agent: Option<&Path>, arguments: &[&str]) -> Resul
         return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&done.stderr);
-    let said = said.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("; ");
+    let said = said.lines().filter(|line| !line.trim().is_empty()).map(without_password);
+    let said = said.collect::<Vec<_>>().join("; ");
     Err(if said.is_empty() { format!("git ended with {}", done.status) } else { said })
 }
 
@@ -216,6 +289,23 @@ mod tests {
         assert_eq!(read("https://example.com/a.tar.gz"), None);
         assert_eq!(read("folder/a.git"), None);
         assert_eq!(Repository::parse("github.com/a/b", false), None);
+    }
+
+    #[test]
+    fn secrets_go_to_hosts_that_nobody_listens_to() {
+        let of = |scope: &str, host| Some((scope.to_owned(), host));
+        assert_eq!(scope("https://example.com/a.git"), of("https://example.com/", "example.com"));
+        assert_eq!(scope("https://me:word@example.com:444/a"), of("https://example.com:444/", "example.com"));
+        assert_eq!(scope("http://127.0.0.1:80/a.git"), of("http://127.0.0.1:80/", "127.0.0.1"));
+        assert_eq!(scope("http://example.com/a.git"), None);
+        assert_eq!(scope("git@example.com:a/b"), None);
+    }
+
+    #[test]
+    fn messages_show_no_password() {
+        let shown = without_password("fatal: 'https://me:wo/rd' of https://me:word@example.com/a.git: no");
+        assert_eq!(shown, "fatal: 'https://me:wo/rd' of https://example.com/a.git: no");
+        assert_eq!(without_password("ssh://git@example.com/a"), "ssh://git@example.com/a");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use crate::cache::Imported;
 use crate::context::Context;
 use crate::error::{BuildError, at};
+use crate::git::without_password;
 use crate::machine::Machine;
 use crate::remote::{self, Fetched};
 use crate::tree;
@@ -91,7 +92,7 @@ impl<'a> Contexts<'a> {
         let Some((store, machine)) = self.means else {
             return Err("nothing is fetched for a check".to_owned());
         };
-        let fetched = remote::context(store, machine, address, spec.ssh.get("default").map(|path| &**path))?;
+        let fetched = remote::context(store, machine, address, spec)?;
         let context = Context::open(&fetched.folder).map_err(|error| error.to_string())?;
         let context = Arc::new(context);
         self.remote.insert(address.to_owned(), (context.clone(), fetched));
@@ -119,7 +120,8 @@ impl Target {
             }
             BuildContext::Remote(address) => {
                 let fetched = contexts.fetch(address, spec);
-                fetched.map(Some).map_err(|why| about(format!("cannot get {address}: {why}")))
+                let shown = without_password(address);
+                fetched.map(Some).map_err(|why| about(format!("cannot get {shown}: {why}")))
             }
             BuildContext::Image(_) | BuildContext::Build(_) | BuildContext::Layout(_) => Ok(None),
         };

@@ -32,6 +32,7 @@ mod mode;
 mod mounts;
 mod remote;
 mod run;
+mod secret;
 mod source;
 mod stage;
 mod state;
@@ -57,6 +58,8 @@ use store::{Assembly, BUILD_CACHE, StepResult, StepSlot, Store};
 
 /// Bytes of layers that results of steps may keep besides those of images.
 const KEPT: u64 = 20 << 30;
+/// Bytes that cache mounts and checkouts of repositories may keep.
+const KEPT_IN_FOLDERS: u64 = 20 << 30;
 
 /// Builds images side by side, `width` steps at a time. Blocks. The images come back in the order of
 /// `specs`, each under its first reference.
@@ -121,6 +124,7 @@ pub fn build(
     if made_something {
         // Too many old results only cost room; the next build tries again.
         drop(store.forget_steps(KEPT));
+        drop(store.forget_mounts(KEPT_IN_FOLDERS));
     }
     Ok(images)
 }

@@ -2,19 +2,17 @@
 
 use crate::copy::{Manner, Target};
 use crate::error::at;
+use crate::secret;
 use crate::source::{Exclude, Found, Source};
 use crate::stage::{Stop, Worker, met};
 use diagnostic::Span;
 use dockerfile::{MountSpec as Asked, Ownership, Run, Sharing};
-use resource::{BuildSecret, MountSpec, Propagation};
+use resource::{MountSpec, Propagation};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use store::{CacheSharing, Store};
-
-/// Bytes that a secret may have.
-const SECRET_LIMIT: u64 = 500 * 1024;
+use store::{CacheMount, CacheSharing, Store};
 
 /// The variable that tells programs where their ssh agent is.
 const AGENT: &str = "SSH_AUTH_SOCK";
@@ -52,11 +50,12 @@ pub(crate) struct Ready {
     pub(crate) places: Vec<(String, bool)>,
     pub(crate) environment: Vec<(String, String)>,
     scratch: Vec<PathBuf>,
-    _locks: Vec<sys::file::Lock>,
+    caches: Vec<CacheMount>,
 }
 
 impl Drop for Ready {
     fn drop(&mut self) {
+        self.caches.iter().for_each(CacheMount::measure);
         for folder in &self.scratch {
             // What cannot be removed now is swept later.
             drop(std::fs::remove_dir_all(folder));
@@ -109,7 +108,8 @@ impl Worker<'_> {
             Asked::Secret { id, target, env, required, owner } => {
                 let target = target.map(|target| self.state.absolute(&target));
                 mounted.key.push(format!("secret {id} {target:?} {env:?}"));
-                let Some(content) = self.secret(&id, span)? else {
+                let content = secret::read(&self.target.spec, &id);
+                let Some(content) = content.map_err(|why| at(span, "bad-secret", why))? else {
                     if required {
                         let message = format!("the secret `{id}` is not given to this build");
                         let help = "name it in `secrets` of the service's `build`, with this `target`";
@@ -161,24 +161,6 @@ impl Worker<'_> {
         // Taken literally: what would be a pattern elsewhere is a name here.
         let found = source.at(path).map_err(|error| met(span, format!("mount `{path}`"), &error))?;
         Ok((source, found))
-    }
-
-    fn secret(&self, id: &str, span: Span) -> Result<Option<String>, Stop> {
-        let path = match self.target.spec.secrets.get(id) {
-            None => return Ok(None),
-            Some(BuildSecret::Content(content)) => return Ok(Some(content.clone())),
-            Some(BuildSecret::File(path)) => path,
-        };
-        let failed = |why: String| {
-            at(span, "bad-secret", format!("cannot read the secret `{id}` from {}: {why}", path.display()))
-        };
-        let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
-        if size > SECRET_LIMIT {
-            return Err(failed(format!("it has more than {SECRET_LIMIT} bytes")).into());
-        }
-        let content = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-        let content = String::from_utf8(content).map_err(|_| failed("it is no text".to_owned()))?;
-        Ok(Some(content))
     }
 }
 
@@ -245,7 +227,8 @@ impl Item {
                     Sharing::Private => CacheSharing::Private,
                     Sharing::Locked => CacheSharing::Locked,
                 };
-                let (folder, lock) = store.cache_mount(&id, sharing).map_err(io::Error::other)?;
+                let mount = store.cache_mount(&id, sharing).map_err(io::Error::other)?;
+                let folder = mount.path.clone();
                 if !folder.exists() {
                     let new = store.scratch("mount").map_err(io::Error::other)?;
                     begin(&new, seed.as_ref(), owner)?;
@@ -257,7 +240,7 @@ impl Item {
                 }
                 ready.places.push((target.clone(), false));
                 ready.mounts.push(bind(folder, target, !writable));
-                ready._locks.push(lock);
+                ready.caches.push(mount);
             }
         }
         Ok(())

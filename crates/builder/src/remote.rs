@@ -6,14 +6,14 @@
 use crate::context::Context;
 use crate::copy::Target;
 use crate::error::{at, chain};
-use crate::git::{Checkout, Repository};
+use crate::git::{Access, Checkout, Repository, without_password};
 use crate::machine::{Machine, Version};
 use crate::stage::{Site, Stop, Worker};
 use crate::transfer::Piece;
 use crate::tree::{self, Verdict};
 use diagnostic::Span;
 use dockerfile::{Add, Word};
-use resource::{Digest, Timestamp};
+use resource::{BuildSpec, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Write};
@@ -51,7 +51,7 @@ pub(crate) struct Commit {
     pub(crate) repository: Repository,
     pub(crate) commit: String,
     pub(crate) with_git: bool,
-    agent: Option<PathBuf>,
+    access: Access,
     /// Its files, once somebody needs them.
     checkout: Option<Checkout>,
 }
@@ -82,8 +82,9 @@ impl Worker<'_> {
         }
         let name = name_of(text);
         let download = match checksum {
-            None => current(self.site.store, self.site.machine, text)
-                .map_err(|why| at(word.span, "not-fetched", format!("cannot get {text}: {why}")))?,
+            None => current(self.site.store, self.site.machine, text).map_err(|why| {
+                at(word.span, "not-fetched", format!("cannot get {}: {why}", without_password(text)))
+            })?,
             Some((promised, span)) => {
                 let digest = Digest::parse(&promised).map_err(|_| {
                     at(span, "bad-checksum", format!("`{promised}` is no checksum such as `sha256:…`"))
@@ -101,17 +102,18 @@ impl Worker<'_> {
         checksum: Option<(String, Span)>,
         span: Span,
     ) -> Result<Commit, Stop> {
-        let agent = self.target.spec.ssh.get("default").cloned();
-        let commit = repository.commit(agent.as_deref());
-        let commit =
-            commit.map_err(|why| at(span, "not-fetched", format!("cannot get {}: {why}", repository.url)))?;
+        let access = Access::of(&self.target.spec, &repository.url);
+        let access = access.map_err(|why| at(span, "bad-secret", why))?;
+        let commit = repository.commit(&access);
+        let shown = without_password(&repository.url);
+        let commit = commit.map_err(|why| at(span, "not-fetched", format!("cannot get {shown}: {why}")))?;
         if let Some((promised, span)) = checksum
             && (promised.len() < 7 || !commit.starts_with(&promised.to_ascii_lowercase()))
         {
             let message = format!("the repository is at commit {commit}, not at `{promised}`");
             return Err(at(span, "wrong-checksum", message).into());
         }
-        Ok(Commit { repository, commit, with_git: add.keep_git_dir, agent, checkout: None })
+        Ok(Commit { repository, commit, with_git: add.keep_git_dir, access, checkout: None })
     }
 }
 
@@ -129,9 +131,12 @@ impl Download {
         let fetched = fetch(site.store, site.machine, &self.url, None);
         let (version, digest, here) = fetched
             .and_then(|fetched| fetched.ok_or_else(|| "the server sends nothing".to_owned()))
-            .map_err(|why| at(span, "not-fetched", format!("cannot get {}: {why}", self.url)))?;
+            .map_err(|why| {
+                at(span, "not-fetched", format!("cannot get {}: {why}", without_password(&self.url)))
+            })?;
         if digest != self.digest {
-            let message = format!("{} has the checksum {digest}, not {}", self.url, self.digest);
+            let message =
+                format!("{} has the checksum {digest}, not {}", without_password(&self.url), self.digest);
             return Err(at(span, "wrong-checksum", message).into());
         }
         self.modified = self.modified.or(time_of(&version.modified));
@@ -159,8 +164,8 @@ impl Commit {
 
     /// Fetches its files.
     pub(crate) fn get(&mut self, store: &Store, span: Span) -> Result<(), Stop> {
-        let done = self.repository.checkout(store, &self.commit, self.with_git, self.agent.as_deref());
-        let url = &self.repository.url;
+        let done = self.repository.checkout(store, &self.commit, self.with_git, &self.access);
+        let url = without_password(&self.repository.url);
         self.checkout =
             Some(done.map_err(|why| at(span, "not-fetched", format!("cannot get {url}: {why}")))?);
         Ok(())
@@ -207,11 +212,12 @@ pub(crate) fn context(
     store: &Store,
     machine: &dyn Machine,
     address: &str,
-    agent: Option<&Path>,
+    spec: &BuildSpec,
 ) -> Result<Fetched, String> {
     if let Some(repository) = Repository::parse(address, true) {
-        let commit = repository.commit(agent)?;
-        let checkout = repository.checkout(store, &commit, false, agent)?;
+        let access = Access::of(spec, &repository.url)?;
+        let commit = repository.commit(&access)?;
+        let checkout = repository.checkout(store, &commit, false, &access)?;
         let root = sys::file::open_folder(&checkout.path).map_err(|error| error.to_string())?;
         let inner = tree::resolve(&root, Path::new(&repository.folder));
         let inner = inner.map_err(|error| format!("its folder `{}`: {error}", repository.folder))?;

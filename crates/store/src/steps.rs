@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! DATA/build/steps/HEX.json       a step's result; its modification time is when it was last used
-//! DATA/build/mounts/HEX/          the content of a cache mount
+//! DATA/build/mounts/               folders that outlive builds, see `mounts`
 //! DATA/build/contexts/HEX.json    digests of a context's files, with what their folder said of them
 //! RUN/locks/step-HEX              held by whoever makes the result
 //! ```
@@ -143,48 +143,10 @@ impl Store {
         for (path, _) in files(&self.build_folder("contexts")) {
             remove(&path)?;
         }
-        for (path, _) in files(&self.build_folder("mounts")).into_iter().filter(|(path, _)| path.is_dir()) {
-            let lock = path.with_extension("lock");
-            let claimed = sys::file::Lock::try_exclusive(&lock);
-            let Some(_claim) = claimed.map_err(|source| StoreError::io("lock", &lock, source))? else {
-                continue;
-            };
-            let dead = self.temporary("dead");
-            std::fs::rename(&path, &dead).map_err(|source| StoreError::io("delete", &path, source))?;
-            forgotten.bytes += crate::usage::bytes_below(&dead);
-            forgotten.count += 1;
-            crate::layers::discard(&dead)?;
-        }
+        let mounts = self.forget_mounts(0)?;
+        forgotten.count += mounts.count;
+        forgotten.bytes += mounts.bytes;
         Ok(forgotten)
-    }
-
-    /// The folder of a cache mount, held shared or alone, made when missing. Blocks for a lock that is
-    /// held; without `wait` another folder beside it is taken instead.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`]
-    pub fn cache_mount(
-        &self,
-        id: &str,
-        sharing: CacheSharing,
-    ) -> Result<(PathBuf, sys::file::Lock), StoreError> {
-        let folder = self.build_folder("mounts");
-        sys::file::create_private_folder(&folder).map_err(|error| StoreError::io("make", &folder, error))?;
-        for number in 0_u32.. {
-            let name = crate::digest_of(format!("{id}\0{number}").as_bytes());
-            let path = folder.join(name.hex());
-            let lock = path.with_extension("lock");
-            let failed = |source| StoreError::io("lock", &lock, source);
-            let held = match sharing {
-                CacheSharing::Shared => Some(sys::file::Lock::shared(&lock).map_err(failed)?),
-                CacheSharing::Locked => Some(sys::file::Lock::exclusive(&lock).map_err(failed)?),
-                CacheSharing::Private => sys::file::Lock::try_exclusive(&lock).map_err(failed)?,
-            };
-            if let Some(held) = held {
-                return Ok((path, held));
-            }
-        }
-        Err(StoreError::io("find a free folder in", &folder, std::io::ErrorKind::AlreadyExists.into()))
     }
 
     /// The document kept of a context under this name.
@@ -207,21 +169,9 @@ impl Store {
         self.build_folder("steps").join(format!("{}.json", key.hex()))
     }
 
-    fn build_folder(&self, kind: &str) -> PathBuf {
+    pub(crate) fn build_folder(&self, kind: &str) -> PathBuf {
         self.roots.data.join("build").join(kind)
     }
-}
-
-/// Who may use a cache mount at the same time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CacheSharing {
-    /// Everybody.
-    #[default]
-    Shared,
-    /// One; others get a folder of their own.
-    Private,
-    /// One; others wait.
-    Locked,
 }
 
 impl StepWriter {
@@ -236,7 +186,7 @@ impl StepWriter {
     }
 }
 
-fn files(folder: &Path) -> Vec<(PathBuf, SystemTime)> {
+pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, SystemTime)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let is_named = |path: &Path| path.extension().is_none_or(|end| end == "json");
     entries

@@ -237,3 +237,40 @@ fn a_step_is_made_once_and_its_layer_stays_until_it_is_forgotten() {
     assert!(test.store.step(&key).is_none());
     assert_eq!(test.store.collect_garbage(Default::default).unwrap().layers, [layer]);
 }
+
+#[test]
+fn the_folders_that_were_used_last_stay_within_the_bound() {
+    use store::CacheSharing::{Locked, Private, Shared};
+    let test = TestStore::new();
+    let make = |id: &str, sharing, bytes: usize| {
+        let mount = test.store.cache_mount(id, sharing).unwrap();
+        std::fs::create_dir_all(&mount.path).unwrap();
+        std::fs::write(mount.path.join("file"), vec![0; bytes]).unwrap();
+        mount.measure();
+        mount
+    };
+    let old = make("old", Shared, 600).path.clone();
+    let middle = make("middle", Locked, 600).path.clone();
+    let new = make("new", Private, 600).path.clone();
+    let at = |path: &Path, seconds| {
+        let lock = std::fs::File::options().write(true).open(path.with_extension("lock")).unwrap();
+        lock.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+    };
+    for (path, seconds) in [(&old, 1), (&middle, 2), (&new, 3)] {
+        at(path, seconds);
+    }
+    assert_eq!(test.store.forget_mounts(1800).unwrap().count, 0);
+    // To use one makes it the newest; what is in use stays.
+    drop(test.store.cache_mount("old", Shared).unwrap());
+    let held = test.store.cache_mount("new", Shared).unwrap();
+    at(&new, 3);
+    let forgotten = test.store.forget_mounts(1000).unwrap();
+    assert_eq!((forgotten.count, forgotten.bytes), (1, 600));
+    assert!(old.exists() && new.exists() && !middle.exists());
+    // Whoever was killed did not say how large it has become.
+    std::fs::write(old.with_extension("lock"), "").unwrap();
+    drop(held);
+    assert_eq!(test.store.forget_mounts(1199).unwrap().count, 1);
+    assert_eq!(test.store.forget_builds().unwrap().count, 1);
+    assert!(!old.exists() && !new.exists());
+}
