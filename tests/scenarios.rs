@@ -49,6 +49,8 @@ mod flags;
 mod gateways;
 #[path = "scenarios/graph.rs"]
 mod graph;
+#[path = "scenarios/guide.rs"]
+mod guide;
 #[path = "scenarios/happenings.rs"]
 mod happenings;
 #[path = "scenarios/hooks.rs"]
