@@ -59,15 +59,26 @@ pub(super) fn prepare(roots: &Roots) -> Result<(), UserError> {
     check_owner(roots)?;
     for path in [&roots.data, &roots.run] {
         let private = || {
-            sys::file::create_private_folder(path)?;
-            let mode = std::fs::symlink_metadata(path)?.permissions().mode() & 0o777;
+            let found = loop {
+                let made = sys::file::create_private_folder(path);
+                match std::fs::symlink_metadata(path) {
+                    // An infra that is ending takes an empty folder away, at any moment.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && was_there(&made) => {}
+                    found => break made.and(found)?,
+                }
+            };
             let private = std::fs::Permissions::from_mode(0o700);
-            if mode == 0o700 { Ok(()) } else { std::fs::set_permissions(path, private) }
+            if found.mode() & 0o777 == 0o700 { Ok(()) } else { std::fs::set_permissions(path, private) }
         };
         private().map_err(UserError::folder(path))?;
     }
     // Whoever was quicker in a folder that is everybody's is found out here.
     check_owner(roots)
+}
+
+/// Whether a folder was there when it was to be made, or was made.
+fn was_there(made: &io::Result<()>) -> bool {
+    made.as_ref().map_or_else(|error| error.kind() == io::ErrorKind::AlreadyExists, |()| true)
 }
 
 /// Whether layers can be kept in the data folder.
@@ -85,6 +96,23 @@ pub(super) fn check_file_system(roots: &Roots) -> Result<(), UserError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_are_made_while_somebody_takes_them_away() {
+        let root = tempfile::tempdir().unwrap();
+        let roots = Roots::below(root.path());
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    drop(std::fs::remove_dir(&roots.run));
+                }
+            });
+            let failed = (0..2000).find_map(|_| prepare(&roots).err());
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(failed.is_none(), "{failed:?}");
+        });
+    }
 
     #[test]
     fn a_replacement_that_others_can_use_is_refused() {
