@@ -61,6 +61,8 @@ mod idle;
 mod images;
 #[path = "scenarios/input.rs"]
 mod input;
+#[path = "scenarios/interrupted.rs"]
+mod interrupted;
 #[path = "scenarios/kills.rs"]
 mod kills;
 #[path = "scenarios/lacks.rs"]
