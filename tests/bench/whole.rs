@@ -228,7 +228,10 @@ impl Bench {
         let port = scenarios::serve_image(image);
         let compose =
             "services:\n  big:\n    image: 127.0.0.1:PORT/library/big\n".replace("PORT", &port.to_string());
-        let (mut ours, mut theirs) = (Times(vec![]), Times(vec![]));
+        let (mut ours, mut theirs, mut peers) = (Times(vec![]), Times(vec![]), Times(vec![]));
+        let is_there =
+            |name: &str| Command::new(name).arg("--version").stdout(Stdio::null()).status().is_ok();
+        let has_peers = ["skopeo", "umoci"].into_iter().all(is_there);
         for _ in 0..self.runs.min(5) {
             let world = World::with_files(&[("compose.yaml", &compose)]);
             ours.0.push(self.run(&world, &["pull", "--quiet"]));
@@ -239,18 +242,36 @@ impl Bench {
                     folder.path().display()
                 )
             });
-            let script = line.collect::<Vec<_>>().join(" && ");
-            let start = Instant::now();
-            assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
-            theirs.0.push(start.elapsed().as_secs_f64() * 1000.0);
+            theirs.0.push(shell(&line.collect::<Vec<_>>().join(" && ")));
+            if has_peers {
+                let folder = folder.path().join("peers");
+                let (image, folder) = (format!("127.0.0.1:{port}/library/big:latest"), folder.display());
+                peers.0.push(shell(&format!(
+                    "skopeo --insecure-policy copy --quiet --src-tls-verify=false docker://{image} oci:{folder}:big \
+                     && umoci unpack --image {folder}:big {folder}/unpacked"
+                )));
+            }
         }
         println!(
             "| pull, 200 MB in five layers ({} MB packed) | time | ratio |\n|---|---:|---:|",
             packed / 1_000_000
         );
         println!("| curl, tar xz, one after the other | {} | 1 |", theirs.shown());
+        match has_peers {
+            true => println!(
+                "| skopeo copy, umoci unpack | {} | {:.2} |",
+                peers.shown(),
+                theirs.median() / peers.median()
+            ),
+            false => println!("| skopeo copy, umoci unpack | not installed | |"),
+        }
         println!("| compose pull | {} | {:.2} |\n", ours.shown(), theirs.median() / ours.median());
     }
+}
+
+/// Milliseconds that a line of shell takes.
+fn shell(line: &str) -> f64 {
+    time(Command::new("sh").args(["-c", line]))
 }
 
 /// Proportional and private memory of a process, kB.
