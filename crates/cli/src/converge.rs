@@ -7,21 +7,22 @@
 //! ```
 //! The lock is never held while waiting for a registry, a container's health, or a person.
 
+mod preview;
+mod waiting;
+
 use crate::exit::Failure;
 use crate::perform::{self, Performer};
 use crate::session::{self, Session};
 use crate::view::progress::{Line, Mode, Progress, Status};
 use engine::{Engine, EngineError, ProjectLock, Scope};
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use plan::{Await, Plan, Policy, Question, Verb, Warning};
-use resource::{Condition, Desired, Observed, PodName, PullPolicy, Reference, Resources, Timestamp};
+use plan::{Plan, Policy, Question, Verb, Warning};
+pub(crate) use preview::Preview;
+use resource::{Desired, Observed, PodName, PullPolicy, Reference, Resources, Timestamp};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// A container without a health check that has run so long is taken to run, with `--wait`.
-const SETTLED: Duration = Duration::from_millis(200);
+use waiting::Patience;
 
 /// What is to be made true, and how.
 pub(crate) struct Job<'a> {
@@ -50,39 +51,6 @@ pub(crate) struct Tuning {
     pub(crate) tell_running: bool,
     /// The time that waits for conditions may take in all.
     pub(crate) limit: Option<Duration>,
-}
-
-/// What would be done.
-pub(crate) struct Preview {
-    /// Images that would be had first.
-    pub(crate) images: Plan,
-    /// Everything else, as far as it can be known without them.
-    pub(crate) plan: Plan,
-}
-
-impl Preview {
-    /// Refuses anything but what is expected, and says what differs.
-    fn is(&self, expected: &str) -> Result<(), Failure> {
-        let found = self.to_string();
-        if found == expected {
-            return Ok(());
-        }
-        let mut text = "the world has moved since the plan was made; nothing was done".to_owned();
-        let absent = |line: &&str, other: &str| !other.lines().any(|known| known == *line);
-        let planned =
-            expected.lines().filter(|line| absent(line, &found)).map(|line| format!("\n  - {line}"));
-        let needed = found.lines().filter(|line| absent(line, expected)).map(|line| format!("\n  + {line}"));
-        text.extend(planned.chain(needed));
-        Err(Failure::new(text)
-            .hint("`-` is in the plan, `+` is needed now; make the plan anew with `compose plan -o`"))
-    }
-}
-
-impl std::fmt::Display for Preview {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = format!("{}{}", self.images, self.plan);
-        formatter.write_str(if text.is_empty() { "nothing to do\n" } else { &text })
-    }
 }
 
 /// What came of it.
@@ -342,117 +310,6 @@ impl Job<'_> {
         outcome.map_err(|failed| perform::failure(failed, &self.desired))
     }
 
-    /// Waits until one of the conditions holds or can no longer hold.
-    async fn wait(&self, awaits: &[Await], deadline: Option<Instant>) -> Result<(), Failure> {
-        let pod = &self.desired.pod;
-        let engine = self.engine()?;
-        let mut waits = FuturesUnordered::new();
-        for wait in awaits {
-            let doing = if wait.limit.is_some() { "Watching" } else { "Waiting" };
-            let line = Line::new(format!("Container {}", wait.container), Status::Working, doing);
-            self.progress.tell(&line.details(self.what_for(wait)));
-            if let Some((pod, id)) = engine.find_container(&wait.container) {
-                waits.push(async move {
-                    (wait, within(wait.limit, engine.wait(&pod, &id, wait.condition)).await)
-                });
-            }
-        }
-        let first = async {
-            while let Some((wait, state)) = waits.next().await {
-                match state {
-                    Ok(Some(state)) => return self.tell_waited(wait, &state),
-                    Ok(None) => {
-                        let line =
-                            Line::new(format!("Container {}", wait.container), Status::Done, "Watched");
-                        return self.progress.tell(&line);
-                    }
-                    // It was removed meanwhile; what there is now says what to do.
-                    Err(EngineError::NoSuchId(_)) => return,
-                    Err(_) => {}
-                }
-            }
-        };
-        match deadline {
-            None => first.await,
-            Some(deadline) => {
-                let limit = self.tuning.limit.unwrap_or_default().as_secs();
-                if tokio::time::timeout_at(deadline.into(), first).await.is_err() {
-                    let waited = if self.policy.wait {
-                        "application not healthy"
-                    } else {
-                        "timeout waiting for dependencies"
-                    };
-                    return Err(Failure::new(format!("{waited} after {limit}s")).hint(format!(
-                        "project `{pod}` still waits for {}",
-                        awaits.iter().map(|wait| wait.container.as_str()).collect::<Vec<_>>().join(", ")
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What has to hold of a container, and for whom: `until it is healthy, for web`.
-    fn what_for(&self, wait: &Await) -> String {
-        let condition = match wait.condition {
-            Condition::Started => "until it is started",
-            Condition::Healthy => "until it is healthy",
-            Condition::CompletedSuccessfully | Condition::Exited => "until it has ended",
-        };
-        let wants = |service: &&resource::DesiredService| {
-            let mut needs = service.depends_on.iter();
-            needs.any(|need| need.service == wait.service && need.condition == wait.condition)
-        };
-        let waiting: Vec<&str> =
-            self.desired.services.iter().filter(wants).map(|service| service.name.as_str()).collect();
-        if waiting.is_empty() {
-            condition.to_owned()
-        } else {
-            format!("{condition}, for {}", waiting.join(", "))
-        }
-    }
-
-    /// Gives what was started just now, and has no health check to wait for, the time to fail at once,
-    /// as a program does that finds a file missing or a flag unknown. Ends with the first that ends.
-    async fn settle(&self) -> Result<(), Failure> {
-        let engine = self.engine()?;
-        let observed = self.observe()?;
-        let now = Timestamp::now();
-        let mut waits = FuturesUnordered::new();
-        let mut longest = Duration::ZERO;
-        for container in &observed.containers {
-            let (record, state) = (&container.record, &container.state);
-            let ours = self.desired.services.iter().any(|service| service.name == record.spec.service);
-            let age = state.started.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
-            let Some(age) = age.filter(|age| ours && *age < SETTLED) else { continue };
-            if state.status == resource::Status::Running && state.health.is_none() {
-                longest = longest.max(SETTLED - age);
-                waits.push(engine.wait(&record.spec.pod, &record.id, Condition::Exited));
-            }
-        }
-        if !waits.is_empty() {
-            let _ = tokio::time::timeout(longest, waits.next()).await;
-        }
-        Ok(())
-    }
-
-    fn tell_waited(&self, wait: &Await, state: &resource::ContainerState) {
-        use resource::{HealthStatus, Status as State};
-        let healthy = state.health.as_ref().is_some_and(|health| health.status == HealthStatus::Healthy);
-        let ended = state.status == State::Exited;
-        let code = state.exit.and_then(resource::ExitStatus::code);
-        let (status, text) = match wait.condition {
-            Condition::Healthy if healthy => (Status::Done, "Healthy"),
-            Condition::CompletedSuccessfully | Condition::Exited if ended && code == Some(0) => {
-                (Status::Done, "Exited")
-            }
-            Condition::Exited if ended => (Status::Done, "Exited"),
-            Condition::Started if state.status == State::Running => (Status::Done, "Started"),
-            _ => (Status::Error, "Error"),
-        };
-        self.progress.tell(&Line::new(format!("Container {}", wait.container), status, text));
-    }
-
     /// Tells of containers that are up to date and run already.
     fn tell_running(&self, observed: &Observed, plan: &Plan) {
         if !self.tuning.tell_running {
@@ -474,36 +331,6 @@ impl Job<'_> {
                 self.progress.tell(&Line::new(format!("Container {}", spec.name), Status::Done, "Running"));
             }
         }
-    }
-}
-
-/// What comes of a wait, or `None` when its time is over.
-async fn within<T, E>(
-    limit: Option<Duration>,
-    wait: impl Future<Output = Result<T, E>>,
-) -> Result<Option<T>, E> {
-    match limit {
-        None => wait.await.map(Some),
-        Some(limit) => tokio::time::timeout(limit, wait).await.map_or(Ok(None), |answer| answer.map(Some)),
-    }
-}
-
-/// Keeps the loop from spinning when a wait ends at once and the same wait is planned again.
-#[derive(Default)]
-struct Patience {
-    last: Option<(Vec<Await>, Instant)>,
-}
-
-impl Patience {
-    async fn before(&mut self, awaits: &[Await]) {
-        let spinning = self
-            .last
-            .as_ref()
-            .is_some_and(|(last, at)| last == awaits && at.elapsed() < Duration::from_millis(100));
-        if spinning {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        self.last = Some((awaits.to_vec(), Instant::now()));
     }
 }
 
