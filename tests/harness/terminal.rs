@@ -3,6 +3,7 @@
 
 use crate::world::{kill, patience};
 use crate::{World, until};
+use rustix::process::{Pid, WaitOptions, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use std::fs::File;
@@ -167,6 +168,26 @@ impl Terminal {
         self.parser.screen_mut().set_size(rows, some(columns));
     }
 
+    /// Writes lines that were on the terminal before. Of a program that has only just been started.
+    pub fn begins_with(&mut self, text: &str) {
+        self.parser.process(text.as_bytes());
+    }
+
+    /// Gives the terminal another width, as one that breaks its lines anew then (tmux, kitty, those of desktops).
+    /// The program is stopped meanwhile: all it has drawn is of the former width, and it learns of the new one when
+    /// the terminal has it.
+    pub fn reflow(&mut self, columns: u16) {
+        self.signal("STOP");
+        let child = Pid::from_child(&self.child);
+        let stopped = waitpid(Some(child), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(stopped.1.stopped(), "{stopped:?}");
+        self.drawn_to_the_end();
+        self.parser = broken_anew(&mut self.parser, columns);
+        let (rows, _) = self.parser.screen().size();
+        tcsetwinsize(&self.master, window(rows.get(), columns)).unwrap();
+        self.signal("CONT");
+    }
+
     /// Sends the program a signal.
     pub fn signal(&self, name: &str) {
         kill(i32::try_from(self.child.id()).unwrap(), name);
@@ -198,6 +219,47 @@ impl Terminal {
             last.extend(bytes);
         }
     }
+}
+
+/// The same lines on a terminal of so many columns, with the cursor before the same character; colours are lost.
+fn broken_anew(parser: &mut vt100::Parser, columns: u16) -> vt100::Parser {
+    let (rows, before) = parser.screen().size();
+    let (row, column) = parser.screen().cursor_position();
+    let mut old = vec![];
+    parser.screen_mut().set_scrollback(usize::MAX);
+    for left in (1..=parser.screen().scrollback()).rev() {
+        parser.screen_mut().set_scrollback(left);
+        old.push((parser.screen().rows(0, before.get()).next().unwrap(), parser.screen().row_wrapped(0)));
+    }
+    parser.screen_mut().set_scrollback(0);
+    let cursor = old.len() + usize::from(row);
+    let screen = parser.screen();
+    old.extend(screen.rows(0, before.get()).zip((0..).map(|row| screen.row_wrapped(row))));
+    let used = old.iter().rposition(|(text, _)| !text.is_empty()).map_or(0, |last| last + 1);
+    old.truncate(used.max(cursor + 1));
+
+    let (mut lines, mut line, mut place) = (vec![], String::new(), (0, 0));
+    for (at, (text, wrapped)) in old.iter().enumerate() {
+        if at == cursor {
+            place = (lines.len(), line.chars().count() + usize::from(column));
+        }
+        line.push_str(text);
+        if !wrapped {
+            lines.push(std::mem::take(&mut line));
+        }
+    }
+    lines.extend((!line.is_empty()).then_some(line));
+    let width = usize::from(columns);
+    let taken = |lines: &[String]| {
+        lines.iter().map(|line| line.chars().count().div_ceil(width).max(1)).sum::<usize>()
+    };
+    // What does not fit leaves the screen at its top, and a cursor there stays on it.
+    let gone = taken(&lines).saturating_sub(usize::from(rows.get()));
+    let row = (taken(&lines[..place.0]) + place.1 / width).checked_sub(gone);
+    let (row, column) = row.map_or((0, 0), |row| (row, place.1 % width));
+    let mut anew = vt100::Parser::new(rows, some(columns), SCROLLBACK);
+    anew.process(format!("{}\x1b[{};{}H", lines.join("\r\n"), row + 1, column + 1).as_bytes());
+    anew
 }
 
 impl Drop for Terminal {

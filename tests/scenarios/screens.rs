@@ -10,9 +10,13 @@ scenario! {
         let mut up = world.terminal("up", 24, 80);
         up.shows("web-1  | web is up");
         up.shows("w Enable Watch   d Detach");
+        // Broken into two lines it is still the menu, and goes as a whole.
+        up.reflow(20);
         up.keys("w");
         up.shows("Watch enabled");
         up.shows("w Disable Watch");
+        assert!(!up.screen().contains("Detach"), "{}", up.screen());
+        up.reflow(80);
         world.write("src/page", "two");
         up.shows("Syncing service");
         let page = || world.run(&["exec", "-T", "web", "cat", "/app/page"], "").stdout;
@@ -53,8 +57,8 @@ scenario! {
 
 scenario! {
     /// Progress is drawn in place in terminals of any size: in the end every line is there once, cut to the
-    /// terminal's width as that is then, and nothing of former drawings; colours only where they are wanted; in
-    /// a pipe, and in a terminal that can do no better, there is a line an event and no escape.
+    /// terminal's width as that is then, and nothing of former drawings, also where a terminal that became narrower
+    /// broke its lines anew; what stood above is there. Colours only where they are wanted; in a pipe, and in a terminal that can do no better, there is a line an event and no escape.
     progress_is_drawn_in_place, |world| {
         for (rows, columns) in [(24, 200), (24, 80), (8, 40)] {
             let mut up = world.terminal("up -d", rows, columns);
@@ -75,9 +79,16 @@ scenario! {
         }
         // Another width while something is waited for.
         std::fs::remove_file(world.project().join("gate/open")).unwrap();
-        let mut up = world.terminal_with("up -d", 24, 80, &[("NO_COLOR", "1")]);
-        up.is_wide("Container project-s1-1", 79);
+        let mut up = world.terminal_with("up -d", 24, 120, &[("NO_COLOR", "1")]);
+        let former: Vec<String> = (1..=30).map(|line| format!("former line {line}")).collect();
+        up.begins_with(&format!("{}\r\n", former.join("\r\n")));
+        up.is_wide("Container project-s1-1", 119);
         up.shows("Waiting");
+        for columns in [60, 40, 100, 80] {
+            up.reflow(columns);
+            up.is_wide("Container project-s1-1", usize::from(columns) - 1);
+            assert_eq!(up.screen().matches("[+] up").count(), 1, "{}", up.screen());
+        }
         up.narrow(50, "Container project-s1-1");
         world.write("gate/open", "");
         assert_eq!(up.end(), 0);
@@ -85,6 +96,8 @@ scenario! {
         let whole = up.whole();
         let lines: Vec<&str> = whole.lines().filter(|line| line.contains("Container")).collect();
         assert!(lines.len() == 9 && lines.iter().all(|line| line.chars().count() == 49), "{whole}");
+        let others: Vec<&str> = whole.lines().take_while(|line| !line.starts_with("[+] up")).collect();
+        assert_eq!(others, former, "{whole}");
         let mut dumb = world.terminal_with("up -d", 24, 80, &[("TERM", "dumb")]);
         assert_eq!(dumb.end(), 0);
         assert!(dumb.whole().lines().any(|line| line == " Container project-s1-1 Running"), "{}", dumb.whole());

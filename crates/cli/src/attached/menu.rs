@@ -18,8 +18,9 @@ use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-/// Takes the line of the menu away: to its beginning, and clear to its end.
-const ERASE: &str = "\r\x1b[K";
+/// Takes the line of the menu away, of however many rows it is by now: the cursor rests at its beginning, also when
+/// the terminal became narrower and broke the line anew.
+const ERASE: &str = "\r\x1b[J";
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +143,7 @@ fn locked(foot: &Mutex<Foot>) -> MutexGuard<'_, Foot> {
 struct Foot {
     watching: bool,
     colour: bool,
-    /// It stands there, with the cursor behind it.
+    /// It stands there, with the cursor at its beginning.
     drawn: bool,
     /// Standard error is a terminal too, taken to be the same.
     same: bool,
@@ -180,7 +181,8 @@ impl Foot {
 
     fn line(&self) -> String {
         let columns = terminal::size(io::stdout()).map_or(80, |size| usize::from(size.columns));
-        line(self.watching, self.colour, columns)
+        // Cut by a terminal that became narrower just now.
+        format!("\x1b[?7l{}\x1b[?7h\r", line(self.watching, self.colour, columns))
     }
 }
 

@@ -1,10 +1,12 @@
 //! The drawing on the terminal: redrawn in place every tenth of a second while something goes on, and left
 //! there at the end. What anybody else writes meanwhile stands above it.
 //!
-//! Lines are written over and never cleared before, so that nothing flickers; the cursor rests below them, and is
-//! never hidden: whatever ends the program, the terminal is as it was. In a terminal that breaks lines anew when
-//! it becomes narrower, parts of a former drawing stay: where they are is not known, and to go further up could
-//! write over what others wrote.
+//! Lines are written over and not cleared before, so that nothing flickers. The cursor rests at the beginning of the
+//! first one and is never hidden. When the terminal becomes narrower, some break lines anew and others cut them, and
+//! no program is told which; but each keeps the cursor with what it is on, so that everything from there to the end
+//! of the screen is the former drawing, however many rows it has now, and everything above is somebody else's. Only
+//! what no longer fits on the screen with it has left for the scrollback. While lines are written, the terminal cuts
+//! them: one that became narrower a moment ago has as many rows as there are lines.
 
 use super::Line;
 use super::board::{Board, Form};
@@ -36,16 +38,16 @@ struct Drawing {
     operation: &'static str,
     colour: bool,
     turn: usize,
-    /// The lines that stand there, and the columns there were.
+    /// The lines that stand there, and the columns and rows there were.
     drawn: Vec<String>,
-    columns: usize,
+    size: (usize, usize),
     over: bool,
 }
 
 impl Screen {
     pub(super) fn open(operation: &'static str, colour: bool) -> Self {
         let (board, drawn) = (Board::default(), vec![]);
-        let drawing = Drawing { board, operation, colour, turn: 0, drawn, columns: 0, over: false };
+        let drawing = Drawing { board, operation, colour, turn: 0, drawn, size: (0, 0), over: false };
         let shared = Arc::new(Shared { drawing: Mutex::new(drawing), changed: Condvar::new() });
         let drawer = Arc::clone(&shared);
         let taker = Arc::clone(&shared);
@@ -100,7 +102,8 @@ impl Shared {
 }
 
 impl Drawing {
-    fn form(&self) -> (usize, usize) {
+    /// Columns and rows of the terminal.
+    fn size() -> (usize, usize) {
         let size = terminal::size(io::stderr()).unwrap_or(terminal::Size { rows: 24, columns: 80 });
         // The last column is left free: some terminals go to the next line with it.
         (usize::from(size.columns).saturating_sub(1), usize::from(size.rows))
@@ -108,11 +111,14 @@ impl Drawing {
 
     fn draw(&mut self) {
         self.turn += 1;
-        let (columns, rows) = self.form();
+        let size @ (columns, rows) = Self::size();
         let form = Form { columns, rows: Some(rows.saturating_sub(1)), colour: self.colour };
         let lines = self.board.frame(self.operation, Instant::now(), self.turn, form);
-        if lines != self.drawn || columns != self.columns {
-            self.put(lines, columns);
+        if lines != self.drawn || size != self.size {
+            let text = self.over(&lines, size) + &up(lines.len() - 1);
+            // A terminal that has gone shows nothing.
+            let _ = Stream::Err.write(&text);
+            self.drawn = lines;
         }
     }
 
@@ -122,44 +128,50 @@ impl Drawing {
             Stream::Out => terminal::stdout(),
             Stream::Err => true,
         };
-        if !is_ours {
+        if !is_ours || self.drawn.is_empty() {
             return stream.write(text);
         }
-        Stream::Err.write(&self.up())?;
-        stream.write(&format!("\x1b[J{text}"))?;
-        let lines = std::mem::take(&mut self.drawn);
-        let columns = self.columns;
-        self.put(lines, columns);
-        Ok(())
+        let below = put(&self.drawn) + &up(self.drawn.len() - 1);
+        if stream == Stream::Err {
+            return stream.write(&format!("{ERASE}{text}{below}"));
+        }
+        Stream::Err.write(ERASE)?;
+        stream.write(text)?;
+        Stream::Err.write(&below)
     }
 
     /// Leaves the summary on the terminal.
     fn finish(&mut self) {
-        let (columns, _) = self.form();
+        let size @ (columns, _) = Self::size();
         let form = Form { columns, rows: None, colour: self.colour };
         let lines = self.board.summary(self.operation, Instant::now(), form);
-        self.put(lines, columns);
+        let text = self.over(&lines, size) + "\n";
+        let _ = Stream::Err.write(&text);
         self.drawn.clear();
     }
 
-    /// To the first line of what stands there.
-    fn up(&self) -> String {
-        if self.drawn.is_empty() { String::new() } else { format!("\r\x1b[{}A", self.drawn.len()) }
+    /// Puts these lines over those that stand there; the cursor is left behind the last one.
+    fn over(&mut self, lines: &[String], size: (usize, usize)) -> String {
+        // Where lines were broken anew, what is behind one may belong to it.
+        let is_same = std::mem::replace(&mut self.size, size) == size;
+        match (self.drawn.is_empty(), is_same) {
+            (true, _) => put(lines),
+            (false, true) => format!("\r{}", put(lines)),
+            (false, false) => format!("{ERASE}{}", put(lines)),
+        }
     }
+}
 
-    /// Puts these lines over those that stand there.
-    fn put(&mut self, lines: Vec<String>, columns: usize) {
-        let mut text = self.up();
-        for line in &lines {
-            text.push_str(line);
-            text.push_str("\x1b[K\n");
-        }
-        if lines.len() < self.drawn.len() {
-            text.push_str("\x1b[J");
-        }
-        // A terminal that has gone shows nothing.
-        let _ = Stream::Err.write(&text);
-        self.drawn = lines;
-        self.columns = columns;
-    }
+/// To the beginning of the line, which is the drawing's first one, and clear from there.
+const ERASE: &str = "\r\x1b[J";
+
+/// These lines, each cut by the terminal, and nothing below them.
+fn put(lines: &[String]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| format!("{line}\x1b[K")).collect();
+    format!("\x1b[?7l{}\x1b[J\x1b[?7h", lines.join("\n"))
+}
+
+/// To the beginning of the line that is so many above.
+fn up(count: usize) -> String {
+    if count == 0 { "\r".to_owned() } else { format!("\r\x1b[{count}A") }
 }
