@@ -101,6 +101,8 @@ mod process;
 mod pulls;
 #[path = "scenarios/pushing.rs"]
 mod pushing;
+#[path = "scenarios/rare.rs"]
+mod rare;
 #[path = "scenarios/reach.rs"]
 mod reach;
 #[path = "scenarios/refusals.rs"]
