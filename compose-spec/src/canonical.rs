@@ -52,7 +52,9 @@ fn write(text: &mut String, node: &Node) {
     match &node.value {
         Value::Null | Value::Bad => text.push_str("null"),
         Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
-        Value::Int(_) | Value::Float(_) => text.push_str(&node.scalar_text().unwrap_or_default()),
+        Value::Int(_) | Value::Big(_) | Value::Float(_) => {
+            text.push_str(&node.scalar_text().unwrap_or_default())
+        }
         Value::String(value) => write_string(text, value),
         Value::List(items) => {
             text.push('[');

@@ -281,7 +281,7 @@ fn scalar(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) 
     let cast = match (kind, &node.value) {
         (Kind::Text | Kind::Scalar | Kind::TextOrNumber, Value::String(_)) => return,
         (Kind::Checked(grammar), Value::String(text)) => (grammar.check)(text).map(|()| None),
-        (Kind::Scalar, _) | (Kind::TextOrNumber, Value::Int(_) | Value::Float(_)) => {
+        (Kind::Scalar, _) | (Kind::TextOrNumber, Value::Int(_) | Value::Big(_) | Value::Float(_)) => {
             Ok(node.scalar_text().map(Value::String))
         }
         (Kind::Bool | Kind::StrictBool, Value::Bool(_)) => return,
@@ -296,7 +296,7 @@ fn scalar(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) 
         },
         (Kind::Int(least, most), value) => whole(value, *least, *most).map(|value| Some(Value::Int(value))),
         (Kind::Number, Value::Float(value)) if !value.is_finite() => Err("it is not finite".to_owned()),
-        (Kind::Number, Value::Int(_) | Value::Float(_)) => return,
+        (Kind::Number, Value::Int(_) | Value::Big(_) | Value::Float(_)) => return,
         (Kind::Number, Value::String(text)) => number(text)
             .map(|value| Some(Value::Float(value)))
             .ok_or_else(|| format!("`{text}` is no number")),
@@ -304,6 +304,7 @@ fn scalar(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) 
             let canonical = |span| Value::String(units::duration_text(span));
             units::duration(text).map(|span| scope.interpolated.then(|| canonical(span)))
         }
+        (Kind::Bytes, Value::Big(_)) => Err("it is more bytes than there are".to_owned()),
         (Kind::Bytes, Value::Int(value)) => Ok(scope.interpolated.then(|| Value::String(value.to_string()))),
         (Kind::Bytes, Value::String(text)) => {
             units::bytes(text).map(|size| scope.interpolated.then(|| Value::String(size.to_string())))
@@ -378,6 +379,8 @@ fn whole(value: &Value, least: i64, most: i64) -> Result<i64, String> {
         Value::Int(number) => *number,
         Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => *number as i64,
         Value::String(text) => text.trim().parse().map_err(|_| format!("`{text}` is no whole number"))?,
+        Value::Big(_) => return Err(format!("it must be at most {most}")),
+        Value::Float(number) if *number >= 9e15 => return Err(format!("it must be at most {most}")),
         Value::Float(_) => return Err("it has a fraction".to_owned()),
         _ => return Err("this is a boolean".to_owned()),
     };

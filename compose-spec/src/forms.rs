@@ -322,26 +322,13 @@ fn unbracketed(address: &str) -> &str {
     address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address)
 }
 
-/// `all` or a list of requests → a list of requests, all with the capability `gpu`.
+/// `all` → a list of one request. The capability `gpu`, which all have, is not written down.
 pub(crate) fn gpus(node: &mut Node, _: &mut Scope<'_>) {
-    let span = node.span;
     if node.as_list().is_none() {
+        let span = node.span;
         let mut map = Map::new();
         put(&mut map, "count", Value::Int(-1), span);
         node.value = Value::List(vec![Node::new(Value::Map(map), span)]);
-    }
-    let Value::List(items) = &mut node.value else { return };
-    for item in items {
-        let span = item.span;
-        let Some(map) = item.as_map_mut() else { continue };
-        if !map.contains_key("capabilities") {
-            put(map, "capabilities", Value::List(Vec::new()), span);
-        }
-        if let Some(Value::List(list)) = map.get_mut("capabilities").map(|entry| &mut entry.node.value)
-            && !list.iter().any(|item| item.as_str() == Some("gpu"))
-        {
-            list.push(Node::string("gpu", span));
-        }
     }
 }
 

@@ -31,6 +31,16 @@ fn shortest(value: f64, plain: std::ops::Range<f64>) -> String {
 
 /// Reads a whole number as YAML 1.2 core plus `017` (octal), `0b1` and `1_000`; too big is `None`.
 pub(crate) fn int(text: &str) -> Option<i64> {
+    i64::try_from(whole(text)?).ok()
+}
+
+/// Reads a whole number that is too big for [`int`] but has no more than 64 bits, as Go's reader does.
+pub(crate) fn big(text: &str) -> Option<u64> {
+    u64::try_from(whole(text)?).ok()
+}
+
+/// Reads a whole number of less than 128 bits.
+fn whole(text: &str) -> Option<i128> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -53,8 +63,7 @@ pub(crate) fn int(text: &str) -> Option<i64> {
         value = value.checked_mul(radix.into())?.checked_add(character.to_digit(radix)?.into())?;
         any = true;
     }
-    let value = if negative { -value } else { value };
-    any.then_some(()).and_then(|()| i64::try_from(value).ok())
+    any.then_some(if negative { -value } else { value })
 }
 
 /// Reads a float as YAML does: `1e3`, `.5`, `-.inf`, `.nan`, and whole numbers too big for [`int`].
@@ -171,6 +180,16 @@ mod tests {
         for text in ["", "-", "08", "1.5", "abc", "0x", "22:22", "99999999999999999999", "1_", "_1"] {
             assert_eq!(int(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_of_64_bits_stay_whole() {
+        assert_eq!(int("9223372036854775807"), Some(i64::MAX));
+        assert_eq!(int("9223372036854775808"), None);
+        assert_eq!(big("9223372036854775808"), Some(1 << 63));
+        assert_eq!(big("0xFFFF_FFFF_FFFF_FFFF"), Some(u64::MAX));
+        assert_eq!(big("18446744073709551616"), None);
+        assert_eq!(big("-9223372036854775809"), None);
     }
 
     #[test]

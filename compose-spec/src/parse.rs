@@ -445,6 +445,7 @@ pub(crate) fn plain(text: &str) -> Option<Value> {
     if !first.is_ascii_digit() && !matches!(first, b'-' | b'+' | b'.') {
         return None;
     }
-    let number = number::int(text).map(Value::Int).or_else(|| number::float(text).map(Value::Float));
+    let whole = number::int(text).map(Value::Int).or_else(|| number::big(text).map(Value::Big));
+    let number = whole.or_else(|| number::float(text).map(Value::Float));
     number.or_else(|| number::timestamp_text(text).map(Value::String))
 }

@@ -155,6 +155,7 @@ impl Layout {
             (Value::Null | Value::Bad, _) => Out::Null,
             (Value::Bool(value), _) => Out::Bool(*value),
             (Value::Int(value), _) => Out::Number(value.to_string()),
+            (Value::Big(value), _) => Out::Number(value.to_string()),
             (Value::Float(value), _) => Out::Number(self.float(*value)),
             (Value::String(text), _) => Out::Text(self.escaped(text)),
             (Value::Map(_), Kind::Shapes(_, list, Kind::Never)) if !matches!(list, Kind::Never) => {

@@ -38,6 +38,8 @@ pub enum Value {
     Bool(bool),
     /// A whole number.
     Int(i64),
+    /// A whole number from 2^63 to 2^64 − 1: an identifier, as no attribute takes one.
+    Big(u64),
     /// Any other number.
     Float(f64),
     /// Text.
@@ -116,6 +118,7 @@ impl Node {
     pub fn as_number(&self) -> Option<f64> {
         match self.value {
             Value::Int(value) => Some(value as f64),
+            Value::Big(value) => Some(value as f64),
             Value::Float(value) => Some(value),
             _ => None,
         }
@@ -226,7 +229,7 @@ impl Node {
         match self.value {
             Value::Null => "empty",
             Value::Bool(_) => "a boolean",
-            Value::Int(_) | Value::Float(_) => "a number",
+            Value::Int(_) | Value::Big(_) | Value::Float(_) => "a number",
             Value::String(_) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
@@ -239,6 +242,7 @@ impl Node {
         match &self.value {
             Value::Bool(value) => Some(value.to_string()),
             Value::Int(value) => Some(value.to_string()),
+            Value::Big(value) => Some(value.to_string()),
             Value::Float(value) => Some(crate::number::float_text(*value)),
             Value::String(text) => Some(text.clone()),
             _ => None,

@@ -323,6 +323,7 @@ fn json(node: &Node) -> Json {
         Value::Null | Value::Bad => Json::Null,
         Value::Bool(value) => (*value).into(),
         Value::Int(value) => (*value).into(),
+        Value::Big(value) => (*value).into(),
         Value::Float(value) => (*value).into(),
         Value::String(text) => text.as_str().into(),
         Value::List(items) => items.iter().map(json).collect(),

@@ -9,10 +9,13 @@ pub(super) fn help(node: &Node, kind: &Kind, path: &Path<'_>, written: &str) -> 
     let is_short = !written.contains('\n') && written.len() < 80 && !written.is_empty();
     match (kind, &node.value) {
         (_, Value::Null) => Some("give it a value, or remove it".to_owned()),
-        (Kind::Text | Kind::Checked(_) | Kind::Enum(_), Value::Bool(_) | Value::Int(_) | Value::Float(_)) => {
-            is_short.then(|| format!("quote it: `\"{written}\"`"))
+        (
+            Kind::Text | Kind::Checked(_) | Kind::Enum(_),
+            Value::Bool(_) | Value::Int(_) | Value::Big(_) | Value::Float(_),
+        ) => is_short.then(|| format!("quote it: `\"{written}\"`")),
+        (Kind::Duration, Value::Int(_) | Value::Big(_) | Value::Float(_)) => {
+            Some(format!("give it a unit: `{written}s`"))
         }
-        (Kind::Duration, Value::Int(_) | Value::Float(_)) => Some(format!("give it a unit: `{written}s`")),
         (Kind::List(_), Value::String(_)) => is_short.then(|| format!("write it as a list: `[{written}]`")),
         (Kind::List(_), Value::Map(map)) => items(map, path),
         (Kind::Text, Value::Map(map)) if is_assignment(path) && map.len() == 1 => {
