@@ -3,6 +3,7 @@
 //!
 //! What only merged files can be asked, missing keys and nulls, is in `complete`.
 
+mod key;
 mod shape;
 
 use diagnostic::{Diagnostic, Span, nearest};
@@ -132,7 +133,7 @@ fn object(node: &mut Node, object: &'static Object, path: &Path<'_>, scope: &mut
             None => {
                 if !scope.is_enough() {
                     let is_mapping = entry.node.as_map().is_some();
-                    scope.tell(unknown_key(key, entry.key_span, is_mapping, object, path));
+                    scope.tell(key::unknown(key, entry.key_span, is_mapping, object, path));
                 }
                 unknown.push(key.clone());
             }
@@ -168,53 +169,6 @@ fn form(node: &mut Node, field: &Field, scope: &mut Scope<'_>) {
     if let crate::merge::Merge::Unique(key) = field.merge {
         crate::merge::unique(node, key);
     }
-}
-
-fn unknown_key(key: &str, span: Span, is_mapping: bool, object: &Object, path: &Path<'_>) -> Diagnostic {
-    let is_top = matches!(path, Path::Top);
-    let diagnostic = Diagnostic::error("unknown-key", format!("`{key}` is not a key of {}", object.name));
-    let diagnostic = diagnostic.at(span, "not known here");
-    if let Some(help) = moved(key, object) {
-        return diagnostic.help(help);
-    }
-    if is_top && SERVICE.field(key).is_some() {
-        return diagnostic.help(format!("`{key}` is a key of a service: indent it under one"));
-    }
-    if let Some(near) = nearest(key, object.fields.iter().map(|field| field.name)) {
-        return diagnostic.help(format!("a key with a similar name exists: `{near}`"));
-    }
-    if matches!(path, Path::Item(..)) && matches!(object.name, "a mount" | "a port") && !is_mapping {
-        return diagnostic.help(format!("in a short entry no blank follows the colon: `{key}:…`"));
-    }
-    if is_top && is_mapping {
-        return diagnostic.help("services stand under `services:`; keys of your own start with `x-`");
-    }
-    if TOP.field(key).is_some() && !is_top {
-        return diagnostic.help(format!("`{key}` is a key of the top level: move it to the margin"));
-    }
-    if object.field("build").is_none() && SERVICE.field(key).is_some() {
-        return diagnostic.help(format!("`{key}` is a key of a service: check the indentation"));
-    }
-    if object.fields.len() > 12 {
-        return diagnostic.help("keys of your own start with `x-`");
-    }
-    let known: Vec<_> = object.fields.iter().map(|field| format!("`{}`", field.name)).collect();
-    diagnostic.help(format!("the keys of {} are {}", object.name, known.join(", ")))
-}
-
-/// Where a key of former versions went.
-fn moved(key: &str, object: &Object) -> Option<&'static str> {
-    Some(match (object.name, key) {
-        ("a service", "dockerfile") => "write `build: {context: ., dockerfile: …}`",
-        ("a service", "net") => "write `network_mode`",
-        ("a service", "log_driver") => "write `logging: {driver: …}`",
-        ("a service", "log_opt") => "write `logging: {options: …}`",
-        ("a service", "volume_driver") => "write `driver` at the volume, under the top-level `volumes`",
-        ("a service", "memory") => "write `mem_limit`",
-        ("a service", "env") => "write `environment`",
-        ("a service", "replicas") => "write `scale`, or `deploy: {replicas: …}`",
-        _ => return None,
-    })
 }
 
 /// What a kind is, in words.
@@ -343,6 +297,10 @@ fn bad_value(node: &Node, kind: &Kind, reason: &str, path: &Path<'_>) -> Diagnos
         Kind::Duration => diagnostic.help("units are ns, us, ms, s, m, h, d and w: `1m30s`"),
         Kind::Bytes => diagnostic.help("units are b, k, m, g, t and p: `512m`"),
         Kind::Bool => diagnostic.help("write `true` or `false`"),
+        Kind::Number => match node.as_str().map(|text| text.replace(',', ".")) {
+            Some(text) if number(&text).is_some() => diagnostic.help(format!("write `{text}`")),
+            _ => diagnostic,
+        },
         _ => diagnostic,
     }
 }
@@ -351,7 +309,8 @@ fn not_one_of(text: &str, words: &[&str], span: Span, path: &Path<'_>) -> Diagno
     let known: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
     let diagnostic = Diagnostic::error("bad-value", format!("`{path}` cannot be `{text}`"))
         .at(span, "not one of the words known here");
-    match nearest(text, words.iter().copied()) {
+    let longer = || words.iter().copied().find(|word| text.len() > 3 && word.ends_with(text));
+    match nearest(text, words.iter().copied()).or_else(longer) {
         Some(near) => diagnostic.help(format!("a similar word is known: `{near}`")),
         None => diagnostic.help(format!("it is one of {}", known.join(", "))),
     }

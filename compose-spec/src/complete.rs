@@ -49,10 +49,14 @@ fn value(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) {
                         format!("`{}`", several.join("` or `")),
                     ),
                 };
-                scope.tell(
-                    Diagnostic::error("missing-key", format!("`{path}` has {has}"))
-                        .at(span, format!("{} needs {needs}", object.name)),
-                );
+                let diagnostic = Diagnostic::error("missing-key", format!("`{path}` has {has}"))
+                    .at(span, format!("{} needs {needs}", object.name));
+                scope.tell(match (object.name, required) {
+                    ("a mount", ["type"]) => diagnostic.help(
+                        "`type: bind` takes a path of the host as `source`, `type: volume` the name of a volume",
+                    ),
+                    _ => diagnostic,
+                });
             }
             fields(map, object, path, scope);
         }

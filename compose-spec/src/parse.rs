@@ -232,6 +232,9 @@ impl<'t> Reader<'t, '_> {
         if is_odd && style == ScalarStyle::Plain {
             self.diagnostics.extend(damage::of_value(text, span));
         }
+        if style == ScalarStyle::Plain && text.contains(" - ") {
+            self.diagnostics.extend(damage::of_folded(self.text, span));
+        }
     }
 
     fn nested(

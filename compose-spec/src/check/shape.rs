@@ -8,7 +8,14 @@ use crate::tree::{Map, Node, Value};
 pub(super) fn help(node: &Node, kind: &Kind, path: &Path<'_>, written: &str) -> Option<String> {
     let is_short = !written.contains('\n') && written.len() < 80 && !written.is_empty();
     match (kind, &node.value) {
+        (Kind::Object(object), Value::Null) if object.name == "a service" => {
+            Some("give it an `image` or a `build`, or remove it".to_owned())
+        }
         (_, Value::Null) => Some("give it a value, or remove it".to_owned()),
+        (_, Value::Bool(value)) if path.last() == Some("restart") => Some(match value {
+            true => "write `always`, or `unless-stopped`".to_owned(),
+            false => "quote it: `\"no\"`".to_owned(),
+        }),
         (
             Kind::Text | Kind::Checked(_) | Kind::Enum(_),
             Value::Bool(_) | Value::Int(_) | Value::Big(_) | Value::Float(_),
@@ -22,12 +29,39 @@ pub(super) fn help(node: &Node, kind: &Kind, path: &Path<'_>, written: &str) -> 
             let key = map.keys().next().map_or("", String::as_str);
             Some(format!("in a list write `- {key}=…`; as a mapping, `{key}: …`, it has no dash"))
         }
+        (Kind::Text, Value::Map(map)) if matches!(path, Path::Item(Path::Key(_, "depends_on"), _)) => {
+            let key = map.keys().next().map_or("", String::as_str);
+            Some(format!("what has a condition is no list item: write `{key}:` without the dash"))
+        }
         (Kind::Text, Value::Map(_)) if matches!(path, Path::Item(..)) => {
             Some("a string that holds `: ` must be quoted".to_owned())
         }
-        (Kind::Named(_), Value::List(items)) => name_of(items).map(|name| {
-            format!("names have no dash before them: write `{name}:` and what belongs to it indented below")
-        }),
+        (Kind::Named(_), Value::List(items)) => names(items, path),
+        (Kind::Shapes(Kind::Never, Kind::List(_), _), Value::String(_)) => {
+            is_short.then(|| format!("write it as a list: `[{written}]`"))
+        }
+        (Kind::Shapes(_, Kind::List(_), Kind::Never), Value::Map(_)) if path.last() == Some("env_file") => {
+            Some("begin each entry with a dash: `- path: …`".to_owned())
+        }
+        (Kind::Shapes(..), Value::Map(_)) if path.last() == Some("test") => {
+            Some("write it as a list: `[CMD, program, argument]`".to_owned())
+        }
+        (Kind::Map(_), Value::List(items)) => {
+            let (name, value) = items.first()?.as_str()?.split_once('=')?;
+            Some(format!("write it as a mapping, without the dash: `{name}: {value}`"))
+        }
+        (Kind::Object(object), Value::List(_)) if is_short => {
+            let key = match object.name {
+                "a healthcheck" => "test",
+                "`placement`" => "constraints",
+                _ => return None,
+            };
+            Some(format!("write `{}: {{{key}: {written}}}`", path.last()?))
+        }
+        (Kind::Object(object), Value::String(_)) if object.name == "`restart_policy`" => {
+            let condition = if written == "always" { "any" } else { written };
+            is_short.then(|| format!("write `restart_policy: {{condition: {condition}}}`"))
+        }
         (Kind::Object(object), Value::String(_)) if is_short => {
             let key = match object.name {
                 "a service" => "image",
@@ -57,7 +91,22 @@ fn items(map: &Map, path: &Path<'_>) -> Option<String> {
     Some(format!("begin each entry with a dash, no blank behind its colon: `- {key}:{value}`"))
 }
 
-/// The name that the first item of a list gives what is in it.
-fn name_of(items: &[Node]) -> Option<&str> {
-    items.first()?.as_map()?.keys().next().map(String::as_str)
+/// A list where a mapping of names belongs: of mappings, of names, or of mounts that belong to a service.
+fn names(items: &[Node], path: &Path<'_>) -> Option<String> {
+    let first = items.first()?;
+    if let Some(name) = first.as_map().and_then(|map| map.keys().next()) {
+        return Some(format!(
+            "names have no dash before them: write `{name}:` and what belongs to it indented below"
+        ));
+    }
+    let item = first.as_str()?;
+    Some(match item.split_once(':').filter(|_| path.last() == Some("volumes")) {
+        Some((name, _)) if !name.starts_with(['.', '/', '~']) => {
+            format!(
+                "here stands only the name, `{name}:`; the mount `{item}` belongs under `volumes:` of a service"
+            )
+        }
+        Some(_) => format!("the mount `{item}` belongs under `volumes:` of a service: indent it under one"),
+        None => format!("names have no dash before them, and a colon behind: `{item}:`"),
+    })
 }

@@ -120,7 +120,8 @@ fn short(text: &str) -> Result<Short<'_>, Fault<'_>> {
             let bare = super::unbracketed(address);
             if bare.parse::<IpAddr>().is_err() {
                 let message = format!("`{bare}` is no IP address");
-                return Err(Fault { message, part: address, help: SHAPE });
+                let help = if bare == "localhost" { "write `127.0.0.1`" } else { SHAPE };
+                return Err(Fault { message, part: address, help });
             }
             Some(bare)
         }

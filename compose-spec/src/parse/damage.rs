@@ -5,8 +5,8 @@
 
 mod words;
 
-pub(crate) use words::of_value;
 use words::{blank_name, dash_name};
+pub(crate) use words::{of_folded, of_value};
 
 /// What is damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! What the parser could not read, in words for people who do not know its grammar.
 
 use diagnostic::{Diagnostic, FileId, Span};
+use saphyr_parser::{Event, Parser};
 
 use super::repair::{Failure, line_around, previous};
 
@@ -18,6 +19,9 @@ pub(super) fn tell(file: FileId, text: &str, failure: &Failure) -> Diagnostic {
         return Diagnostic::error("too-deep", "this is nested too deeply")
             .at(span, "the limit is reached here")
             .help("is every `[` and `{` before this place closed?");
+    }
+    if let Some(conflict) = conflict(file, text) {
+        return conflict;
     }
     if let Some(mixed) = list_and_mapping(file, text, start, content) {
         return mixed;
@@ -44,7 +48,7 @@ pub(super) fn tell(file: FileId, text: &str, failure: &Failure) -> Diagnostic {
             .at(span, "`*` begins an alias")
             .help("define it with `&name`; a value that begins with `*` must be quoted");
     }
-    if info.contains("unknown escape") {
+    if info.contains("unknown escape") || info.contains("expected hexadecimal number") {
         return fault("a double-quoted text holds an escape that YAML does not know")
             .at(span, "in this text")
             .help("write `\\\\` for a backslash, or use single quotes, which have no escapes");
@@ -60,7 +64,52 @@ pub(super) fn tell(file: FileId, text: &str, failure: &Failure) -> Diagnostic {
             .at(span, "this brace begins a mapping")
             .help("quote the whole value: `[\"${NAME}\"]`, `{key: \"${NAME}\"}`");
     }
+    if (info.contains("flow") || info.contains("illegal placement") || info.contains("invalid indentation"))
+        && let Some(open) = open_bracket(text, at)
+    {
+        let bracket = &text[open..=open];
+        let partner = if bracket == "[" { ']' } else { '}' };
+        return Diagnostic::error("yaml-syntax", format!("a `{bracket}` is not closed"))
+            .at(Span::new(file, open, open + 1), "opened here")
+            .at(span, "still open here")
+            .help(format!("close it with `{partner}`; a text that holds `{bracket}` may have to be quoted"));
+    }
     explained(info, fault(info), span)
+}
+
+/// What git leaves in a file whose versions it could not merge.
+fn conflict(file: FileId, text: &str) -> Option<Diagnostic> {
+    let mut marks = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_end();
+        if ["<<<<<<< ", ">>>>>>> "].iter().any(|mark| content.starts_with(mark)) || content == "=======" {
+            marks.push(Span::new(file, at, at + content.len()));
+        }
+        at += line.len();
+    }
+    let (first, others) = marks.split_first().filter(|(_, others)| !others.is_empty())?;
+    let message = "two versions of the file were merged and differ here";
+    let diagnostic = Diagnostic::error("yaml-syntax", message).at(*first, "a mark of git");
+    let diagnostic = others.iter().fold(diagnostic, |diagnostic, mark| diagnostic.at(*mark, ""));
+    Some(diagnostic.help("keep one version, or what is right of both, and remove the marks"))
+}
+
+/// The innermost `[` or `{` before `at` that reading has met and that is not closed.
+fn open_bracket(text: &str, at: usize) -> Option<usize> {
+    let mut open = Vec::new();
+    for event in Parser::new_from_str(text) {
+        match event {
+            Ok((Event::SequenceStart(..) | Event::MappingStart(..), span)) => open.push(span.start.index()),
+            Ok((Event::SequenceEnd | Event::MappingEnd, _)) => {
+                open.pop();
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    let places = open.iter().rev().filter_map(|place| text.char_indices().nth(*place));
+    places.filter(|(place, _)| *place < at).find(|(_, c)| matches!(c, '[' | '{')).map(|(place, _)| place)
 }
 
 fn explained(info: &str, diagnostic: Diagnostic, span: Span) -> Diagnostic {

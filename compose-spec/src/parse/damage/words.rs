@@ -182,3 +182,24 @@ pub(crate) fn of_value(text: &str, span: Span) -> Option<Diagnostic> {
             .help(format!("write `\"{before}\"`, or remove the quote"))
     })
 }
+
+/// An unquoted value of several lines of which one looks like an item of a list.
+pub(crate) fn of_folded(written: &str, span: Span) -> Option<Diagnostic> {
+    let value = written.get(span.start as usize..span.end as usize)?;
+    let mut at = span.start as usize;
+    for (number, line) in value.split_inclusive('\n').enumerate() {
+        let content = line.trim_start();
+        if number > 0 && content.starts_with("- ") {
+            let start = at + line.len() - content.len();
+            let here = Span::new(span.file, start, start + content.trim_end().len());
+            return Some(
+                Diagnostic::warning("wrong-indentation", "a line that looks like a list item goes on with the value above it")
+                    .at(here, "indented deeper than the value's own line")
+                    .at(Span::new(span.file, span.start as usize, span.start as usize + value.lines().next().map_or(0, str::len)), "the value begins here")
+                    .help("an item stands in the column of the other items; if it is a part of the value, quote the value"),
+            );
+        }
+        at += line.len();
+    }
+    None
+}
