@@ -40,6 +40,7 @@ scenario! {
             let output = on_a_machine(world, setup, &["up", "-d"]);
             assert_eq!(output.status.code(), Some(1), "{setup}: {output:?}");
             said(&output, &[sentence, help]);
+            assert!(!world.roots().data.exists() && !world.roots().run.exists(), "{setup}: something is left");
         }
     }
 }

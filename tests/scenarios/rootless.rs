@@ -235,6 +235,7 @@ scenario! {
         let output = without_user_namespaces(world, &up);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         said(&output, &["user.max_user_namespaces is 0", "sysctl -w user.max_user_namespaces=15000"]);
+        assert!(!world.roots().data.exists() && !world.roots().run.exists(), "what is refused leaves nothing");
         // What makes no sense wants no namespace.
         for (words, sentence) in [
             (&["up", "-d", "nobody"][..], "nobody"),
@@ -248,9 +249,12 @@ scenario! {
             assert!(!text.contains("max_user_namespaces"), "{words:?}: {text}");
         }
         let setting = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+        let program = std::fs::canonicalize(world.program().get_args().last().unwrap()).unwrap();
+        let program = program.display();
+        let profile = format!("profile compose \"{program}\" flags=(unconfined) {{ userns, }}");
         refused(
             &format!("mount -t tmpfs tmpfs /proc/sys/kernel && echo 1 > {setting} && export COMPOSE_TEST_CONFINED=yes"),
-            ["kernel.apparmor_restrict_unprivileged_userns is 1", "give this program an AppArmor profile"],
+            ["kernel.apparmor_restrict_unprivileged_userns is 1", &profile],
         );
         let alone = on_a_machine(world, "mount --bind /dev/null /usr/bin/passt", &up);
         said(&alone, &["containers have no way to the outside: pasta is not installed", "apt-get install passt"]);

@@ -127,7 +127,7 @@ fn work(roots: Roots) -> Result<World, UserError> {
     let lock = share(&roots)?;
     // An infra that ended meanwhile took away what was empty; none ends from here on.
     places::prepare(&roots)?;
-    come_in(&roots, lock)
+    come_in(&roots, lock).inspect_err(|_| infra::withdraw(&roots))
 }
 
 /// Takes the use lock: waits while an infra is ending.

@@ -73,12 +73,31 @@ pub enum UserError {
     Join(#[source] io::Error),
 }
 
+/// The setting of Ubuntu's kernels by which a program without a profile of AppArmor's either may not make a
+/// user namespace, or gets into the profile `unprivileged_userns`, and has no privilege in the one it made.
+const APPARMOR: &str = "kernel.apparmor_restrict_unprivileged_userns";
+
 /// Settings that forbid user namespaces, with the value that does.
-const SETTINGS: [(&str, &str); 3] = [
-    ("user.max_user_namespaces", "0"),
-    ("kernel.unprivileged_userns_clone", "0"),
-    ("kernel.apparmor_restrict_unprivileged_userns", "1"),
-];
+const SETTINGS: [(&str, &str); 3] =
+    [("user.max_user_namespaces", "0"), ("kernel.unprivileged_userns_clone", "0"), (APPARMOR, "1")];
+
+/// A line for root's shell that keeps a profile for a program and has the kernel take it: one that confines
+/// nothing and allows user namespaces, like those that Ubuntu has for other programs.
+fn allowance(program: &Path) -> String {
+    let mut path = String::new();
+    for letter in program.to_string_lossy().chars() {
+        match letter {
+            // What apparmor.d(5) takes for patterns and quotes, and the shell for the end of the text.
+            '\\' | '"' | '*' | '?' | '[' | ']' | '{' | '}' | '^' => path.extend(['\\', letter]),
+            '\'' => path.push_str("'\\''"),
+            _ => path.push(letter),
+        }
+    }
+    format!(
+        "echo 'abi <abi/4.0>, profile compose \"{path}\" flags=(unconfined) {{ userns, }}' \
+         | tee /etc/apparmor.d/compose | apparmor_parser -r"
+    )
+}
 
 impl UserError {
     /// What to do about it.
@@ -101,10 +120,14 @@ impl UserError {
             Self::NoAttributes { .. } => {
                 "name a folder on ext4, xfs or btrfs with --root or XDG_DATA_HOME".to_owned()
             }
-            Self::Forbidden { setting: "kernel.apparmor_restrict_unprivileged_userns", .. } => {
-                "as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or give this program \
-                 an AppArmor profile that has `userns`"
-                    .to_owned()
+            Self::Forbidden { setting: APPARMOR, .. } => {
+                // Its path, should it not be known, is for the reader to write.
+                let program = std::env::current_exe().unwrap_or_else(|_| "/PATH/OF/compose".into());
+                format!(
+                    "as root, to allow this program alone: {}; or every program: sysctl -w {APPARMOR}=0, \
+                     and in /etc/sysctl.d to keep it",
+                    allowance(&program)
+                )
             }
             Self::Forbidden { setting: "user.max_user_namespaces", .. } => {
                 "as root: sysctl -w user.max_user_namespaces=15000, and in /etc/sysctl.d to keep it"
@@ -168,9 +191,16 @@ mod tests {
             refused(&[("user.max_user_namespaces", "9"), ("kernel.unprivileged_userns_clone", "0")])
                 .contains("sysctl -w kernel.unprivileged_userns_clone=1")
         );
-        assert!(
-            refused(&[("kernel.apparmor_restrict_unprivileged_userns", "1")]).contains("AppArmor profile")
-        );
+        let program = std::env::current_exe().unwrap();
+        assert!(refused(&[(APPARMOR, "1")]).contains(&allowance(&program)));
         assert!(refused(&[]).starts_with("cannot make a user namespace"));
+    }
+
+    #[test]
+    fn a_profile_names_a_program_and_no_pattern() {
+        assert_eq!(
+            allowance(Path::new("/opt/it's [1] {a}/compose")),
+            r#"echo 'abi <abi/4.0>, profile compose "/opt/it'\''s \[1\] \{a\}/compose" flags=(unconfined) { userns, }' | tee /etc/apparmor.d/compose | apparmor_parser -r"#
+        );
     }
 }

@@ -278,6 +278,15 @@ fn rest(roots: &Roots) -> io::Error {
     wait().unwrap_or_else(|error| error)
 }
 
+/// Removes what a command has written that could not get in, unless somebody else is in or coming.
+pub(super) fn withdraw(roots: &Roots) {
+    let path = roots.infra_use();
+    let Ok(Some(_lock)) = Lock::try_exclusive(&path) else { return };
+    if Infra::living(roots).is_none() && survivors::find(roots).is_none() {
+        leave(roots);
+    }
+}
+
 /// Ends pasta and removes what was written, with the use lock held.
 fn leave(roots: &Roots) {
     pasta::end(roots);
