@@ -143,6 +143,22 @@ scenario! {
         assert_eq!(exec("1", "cat /etc/placed"), "one\n");
         assert!(!std::path::Path::new("/etc/placed").exists());
 
+        // What a link names is written, not the link; a slash means a folder, which is made for one alone.
+        exec("1", "ln -s /etc/named /srv/to; ln -s round /srv/round");
+        let first = |words: &[&str]| world.run(&[&["cp", "--index", "1"], words].concat(), "");
+        first(&["site/page", "web:/srv/to"]).ok();
+        assert_eq!(exec("1", "readlink /srv/to; cat /etc/named"), "/etc/named\none\n");
+        first(&["site/page", "web:/srv/round"]).exits(1).says("symbolic links");
+        first(&["site/.", "web:/srv/slashed/"]).ok();
+        assert_eq!(exec("1", "cat /srv/slashed/page"), "one\n");
+        first(&["site/page", "web:/srv/absent/"]).exits(1).says("/srv/absent/");
+        first(&["site/page", "web:/etc/passwd/"]).exits(1).says("/etc/passwd/");
+        std::os::unix::fs::symlink("named", project.join("to")).unwrap();
+        first(&["web:/srv/to", "to"]).ok();
+        assert_eq!(std::fs::read_link(project.join("named")).unwrap().to_str(), Some("/etc/named"));
+        first(&["web:/srv/slashed", "outside/"]).ok();
+        assert_eq!(read("outside/page"), "one\n");
+
         // Archives on the standard streams.
         let packed = world.program().args(["cp", "web:/srv/running", "-"]).output().unwrap();
         assert!(packed.status.success(), "{packed:?}");

@@ -143,6 +143,7 @@ scenario! {
         assert_eq!(world.compose("logs --no-log-prefix other").ok().stdout, "aside\n");
         assert_eq!(world.compose("logs --no-log-prefix --index 2 web").ok().stdout, "run of 2\n");
         world.compose("logs --index 2").exits(1).says("one service");
+        world.compose("logs --index 3 web").exits(1).says("3");
         let since = world.compose(&format!("logs --no-log-prefix --since {} web", lines[2].0)).ok().stdout;
         assert_eq!(since, "run of 2\nrun of 2\n");
         let until = world.compose(&format!("logs --no-log-prefix --until {} web", lines[1].0)).ok().stdout;

@@ -10,6 +10,9 @@
 //! | folder | made with that name | made in it | refused |
 //! | `folder/.` | made with that name | its content made in it | refused |
 //!
+//! A target that ends with a slash is meant to be a folder: no file is made with that name. A target that is a
+//! link is what the link names.
+//!
 //! Source: `docker cp`, "Corner cases" of its reference.
 
 use crate::bounds::Bounds;
@@ -87,6 +90,8 @@ pub struct Target {
     name: Option<Vec<u8>>,
     /// Something other than a folder has that name.
     taken: bool,
+    /// The path ends with a slash.
+    folder_meant: bool,
     path: PathBuf,
 }
 
@@ -144,22 +149,35 @@ impl Target {
     /// [`TransferError::Find`] when the folder is not there.
     pub fn find(root: impl AsFd, path: &Path) -> Result<Self, TransferError> {
         let failed = |source: io::Error| TransferError::Find { path: path.to_owned(), source };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let own = |folder| Self { folder, name: None, taken: false, path: path.to_owned() };
-        let error = match open(&root, path, flags) {
-            Ok(folder) => return Ok(own(folder)),
-            Err(error) => error,
-        };
         let bytes = path.as_os_str().as_bytes();
-        let named = !bytes.ends_with(b"/") && !bytes.ends_with(b"/.");
-        let (Some(name), true) = (path.file_name(), named && sys::file::is_absent(&error)) else {
-            return Err(failed(error));
-        };
-        let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = open(&root, above, flags).map_err(failed)?;
-        let taken = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-        let name = Some(name.as_bytes().to_vec());
-        Ok(Self { folder, name, taken, path: path.to_owned() })
+        let folder_meant = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
+        let mut place = path.to_owned();
+        for _ in 0..LINK_LIMIT {
+            let error = match open(&root, &place, OFlags::RDONLY | OFlags::DIRECTORY) {
+                Ok(folder) => return Ok(Self::own(folder, path)),
+                Err(error) => error,
+            };
+            let (Some(name), true) = (place.file_name(), sys::file::is_absent(&error)) else {
+                return Err(failed(error));
+            };
+            let above =
+                place.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = open(&root, above, OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
+            let status = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+            let kind = status.map(|status| FileType::from_raw_mode(status.st_mode));
+            if kind == Some(FileType::Symlink) {
+                let link = rustix::fs::readlinkat(&folder, name, Vec::new())
+                    .map_err(|error| failed(error.into()))?;
+                place = above.join(OsStr::from_bytes(link.as_bytes()));
+                continue;
+            }
+            if kind.is_some() && folder_meant {
+                return Err(failed(error));
+            }
+            let name = Some(name.as_bytes().to_vec());
+            return Ok(Self { folder, name, taken: kind.is_some(), folder_meant, path: path.to_owned() });
+        }
+        Err(failed(Errno::LOOP.into()))
     }
 
     /// A folder that has to be there.
@@ -168,8 +186,12 @@ impl Target {
     /// [`TransferError::Find`]
     pub fn folder(root: impl AsFd, path: &Path) -> Result<Self, TransferError> {
         let failed = |source: io::Error| TransferError::Find { path: path.to_owned(), source };
-        let folder = open(&root, path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
-        Ok(Self { folder, name: None, taken: false, path: path.to_owned() })
+        Ok(Self::own(open(&root, path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?, path))
+    }
+
+    /// A folder that is there, in which things get their own names.
+    fn own(folder: OwnedFd, path: &Path) -> Self {
+        Self { folder, name: None, taken: false, folder_meant: false, path: path.to_owned() }
     }
 }
 
@@ -182,6 +204,9 @@ impl Store {
         if target.taken && origin.is_folder() {
             let reason = "something that is no folder is there, and a folder is to be copied";
             return Err(TransferError::Refused { path: target.path, reason });
+        }
+        if target.folder_meant && !origin.is_folder() {
+            return Err(TransferError::Find { path: target.path, source: Errno::NOENT.into() });
         }
         let name = match (&target.name, origin.content) {
             (Some(name), _) => name.as_slice(),

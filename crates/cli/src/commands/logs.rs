@@ -72,7 +72,17 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         // Without a supervisor nothing reaches the log.
         engine.adopt(&subject.pod).await.map_err(failed)?;
         let lines = engine.logs(&subject.pod, &services, query).map_err(failed)?;
-        write(lines, |text, line| show(text, &mut prefixes, line, args, project)).await
+        let mut known = args.index == 0;
+        let exit = write(lines, |text, line| {
+            known |= wanted(line, args.index);
+            show(text, &mut prefixes, line, args, project);
+        })
+        .await?;
+        // A replica that is gone may have left lines.
+        if let ([service], false) = (args.services.as_slice(), known) {
+            select::existing(&observed.containers, service, args.index)?;
+        }
+        Ok(exit)
     })
 }
 
