@@ -10,6 +10,7 @@ scenario! {
         world.compose("up -d").ok().says("optional dependency of web failed to start");
         assert_eq!((world.state("web"), world.state("gone")), ("running".to_owned(), "exited".to_owned()));
 
+        world.compose("run --rm -T web true").ok().says("optional dependency failed to start: container project-gone-1");
         assert!(world.rows().iter().all(|row| row["Service"] != "slow" && row["Service"] != "policy"), "of a profile");
 
         let before = [started(world, "web"), started(world, "idle")];

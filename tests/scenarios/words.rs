@@ -83,6 +83,10 @@ scenario! {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "33\n");
         assert_eq!(std::fs::metadata(&path).unwrap().uid(), owner, "a file stays its owner's");
         assert_eq!(world.run(&["run", "--rm", "-T", "--no-deps", "tool", "cat"], "in\n").ok().stdout, "in\n");
+        let mut listener = world.background("run --rm -T listener");
+        listener.line("ready");
+        listener.signal("USR1");
+        assert_eq!(listener.end(), 9, "signals reach the program");
         assert_eq!(world.rows().len(), 1);
         world.compose("run -T --name kept tool true").ok();
         assert!(world.rows().iter().any(|row| row["Name"] == "kept" && row["State"] == "exited"));

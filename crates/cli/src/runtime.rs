@@ -3,6 +3,7 @@
 use crate::exit::{Exit, Failure};
 use std::future::Future;
 use std::io;
+use std::task::Poll;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -59,9 +60,21 @@ pub(crate) fn interruptible(
 pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
-    hangup: Option<Signal>,
-    quit: Option<Signal>,
+    /// Those that are listened to besides.
+    more: Vec<(SignalKind, Signal)>,
 }
+
+/// What ends a program on a terminal besides SIGINT and SIGTERM.
+const ENDING: [SignalKind; 2] = [SignalKind::hangup(), SignalKind::quit()];
+
+/// What is meant for the program in front of which a command stands, besides SIGINT and SIGTERM.
+const PASSED_ON: [SignalKind; 5] = [
+    SignalKind::hangup(),
+    SignalKind::quit(),
+    SignalKind::user_defined1(),
+    SignalKind::user_defined2(),
+    SignalKind::alarm(),
+];
 
 impl Interrupts {
     /// From now on they no longer end the program by themselves.
@@ -70,20 +83,26 @@ impl Interrupts {
             signal(kind).map_err(|error: io::Error| Failure::because("cannot listen to signals", error))
         };
         let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, hangup: None, quit: None })
+        Ok(Self { interrupt, terminate, more: vec![] })
     }
 
     /// The same for [all](Self::next_of_all): from now on, not from when one is first waited for.
     pub(crate) fn listen_to_all() -> Result<Self, Failure> {
         let mut interrupts = Self::listen()?;
-        interrupts.take_all();
+        interrupts.take(&ENDING);
         Ok(interrupts)
     }
 
-    fn take_all(&mut self) {
-        if self.hangup.is_none() {
-            self.hangup = signal(SignalKind::hangup()).ok();
-            self.quit = signal(SignalKind::quit()).ok();
+    /// From now on those that are [passed on](Self::next_passed_on) wait for that.
+    pub(crate) fn pass_on(&mut self) {
+        self.take(&PASSED_ON);
+    }
+
+    fn take(&mut self, kinds: &[SignalKind]) {
+        for kind in kinds {
+            if !self.more.iter().any(|(known, _)| known == kind) {
+                self.more.extend(signal(*kind).ok().map(|stream| (*kind, stream)));
+            }
         }
     }
 
@@ -95,23 +114,30 @@ impl Interrupts {
         }
     }
 
-    /// The same for every signal that is passed on to a container.
+    /// The same for every signal that ends a program.
     pub(crate) async fn next_of_all(&mut self) -> i32 {
-        let (hangup, quit) = (SignalKind::hangup(), SignalKind::quit());
-        self.take_all();
+        self.take(&ENDING);
+        self.next_taken().await
+    }
+
+    /// The same for every signal that is passed on to a container.
+    pub(crate) async fn next_passed_on(&mut self) -> i32 {
+        self.pass_on();
+        self.next_taken().await
+    }
+
+    async fn next_taken(&mut self) -> i32 {
+        let more = &mut self.more;
+        let next = std::future::poll_fn(|context| {
+            let came = more.iter_mut().find_map(|(kind, stream)| {
+                stream.poll_recv(context).is_ready().then_some(kind.as_raw_value())
+            });
+            came.map_or(Poll::Pending, Poll::Ready)
+        });
         tokio::select! {
             _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
             _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
-            () = received(&mut self.hangup) => hangup.as_raw_value(),
-            () = received(&mut self.quit) => quit.as_raw_value(),
+            number = next => number,
         }
-    }
-}
-
-/// The next signal of a stream that is open; never, when it is not.
-async fn received(stream: &mut Option<Signal>) {
-    match stream {
-        Some(stream) => drop(stream.recv().await),
-        None => std::future::pending().await,
     }
 }

@@ -81,7 +81,7 @@ impl Attached<'_> {
                     biased;
                     state = &mut end => break code(state),
                     () = joined.left() => return Ok(Exit::Success),
-                    signal = self.interrupts.next_of_all() => {
+                    signal = self.interrupts.next_passed_on() => {
                         if let Some(exit) = self.signalled(signal).await {
                             return Ok(exit);
                         }
@@ -123,7 +123,7 @@ impl Attached<'_> {
                     Some(line) => output::result(&line.text)?,
                     None => break,
                 },
-                signal = self.interrupts.next_of_all() => {
+                signal = self.interrupts.next_passed_on() => {
                     if let Some(exit) = self.signalled(signal).await {
                         return Ok(exit);
                     }

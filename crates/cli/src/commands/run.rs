@@ -25,7 +25,7 @@ use resource::{
     BuildSpec, Condition, ContainerId, ContainerSpec, Desired, ExitStatus, ImageNeed, Observed, PodName,
     PullPolicy, Timestamp, label,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Flags of `run`.
@@ -125,6 +125,8 @@ struct OneOffRun<'a> {
     need: ImageNeed,
     /// How its image is built.
     builds: Vec<BuildSpec>,
+    /// Services that it can do without.
+    optional: BTreeSet<String>,
     orphans: Orphans,
     tty: bool,
 }
@@ -154,7 +156,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         hold.one(&loaded, &mut spec, &mut need, &mut builds)?;
         hold.project(&loaded, &mut dependencies)?;
     }
-    let one = OneOffRun { args, session, dependencies, spec, need, builds, orphans, tty };
+    let optional = optional(project, service);
+    let one = OneOffRun { args, session, dependencies, spec, need, builds, optional, orphans, tty };
     if session.globals.dry_run {
         return one.dry_run();
     }
@@ -350,7 +353,12 @@ impl OneOffRun<'_> {
                     continue;
                 }
                 let state = engine.wait(pod, &container.record.id, condition).await.map_err(&about)?;
-                holds(condition, &state, container.record.spec.name.as_str())?;
+                match holds(condition, &state, container.record.spec.name.as_str()) {
+                    Err(failure) if self.optional.contains(&service) => {
+                        self.session.warn(&format!("optional {}", failure.line()));
+                    }
+                    held => held?,
+                }
             }
         }
         Ok(())
@@ -409,6 +417,7 @@ impl OneOffRun<'_> {
             (false, true) => stream::own().map_err(streams)?,
             (false, false) => stream::own_without_input().map_err(streams)?,
         };
+        interrupts.pass_on();
         let master = match engine.run_attached(pod, id, stdio).await {
             Ok(master) => master,
             Err(error) => return Err(self.start_failed(engine, id, error).await),
@@ -492,12 +501,19 @@ async fn wait(
                 };
                 return Ok(Exit::Code(state.exit.and_then(ExitStatus::code).unwrap_or(1)));
             }
-            signal = interrupts.next_of_all() => {
+            signal = interrupts.next_passed_on() => {
                 // It may have ended this very moment.
                 let _ = engine.kill(pod, id, signal).await;
             }
         }
     }
+}
+
+/// The services without which a service starts, too, when they fail.
+fn optional(project: &Project, service: &str) -> BTreeSet<String> {
+    let service = project.services.get(service).or_else(|| project.disabled_services.get(service));
+    let edges = service.into_iter().flat_map(|service| &service.depends_on);
+    edges.filter(|(_, dependency)| !dependency.required).map(|(name, _)| name.clone()).collect()
 }
 
 /// What the label of the container says of its dependencies.
