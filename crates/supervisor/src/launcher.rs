@@ -1,5 +1,5 @@
 //! Starts a supervisor: the same binary again, under a hidden first argument, with the first
-//! connection as its standard input.
+//! connection as its standard input and the file it is executed from as its standard output.
 
 use resource::{PodName, Roots};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -31,6 +31,8 @@ pub(crate) fn launch(roots: &Roots, pod: &PodName) -> io::Result<(OwnedFd, Child
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
     crate::packet::widen(&ours);
     let binary = sys::exe::read_only_self()?;
+    // Who closes the last descriptor of a detached mount takes the mount away and waits until every
+    // processor has heard of it, up to a millisecond: that is left to the end of the supervisor.
     let child = Command::new(format!("/proc/self/fd/{}", binary.as_raw_fd()))
         .arg0("compose")
         .arg(ROLE)
@@ -41,7 +43,7 @@ pub(crate) fn launch(roots: &Roots, pod: &PodName) -> io::Result<(OwnedFd, Child
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
+        .stdout(Stdio::from(binary))
         .stderr(Stdio::from(log))
         .spawn()?;
     Ok((ours, child))

@@ -49,7 +49,7 @@ pub fn serve(arguments: impl Iterator<Item = OsString>, last: impl FnOnce(&Roots
 
 /// False when another supervisor is at work.
 fn supervise(roots: Roots, pod: PodName) -> io::Result<bool> {
-    let first = detach()?;
+    let Inherited { first, _program } = detach()?;
     let outside = Outside::leave(&roots)?;
     let folder = roots.pod_run(&pod);
     let Some(lock) = lock(&folder)? else { return Ok(false) };
@@ -83,18 +83,30 @@ fn lock(folder: &Path) -> io::Result<Option<Lock>> {
     }
 }
 
-/// Leaves the caller's session and streams; gives back the connection that standard input was.
-fn detach() -> io::Result<Option<OwnedFd>> {
+/// What the standard streams were.
+struct Inherited {
+    /// The connection of the first client.
+    first: Option<OwnedFd>,
+    /// The descriptor this program was executed by, see [`crate::launcher::launch`].
+    _program: Option<OwnedFd>,
+}
+
+/// Leaves the caller's session and streams; gives back what they were.
+fn detach() -> io::Result<Inherited> {
     // Fails for the leader of a process group, who has nobody to be left alone by.
     let _ = rustix::process::setsid();
     rustix::process::chdir("/")?;
     let input = rustix::stdio::stdin();
     let socket = rustix::net::sockopt::socket_type(input).is_ok_and(|kind| kind == SocketType::SEQPACKET);
     let first = if socket { Some(rustix::io::fcntl_dupfd_cloexec(input, 3)?) } else { None };
+    let output = rustix::stdio::stdout();
+    let opened = rustix::fs::fcntl_getfl(output).unwrap_or(OFlags::empty());
+    let is_path = opened.contains(OFlags::PATH);
+    let program = if is_path { Some(rustix::io::fcntl_dupfd_cloexec(output, 3)?) } else { None };
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
-    Ok(first)
+    Ok(Inherited { first, _program: program })
 }
 
 /// Listens at the socket in a folder, by way of the folder's descriptor: a socket's address holds 108

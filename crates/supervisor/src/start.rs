@@ -234,13 +234,13 @@ impl Supervisor {
         }
         let seccomp =
             self.seccomp.get(&record.spec.security).map_err(|error| cannot("filter its calls", &error))?;
+        let folder = self.roots.container_run(&self.pod, &record.id);
+        let streams =
+            streams(container, wanted, &folder).map_err(|error| cannot("open its streams", &error))?;
         self.connect(slot, wiring)?;
         let container = self.containers.get(&slot).ok_or_else(gone)?;
         let record = &container.record;
         let shares = self.shares(container)?;
-        let folder = self.roots.container_run(&self.pod, &record.id);
-        let streams =
-            streams(container, wanted, &folder).map_err(|error| cannot("open its streams", &error))?;
         let home = self.roots.container(&self.pod, &record.id);
         let launch = Launch {
             spec: &spec,
