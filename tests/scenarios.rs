@@ -131,5 +131,7 @@ mod typing;
 mod units;
 #[path = "scenarios/watch.rs"]
 mod watch;
+#[path = "scenarios/watch_faults.rs"]
+mod watch_faults;
 #[path = "scenarios/words.rs"]
 mod words;

@@ -224,25 +224,35 @@ impl<'a> Watching<'a> {
             .map(|watched| (watched, decide(watched, batch)))
             .filter(|(_, actions)| !actions.is_empty())
             .collect();
-        let rebuilt: Vec<String> =
-            asked.iter().filter(|(_, it)| it.rebuild).map(|(watched, _)| watched.service.clone()).collect();
+        // What goes wrong with one service is told; the others get theirs all the same.
+        let mut failed = BTreeSet::new();
+        let rebuilt = names(&asked, |actions| actions.rebuild, &failed);
         if !rebuilt.is_empty() {
-            self.rebuild(&rebuilt).await?;
+            let outcome = self.rebuild(&rebuilt).await;
+            failed.extend(rebuilt.into_iter().filter(|_| outcome.is_err()));
+            self.is_told(outcome);
         }
         for (watched, actions) in asked.iter().filter(|(_, actions)| !actions.sync.is_empty()) {
-            self.sync(watched, &actions.sync)?;
+            let outcome = self.sync(watched, &actions.sync);
+            if self.is_told(outcome) {
+                failed.insert(watched.service.clone());
+            }
         }
-        let restarted: Vec<String> =
-            asked.iter().filter(|(_, it)| it.restart).map(|(watched, _)| watched.service.clone()).collect();
-        if !restarted.is_empty() {
-            self.restart(&restarted).await?;
+        let restarted = names(&asked, |actions| actions.restart, &failed);
+        if !restarted.is_empty() && self.is_told(self.restart(&restarted).await) {
+            failed.extend(restarted);
         }
-        for (watched, actions) in &asked {
+        for (watched, actions) in asked.iter().filter(|(watched, _)| !failed.contains(&watched.service)) {
             for rule in &actions.exec {
                 self.execute(&watched.service, *rule).await?;
             }
         }
         Ok(())
+    }
+
+    /// Tells of a failure, if it is one.
+    fn is_told(&self, outcome: Result<(), Failure>) -> bool {
+        outcome.inspect_err(|failure| self.say(&failure.line())).is_err()
     }
 
     /// Builds and makes containers anew. When the build fails, what runs goes on.
@@ -272,12 +282,13 @@ impl<'a> Watching<'a> {
             watched.service,
             sync.len()
         ));
-        for container in of_service(&observed.containers, &watched.service) {
-            if has_root(container) {
-                self.send(watched, container, sync)?;
+        let mut failed = None;
+        for container in of_service(&observed.containers, &watched.service).filter(|it| has_root(it)) {
+            if let Err(failure) = self.send(watched, container, sync) {
+                failed.get_or_insert(failure);
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     async fn restart(&self, services: &[String]) -> Result<(), Failure> {
@@ -288,7 +299,7 @@ impl<'a> Watching<'a> {
         Ok(())
     }
 
-    /// Runs a rule's command in each running container of the service.
+    /// Runs a rule's command in each running container of the service, and tells where it fails.
     async fn execute(&self, service: &str, rule: usize) -> Result<(), Failure> {
         let Some(command) = self.commands.get(&(service.to_owned(), rule)) else { return Ok(()) };
         let engine = self.session.engine()?;
@@ -307,10 +318,7 @@ impl<'a> Watching<'a> {
                 .map_err(|error| failed(&error))?;
             let code = exec.wait().await.map_err(|error| failed(&error))?;
             if code != 0 {
-                return Err(Failure::new(format!(
-                    "`{}` in `{name}` ended with exit code {code}",
-                    command.argv.join(" ")
-                )));
+                self.say(&format!("`{}` in `{name}` ended with exit code {code}", command.argv.join(" ")));
             }
         }
         Ok(())
@@ -320,6 +328,7 @@ impl<'a> Watching<'a> {
     fn send(&self, watched: &Watched, container: &ObservedContainer, sync: &[Sync]) -> Result<(), Failure> {
         let engine = self.session.engine()?;
         let id: &ContainerId = &container.record.id;
+        let mut failed = None;
         for group in sync.chunk_by(|one, other| one.rule == other.rule) {
             let rule = &watched.rules[group[0].rule];
             let sendings: Vec<Sending> = group
@@ -332,11 +341,12 @@ impl<'a> Watching<'a> {
                 Ok(_) | Err(EngineError::NotRunning(_)) => {}
                 Err(error) => {
                     let name = &container.record.spec.name;
-                    return Err(Failure::because(format!("cannot sync container `{name}`"), error));
+                    let because = || Failure::because(format!("cannot sync container `{name}`"), error);
+                    failed.get_or_insert_with(because);
                 }
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// The form of progress: among the lines of containers nothing is redrawn in place.
@@ -357,6 +367,16 @@ impl<'a> Watching<'a> {
         let mark = self.options.mark.as_deref().unwrap_or_default();
         output::message(&format!("{mark}{text}\n"));
     }
+}
+
+/// The services that such an action is asked of, but for some.
+fn names(
+    asked: &[(&Watched, Actions)],
+    is_asked: impl Fn(&Actions) -> bool,
+    but: &BTreeSet<String>,
+) -> Vec<String> {
+    let names = asked.iter().filter(|(_, actions)| is_asked(actions)).map(|(it, _)| &it.service);
+    names.filter(|name| !but.contains(*name)).cloned().collect()
 }
 
 /// What a folder that goes away leaves in the container: what its rule never sends.

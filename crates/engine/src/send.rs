@@ -39,8 +39,8 @@ impl Engine {
     /// the container, and whether it is a folder.
     ///
     /// # Errors
-    /// [`EngineError::NotRunning`]; [`EngineError::Send`] with the first path that could not be sent; the
-    /// ones before it were.
+    /// [`EngineError::NotRunning`]; [`EngineError::Send`] with the first path that could not be sent; all
+    /// others were.
     pub fn send(
         &self,
         pod: &PodName,
@@ -51,14 +51,14 @@ impl Engine {
         let root = self.running_root(pod, id)?;
         let mut place = Place::new(&root);
         let mut sent = Sent::default();
+        let mut failed = None;
         for sending in sendings {
-            place.send(sending, keeps, &mut sent).map_err(|source| EngineError::Send {
-                host: sending.host.clone(),
-                inside: sending.inside.clone(),
-                source,
-            })?;
+            if let Err(source) = place.send(sending, keeps, &mut sent) {
+                let (host, inside) = (sending.host.clone(), sending.inside.clone());
+                failed.get_or_insert(EngineError::Send { host, inside, source });
+            }
         }
-        Ok(sent)
+        failed.map_or(Ok(sent), Err)
     }
 
     /// The root folder of a running container as its own processes see it.
