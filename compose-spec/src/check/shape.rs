@@ -27,6 +27,9 @@ pub(super) fn help(node: &Node, kind: &Kind, path: &Path<'_>, written: &str) -> 
         (Kind::List(_), Value::Map(map)) => items(map, path),
         (Kind::Text, Value::Map(map)) if is_assignment(path) && map.len() == 1 => {
             let key = map.keys().next().map_or("", String::as_str);
+            if key.contains('=') {
+                return Some("a string that holds `: ` or ends with `:` must be quoted".to_owned());
+            }
             Some(format!("in a list write `- {key}=…`; as a mapping, `{key}: …`, it has no dash"))
         }
         (Kind::Text, Value::Map(map)) if matches!(path, Path::Item(Path::Key(_, "depends_on"), _)) => {

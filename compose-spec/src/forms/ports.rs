@@ -168,9 +168,14 @@ impl Short<'_> {
         usize::from(self.target.1 - self.target.0) + 1
     }
 
+    /// An entry for each container port, sorted as texts: `98-101` begins with 100, as Docker Compose has it.
     fn entries(&self, span: Span, ports: &mut Vec<Node>) {
         let (first, last) = self.target;
-        for target in first..=last {
+        let mut targets: Vec<u16> = (first..=last).collect();
+        if first.ilog10() < last.ilog10() {
+            targets.sort_by_cached_key(u16::to_string);
+        }
+        for target in targets {
             let published = self.published.map(|(low, high)| match (first == last, low == high) {
                 (true, false) => format!("{low}-{high}"),
                 _ => (low + (target - first)).to_string(),
@@ -219,6 +224,7 @@ mod tests {
         for (text, ports) in [
             ("80", "0.0.0.0  80 tcp"),
             ("80-81", "0.0.0.0  80 tcp, 0.0.0.0  81 tcp"),
+            ("9-11", "0.0.0.0  10 tcp, 0.0.0.0  11 tcp, 0.0.0.0  9 tcp"),
             ("8080:80/UDP", "0.0.0.0 8080 80 udp"),
             ("9000-9001:9000-9001", "0.0.0.0 9000 9000 tcp, 0.0.0.0 9001 9001 tcp"),
             ("8080-8090:80", "0.0.0.0 8080-8090 80 tcp"),
