@@ -303,8 +303,8 @@ impl<'a> Assembler<'a> {
     fn resolve_included(&mut self, model: &mut Node, values: &BTreeMap<String, String>) {
         let services = model.get_mut("services").and_then(Node::as_map_mut);
         for entry in services.into_iter().flat_map(|services| services.values_mut()) {
-            if let Some(map) = entry.node.get_mut("environment").and_then(Node::as_map_mut) {
-                normalize::resolve(map, values);
+            if let Some(variables) = entry.node.get_mut("environment") {
+                normalize::resolve(variables, values);
             }
         }
         for section in ["secrets", "configs"] {

@@ -275,8 +275,9 @@ fn scalar(node: &mut Node, kind: &Kind, path: &Path<'_>, scope: &mut Scope<'_>) 
         _ => return wrong(node, kind, path, scope),
     };
     match cast {
-        Ok(Some(value)) => node.value = value,
-        Ok(None) => {}
+        // What is not interpolated stays as it is written.
+        Ok(Some(value)) if scope.interpolated => node.value = value,
+        Ok(_) => {}
         Err(reason) => {
             scope.tell(bad_value(node, kind, &reason, path));
             node.value = Value::Bad;

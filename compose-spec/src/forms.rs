@@ -79,8 +79,15 @@ fn file_target(node: &Node, folder: &str) -> String {
 
 // Forms of lists and mappings.
 
+/// A string or a list → a list; as written if nothing is interpolated.
+pub(crate) fn list(node: &mut Node, scope: &mut Scope<'_>) {
+    if scope.interpolated {
+        listed(node, scope);
+    }
+}
+
 /// A string or a list → a list.
-pub(crate) fn list(node: &mut Node, _: &mut Scope<'_>) {
+pub(crate) fn listed(node: &mut Node, _: &mut Scope<'_>) {
     if node.as_list().is_none() {
         let item = Node::new(std::mem::replace(&mut node.value, Value::Null), node.span);
         node.value = Value::List(vec![item]);
@@ -89,7 +96,7 @@ pub(crate) fn list(node: &mut Node, _: &mut Scope<'_>) {
 
 /// A name server or a list of them → a list; empty ones, of variables without a value, are left out.
 pub(crate) fn dns(node: &mut Node, scope: &mut Scope<'_>) {
-    list(node, scope);
+    listed(node, scope);
     if let Value::List(items) = &mut node.value {
         items.retain(|item| item.as_str() != Some(""));
     }
@@ -148,17 +155,29 @@ pub(crate) fn depends_on(node: &mut Node, scope: &mut Scope<'_>) {
     node.value = Value::Map(entries.collect());
 }
 
-/// `K=V` items or a mapping → a mapping; a missing value is the empty text.
+/// `K=V` items or a mapping → a mapping; a missing value is the empty text. As written if nothing is interpolated.
 pub(crate) fn labels(node: &mut Node, scope: &mut Scope<'_>) {
-    variables(node, scope);
+    if scope.interpolated {
+        texts(node, scope);
+    }
+}
+
+fn texts(node: &mut Node, scope: &mut Scope<'_>) {
+    assignments(node, scope);
     let Value::Map(map) = &mut node.value else { return };
     for entry in map.values_mut().filter(|entry| entry.node.is_null() && entry.node.mark.is_none()) {
         entry.node.value = Value::String(String::new());
     }
 }
 
-/// `K=V` items or a mapping → a mapping; a missing value is null.
+/// `K=V` items or a mapping → a mapping; a missing value is null. As written if nothing is interpolated.
 pub(crate) fn variables(node: &mut Node, scope: &mut Scope<'_>) {
+    if scope.interpolated {
+        assignments(node, scope);
+    }
+}
+
+fn assignments(node: &mut Node, scope: &mut Scope<'_>) {
     let Value::List(items) = &mut node.value else { return };
     let key = |text: &str| text.split_once('=').map_or(text, |(key, _)| key).to_owned();
     if items.iter().any(|item| item.as_str().is_some_and(|text| scope.is_open(&key(text)))) {
@@ -190,7 +209,7 @@ fn by_text_of(key: &str, value: &Value) -> String {
 
 /// `build.additional_contexts`: every entry needs a value.
 pub(crate) fn contexts(node: &mut Node, scope: &mut Scope<'_>) {
-    variables(node, scope);
+    assignments(node, scope);
     let Value::Map(map) = &mut node.value else { return };
     for (key, entry) in map {
         if entry.node.is_null() && entry.node.mark.is_none() {
@@ -206,7 +225,7 @@ pub(crate) fn contexts(node: &mut Node, scope: &mut Scope<'_>) {
 
 /// `build.ssh`: `default` or `id=path`.
 pub(crate) fn ssh(node: &mut Node, scope: &mut Scope<'_>) {
-    labels(node, scope);
+    texts(node, scope);
     let Value::Map(map) = &mut node.value else { return };
     for (key, entry) in map {
         if entry.node.as_str() == Some("") && key != "default" {
@@ -243,7 +262,7 @@ fn wrap(node: &mut Node, key: &str) {
 
 /// Paths or mappings → a list of mappings.
 pub(crate) fn env_files(node: &mut Node, scope: &mut Scope<'_>) {
-    list(node, scope);
+    listed(node, scope);
     let Value::List(items) = &mut node.value else { return };
     for item in items {
         wrap(item, "path");
@@ -278,6 +297,7 @@ pub(crate) fn extra_hosts(node: &mut Node, scope: &mut Scope<'_>) {
                 }
             }
         }
+        Value::List(_) if !scope.interpolated => {}
         Value::List(_) => {
             let Some(items) = take_list(node, scope) else { return };
             let mut map = Map::new();
@@ -323,11 +343,12 @@ fn unbracketed(address: &str) -> &str {
 }
 
 /// `all` → a list of one request. The capability `gpu`, which all have, is not written down.
-pub(crate) fn gpus(node: &mut Node, _: &mut Scope<'_>) {
+pub(crate) fn gpus(node: &mut Node, scope: &mut Scope<'_>) {
     if node.as_list().is_none() {
         let span = node.span;
         let mut map = Map::new();
-        put(&mut map, "count", Value::Int(-1), span);
+        let all = if scope.interpolated { Value::Int(-1) } else { Value::String("all".to_owned()) };
+        put(&mut map, "count", all, span);
         node.value = Value::List(vec![Node::new(Value::Map(map), span)]);
     }
 }
@@ -335,10 +356,9 @@ pub(crate) fn gpus(node: &mut Node, _: &mut Scope<'_>) {
 /// A count of devices: `all` is −1.
 pub(crate) fn count_or_all(node: &mut Node, scope: &mut Scope<'_>) {
     let Value::String(text) = &node.value else { return };
-    if scope.is_open(text) {
-        return;
-    }
     match text.as_str() {
+        _ if scope.is_open(text) => {}
+        "all" if !scope.interpolated => {}
         "all" => node.value = Value::Int(-1),
         _ => match text.parse() {
             Ok(count) => node.value = Value::Int(count),

@@ -24,7 +24,7 @@ impl Project {
     /// Puts what `pinned` gives in the place of each reference it names.
     pub fn pin_images(&mut self, pinned: &BTreeMap<String, String>) {
         let names: BTreeSet<String> = self.services.keys().cloned().collect();
-        for service in self.services.values_mut() {
+        for service in self.services.values_mut().chain(self.disabled_services.values_mut()) {
             each_image(&mut service.tree, &names, &mut |image| {
                 if let Some(exact) = pinned.get(image) {
                     image.clone_from(exact);
@@ -37,7 +37,7 @@ impl Project {
     /// everybody to the same images. Returns the services whose `pre_start` hooks are left out.
     pub fn keep_images(&mut self) -> Vec<String> {
         let mut hooks = Vec::new();
-        for (name, service) in &mut self.services {
+        for (name, service) in self.services.iter_mut().chain(&mut self.disabled_services) {
             if service.tree.get("pre_start").is_some() {
                 hooks.push(name.clone());
             }

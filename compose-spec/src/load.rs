@@ -186,12 +186,14 @@ fn resolve_environment(
     }
     let Some(services) = model.get_mut("services").and_then(Node::as_map_mut) else { return };
     for (name, entry) in services {
-        if select::is_enabled(select::profiles_of(&entry.node), profiles) {
+        if assembler.input.options.interpolate
+            && select::is_enabled(select::profiles_of(&entry.node), profiles)
+        {
             let needed = needed.as_ref().is_none_or(|needed| needed.contains(name));
             environment::files(&mut entry.node, values, needed, assembler);
         }
-        if let Some(map) = entry.node.get_mut("environment").and_then(Node::as_map_mut) {
-            normalize::resolve(map, values);
+        if let Some(variables) = entry.node.get_mut("environment") {
+            normalize::resolve(variables, values);
         }
     }
 }

@@ -73,9 +73,15 @@ fn service(node: &mut Node, environment: &BTreeMap<String, String>) {
         if unnamed && build.get("dockerfile_inline").is_none() {
             build.set("dockerfile", Node::string("Dockerfile", build.span));
         }
-        if let Some(args) = build.get_mut("args").and_then(Node::as_map_mut) {
+        if let Some(args) = build.get_mut("args") {
             resolve(args, environment);
-            args.retain(|_, entry| !entry.node.is_null());
+            match &mut args.value {
+                Value::Map(map) => map.retain(|_, entry| !entry.node.is_null()),
+                Value::List(items) => {
+                    items.retain(|item| item.as_str().is_none_or(|text| text.contains('=')));
+                }
+                _ => {}
+            }
         }
     }
     infer(node);
@@ -90,11 +96,25 @@ fn service(node: &mut Node, environment: &BTreeMap<String, String>) {
 }
 
 /// Gives entries without a value the one of the environment; what is not there stays null.
-pub(crate) fn resolve(map: &mut Map, environment: &BTreeMap<String, String>) {
-    for (name, entry) in map.iter_mut().filter(|(_, entry)| entry.node.is_null()) {
-        if let Some(value) = environment.get(name) {
-            entry.node.value = Value::String(value.clone());
+/// A list of assignments is there only where nothing is interpolated.
+pub(crate) fn resolve(variables: &mut Node, environment: &BTreeMap<String, String>) {
+    match &mut variables.value {
+        Value::Map(map) => {
+            for (name, entry) in map.iter_mut().filter(|(_, entry)| entry.node.is_null()) {
+                if let Some(value) = environment.get(name) {
+                    entry.node.value = Value::String(value.clone());
+                }
+            }
         }
+        Value::List(items) => {
+            for item in items {
+                let named = item.as_str().and_then(|name| environment.get_key_value(name));
+                if let Some((name, value)) = named {
+                    item.value = Value::String(format!("{name}={value}"));
+                }
+            }
+        }
+        _ => {}
     }
 }
 

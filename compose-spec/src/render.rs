@@ -39,7 +39,7 @@ enum Section<'a> {
 pub fn render_yaml(project: &Project) -> String {
     let layout = Layout::new(project, false);
     let mut text = String::with_capacity(4096);
-    let parts = built_from(project);
+    let parts = if project.interpolated { built_from(project) } else { Vec::new() };
     for (key, section) in layout.top(project, &parts) {
         match section {
             Section::Whole(out) => yaml::entry(key, &out, 0, &mut text),
@@ -62,7 +62,7 @@ pub fn render_json(project: &Project) -> String {
             Out::Map(entries.map(|(name, node)| (Cow::from(name), layout.node(node, kind))).collect())
         }
     };
-    let parts = built_from(project);
+    let parts = if project.interpolated { built_from(project) } else { Vec::new() };
     let top = layout.top(project, &parts).into_iter();
     let mut top: Vec<_> = top.map(|(key, section)| (Cow::from(key), whole(section))).collect();
     top.sort_by(|a, b| a.0.cmp(&b.0));
@@ -123,14 +123,17 @@ impl Layout {
         for key in ["services", "networks", "volumes", "secrets", "configs", "models"] {
             let Some(Kind::Named(kind)) = TOP.field(key).map(|field| field.kind) else { continue };
             let mut entries: Vec<(&str, &Node)> = if key == "services" {
-                let whole = project.services.iter().map(|(name, service)| (name.as_str(), &service.tree));
+                // Without interpolation the model is printed before anything is left out of it.
+                let others = project.disabled_services.iter().filter(|_| self.raw);
+                let all = project.services.iter().chain(others);
+                let whole = all.map(|(name, service)| (name.as_str(), &service.tree));
                 let mut all: Vec<_> =
                     whole.chain(parts.iter().map(|(name, node)| (name.as_str(), node))).collect();
                 all.sort_by_key(|(name, _)| *name);
                 all
             } else {
                 let section = project.section(key).into_iter().flatten();
-                let kept = section.filter(|(name, _)| project.has(key, name));
+                let kept = section.filter(|(name, _)| self.raw || project.has(key, name));
                 kept.map(|(name, entry)| (name.as_str(), &entry.node)).collect()
             };
             if key == "services" || !entries.is_empty() {

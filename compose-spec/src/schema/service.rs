@@ -79,7 +79,7 @@ pub(crate) static SERVICE: Object = Object {
         flag("init"),
         field("ipc", Kind::Checked(&forms::IPC)),
         text("isolation"),
-        one_or_more("label_file"),
+        one_or_more("label_file").form(forms::listed),
         labels("labels"),
         set("links"),
         field("logging", Kind::Object(&LOGGING)).merge(Merge::Logging),
