@@ -1,8 +1,21 @@
-//! A scenario about the guide: what it has its reader type is typed.
+//! Scenarios about the guide and the README: what they have their reader type is typed.
 
-use scenarios::{World, scenario};
+use scenarios::{World, scenario, until};
 
+const README: &str = include_str!("../../README.md");
 const GUIDE: &str = include_str!("../../examples/README.md");
+
+/// Chapters of the guide whose lines of `compose` are typed by a scenario here, beside all of the README's.
+const TYPED: [&str; 4] = ["The first ten minutes", "Moving from Docker Compose", "Watch", "Copies"];
+
+/// Lines that are not typed, and why.
+const UNTYPED: [(&str, &str); 5] = [
+    ("cd examples/wordpress", "the scenario's project has services of the same names"),
+    ("cd examples/watch", "the scenario's project has its files"),
+    ("docker run --rm -v shop_data:/from busybox tar -C /from -c . > data.tar", "there is no Docker"),
+    ("cargo xtask demo", "builds the program, which is built when scenarios run"),
+    ("cargo xtask test", "runs this"),
+];
 
 scenario! {
     /// The commands of the guide's first ten minutes, of its first help, of the way from Docker Compose and of
@@ -52,16 +65,89 @@ scenario! {
         }
         world.compose("ls -a -q").ok().says("shop");
         world.compose("down -v").ok();
+
+        for line in commands(README).filter_map(|line| line.strip_prefix("compose ")) {
+            match line {
+                "logs -f" => follows(world),
+                other => drop(world.compose(other).ok()),
+            }
+        }
+        assert!(world.rows().is_empty());
     }
+}
+
+scenario! {
+    /// The example of the guide's chapter about watch, on images that are here: each of the three files does when
+    /// it is changed what is said there, and so does a build that fails.
+    the_watch_of_the_guide_does_what_it_says, |world| {
+        world.write("compose.yaml", include_str!("../../examples/watch/compose.yaml"));
+        let dockerfile = include_str!("../../examples/watch/Dockerfile").replace("FROM python:3", "FROM busybox");
+        world.write("Dockerfile", &dockerfile);
+        std::fs::create_dir(world.project().join("app")).unwrap();
+        world.write("app/page.html", include_str!("../../examples/watch/app/page.html"));
+        world.write("app/server.py", include_str!("../../examples/watch/app/server.py"));
+        let line = typed("Watch");
+        assert_eq!(line, ["watch"]);
+        let mut watch = world.background(&line[0]);
+        watch.line("Watch enabled");
+        let first = world.id("web");
+        let appears = |path: &str, content: &str| {
+            let read = || world.run(&["exec", "-T", "web", "cat", path], "").stdout;
+            until(path, || (read() == content).then_some(()));
+        };
+        world.write("app/page.html", "another page");
+        appears("/app/page.html", "another page");
+        world.write("app/server.py", "another program");
+        watch.line("service(s) [\"web\"] restarted");
+        appears("/app/server.py", "another program");
+        assert_eq!(world.id("web"), first);
+        world.write("Dockerfile", &format!("{dockerfile}RUN exit 3\n"));
+        watch.line("ended with exit code 3");
+        assert_eq!((world.id("web"), world.state("web")), (first.clone(), "running".to_owned()));
+        world.write("Dockerfile", &format!("{dockerfile}RUN echo made > /made\n"));
+        watch.line("successfully built");
+        appears("/made", "made\n");
+        appears("/app/page.html", "another page");
+        assert_ne!(world.id("web"), first);
+        watch.signal("INT");
+        assert_eq!(watch.end(), 130);
+    }
+}
+
+/// Each line that the README or the guide has its reader type is typed by a scenario, or is named with why not.
+#[test]
+fn every_line_of_the_pages_is_typed_or_named() {
+    let of_chapters: Vec<String> = TYPED.iter().flat_map(|chapter| typed(chapter)).collect();
+    // All that the README has of `compose` is.
+    for line in commands(GUIDE).chain(commands(README).filter(|line| !line.starts_with("compose "))) {
+        let is_typed =
+            line.strip_prefix("compose ").is_some_and(|line| of_chapters.iter().any(|typed| typed == line));
+        assert!(is_typed || UNTYPED.iter().any(|(named, _)| *named == line), "nothing types `{line}`");
+    }
+    for (named, _) in UNTYPED {
+        assert!(commands(GUIDE).chain(commands(README)).any(|line| line == named), "{named} is nowhere");
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let folder = named.strip_prefix("cd ").map(|folder| root.join(folder));
+        assert!(folder.is_none_or(|folder| folder.is_dir()), "{named}");
+    }
+}
+
+/// What a page has its reader type, in order and without remarks.
+fn commands(page: &str) -> impl Iterator<Item = &str> {
+    let lines = page.lines().filter_map(|line| {
+        let command = line.strip_prefix("    ").filter(|line| line.starts_with("cargo "));
+        line.strip_prefix("$ ").or(command)
+    });
+    lines.map(|line| line.split(" #").next().unwrap_or(line).trim())
 }
 
 /// The lines of `compose` that a chapter has its reader type, without the program's name and the remark.
 fn typed(chapter: &str) -> Vec<String> {
     let (_, chapter) = GUIDE.split_once(&format!("## {chapter}\n")).unwrap();
     let chapter = chapter.split("\n## ").next().unwrap();
-    let lines = chapter.lines().filter_map(|line| line.strip_prefix("$ compose "));
-    let lines: Vec<_> = lines.map(|line| line.split(" #").next().unwrap().trim().to_owned()).collect();
-    assert!(lines.len() > 1, "{chapter}");
+    let lines: Vec<_> =
+        commands(chapter).filter_map(|line| line.strip_prefix("compose ")).map(str::to_owned).collect();
+    assert!(!lines.is_empty(), "{chapter}");
     lines
 }
 
