@@ -80,7 +80,7 @@ scenario! {
         compose(&["up", "-d"], "").ok();
 
         compose(&["login", "-u", "user", &host], "secret\n").exits(1).says("--password-stdin");
-        login("wrong\n").exits(1).says("does not accept");
+        login("wrong\n").exits(1).says("does not accept this name and password");
         assert!(!kept.exists(), "nothing is kept of what was refused");
         push().exits(1).says(&format!("compose login {host}"));
         login("secret\n").ok().says("Login Succeeded");
@@ -101,6 +101,13 @@ scenario! {
         let asked = std::fs::read_to_string(world.project().join("drawer.asked")).unwrap();
         assert!(asked.starts_with("store\n") && asked.ends_with("erase\n"), "{asked}");
         push().exits(1);
+        // One that does not do its part is named where it was needed, and what it said is not repeated.
+        world.write("drawer", "{hushed");
+        let refused = push().exits(1).says("docker-credential-drawer get failed: its answer is no credential");
+        assert!(!refused.stderr.contains("hushed"), "{}", refused.stderr);
+        compose(&["logout", &host], "").exits(1).says("docker-credential-drawer get failed");
+        world.write("config.json", "{\"credsStore\":\"lost\"}");
+        push().exits(1).says("the registry wants a login; docker-credential-lost get failed: No such file");
 
         // What Docker keeps is used, and left to Docker.
         world.write("config.json", &format!("{{\"auths\":{{\"{host}\":{{\"auth\":\"{LOGIN}\"}}}}}}"));

@@ -145,15 +145,33 @@ impl Client {
         ask.body = body;
         let challenges = challenges(&answer);
         self.drain(answer).await;
-        let credential = self.credentials.find(&endpoint.registry, &endpoint.repository).await;
+        let (credential, fault) = self.credentials.find(&endpoint.registry, &endpoint.repository).await;
+        let answer = self.prove_and_ask(endpoint, &origin, &mut ask, &challenges, credential).await;
+        match (answer, fault) {
+            (Err(Failure::Unauthorised { .. } | Failure::NotFound { denied: true }), Some(fault)) => {
+                Err(Failure::Unauthorised { given: false, helper: Some(fault.to_string()) })
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    /// Asks once more, having met a challenge.
+    async fn prove_and_ask(
+        &self,
+        endpoint: &Endpoint,
+        origin: &Origin,
+        ask: &mut Ask,
+        challenges: &[Challenge],
+        credential: Option<Credential>,
+    ) -> Result<Response<Incoming>, Failure> {
         let given = credential.is_some();
         let scope = ask.scope(&endpoint.repository);
-        let Some(authorization) = self.authorize(endpoint, &origin, &challenges, credential, &scope).await?
+        let Some(authorization) = self.authorize(endpoint, origin, challenges, credential, &scope).await?
         else {
-            return Err(Failure::Unauthorised { given });
+            return Err(Failure::Unauthorised { given, helper: None });
         };
-        let answer = self.follow(&origin, &mut ask, Some(&authorization)).await?;
-        self.judge(&origin, &ask, answer, Some(given)).await
+        let answer = self.follow(origin, ask, Some(&authorization)).await?;
+        self.judge(origin, ask, answer, Some(given)).await
     }
 
     /// Asks a registry whether it knows who has this credential.
@@ -167,7 +185,7 @@ impl Client {
         let challenges = challenges(&answer);
         self.drain(answer).await;
         let authorization = self.authorize(endpoint, &origin, &challenges, Some(credential), "").await?;
-        let authorization = authorization.ok_or(Failure::Unauthorised { given: false })?;
+        let authorization = authorization.ok_or(Failure::Unauthorised { given: false, helper: None })?;
         let answer = self.follow(&origin, &mut ask, Some(&authorization)).await?;
         self.judge(&origin, &ask, answer, Some(true)).await.map(drop)
     }
@@ -282,7 +300,7 @@ impl Client {
             (401 | 403, _) if errors.errors.iter().any(|error| error.code == "DENIED") => {
                 Failure::NotFound { denied: true }
             }
-            (401 | 403, given) => Failure::Unauthorised { given: given == Some(true) },
+            (401 | 403, given) => Failure::Unauthorised { given: given == Some(true), helper: None },
             (429, _) => Failure::RateLimited { after },
             (status, _) => Failure::Status { url, status, detail: detail(&errors, &body) },
         })
@@ -379,7 +397,7 @@ impl Client {
             200..=299 => {
                 serde_json::from_slice(&body).map_err(|_| protocol("its token service gives no token"))
             }
-            401 | 403 => Err(Failure::Unauthorised { given: credential.is_some() }),
+            401 | 403 => Err(Failure::Unauthorised { given: credential.is_some(), helper: None }),
             429 => Err(Failure::RateLimited { after }),
             status => {
                 let errors: Errors = serde_json::from_slice(&body).unwrap_or_default();

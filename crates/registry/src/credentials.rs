@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
@@ -136,29 +136,53 @@ impl Credentials {
         self
     }
 
-    /// The credential for a repository of a registry, if there is one. May run credential helpers.
-    pub(crate) async fn find(&self, registry: &str, repository: &str) -> Option<Credential> {
-        if let Some(found) = ask_each(&self.before, registry).await {
-            return Some(found);
-        }
-        match self.in_files(registry, repository).await.filter(|_| !self.without_files) {
-            Some(found) => Some(found),
-            None => ask_each(&self.after, registry).await,
-        }
-    }
-
-    async fn in_files(&self, registry: &str, repository: &str) -> Option<Credential> {
-        for (_, file) in &self.files {
-            if let Some(helper) = file.helper(registry) {
-                if let Some(found) = ask(helper, server(registry)).await {
-                    return Some(found);
-                }
-            } else if let Some(found) = file.entry(registry, repository).and_then(Entry::credential) {
-                return Some(found);
+    /// The credential for a repository of a registry, if there is one, and the first helper that failed when it
+    /// was asked. May run credential helpers.
+    pub(crate) async fn find(
+        &self,
+        registry: &str,
+        repository: &str,
+    ) -> (Option<Credential>, Option<HelperFault>) {
+        let mut fault = None;
+        for source in self.sources(registry, repository) {
+            let asked = match source {
+                Source::Helper(helper) => ask(helper, server(registry)).await,
+                Source::Entry(entry) => Ok(entry.credential()),
+            };
+            match asked {
+                Ok(None) => {}
+                Ok(found) => return (found, fault),
+                // The next one may have it.
+                Err(failed) => fault = fault.or(Some(failed)),
             }
         }
-        None
+        (None, fault)
     }
+
+    /// Who may have the credential, in the order in which they are asked.
+    fn sources<'a>(&'a self, registry: &'a str, repository: &'a str) -> impl Iterator<Item = Source<'a>> {
+        let files = self.files.iter().filter(|_| !self.without_files);
+        let in_files = files.filter_map(move |(_, file)| match file.helper(registry) {
+            Some(helper) => Some(Source::Helper(helper)),
+            None => file.entry(registry, repository).map(Source::Entry),
+        });
+        let helpers = |helpers: &'a [String]| helpers.iter().map(|helper| Source::Helper(helper));
+        helpers(&self.before).chain(in_files).chain(helpers(&self.after))
+    }
+}
+
+/// Where a credential may be.
+enum Source<'a> {
+    Helper(&'a str),
+    Entry(&'a Entry),
+}
+
+/// A helper that did not do what it was asked to.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("docker-credential-{helper} get failed: {said}")]
+pub(crate) struct HelperFault {
+    pub(crate) helper: String,
+    pub(crate) said: String,
 }
 
 impl Credentials {
@@ -236,38 +260,49 @@ pub(crate) fn server(registry: &str) -> &str {
     if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry }
 }
 
-/// The first that one of these helpers has.
-async fn ask_each(helpers: &[String], registry: &str) -> Option<Credential> {
-    for helper in helpers {
-        if let Some(found) = ask(helper, server(registry)).await {
-            return Some(found);
-        }
-    }
-    None
-}
+/// What helpers say where they have nothing for a registry.
+const NOTHING: &str = "credentials not found in native keychain";
 
-/// Asks `docker-credential-HELPER get`; a helper that fails has nothing.
-async fn ask(helper: &str, server: &str) -> Option<Credential> {
-    let run = async {
-        let mut child = tokio::process::Command::new(format!("docker-credential-{helper}"))
-            .arg("get")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .ok()?;
-        // One that ends without reading says by its status how it went.
-        drop(child.stdin.take()?.write_all(server.as_bytes()).await);
-        let output = child.wait_with_output().await.ok()?;
-        output.status.success().then_some(output.stdout)
-    };
-    let output = tokio::time::timeout(HELPER_TIMEOUT, run).await.ok()??;
-    let Answer { username, secret } = serde_json::from_slice(&output).ok()?;
-    Some(match username.as_str() {
+/// Asks `docker-credential-HELPER get`.
+async fn ask(helper: &str, server: &str) -> Result<Option<Credential>, HelperFault> {
+    let failed = |said: &str| HelperFault { helper: helper.to_owned(), said: said.to_owned() };
+    let output = tokio::time::timeout(HELPER_TIMEOUT, run(helper, "get", server)).await;
+    let output = output.map_err(|_| failed("it took too long"))?;
+    let output = output.map_err(|error| failed(&error.to_string()))?;
+    if !output.status.success() {
+        let said = said(&output);
+        return if said == NOTHING { Ok(None) } else { Err(failed(&said)) };
+    }
+    // Not shown: it may have something secret in it.
+    let answer = serde_json::from_slice(&output.stdout);
+    let Answer { username, secret } = answer.map_err(|_| failed("its answer is no credential"))?;
+    Ok(Some(match username.as_str() {
         "<token>" => Credential::Refresh(secret),
         _ => Credential::Password { user: username, password: secret },
-    })
+    }))
+}
+
+/// Has a helper do something with what it is given on its standard input.
+pub(crate) async fn run(helper: &str, verb: &str, input: &str) -> std::io::Result<Output> {
+    let mut child = tokio::process::Command::new(format!("docker-credential-{helper}"))
+        .arg(verb)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that ends without reading says by its status how it went.
+        drop(stdin.write_all(input.as_bytes()).await);
+    }
+    child.wait_with_output().await
+}
+
+/// What a helper that failed says is wrong, shortened: helpers say so on their standard output.
+pub(crate) fn said(output: &Output) -> String {
+    let said = [output.stdout.as_slice(), &output.stderr].concat();
+    let said: String = String::from_utf8_lossy(&said).trim().chars().take(200).collect();
+    if said.is_empty() { output.status.to_string() } else { said }
 }
 
 #[cfg(test)]

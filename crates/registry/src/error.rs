@@ -83,10 +83,16 @@ pub enum Failure {
         denied: bool,
     },
     /// It wants credentials, other ones than it was given.
-    #[error("{}", if *given { "the registry does not accept the stored credentials" } else { "the registry wants a login" })]
+    #[error(
+        "{}{}",
+        if *given { "the registry does not accept the stored credentials" } else { "the registry wants a login" },
+        helper.as_ref().map_or_else(String::new, |helper| format!("; {helper}"))
+    )]
     Unauthorised {
         /// Credentials were sent.
         given: bool,
+        /// The helper that should have given credentials and did not, and why.
+        helper: Option<String>,
     },
     /// It allows no more requests for now.
     #[error("the registry allows no more requests for now{}", after.map_or_else(String::new, |seconds| format!("; it wants to be left alone for {seconds} seconds")))]
@@ -167,7 +173,7 @@ pub enum Failure {
 impl Failure {
     /// Whether the registry said that it has no such image, or none for us.
     pub(crate) fn is_absence(&self) -> bool {
-        matches!(self, Self::NotFound { .. } | Self::Unauthorised { given: false })
+        matches!(self, Self::NotFound { .. } | Self::Unauthorised { given: false, .. })
     }
 
     /// Whether asking again may help: the network's fault rather than an answer.

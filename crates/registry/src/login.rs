@@ -4,8 +4,8 @@
 //! Podman keeps its own, with mode 0600. Docker's `config.json` is read, and never written.
 
 use crate::conf::Endpoint;
-use crate::credentials::{Credential, HELPER_TIMEOUT, auth_file, plain, server};
-use crate::{ConfigError, Failure, Registry};
+use crate::credentials::{Credential, HELPER_TIMEOUT, HelperFault, auth_file, plain, server};
+use crate::{ConfigError, Failure, Registry, credentials};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
@@ -13,8 +13,6 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use tokio::io::AsyncWriteExt as _;
 
 /// Why somebody could not be logged in or out.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +26,9 @@ pub enum LoginError {
         #[source]
         source: Box<Failure>,
     },
+    /// The registry knows nobody of this name with this password.
+    #[error("cannot log in to {0}: the registry does not accept this name and password")]
+    Wrong(String),
     /// This is no name of a registry.
     #[error("`{0}` is no name of a registry")]
     Name(String),
@@ -35,11 +36,11 @@ pub enum LoginError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A credential helper did not do its part.
-    #[error("docker-credential-{helper} {verb} failed{}", if said.is_empty() { String::new() } else { format!(": {said}") })]
+    #[error("docker-credential-{helper} {verb} failed: {said}")]
     Helper {
         /// Its name.
         helper: String,
-        /// What it was asked to do: `store`, `erase`.
+        /// What it was asked to do: `get`, `store`, `erase`.
         verb: &'static str,
         /// What it said.
         said: String,
@@ -94,8 +95,10 @@ impl Registry {
     /// # Errors
     /// [`LoginError`]; nothing is kept then.
     pub async fn log_in(&self, registry: &str, user: &str, password: &str) -> Result<Kept, LoginError> {
-        let refused =
-            |source| LoginError::Refused { registry: registry.to_owned(), source: Box::new(source) };
+        let refused = |failure| match failure {
+            Failure::Unauthorised { given: true, .. } => LoginError::Wrong(registry.to_owned()),
+            source => LoginError::Refused { registry: registry.to_owned(), source: Box::new(source) },
+        };
         let credential = Credential::Password { user: user.to_owned(), password: password.to_owned() };
         self.client.prove(&self.endpoint_of(registry), credential).await.map_err(refused)?;
         if let Some(helper) = self.client.credentials().helper(registry) {
@@ -120,7 +123,11 @@ impl Registry {
         let mut out = LoggedOut::default();
         let credentials = self.client.credentials();
         if let Some(helper) = credentials.helper(registry) {
-            out.removed = credentials.find(registry, "").await.is_some();
+            let (found, fault) = credentials.find(registry, "").await;
+            if let Some(HelperFault { helper, said }) = fault {
+                return Err(LoginError::Helper { helper, verb: "get", said });
+            }
+            out.removed = found.is_some();
             if out.removed {
                 run_helper(helper, "erase", server(registry)).await?;
             }
@@ -188,29 +195,10 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Has a credential helper do something with what it is given on its standard input.
 async fn run_helper(helper: &str, verb: &'static str, input: &str) -> Result<(), LoginError> {
     let failed = |said: String| LoginError::Helper { helper: helper.to_owned(), verb, said };
-    let run = async {
-        let mut child = tokio::process::Command::new(format!("docker-credential-{helper}"))
-            .arg(verb)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // One that ends without reading says by its status how it went.
-            drop(stdin.write_all(input.as_bytes()).await);
-        }
-        child.wait_with_output().await
-    };
-    let output = tokio::time::timeout(HELPER_TIMEOUT, run).await;
+    let output = tokio::time::timeout(HELPER_TIMEOUT, credentials::run(helper, verb, input)).await;
     let output = output.map_err(|_| failed("it took too long".to_owned()))?;
     let output = output.map_err(|error| failed(error.to_string()))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    // Helpers tell what is wrong on their standard output.
-    let said = [output.stdout, output.stderr].concat();
-    Err(failed(String::from_utf8_lossy(&said).trim().chars().take(200).collect()))
+    if output.status.success() { Ok(()) } else { Err(failed(credentials::said(&output))) }
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ async fn what_has_no_end_is_not_read_to_it() {
     let server = Server::start(|_| endless(307).header("Location", "/v2/app/manifests/latest"));
     assert!(matches!(said(&server).await, Failure::Protocol { .. }));
     let server = Server::start(|_| endless(401).header("WWW-Authenticate", "Basic realm=x"));
-    assert!(matches!(said(&server).await, Failure::Unauthorised { given: false }));
+    assert!(matches!(said(&server).await, Failure::Unauthorised { given: false, .. }));
 }
 
 #[tokio::test]

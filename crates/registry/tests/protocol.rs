@@ -113,7 +113,7 @@ async fn credentials_are_for_the_token_service_and_the_token_for_the_registry() 
     );
 
     let error = find(&client(&login(&server, "wrong"), ""), &server).await.unwrap_err();
-    assert!(matches!(*error.source, Failure::Unauthorised { given: true }), "{error:?}");
+    assert!(matches!(*error.source, Failure::Unauthorised { given: true, .. }), "{error:?}");
     let error = find(&client("", ""), &server).await.unwrap_err();
     assert!(matches!(*error.source, Failure::NotFound { denied: true }), "{error:?}");
 }
@@ -127,7 +127,7 @@ async fn basic_authentication_wants_credentials() {
     });
     find(&client(&login(&server, "right"), ""), &server).await.unwrap();
     let given = async |auths: &str| match *find(&client(auths, ""), &server).await.unwrap_err().source {
-        Failure::Unauthorised { given } => given,
+        Failure::Unauthorised { given, .. } => given,
         other => panic!("{other:?}"),
     };
     assert!(given(&login(&server, "wrong")).await);
