@@ -2,6 +2,7 @@
 
 use scenarios::{Depot, World, scenario};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 scenario! {
     /// An image is built for each platform of `build.platforms`, steps for this machine's own run on it,
@@ -30,6 +31,17 @@ scenario! {
         platforms.sort();
         assert_eq!(platforms, ["linux amd64", "linux arm64"], "{index:#}");
         assert_eq!(index["manifests"].as_array().map(Vec::len), Some(2), "{index:#}");
+
+        // A name stands for all that it has here, unless one is asked for.
+        world.compose(&format!("image push {name} {name}:all")).ok();
+        let digests = |index: &Value| {
+            let entries = index["manifests"].as_array().unwrap().iter();
+            entries.map(|entry| entry["digest"].to_string()).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(digests(&depot.manifest("web", "all").unwrap()), digests(&index));
+        world.compose(&format!("image push --platform linux/arm64 {name} {name}:one")).ok();
+        assert!(depot.manifest("web", "one").unwrap()["config"].is_object());
+        world.compose(&format!("image push --platform linux/s390x {name}")).exits(1).says("for linux/s390x");
 
         world.compose("system prune --all --force").ok();
         let built = world.compose("build --push web").ok();
