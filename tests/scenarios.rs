@@ -37,6 +37,8 @@ mod disk;
 mod dockerfiles;
 #[path = "scenarios/editors.rs"]
 mod editors;
+#[path = "scenarios/emulators.rs"]
+mod emulators;
 #[path = "scenarios/faults.rs"]
 mod faults;
 #[path = "scenarios/files.rs"]

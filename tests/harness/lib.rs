@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a scenario that cannot go on has failed")]
 
 mod depot;
+mod emulator;
 mod images;
 mod killing;
 mod leaks;
@@ -16,6 +17,7 @@ mod who;
 mod world;
 
 pub use depot::Depot;
+pub use emulator::Emulator;
 pub use images::{Image, architecture, big as big_image, index as image_index, telling as telling_image};
 pub use killing::{Ending, kill_points};
 pub use ports::free_port;

@@ -16,12 +16,14 @@
 //!
 //! What needs the engine, containers and registries, is asked of a [`Machine`].
 
+mod agent;
 mod bases;
 mod board;
 mod cache;
 mod check;
 mod context;
 mod copy;
+mod emulator;
 mod error;
 mod event;
 mod foreign;
@@ -41,6 +43,7 @@ mod tree;
 
 pub use bases::{Base, bases};
 pub use check::{Findings, check};
+pub use emulator::lacking as lacking_emulator;
 pub use error::BuildError;
 pub use event::{Event, EventKind};
 pub use machine::{Cause, Job, Machine, Ran, Remote, Version};

@@ -1,5 +1,6 @@
 //! `RUN --mount`: what a step sees and no layer has.
 
+use crate::agent::{self, StandIn};
 use crate::copy::{Manner, Target};
 use crate::error::at;
 use crate::secret;
@@ -37,8 +38,8 @@ enum Item {
     },
     /// Anything that needs no making.
     Plain(MountSpec),
-    /// A file of the host.
-    File { source: PathBuf, target: String },
+    /// The socket of an ssh agent of the host.
+    Agent { socket: PathBuf, target: String, owner: Ownership },
     /// A variable.
     Variable(String, String),
 }
@@ -51,6 +52,7 @@ pub(crate) struct Ready {
     pub(crate) environment: Vec<(String, String)>,
     scratch: Vec<PathBuf>,
     caches: Vec<CacheMount>,
+    agents: Vec<StandIn>,
 }
 
 impl Drop for Ready {
@@ -125,14 +127,15 @@ impl Worker<'_> {
                     mounted.items.push(Item::Plain(MountSpec::Content { content, target, uid, gid, mode }));
                 }
             }
-            Asked::Ssh { id, target, required, owner: _ } => {
-                let is_agent = |item: &&Item| matches!(item, Item::File { .. });
+            Asked::Ssh { id, target, required, owner } => {
+                let is_agent = |item: &&Item| matches!(item, Item::Agent { .. });
                 let count = mounted.items.iter().filter(is_agent).count();
                 let target = target.map_or_else(
                     || format!("/run/buildkit/ssh_agent.{count}"),
                     |target| self.state.absolute(&target),
                 );
-                mounted.key.push(format!("ssh {id} {target}"));
+                let Ownership { uid, gid, mode } = owner;
+                mounted.key.push(format!("ssh {id} {target} {uid}:{gid} {mode:o}"));
                 let socket = self.target.spec.ssh.get(&id).filter(|path| path.exists());
                 match socket {
                     Some(path) => {
@@ -141,7 +144,7 @@ impl Worker<'_> {
                         if count == 0 && !told {
                             mounted.items.push(Item::Variable(AGENT.to_owned(), target.clone()));
                         }
-                        mounted.items.push(Item::File { source: path.clone(), target });
+                        mounted.items.push(Item::Agent { socket: path.clone(), target, owner });
                     }
                     None if required => {
                         let message = format!("no ssh agent `{id}` is given to this build");
@@ -197,9 +200,13 @@ impl Item {
                 ready.places.push((mount.target().to_owned(), is_file));
                 ready.mounts.push(mount);
             }
-            Self::File { source, target } => {
+            Self::Agent { socket, target, owner } => {
+                let folder = store.scratch("mount").map_err(io::Error::other)?;
+                std::fs::create_dir(&folder)?;
+                ready.scratch.push(folder.clone());
+                ready.agents.push(StandIn::listen(&folder, socket, owner)?);
                 ready.places.push((target.clone(), true));
-                ready.mounts.push(bind(source, target, false));
+                ready.mounts.push(bind(folder.join(agent::SOCKET), target, false));
             }
             Self::Bind { source, found, target, writable } => {
                 ready.places.push((target.clone(), !found.start.is_folder()));

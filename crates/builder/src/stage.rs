@@ -10,7 +10,7 @@ use crate::state::{Key, State};
 use diagnostic::{Diagnostic, Span};
 use dockerfile::{Command, Healthcheck, Instruction, InstructionKind, Pair, Word, expand, expand_list};
 use resource::{
-    Digest, HealthCheck, Image, ImageNeed, OciLayout, Platform, PullPolicy, Reference, Timestamp,
+    Digest, HealthCheck, Image, ImageNeed, OciLayout, Platform, PullPolicy, Reference, Timestamp, signal,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -443,7 +443,13 @@ impl<'a> Worker<'a> {
             InstructionKind::Onbuild(onbuild) => self.state.config.triggers.push(onbuild.trigger.clone()),
             InstructionKind::Shell(shell) => self.state.config.shell.clone_from(shell),
             InstructionKind::StopSignal(word) => {
-                self.state.config.stop_signal = Some(self.expand(word)?);
+                let signal = self.expand(word)?;
+                if signal::parse(&signal).is_none() {
+                    let message = format!("`{signal}` is no signal");
+                    let help = "write it like `SIGINT`, `SIGRTMIN+3` or `2`";
+                    return Err(at(word.span, "bad-signal", message).help(help).into());
+                }
+                self.state.config.stop_signal = Some(signal);
             }
             InstructionKind::User(word) => self.state.config.user = self.expand(word)?,
             InstructionKind::Volume(words) => {
@@ -473,7 +479,13 @@ impl<'a> Worker<'a> {
             for port in expand_list(word, &self.state.scope)? {
                 let (number, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
                 let protocol = protocol.to_ascii_lowercase();
-                let bad = || at(word.span, "bad-port", format!("`{port}` is no port such as `80/tcp`"));
+                let bad = || {
+                    at(word.span, "bad-port", format!("`{port}` is no port such as `80/tcp`"))
+                        .help("a port or a range of them, and `tcp`, `udp` or `sctp`")
+                };
+                if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
+                    return Err(bad().into());
+                }
                 let (first, last) = number.split_once('-').unwrap_or((number, number));
                 let (first, last): (u16, u16) = first.parse().ok().zip(last.parse().ok()).ok_or_else(bad)?;
                 for number in first..=last {

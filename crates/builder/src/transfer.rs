@@ -42,6 +42,15 @@ impl Worker<'_> {
         let span = instruction.span;
         let source = self.source(from.map(|from| from.text.as_str()), span)?;
         let mut pieces = self.pieces(transfer, &source, parents, add, span)?;
+        if let Some(checksum) = add.and_then(|add| add.checksum.as_ref()) {
+            let is_fetched = |piece: &Piece| matches!(piece, Piece::Download(_) | Piece::Git(_));
+            if pieces.len() != 1 || !pieces.iter().all(is_fetched) {
+                let message = "`--checksum` is for one file of a web server or one git repository";
+                return Err(at(checksum.span, "nothing-to-check", message)
+                    .help("add what it is for in an instruction of its own")
+                    .into());
+            }
+        }
         let asked = self.expand(&transfer.destination)?;
         let is_folder = asked.ends_with('/') || asked.ends_with("/.") || asked == "." || parents;
         let destination = self.state.absolute(&asked);

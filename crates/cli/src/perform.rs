@@ -496,6 +496,9 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// What a person can do about an error.
 fn hint_for(error: &ActError) -> Option<String> {
     let ActError::Engine(error) = error else { return None };
+    if let EngineError::Start { foreign: Some(foreign), .. } = &**error {
+        return Some(foreign.help.clone());
+    }
     match (error.start_exit_code(), &**error) {
         (Some(127), _) => {
             return Some(
@@ -517,6 +520,9 @@ fn hint_for(error: &ActError) -> Option<String> {
         EngineError::Pull { .. } if chain(&**error).contains("no such image") => Some(
             "check the name and the tag; a private image needs a login: `compose login REGISTRY`".to_owned(),
         ),
+        EngineError::Pull { reference, .. } if wants_login(&chain(&**error)) => {
+            Some(format!("log in to the registry: `compose login {}`", reference.registry))
+        }
         EngineError::NameTaken { .. } => {
             Some("remove that container, or give this one another `container_name`".to_owned())
         }
@@ -532,6 +538,11 @@ fn hint_for(error: &ActError) -> Option<String> {
         error if denied(error) => crate::privilege::hint(),
         _ => None,
     }
+}
+
+/// Whether an error with its causes comes of a registry that wants to know who asks.
+pub(crate) fn wants_login(said: &str) -> bool {
+    said.contains("the registry wants a login") || said.contains("the stored credentials")
 }
 
 /// Whether the kernel denied something for want of privilege: `EPERM`.

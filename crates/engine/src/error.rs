@@ -2,7 +2,7 @@
 //! source. Nothing here knows Compose's exit codes, but a failed start knows its own.
 
 use crate::cdi::CdiError;
-use resource::{ContainerName, NetworkName, PodName, Reference, VolumeName};
+use resource::{ContainerName, NetworkName, Platform, PodName, Reference, VolumeName};
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -319,6 +319,8 @@ pub enum EngineError {
         exit_code: i32,
         /// What kind of failure.
         kind: supervisor::FailureKind,
+        /// Its image is for machines of another kind.
+        foreign: Option<Box<Foreign>>,
     },
     /// A process could not be run in a container.
     #[error("cannot run `{program}` in container `{container}`: {message}")]
@@ -374,6 +376,15 @@ pub enum EngineError {
         #[source]
         source: runtime::cgroup::CgroupError,
     },
+}
+
+/// An image whose programs this machine does not execute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// What it is for.
+    pub platform: Platform,
+    /// What to do so that they are.
+    pub help: String,
 }
 
 impl EngineError {

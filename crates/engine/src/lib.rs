@@ -62,7 +62,7 @@ pub use cdi::CdiError;
 pub use changes::{Commit, unnamed};
 pub use damage::{Damage, Subject};
 pub use engine::{Engine, RemoteImage, hidden_role};
-pub use error::EngineError;
+pub use error::{EngineError, Foreign};
 pub use events::{EventQuery, Events};
 pub use files::{Destination, Source};
 pub use lock::ProjectLock;

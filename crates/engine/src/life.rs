@@ -1,9 +1,12 @@
 //! The life of containers, by way of their pod's supervisor: one connection per pod is kept while it
 //! is good. While it is, the supervisor does not end.
 
+use crate::error::Foreign;
 use crate::observe::checked_state;
 use crate::{Engine, EngineError};
-use resource::{Condition, ContainerId, ContainerRecord, ContainerState, ExitStatus, PodName, Status};
+use resource::{
+    Condition, ContainerId, ContainerRecord, ContainerState, ExitStatus, Platform, PodName, Status,
+};
 use std::future::Future;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -67,8 +70,20 @@ impl Engine {
         {
             message = format!("{message}: container `{name}` of pod `{pod}` publishes it");
         }
+        let foreign = matches!(exit_code, 126 | 127).then(|| self.foreign(record)).flatten();
+        if let Some(Foreign { platform, .. }) = &foreign {
+            message = format!("{message}: its image is for {platform}, this machine is {}", Platform::host());
+        }
         let (container, service) = (record.spec.name.clone(), record.spec.service.clone());
-        EngineError::Start { container, service, message, exit_code, kind }
+        let foreign = foreign.map(Box::new);
+        EngineError::Start { container, service, message, exit_code, kind, foreign }
+    }
+
+    /// What a container's image is for, and what to do, when its programs cannot be executed here.
+    fn foreign(&self, record: &ContainerRecord) -> Option<Foreign> {
+        let image = self.store().image(&record.spec.image, record.spec.platform.as_ref())?;
+        let help = builder::lacking_emulator(&image.platform)?;
+        (image.id == record.image).then_some(Foreign { platform: image.platform, help })
     }
 
     /// Stops a container: its stop signal, then SIGKILL after `grace` (`None`: its own; zero: at

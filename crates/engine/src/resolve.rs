@@ -5,10 +5,9 @@
 //! tests below say so.
 
 mod mounts;
-mod signal;
 
 pub use mounts::{PlannedMount, mounts};
-pub use signal::parse as parse_signal;
+pub use resource::signal::parse as parse_signal;
 
 use resource::mount::clean;
 use resource::{ContainerSpec, HealthCheck, Image, ImageConfig, Labels, Process, ProcessSpec};
@@ -148,7 +147,7 @@ pub fn healthcheck(spec: &ContainerSpec, image: &ImageConfig) -> Option<HealthCh
 pub fn stop_signal(spec: &ContainerSpec, image: &ImageConfig) -> Result<i32, ResolveError> {
     let text = spec.stop_signal.as_deref().or(image.stop_signal.as_deref()).filter(|text| !text.is_empty());
     let text = text.unwrap_or("SIGTERM");
-    signal::parse(text).ok_or_else(|| ResolveError::Signal(text.to_owned()))
+    parse_signal(text).ok_or_else(|| ResolveError::Signal(text.to_owned()))
 }
 
 /// The container's labels and those of its image that it does not override.

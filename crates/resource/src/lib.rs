@@ -24,6 +24,7 @@ pub mod process;
 pub mod reference;
 pub mod restart;
 pub mod security;
+pub mod signal;
 pub mod state;
 pub mod volume;
 

@@ -462,12 +462,16 @@ impl OneOffRun<'_> {
         let code = error.start_exit_code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
         let place =
             if self.need.place.is_empty() { String::new() } else { format!(" ({})", self.need.place) };
+        let help = match &error {
+            EngineError::Start { foreign: Some(foreign), .. } => Some(foreign.help.clone()),
+            _ => (code == 127).then(|| "the program is looked up inside the image".to_owned()),
+        };
         let failure =
             Failure::because(format!("service `{}`{place}", self.spec.service), error).with_code(code);
-        if code == 127 {
-            return failure.hint("the program is looked up inside the image");
+        match help {
+            Some(help) => failure.hint(help),
+            None => failure,
         }
-        failure
     }
 
     /// Removes the container; the supervisor may have done so already.

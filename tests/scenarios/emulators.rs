@@ -1,0 +1,32 @@
+//! Scenarios about images whose programs this machine executes by an emulator alone.
+
+use scenarios::{Emulator, architecture, scenario};
+
+scenario! {
+    /// Steps for another machine are executed by the emulator that the kernel has for their programs, and so are
+    /// containers of the image. Where it has none, or does not use it, a build is refused before anything is done,
+    /// a container says what its image is for, and both say what to do.
+    programs_for_another_machine_are_run_by_an_emulator, |world| {
+        let emulator = Emulator::register(world.who());
+        let foreign = emulator.architecture();
+        world.write(".env", &format!("HOST={}\nFOREIGN={foreign}\n", architecture()));
+        let script = "if [ \"$1\" = shown ]; then read word < /arch; echo $word; else echo emulated > /arch; fi\n";
+        world.write("told", &emulator.program(script));
+        world.compose("build").ok();
+        assert_eq!(world.compose("run --rm -T web").ok().stdout, "native\n");
+        assert_eq!(world.compose("run --rm -T foreign").ok().stdout, "emulated\n");
+        if !emulator.is_alone() {
+            return;
+        }
+
+        emulator.switch_off();
+        let refused = world.compose("build --no-cache").exits(1).says("RUN [\"/told\"]").says("is switched off");
+        assert!(!refused.stderr.contains("DONE"), "{}", refused.stderr);
+        let of = format!("its image is for linux/{foreign}");
+        world.compose("run --rm -T foreign").exits(126).says(&of).says("is switched off");
+        world.compose("up foreign").exits(1).says(&of).says("is switched off");
+        drop(emulator);
+        world.compose("build --no-cache").exits(1).says("qemu-user-static");
+        world.compose("run --rm -T foreign").exits(126).says(&of).says("qemu-user-static");
+    }
+}
