@@ -12,7 +12,7 @@ use crate::parse::damage;
 use crate::schema::{Field, Kind, Object, SERVICE, TOP};
 use crate::scope::{Path, Scope};
 use crate::tree::{Map, Mark, Node, Value};
-use crate::units;
+use crate::{number, units};
 
 /// Checks a whole document.
 pub(crate) fn document(node: &mut Node, scope: &mut Scope<'_>) {
@@ -129,7 +129,7 @@ fn object(node: &mut Node, object: &'static Object, path: &Path<'_>, scope: &mut
                 value(&mut entry.node, &field.kind, &Path::Key(path, key), scope);
                 form(&mut entry.node, field, scope);
             }
-            None if key.starts_with("x-") => {}
+            None if key.starts_with("x-") => times(&mut entry.node, scope),
             None => {
                 if !scope.is_enough() {
                     let is_mapping = entry.node.as_map().is_some();
@@ -156,6 +156,21 @@ fn object(node: &mut Node, object: &'static Object, path: &Path<'_>, scope: &mut
     }
     if object.missing(map).next().is_some() {
         node.value = Value::Bad;
+    }
+}
+
+/// Of what is nobody's to read, unquoted dates are written as RFC 3339 has them, and not as Go prints them.
+fn times(node: &mut Node, scope: &Scope<'_>) {
+    match &mut node.value {
+        Value::List(items) => items.iter_mut().for_each(|item| times(item, scope)),
+        Value::Map(map) => map.values_mut().for_each(|entry| times(&mut entry.node, scope)),
+        Value::String(text) if text.contains(" +") || text.contains(" -") => {
+            let is_written = scope.sources.slice(node.span).contains(text.as_str());
+            if let Some(date) = number::rfc3339(text).filter(|_| !is_written) {
+                node.value = Value::String(date);
+            }
+        }
+        _ => {}
     }
 }
 

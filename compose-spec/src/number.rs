@@ -6,6 +6,16 @@ pub(crate) fn float_text(value: f64) -> String {
     shortest(value, 1e-4..1e6)
 }
 
+/// A float as it is written in YAML, where what is no number has words of its own.
+pub(crate) fn yaml_text(value: f64) -> String {
+    match value {
+        f64::INFINITY => ".inf".to_owned(),
+        f64::NEG_INFINITY => "-.inf".to_owned(),
+        value if value.is_nan() => ".nan".to_owned(),
+        value => float_text(value),
+    }
+}
+
 /// A float as Go writes it in JSON: an exponent below 1e-6 and from 1e21. JSON has no word for what is no
 /// number, so that is `null`.
 pub(crate) fn json_text(value: f64) -> String {
@@ -113,6 +123,16 @@ pub(crate) fn timestamp_text(text: &str) -> Option<String> {
     Some(format!("{date} {} {}", clock_text(clock)?, zone_text(zone)?))
 }
 
+/// What [`timestamp_text`] gives, as RFC 3339 writes it: `2020-01-01T10:00:00Z`.
+pub(crate) fn rfc3339(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split(' ').collect();
+    let [date, clock, offset, zone] = parts[..] else { return None };
+    timestamp_text(date)?;
+    let (hours, minutes) = offset.split_at_checked(3)?;
+    let zone = if zone == "UTC" { "Z".to_owned() } else { format!("{hours}:{minutes}") };
+    Some(format!("{date}T{clock}{zone}"))
+}
+
 /// Days of a month, 1 to 12.
 fn days(year: u32, month: u32) -> u32 {
     match month {
@@ -208,8 +228,27 @@ mod tests {
         ] {
             assert_eq!(float(text).map(float_text).as_deref(), Some(printed), "{text}");
         }
+        for (value, written) in
+            [(f64::INFINITY, ".inf"), (f64::NEG_INFINITY, "-.inf"), (f64::NAN, ".nan"), (1.5, "1.5")]
+        {
+            assert_eq!(yaml_text(value), written);
+        }
         for text in ["", ".", "1.2.3", "e5", "inf", "nan", "infinity", "+-1"] {
             assert_eq!(float(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_are_written_as_rfc_3339_has_them() {
+        for (text, written) in [
+            ("2020-1-1", "2020-01-01T00:00:00Z"),
+            ("2020-01-01t9:5:7.50+02:00", "2020-01-01T09:05:07.5+02:00"),
+        ] {
+            let printed = timestamp_text(text).and_then(|printed| rfc3339(&printed));
+            assert_eq!(printed.as_deref(), Some(written), "{text}");
+        }
+        for text in ["2020", "a - b c", "a b +0000 UTC", "2020-01-01 00:00:00 + UTC"] {
+            assert_eq!(rfc3339(text), None, "{text}");
         }
     }
 

@@ -221,7 +221,7 @@ impl Layout {
     fn float(&self, value: f64) -> String {
         // A zero with a sign would be read again as a whole number, which has none.
         let value = if value == 0.0 { 0.0 } else { value };
-        if self.json { crate::number::json_text(value) } else { crate::number::float_text(value) }
+        if self.json { crate::number::json_text(value) } else { crate::number::yaml_text(value) }
     }
 
     /// A value under a fixed key, in the form the reference gives it.
