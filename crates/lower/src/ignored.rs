@@ -35,7 +35,8 @@ impl Lowering<'_> {
             (
                 "storage_opt",
                 !service.storage_opt.is_empty(),
-                "a root file system is as large as the disk: overlay has no quota of its own",
+                "a root file system is as large as the disk: overlay has no quota of its own, and those of projects, \
+                 which xfs has, are not set",
             ),
             ("use_api_socket", service.use_api_socket, "there is no API socket"),
             ("userns_mode", userns.is_some(), userns.unwrap_or_default()),
