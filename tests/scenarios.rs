@@ -115,6 +115,8 @@ mod registries;
 mod remotes;
 #[path = "scenarios/rootless.rs"]
 mod rootless;
+#[path = "scenarios/runtimes.rs"]
+mod runtimes;
 #[path = "scenarios/screens.rs"]
 mod screens;
 #[path = "scenarios/seldom.rs"]

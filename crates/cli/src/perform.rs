@@ -511,7 +511,7 @@ fn hint_for(error: &ActError) -> Option<String> {
                     .to_owned(),
             );
         }
-        (Some(_), error) if error.to_string().contains("port") => {
+        (Some(_), error) if error.port().is_some() => {
             return Some("publish another host port, or stop what holds this one".to_owned());
         }
         _ => {}

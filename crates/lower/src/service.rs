@@ -9,6 +9,7 @@ use resource::{
     ProcessSpec, PullPolicy, Reference, RestartPolicy,
 };
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 impl Lowering<'_> {
@@ -52,13 +53,6 @@ impl Lowering<'_> {
             let rule = "a letter or digit, then letters, digits, `_`, `.` and `-`";
             let message = format!("`{name}` cannot be the name of a container: {rule}");
             self.error(service, "container_name", message);
-        }
-        // What they do with a container is what is done here; others isolate it in another way.
-        let equal = ["", "runc", "crun", "youki", "io.containerd.runc.v2"];
-        if let Some(name) = service.runtime.as_deref().filter(|name| !equal.contains(name)) {
-            let what = "is not used: the engine runs containers itself, as `runc` would";
-            let help = if name == "nvidia" { "; devices of NVIDIA are had by `gpus: all`" } else { "" };
-            self.error(service, "runtime", format!("runtime `{name}` {what}{help}"));
         }
         if let Some(text) = service.tree.str("restart").filter(|_| service.restart.is_none()) {
             self.error(service, "restart", format!("`{text}` is no restart policy"));
@@ -133,6 +127,7 @@ impl Lowering<'_> {
             stop_grace: service.stop_grace_period,
             post_start: hooks::lasting(&service.post_start),
             pre_stop: hooks::lasting(&service.pre_stop),
+            runtime: self.runtime(service),
             security: self.security(service),
             pid: self.share(service, "pid", service.pid.as_deref()),
             ipc: self.share(service, "ipc", service.ipc.as_deref()),
@@ -147,6 +142,28 @@ impl Lowering<'_> {
             labels: self.container_labels(service, &mounts),
             mounts,
         }
+    }
+
+    /// The runtime that a service names by its path. A name is one of a daemon's configuration, which there is
+    /// none of here.
+    fn runtime(&mut self, service: &Service) -> Option<PathBuf> {
+        // What they do with a container is what is done here; others isolate it in another way.
+        const EQUAL: [&str; 5] = ["", "runc", "crun", "youki", "io.containerd.runc.v2"];
+        let name = service.runtime.as_deref().filter(|name| !EQUAL.contains(name))?;
+        if !name.starts_with('/') {
+            let what = "is not known: the engine runs containers itself, as `runc` would";
+            let help = match name {
+                "nvidia" => "devices of NVIDIA are had by `gpus: all`",
+                _ => "another runtime is named by its path, such as `/usr/bin/crun`",
+            };
+            self.error(service, "runtime", format!("runtime `{name}` {what}; {help}"));
+            return None;
+        }
+        if service.init == Some(true) {
+            let what = "needs the engine's own runtime, whose first process it is";
+            self.error(service, "init", format!("`init` {what}: `runtime` names {name}"));
+        }
+        Some(PathBuf::from(name))
     }
 
     /// `x-on-unhealthy: restart` is ours: the specification leaves unhealthy containers alone.

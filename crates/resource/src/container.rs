@@ -72,6 +72,9 @@ pub struct ContainerSpec {
     /// Run in it one after the other before it is stopped; not when it ends by itself or is killed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pre_stop: Vec<Hook>,
+    /// The OCI runtime that runs it, an absolute path; the engine's own by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<PathBuf>,
     /// What it may do.
     pub security: SecuritySpec,
     /// PID namespace.
@@ -141,6 +144,7 @@ impl ContainerSpec {
             stop_grace: None,
             post_start: vec![],
             pre_stop: vec![],
+            runtime: None,
             security: SecuritySpec::default(),
             pid: IdentityShare::Private,
             ipc: IdentityShare::Private,

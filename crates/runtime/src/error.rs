@@ -40,6 +40,14 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// Another runtime could not execute the program.
+    #[error("{what}")]
+    Unstartable {
+        /// What it said.
+        what: String,
+        /// 127 when the program is not there, 126 when it cannot be executed.
+        exit_code: i32,
+    },
     /// The specification asks for something that is not possible or not allowed.
     #[error("{what}")]
     Refused {
@@ -54,6 +62,7 @@ impl StartError {
         match self {
             Self::NotFound { .. } => 127,
             Self::NotExecutable { .. } | Self::WorkingDir { .. } => 126,
+            Self::Unstartable { exit_code, .. } => *exit_code,
             Self::Step { .. } | Self::Refused { .. } => 125,
         }
     }

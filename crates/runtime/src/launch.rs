@@ -210,7 +210,7 @@ fn within_pid_namespace(
 }
 
 /// The socket pair a terminal's master comes through, if there will be one.
-fn console(stdio: Stdio<'_>) -> Result<(Option<OwnedFd>, Option<OwnedFd>), StartError> {
+pub(crate) fn console(stdio: Stdio<'_>) -> Result<(Option<OwnedFd>, Option<OwnedFd>), StartError> {
     match stdio {
         Stdio::Files { .. } => Ok((None, None)),
         Stdio::Terminal { .. } => {
@@ -327,16 +327,20 @@ fn start_time(pid: i32) -> io::Result<u64> {
 }
 
 /// Receives the terminal's master.
-fn receive(socket: &OwnedFd) -> Result<OwnedFd, StartError> {
-    let failed = |error: rustix::io::Errno| StartError::step("receive the terminal", "")(error.into());
+pub(crate) fn receive(socket: &OwnedFd) -> Result<OwnedFd, StartError> {
+    receive_descriptor(socket).map_err(StartError::step("receive the terminal", ""))
+}
+
+/// Receives the one descriptor that has been sent by now.
+pub(crate) fn receive_descriptor(socket: &OwnedFd) -> io::Result<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, flags).map_err(failed)?;
+    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, flags)?;
     let mut received = control.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,
     });
-    received.next().ok_or_else(|| failed(rustix::io::Errno::BADMSG))
+    received.next().ok_or_else(|| Errno::BADMSG.into())
 }

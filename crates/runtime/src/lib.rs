@@ -6,6 +6,7 @@
 //! Cgroup::create   limits and device rules            before the start
 //! spawn / exec     prepare -> clone3 -> child::start  the child does every step itself and reports
 //! Starting         the report pipe; finish -> Started { pidfd, console }
+//! oci::begin       the same by another runtime, where one is named: Shim -> Started
 //! ```
 //!
 //! The caller is single-threaded (the supervisor); `spawn` and `exec` refuse to run otherwise, since
@@ -18,6 +19,7 @@ pub mod cgroup;
 mod child;
 mod error;
 mod launch;
+pub mod oci;
 mod prepare;
 pub mod processes;
 mod root;

@@ -74,7 +74,7 @@ impl Supervisor {
             kill_rest(container);
         }
         self.open_output(slot, true).unwrap_or_else(|failure| complain(&failure));
-        self.over(slot, exit);
+        self.end_run(slot, exit);
     }
 
     /// A start whose supervisor was killed before it could write that it had been made.

@@ -2,6 +2,7 @@
 
 use crate::core::Watched;
 use crate::log::pump::Pump;
+use crate::oci::{Begun, Deletion};
 use crate::ports::Reservation;
 use crate::reactor::Token;
 use network::{Entrance, PortRule};
@@ -10,6 +11,7 @@ use resource::{
     PortSpec, Roots, Status, document,
 };
 use runtime::Cgroup;
+use runtime::oci::Bundle;
 use runtime::processes::MountNamespace;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
@@ -33,6 +35,8 @@ pub(crate) struct Container {
     pub(crate) run: u64,
     /// A start under way.
     pub(crate) starting: Option<Start>,
+    /// Another runtime forgets it, now that it has ended.
+    pub(crate) deletion: Option<Deletion>,
     /// Its first process.
     pub(crate) pidfd: Option<Watched<OwnedFd>>,
     /// When that was started.
@@ -59,7 +63,7 @@ pub(crate) struct Container {
 
 /// A start under way.
 pub(crate) struct Start {
-    pub(crate) starting: Watched<runtime::Starting>,
+    pub(crate) starting: Watched<Begun>,
     pub(crate) callers: Vec<Caller>,
     /// The callers' locks, open until this has gone well or failed.
     pub(crate) locks: Vec<OwnedFd>,
@@ -110,6 +114,7 @@ impl Container {
             mounts: None,
             run: 0,
             starting: None,
+            deletion: None,
             pidfd: None,
             since: None,
             healing: false,
@@ -139,6 +144,13 @@ impl Container {
         }
     }
 
+    /// What another runtime runs it by, if its record names one.
+    pub(crate) fn bundle(&self, roots: &Roots) -> Option<Bundle> {
+        let (program, id) = (self.record.spec.runtime.clone()?, &self.record.id);
+        let folder = roots.container_run(&self.record.spec.pod, id).join("bundle");
+        Some(Bundle { program, id: id.0.clone(), folder })
+    }
+
     /// Kills every process of it that does not end with its first one.
     pub(crate) fn kill_others(&self) {
         if self.record.spec.pid != IdentityShare::Private {
@@ -152,6 +164,7 @@ impl Container {
     /// Something of it goes on by itself, so the supervisor has to stay.
     pub(crate) fn is_live(&self) -> bool {
         self.starting.is_some()
+            || self.deletion.is_some()
             || matches!(self.state.status, Status::Running | Status::Paused | Status::Restarting)
     }
 

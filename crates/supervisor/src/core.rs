@@ -65,6 +65,8 @@ pub(crate) enum Source {
     Session,
     /// A log server can take more, or is gone.
     Ship(Slot),
+    /// Another runtime has done with a container that has ended.
+    Deleted(Slot),
 }
 
 /// A container, by a number that stands for its id in events and timers.
@@ -249,6 +251,7 @@ impl Supervisor {
             Source::Forward(pair, side) => self.forward_ready(pair, side, flags),
             Source::Session => self.session_ready(token),
             Source::Ship(slot) => self.ship_ready(slot, flags),
+            Source::Deleted(slot) => self.deleted(slot),
         }
     }
 

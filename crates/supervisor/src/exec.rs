@@ -3,6 +3,7 @@
 use crate::container::Caller;
 use crate::core::{Slot, Source, Supervisor, Timer, Watched, complain};
 use crate::health;
+use crate::oci::check_visible;
 use crate::protocol::{EventKind, ExecRequest, Failure, FailureKind, Reply, Streams};
 use crate::reactor::EventFlags;
 use crate::start::{Opened, cannot, nothing};
@@ -96,6 +97,7 @@ impl Supervisor {
         let (Some(target), Some(identity)) = (&container.pidfd, container.state.process) else {
             return Err(not_running(&container.record.spec.name));
         };
+        check_visible(container, identity.pid)?;
         let security = &container.record.spec.security;
         let seccomp = self.seccomp.get(security).map_err(|error| cannot("filter its calls", &error))?;
         let launch = ExecLaunch {

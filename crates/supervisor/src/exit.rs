@@ -25,7 +25,7 @@ impl Supervisor {
         let pid = container.state.process.map(|process| process.pid).unwrap_or_default();
         // Not our child when it was adopted; then the kernel may still tell.
         let code = sys::process::wait(pidfd.as_fd()).or_else(|| sys::pidfd::exit_code(pidfd.as_fd(), pid));
-        self.over(slot, code.map_or(ExitStatus::Unknown, ExitStatus::Code));
+        self.end_run(slot, code.map_or(ExitStatus::Unknown, ExitStatus::Code));
     }
 
     /// A container's run is over: settles what that means.

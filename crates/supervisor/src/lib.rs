@@ -12,7 +12,7 @@
 //! ```text
 //! protocol   what is said            client, packet, launcher   the command's side
 //! serve      the role                reactor                    events and timers
-//! lifecycle: start, exit, stop, exec, probe, adopt              logs: log/, ship/
+//! lifecycle: start, oci, exit, stop, exec, probe, adopt            logs: log/, ship/
 //! network:   ports, forward, names, resolver, files             pure: health, wait, removed, files, log/record
 //! ```
 
@@ -34,6 +34,7 @@ pub mod journal;
 mod launcher;
 pub mod log;
 mod names;
+mod oci;
 mod outside;
 mod packet;
 mod ports;

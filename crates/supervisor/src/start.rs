@@ -6,6 +6,7 @@ use crate::core::{Slot, Source, Supervisor, brief, chain, complain};
 use crate::health;
 use crate::log::pump::{Pump, open_fifo};
 use crate::log::{Stream, attributes, record};
+use crate::oci::Begun;
 use crate::protocol::{Failure, FailureKind, Reply, Streams};
 use crate::reactor::EventFlags;
 use crate::surroundings::gone;
@@ -37,8 +38,12 @@ pub(crate) struct Wanted {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let kind = match &error {
-            StartError::NotFound { .. } => FailureKind::NotFound,
-            StartError::NotExecutable { .. } | StartError::WorkingDir { .. } => FailureKind::NotExecutable,
+            StartError::NotFound { .. } | StartError::Unstartable { exit_code: 127, .. } => {
+                FailureKind::NotFound
+            }
+            StartError::NotExecutable { .. }
+            | StartError::WorkingDir { .. }
+            | StartError::Unstartable { .. } => FailureKind::NotExecutable,
             _ => FailureKind::Other,
         };
         Self { kind, message: chain(&error), exit_code: error.exit_code() }
@@ -260,8 +265,9 @@ impl Supervisor {
             mapping: self.roots.mapping,
         };
         // A container with the host's network has that of the thread that makes it.
-        let starting =
-            self.outside.run(|| runtime::spawn(&launch)).map_err(|error| cannot("start", &error))??;
+        let bundle = container.bundle(&self.roots);
+        let begun = || Begun::of(&launch, bundle.as_ref(), &record.spec.security);
+        let starting = self.outside.run(begun).map_err(|error| cannot("start", &error))??;
         let identity = starting.identity()?;
         let starting = self
             .listen(starting, EventFlags::IN, Source::Started(slot))
@@ -270,7 +276,11 @@ impl Supervisor {
             container.oom_kills = oom_kills;
             container.run += 1;
             container.state.not_enforced = not_enforced;
-            let state = running(container, identity, wanted.restart);
+            // Another runtime has made no process yet.
+            let state = match identity {
+                Some(identity) => running(container, identity, wanted.restart),
+                None => container.state.clone(),
+            };
             container.starting = Some(Start {
                 starting,
                 state,
@@ -279,8 +289,10 @@ impl Supervisor {
                 restart: wanted.restart,
                 attached: wanted.streams != Streams::Log,
             });
-            // Whoever takes over from here on knows of the process; before, it ends by itself.
-            container.save(&self.roots).unwrap_or_else(|error| complain(&error));
+            if let Some(_process) = identity {
+                // Whoever takes over from here on knows of it; before, it ends by itself.
+                container.save(&self.roots).unwrap_or_else(|error| complain(&error));
+            }
             if let Some(start) = &mut container.starting {
                 start.starting.release();
             }
@@ -306,7 +318,7 @@ impl Supervisor {
 }
 
 /// The state of a container whose process has just been made.
-fn running(container: &Container, process: ProcessIdentity, restart: bool) -> ContainerState {
+pub(crate) fn running(container: &Container, process: ProcessIdentity, restart: bool) -> ContainerState {
     let (check, old) = (container.record.healthcheck.as_ref(), &container.state);
     ContainerState {
         status: Status::Running,

@@ -7,15 +7,19 @@ use crate::protocol::{EventKind, Failure, Reply, Streams};
 use crate::reactor::EventFlags;
 use crate::start::Wanted;
 use resource::{ContainerState, ExitStatus, IdentityShare, Status, Timestamp};
+use runtime::StartError;
+use runtime::oci::Progress;
 use runtime::processes::MountNamespace;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 impl Supervisor {
     /// Waits for every process that is being started to execute its program, which takes milliseconds;
-    /// whether there was one.
+    /// whether there was one. Another runtime may take longer, and is not waited for.
     pub(crate) fn settle_starts(&mut self) -> bool {
-        let starting = self.containers.iter().filter(|(_, container)| container.starting.is_some());
+        let is_ours = |start: &Start| start.starting.is_embedded();
+        let starting =
+            self.containers.iter().filter(|(_, found)| found.starting.as_ref().is_some_and(is_ours));
         let slots: Vec<Slot> = starting.map(|(slot, _)| *slot).collect();
         slots.iter().for_each(|slot| self.start_reported(*slot));
         self.settle_execs() || !slots.is_empty()
@@ -23,15 +27,29 @@ impl Supervisor {
 
     /// The start has gone well or failed.
     pub(crate) fn start_reported(&mut self, slot: Slot) {
+        let container = self.containers.get_mut(&slot);
+        let Some(start) = container.and_then(|found| found.starting.as_mut()) else { return };
+        match start.starting.progress() {
+            Progress::Same => {}
+            Progress::Created(process) => self.created(slot, process),
+            Progress::Started => self.start_settled(slot, None),
+            Progress::Failed(error) => self.start_settled(slot, Some(error)),
+        }
+    }
+
+    /// The program runs, as far as is known, or could not be started.
+    fn start_settled(&mut self, slot: Slot, failure: Option<StartError>) {
         let Some(start) = self.containers.get_mut(&slot).and_then(|found| found.starting.take()) else {
             return;
         };
         // The locks are let go at the end of this.
         let Start { starting, callers, locks: _locks, restart, attached, state } = start;
-        match starting.into_inner().finish() {
+        let begun = starting.into_inner();
+        match failure.map_or_else(|| begun.finish(), Err) {
             Err(error) => self.start_failed(slot, error.into(), callers, restart),
             Ok(started) => self.started(slot, started, state, callers, restart, attached),
         }
+        self.stop_late(slot);
     }
 
     fn started(

@@ -27,6 +27,11 @@ impl Supervisor {
         let slot = self.slot(id)?;
         self.settle_start(slot);
         let Some(container) = self.containers.get_mut(&slot) else { return Ok(None) };
+        if container.starting.is_some() {
+            Self::give_up(container);
+            container.stopping.push(caller);
+            return Ok(None);
+        }
         match container.state.status {
             Status::Created | Status::Exited => {
                 return Ok(Some(Reply::Exit(container.exit())));
@@ -76,7 +81,21 @@ impl Supervisor {
         }
     }
 
-    /// A start under way is waited for: it takes milliseconds, and what follows needs to know.
+    /// Stops a container that was to be stopped while another runtime started it, and that runs now.
+    pub(crate) fn stop_late(&mut self, slot: Slot) {
+        let Some(container) = self.containers.get_mut(&slot).filter(|found| found.is_up()) else { return };
+        let id = container.record.id.clone();
+        for caller in std::mem::take(&mut container.stopping) {
+            match self.stop(caller, &id, None, None) {
+                Ok(Some(reply)) => self.reply(caller, reply, None),
+                Ok(None) => {}
+                Err(failure) => self.reply(caller, Reply::Failed(failure), None),
+            }
+        }
+    }
+
+    /// A start under way is waited for: it takes milliseconds, and what follows needs to know. Only another
+    /// runtime's goes on behind this.
     fn settle_start(&mut self, slot: Slot) {
         if self.wanted.iter().any(|wanted| wanted.slot == slot) {
             self.launch();
@@ -117,6 +136,10 @@ impl Supervisor {
         self.settle_start(slot);
         let Some(container) = self.containers.get_mut(&slot) else { return Ok(()) };
         let stops = signal == SIGKILL || signal == container.record.stop_signal;
+        if stops && container.starting.is_some() {
+            Self::give_up(container);
+            return Ok(());
+        }
         if container.state.status == Status::Restarting && stops {
             container.state.status = Status::Exited;
             container.state.stopped_by_hand = true;

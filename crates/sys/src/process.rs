@@ -278,6 +278,23 @@ pub fn close_all_but(_proof: &InChild, first: u32, kept: BorrowedFd<'_>) -> io::
     close_range(kept.max(first.wrapping_sub(1)) + 1, u32::MAX, 0)
 }
 
+/// Closes every descriptor from `first` on but those `kept`; as [`close_all_but`].
+///
+/// # Errors
+/// What close_range(2) says.
+pub fn close_others(_proof: &InChild, first: u32, kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> = kept.iter().map(|descriptor| descriptor.as_raw_fd() as u32).collect();
+    kept.sort_unstable();
+    let mut next = first;
+    for number in kept.into_iter().filter(|number| *number >= first) {
+        if number > next {
+            close_range(next, number - 1, 0)?;
+        }
+        next = number + 1;
+    }
+    close_range(next, u32::MAX, 0)
+}
+
 /// Closes every descriptor from `first` on; as [`close_all_but`].
 ///
 /// # Errors
@@ -331,6 +348,8 @@ pub fn limit(resource: u32) -> io::Result<(u64, u64)> {
 
 /// The flag for a new user namespace.
 pub const NEW_USER: i32 = libc::CLONE_NEWUSER;
+/// The flag for a new UTS namespace.
+pub const NEW_UTS: i32 = libc::CLONE_NEWUTS;
 /// The flag for a new mount namespace.
 pub const NEW_MOUNT: i32 = libc::CLONE_NEWNS;
 

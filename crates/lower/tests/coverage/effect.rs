@@ -72,6 +72,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("services.*.mem_limit", r#""64m""#),
     ("services.*.memswap_limit", r#""256m""#),
     ("services.*.networks", r#"["key"]"#),
+    ("services.*.runtime", r#""/usr/bin/crun""#),
     ("services.*.networks.*.ipv4_address", "\"10.9.0.9\""),
     ("services.*.networks.*.ipv6_address", "\"fd09::9\""),
     ("services.*.pid", r#""host""#),

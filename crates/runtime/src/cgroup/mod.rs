@@ -357,6 +357,21 @@ impl Cgroup {
         self.path.iter().flat_map(move |path| mounts.clone().map(move |mount| mount.join(path)))
     }
 
+    /// The lists of its processes in every hierarchy, open to be read and written: one is moved in by its number.
+    ///
+    /// # Errors
+    /// What open(2) says.
+    pub(crate) fn lists(&self) -> io::Result<Vec<File>> {
+        let open = |folder: PathBuf| File::options().read(true).write(true).open(folder.join("cgroup.procs"));
+        self.folders().map(open).collect()
+    }
+
+    /// The mount of the unified hierarchy where it is beside those of v1.
+    pub(crate) fn beside_v1() -> Option<&'static Path> {
+        let hierarchies = Hierarchies::get();
+        hierarchies.v2.as_deref().filter(|_| !hierarchies.v1.is_empty())
+    }
+
     /// The files a process enters its v1 cgroups by.
     pub(crate) fn tasks(&self) -> Result<Vec<CString>, StartError> {
         let Some(path) = &self.path else { return Ok(vec![]) };

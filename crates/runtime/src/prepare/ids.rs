@@ -37,7 +37,7 @@ impl Ids {
 
 /// Refuses a program whose user or groups have no id here. With a single id there is nobody to be but 0,
 /// and the groups that an image gives its root are left out: the kernel lets nobody set any.
-pub(super) fn check(program: &mut Program, mapping: Mapping) -> Result<(), StartError> {
+pub(crate) fn check(program: &mut Program, mapping: Mapping) -> Result<(), StartError> {
     if !mapping.is_rootless() {
         return Ok(());
     }

@@ -5,9 +5,10 @@ mod mounts;
 mod overlay;
 mod process;
 
+pub(crate) use ids::check as check_ids;
 pub(crate) use mounts::{Bind, Device, Kind, Link, MountPlan};
 pub(crate) use overlay::{Folders, Options, Overlay};
-pub(crate) use process::{Limit, Program};
+pub(crate) use process::{Limit, PATH, Program};
 
 use crate::launch::{ExecLaunch, Launch, Share, Stdio};
 use crate::{Spec, StartError};
@@ -226,7 +227,7 @@ pub(crate) fn refused(what: impl Into<String>) -> StartError {
 
 /// Kernel parameters, refused unless they belong to a namespace that is not the host's: they are
 /// written through the host's /proc/sys from inside the namespaces.
-fn sysctls(launch: &Launch<'_>) -> Result<Vec<Sysctl>, StartError> {
+pub(crate) fn sysctls(launch: &Launch<'_>) -> Result<Vec<Sysctl>, StartError> {
     let wanted = launch.spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
     let host = |share| matches!(share, Share::Host);
     let mut sysctls = vec![];

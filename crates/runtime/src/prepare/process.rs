@@ -51,7 +51,7 @@ pub(crate) struct Confinement {
 }
 
 /// The search path of a process that has none in its environment, as Docker sets it.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Program {
     /// The first process of a container. Without a program it has no name.

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod default;
+mod document;
 mod profile;
 mod table;
 
@@ -30,11 +31,24 @@ pub enum SeccompError {
 /// # Errors
 /// [`SeccompError`] for a custom profile only.
 pub fn compile(security: &SecuritySpec) -> Result<Option<Program>, SeccompError> {
+    Ok(profile(security)?.map(|profile| Program(assemble::assemble(&profile))))
+}
+
+/// The same filter as OCI's JSON says it, for another runtime.
+///
+/// # Errors
+/// As [`compile`].
+pub(crate) fn document(security: &SecuritySpec) -> Result<Option<serde_json::Value>, SeccompError> {
+    Ok(profile(security)?.map(|profile| document::write(&profile)))
+}
+
+/// What the filter of a container has to do.
+fn profile(security: &SecuritySpec) -> Result<Option<Profile>, SeccompError> {
     if security.privileged {
         return Ok(None);
     }
     let capabilities = Set::granted(security);
-    let profile = match &security.seccomp {
+    Ok(Some(match &security.seccomp {
         SeccompChoice::Unconfined => return Ok(None),
         SeccompChoice::Default => {
             let rules = default::rules(capabilities);
@@ -45,8 +59,7 @@ pub fn compile(security: &SecuritySpec) -> Result<Option<Program>, SeccompError>
             let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
             profile::parse(text, Host { architecture, kernel: &kernel, capabilities })?
         }
-    };
-    Ok(Some(Program(assemble::assemble(&profile))))
+    }))
 }
 
 /// Filters compiled so far, by what they depend on: most containers of a project share one.
