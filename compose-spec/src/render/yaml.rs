@@ -26,12 +26,12 @@ pub(super) fn section<'a>(key: &str, entries: impl Iterator<Item = (&'a str, Out
 /// Bytes of a key from which on it has a line of its own, as Go's printer has it.
 const LONG_KEY: usize = 129;
 
-/// Writes a key, whose indentation is written already, and what stands under it.
+/// Writes a key, whose indentation is written already, and what stands under it. A key that is long or has
+/// several lines stands behind a `?`.
 pub(super) fn entry(key: &str, out: &Out<'_>, depth: usize, text: &mut String) {
-    if key.len() >= LONG_KEY {
-        text.push_str("? ");
-        string(key, text);
-        text.push('\n');
+    if key.len() >= LONG_KEY || key.contains('\n') {
+        text.push('?');
+        value(&Out::Text(key.into()), depth + 1, false, text);
         indent(depth, text);
         text.push(':');
         return value(out, depth + 1, true, text);
@@ -298,11 +298,14 @@ mod tests {
     fn a_long_key_has_a_line_of_its_own() {
         let short = "k".repeat(LONG_KEY - 1);
         let long = "k".repeat(LONG_KEY);
+        let (lines, blank) = ("a\nb".to_owned(), "a \nb".to_owned());
         let pair = || Out::Map(vec![("a".into(), Out::Null), ("b".into(), Out::Bool(true))]);
         for (key, out, written) in [
             (&short, Out::Null, format!("{short}: null\n")),
             (&long, Out::Null, format!("? {long}\n  : null\n")),
             (&long, pair(), format!("? {long}\n  : a: null\n    b: true\n")),
+            (&lines, Out::Null, "? |-\n    a\n    b\n  : null\n".to_owned()),
+            (&blank, pair(), "? \"a \\nb\"\n  : a: null\n    b: true\n".to_owned()),
         ] {
             let mut text = String::new();
             entry(key, &out, 1, &mut text);
