@@ -11,6 +11,11 @@ pub(super) fn help(node: &Node, kind: &Kind, path: &Path<'_>, written: &str) -> 
         (Kind::Object(object), Value::Null) if object.name == "a service" => {
             Some("give it an `image` or a `build`, or remove it".to_owned())
         }
+        (Kind::Object(object), Value::Null) if object.name == "an entry of `depends_on`" => {
+            Some(format!("write `{}: {{condition: service_started}}`", path.last()?))
+        }
+        (Kind::Bool | Kind::StrictBool, Value::Int(0)) => Some("write `false`".to_owned()),
+        (Kind::Bool | Kind::StrictBool, Value::Int(1)) => Some("write `true`".to_owned()),
         (_, Value::Null) => Some("give it a value, or remove it".to_owned()),
         (_, Value::Bool(value)) if path.last() == Some("restart") => Some(match value {
             true => "write `always`, or `unless-stopped`".to_owned(),
@@ -32,9 +37,11 @@ pub(super) fn help(node: &Node, kind: &Kind, path: &Path<'_>, written: &str) -> 
             }
             Some(format!("in a list write `- {key}=…`; as a mapping, `{key}: …`, it has no dash"))
         }
-        (Kind::Text, Value::Map(map)) if matches!(path, Path::Item(Path::Key(_, "depends_on"), _)) => {
+        (Kind::Text, Value::Map(map))
+            if matches!(path, Path::Item(Path::Key(_, "depends_on" | "networks"), _)) =>
+        {
             let key = map.keys().next().map_or("", String::as_str);
-            Some(format!("what has a condition is no list item: write `{key}:` without the dash"))
+            Some(format!("what has keys of its own is no list item: write `{key}:` without the dash"))
         }
         (Kind::Text, Value::Map(_)) if matches!(path, Path::Item(..)) => {
             Some("a string that holds `: ` must be quoted".to_owned())
