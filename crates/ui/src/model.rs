@@ -60,8 +60,8 @@ pub(crate) enum Front {
     Command(String, u32, String),
     /// The graph, scrolled down by so many lines.
     Graph(u16),
-    /// The keys.
-    Help,
+    /// The keys, scrolled down by so many.
+    Help(u16),
 }
 
 /// Everything that is shown.
@@ -149,8 +149,15 @@ impl Model {
             Front::Search(typed) => self.type_search(typed, key),
             Front::Confirm(_, request) => (key == Key::Char('y')).then_some(request),
             Front::Command(service, number, typed) => self.type_command(service, number, typed, key),
-            Front::Graph(down) => self.look_at_graph(down, key),
-            Front::Help => None,
+            Front::Graph(down) => {
+                self.front =
+                    scrolled(down, key, self.graph.lines().count()).map_or(Front::Browse, Front::Graph);
+                None
+            }
+            Front::Help(down) => {
+                self.front = scrolled(down, key, crate::view::HELP_KEYS).map_or(Front::Browse, Front::Help);
+                None
+            }
         }
     }
 
@@ -185,7 +192,7 @@ impl Model {
                 }
             }
             Key::Char('g') => self.front = Front::Graph(0),
-            Key::Char('?' | 'h') => self.front = Front::Help,
+            Key::Char('?' | 'h') => self.front = Front::Help(0),
             _ => {}
         }
         None
@@ -214,16 +221,6 @@ impl Model {
             key => edit(&mut typed, key),
         }
         self.front = Front::Command(service, number, typed);
-        None
-    }
-
-    fn look_at_graph(&mut self, down: u16, key: Key) -> Option<Request> {
-        let last = u16::try_from(self.graph.lines().count().saturating_sub(1)).unwrap_or(u16::MAX);
-        self.front = Front::Graph(match key {
-            Key::Up | Key::Char('k') => down.saturating_sub(1),
-            Key::Down | Key::Char('j') => (down + 1).min(last),
-            _ => return None,
-        });
         None
     }
 
@@ -271,6 +268,16 @@ fn edit(typed: &mut String, key: Key) {
         Key::Backspace => drop(typed.pop()),
         Key::Ctrl('u') => typed.clear(),
         _ => {}
+    }
+}
+
+/// How far down a page of so many places is after a key; `None` when the key leaves it.
+fn scrolled(down: u16, key: Key, places: usize) -> Option<u16> {
+    let last = u16::try_from(places.saturating_sub(1)).unwrap_or(u16::MAX);
+    match key {
+        Key::Up | Key::Char('k') => Some(down.saturating_sub(1)),
+        Key::Down | Key::Char('j') => Some(last.min(down + 1)),
+        _ => None,
     }
 }
 

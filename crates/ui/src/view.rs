@@ -15,6 +15,9 @@ use ratatui::text::Line;
 /// Columns and lines below which there is nothing sensible to draw.
 pub const SMALLEST: (u16, u16) = (30, 8);
 
+/// How many keys the help is about.
+pub(crate) const HELP_KEYS: usize = front::HELP.len();
+
 /// What the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
@@ -61,7 +64,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
     let [body, foot] = Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(area);
     match &model.front {
         Front::Graph(down) => front::graph(frame, body, model, *down),
-        Front::Help => front::help(frame, body),
+        Front::Help(down) => front::help(frame, body, *down),
         _ if model.wide_log => log::draw(frame, body, model, look),
         _ => {
             let [list, log] = split(body, model.rows.len());

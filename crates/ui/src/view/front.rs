@@ -10,8 +10,8 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 
 /// Every key and what it does.
-const HELP: [(&str, &str); 16] = [
-    ("up/down k/j", "choose a container; the first line is the project"),
+pub(super) const HELP: [(&str, &str); 16] = [
+    ("up/down k/j", "choose a container, or the project"),
     ("enter l", "log on the whole screen, and back"),
     ("pgup/pgdn [ ]", "scroll the log by ten lines, by one"),
     ("home end", "oldest line, newest line"),
@@ -44,9 +44,17 @@ const KEYS: [&str; 11] = [
     "f follow",
 ];
 
-pub(super) fn help(frame: &mut Frame<'_>, area: Rect) {
-    let texts = HELP.iter().map(|(keys, does)| format!(" {keys:<14} {does}"));
-    lines(frame, area, "Keys (any key goes back)", texts, 0);
+/// The keys from this one on; on a narrow screen what a key does is below it.
+pub(super) fn help(frame: &mut Frame<'_>, area: Rect, down: u16) {
+    const WIDE: u16 = 52;
+    let texts = HELP.iter().skip(down.into()).flat_map(|(keys, does)| {
+        if area.width < WIDE {
+            vec![format!(" {keys}"), format!("     {does}")]
+        } else {
+            vec![format!(" {keys:<14} {does}")]
+        }
+    });
+    lines(frame, area, "Keys (up, down scroll; others go back)", texts, 0);
 }
 
 pub(super) fn graph(frame: &mut Frame<'_>, area: Rect, model: &Model, down: u16) {

@@ -106,6 +106,18 @@ fn help_and_the_graph() {
 }
 
 #[test]
+fn help_on_a_small_screen_scrolls_to_its_last_key() {
+    let mut model = sample();
+    typed(&mut model, &format!("?{}", "j".repeat(100)));
+    let last = screen(&model, 40, 12).backend().to_string();
+    assert!(last.contains("q ctrl-c") && last.contains("leave; containers run on"), "{last}");
+    typed(&mut model, &"k".repeat(100));
+    insta::assert_snapshot!("help_at_40_by_12", screen(&model, 40, 12).backend());
+    typed(&mut model, "?");
+    assert!(screen(&model, 40, 12).backend().to_string().contains("log: all"));
+}
+
+#[test]
 fn a_terminal_that_is_too_small_says_so() {
     insta::assert_snapshot!(screen(&sample(), 25, 5).backend());
     screen(&sample(), 1, 1);
