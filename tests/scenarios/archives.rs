@@ -276,8 +276,11 @@ scenario! {
             let words: Vec<&str> = line.split(' ').collect();
             assert_eq!(there(&words, "whole").ok().stdout, before, "{line}");
         }
-        assert_eq!(there(&["run", "--rm", "-T", "built"], "whole").ok().stdout, "grüß $Gott\n");
-        there(&["up", "-d"], "whole").ok();
+        for line in ["run --rm -T built", "run --rm --frozen -T built"] {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(there(&words, "whole").ok().stdout, "grüß $Gott\n", "{line}");
+        }
+        there(&["up", "-d", "--frozen"], "whole").ok();
         there(&["down", "-v", "-t", "0"], "whole").ok();
         clear(world);
     }

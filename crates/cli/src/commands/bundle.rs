@@ -134,14 +134,14 @@ fn named(wants: &[Want<'_>], images: &[Image]) -> Vec<(Image, Vec<Reference>)> {
     all
 }
 
-/// The lock: what is not built, at the digests that are bundled.
+/// The lock: every image at the digest that is bundled. What was built is no longer built where the bundle is loaded.
 fn locked(
     wants: &[Want<'_>],
     images: &[Image],
     gathered: &Gathered,
 ) -> BTreeMap<Reference, Vec<(Platform, Digest)>> {
     let mut locked: BTreeMap<Reference, Vec<(Platform, Digest)>> = BTreeMap::new();
-    for (want, image) in wants.iter().zip(images).filter(|(want, _)| !want.is_built) {
+    for (want, image) in wants.iter().zip(images) {
         let platform = (image.platform.clone(), gathered.manifest_of(image).clone());
         locked.entry(want.need.reference.clone()).or_default().push(platform);
     }
