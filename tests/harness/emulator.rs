@@ -17,9 +17,12 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Registers one, for another architecture for root's scenario than for a user's, which run side by side.
-    pub fn register(who: Who) -> Self {
-        show();
+    /// Registers one, for another architecture for root's scenario than for a user's, which run side by side;
+    /// `None` on a kernel that takes none.
+    pub fn register(who: Who) -> Option<Self> {
+        if !show() {
+            return None;
+        }
         let (architecture, machine) = match who {
             Who::Root => ("loong64", [2, 1]),
             Who::User => ("mips64le", [8, 0]),
@@ -38,7 +41,7 @@ impl Emulator {
         let magic: String = start.iter().map(|byte| format!("\\x{byte:02x}")).collect();
         let line = format!(":{}:M::{magic}::{}:F", emulator.name, program.display());
         std::fs::write(Path::new(HANDLERS).join("register"), line).unwrap();
-        emulator
+        Some(emulator)
     }
 
     /// The architecture, in Go's spelling.
@@ -95,7 +98,8 @@ struct Shown {
 
 static SHOWN: Mutex<Shown> = Mutex::new(Shown { by: 0, is_ours: false });
 
-fn show() {
+/// Has the handlers shown; whether the kernel does so.
+fn show() -> bool {
     let mut shown = SHOWN.lock().unwrap();
     if shown.by == 0 {
         let none = rustix::mount::MountFlags::empty();
@@ -103,8 +107,11 @@ fn show() {
             Ok(()) => true,
             // They are shown there already.
             Err(rustix::io::Errno::BUSY) => false,
+            // There is no such file system, or no such place.
+            Err(rustix::io::Errno::NODEV | rustix::io::Errno::NOENT) => return false,
             Err(error) => panic!("{HANDLERS}: {error}"),
         };
     }
     shown.by += 1;
+    true
 }
