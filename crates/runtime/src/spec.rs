@@ -73,7 +73,7 @@ const MASKED: [&str; 12] = [
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Nodes of every /dev: name, major, minor.
-const NODES: [(&str, i64, i64); 6] =
+pub(crate) const NODES: [(&str, i64, i64); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
 /// Whether this kernel confines processes by AppArmor.

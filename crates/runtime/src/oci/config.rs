@@ -26,6 +26,15 @@ pub(super) fn of(launch: &Launch<'_>, security: &SecuritySpec) -> Result<Value, 
     // Of a later version nothing is used, and some runtimes take no other.
     config["ociVersion"] = json!("1.0.2");
     config["root"]["path"] = path(root(launch));
+    if let Some(mounts) = config["mounts"].as_array_mut() {
+        // An ordinary user's nodes are binds; every runtime sees to these itself, and not all take them twice.
+        let is_node =
+            |path: &str| crate::spec::NODES.iter().any(|(name, ..)| path.strip_prefix("/dev/") == Some(name));
+        mounts.retain(|mount| {
+            let own = mount["source"] == mount["destination"];
+            !(own && mount["destination"].as_str().is_some_and(is_node))
+        });
+    }
     process(&mut config["process"], launch);
     let sysctls = sysctls(launch)?;
     // The shim sets it.
