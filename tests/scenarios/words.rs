@@ -107,7 +107,7 @@ scenario! {
         assert_eq!(world.compose("config --services").ok().stdout, "db\nweb\n");
         world.compose("images").ok().says("busybox").says("project-web-1");
         assert_eq!(world.compose("port web 80").ok().stdout.trim(), format!("0.0.0.0:{}", world.port()));
-        world.compose("port web 81").exits(1);
+        world.compose("port web 81").exits(1).says("it publishes 80/tcp\n");
         world.compose("top").ok().says("httpd").says("sleep 1000");
         world.compose("ls").ok().says("running(2)");
         world.compose("ps").ok().says("project-web-1").says("->80/tcp");

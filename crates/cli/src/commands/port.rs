@@ -33,10 +33,12 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     match first(&container.record.spec.ports, ports, args.private, &protocol) {
         Some(binding) => output::line(&binding.host().to_string())?,
         None => {
-            let known: Vec<String> = ports
+            let mut known: Vec<String> = ports
                 .iter()
                 .map(|binding| format!("{}/{}", binding.target, binding.protocol.as_str()))
                 .collect();
+            // By IPv4 and by IPv6 it is one port.
+            known.dedup();
             let failure = Failure::new(format!(
                 "no port {}/{protocol} for container {}",
                 args.private, container.record.spec.name
