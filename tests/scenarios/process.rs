@@ -147,7 +147,8 @@ fn confinement(world: &World) {
         world.compose("up -d none").ok().says(&format!("this kernel has no AppArmor: profile `{name}`"));
         return;
     }
-    world.compose("up -d none").exits(1).says(&format!("AppArmor profile {name}"));
+    let missing = world.compose("up -d none").exits(1);
+    missing.says(&format!("AppArmor has no profile `{name}` loaded")).says("(compose.yaml:11:");
     if world.who() == Who::Root {
         let profile = format!(
             "profile {name} flags=(attach_disconnected) {{ file, mount, umount, network, capability, signal, ptrace, deny /tmp/** w, }}"

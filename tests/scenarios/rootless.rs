@@ -311,6 +311,29 @@ scenario! {
     }
 }
 
+scenario! {
+    /// After all processes of a user were ended at once, as at the end of a session that does not linger,
+    /// looking says so and shows what is kept, and the next command goes on.
+    what_was_ended_with_a_session_is_told, user_only = "root's processes are in no session", |world| {
+        world.compose("up -d").ok();
+        let logged = || world.compose("logs web").ok().stdout;
+        until("it is logged", || logged().contains("hello").then_some(()));
+        let (infra, supervisor) = (recorded(world, "infra.json").unwrap(), world.supervisor().unwrap());
+        let web = world.processes(&world.id("web"));
+        signal(supervisor, "STOP");
+        kill(infra);
+        signal(web[0], "KILL");
+        kill(supervisor);
+        until("the container is gone", || (!lives(web[0])).then_some(()));
+        world.compose("ps -a").ok().says("all processes of this user were ended").says("`compose start` goes on");
+        assert!(logged().contains("hello"));
+        assert!(recorded(world, "infra.json").is_none_or(|infra| !lives(infra)), "looking starts nothing");
+        world.compose("start").ok();
+        until("it runs", || (world.state("web") == "running").then_some(()));
+        world.compose("down -t 0").ok();
+    }
+}
+
 /// The process that a document of the world names.
 fn recorded(world: &World, document: &str) -> Option<i32> {
     let bytes = std::fs::read(world.roots().run.join(document)).ok()?;

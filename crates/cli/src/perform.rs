@@ -4,7 +4,7 @@ use crate::exit::Failure;
 use crate::hook::{self, HookError};
 use crate::view::progress::{Line, Progress, Status};
 use apply::{Perform, StepFailed};
-use engine::{Engine, EngineError};
+use engine::{Engine, EngineError, FailureKind};
 use plan::{Change, Planned, Reason, Step};
 use resource::{
     BuildSpec, ContainerId, ContainerName, Desired, EndpointSpec, INFRA, ImageNeed, NetworkName, NetworkSpec,
@@ -36,6 +36,11 @@ impl ActError {
     fn port(&self) -> Option<PortSpec> {
         let Self::Engine(error) = self else { return None };
         error.port()
+    }
+
+    /// Whether a profile of AppArmor's is missing.
+    fn lacks_profile(&self) -> bool {
+        matches!(self, Self::Engine(error) if error.kind() == Some(&FailureKind::NoProfile))
     }
 }
 
@@ -406,6 +411,8 @@ pub(crate) async fn alone(
 /// The failure that an act's error is for the user.
 pub(crate) fn explain(planned: &Planned, source: ActError, desired: &Desired) -> Failure {
     let asked = source.port().and_then(|port| asking(&planned.step, &port, desired));
+    let asked =
+        asked.or_else(|| if source.lacks_profile() { confining(&planned.step, desired) } else { None });
     let subject = asked.unwrap_or_else(|| subject(&planned.step, desired));
     let hint = hint_for(&source);
     let failure = match source {
@@ -467,6 +474,13 @@ fn subject(step: &Step, desired: &Desired) -> String {
     }
 }
 
+/// Which service and line asked for the profile of AppArmor's that confines a container.
+fn confining(step: &Step, desired: &Desired) -> Option<String> {
+    let Step::StartContainer { service: name, .. } = step else { return None };
+    let service = desired.services.iter().find(|service| service.name == *name)?;
+    (!service.profile_place.is_empty()).then(|| format!("service `{name}` ({}): ", service.profile_place))
+}
+
 /// Which service and line asked for a port that could not be had: of a pod's port not the pod.
 fn asking(step: &Step, port: &PortSpec, desired: &Desired) -> Option<String> {
     let name = match step {
@@ -510,6 +524,9 @@ fn hint_for(error: &ActError) -> Option<String> {
                 "the file is there but cannot be executed; check its permissions and its first line"
                     .to_owned(),
             );
+        }
+        _ if error.kind() == Some(&FailureKind::NoProfile) => {
+            return Some("as root, with the file that has it: apparmor_parser -r FILE".to_owned());
         }
         (Some(_), error) if error.port().is_some() => {
             return Some("publish another host port, or stop what holds this one".to_owned());

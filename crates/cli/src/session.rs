@@ -339,6 +339,13 @@ impl Session {
         if self.globals.dry_run || observed.containers.iter().all(|container| rests(container.state.status)) {
             return;
         }
+        if self.world.borrow().as_ref().is_some_and(|world| !world.is_entered()) {
+            self.warn(&format!(
+                "project `{pod}` is not supervised: all processes of this user were ended, as at the end of its \
+                 session; `compose start` goes on"
+            ));
+            return;
+        }
         let adopt = async || {
             let adopted = self.engine()?.adopt(pod).await;
             adopted.map_err(|error| Failure::because(format!("project `{pod}` is not supervised"), error))

@@ -139,6 +139,7 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
         mounted_images: vec![],
         update: None,
         port_places: vec![],
+        profile_place: String::new(),
         builds: vec![],
     })
 }

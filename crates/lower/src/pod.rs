@@ -77,6 +77,7 @@ impl Lowering<'_> {
             update: None,
             builds: vec![],
             mounted_images: vec![],
+            profile_place: String::new(),
             port_places: if shared.contains(&PodNamespace::Net) {
                 services.iter().flat_map(|service| service.port_places.clone()).collect()
             } else {

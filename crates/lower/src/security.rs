@@ -70,6 +70,14 @@ impl Lowering<'_> {
         security
     }
 
+    /// Where the service asks for the AppArmor profile that counts, the last one; empty when for none.
+    pub(crate) fn profile_place(&self, service: &Service) -> String {
+        let last = service.security_opt.iter().rposition(|option| option.starts_with("apparmor"));
+        last.map_or_else(String::new, |at| {
+            self.options.sources.place(service.place(&format!("security_opt.{at}")))
+        })
+    }
+
     /// The CDI names of the devices that a request means. A driver is a vendor (`nvidia`, `amd`: their
     /// class is `gpu`), a whole CDI kind (`vendor.com/class`), or `cdi`: then the ids are names.
     fn device_request(

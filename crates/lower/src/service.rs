@@ -40,6 +40,7 @@ impl Lowering<'_> {
             mounted_images: self.mounted_images(service),
             update: self.update(service),
             port_places,
+            profile_place: self.profile_place(service),
             builds,
         })
     }

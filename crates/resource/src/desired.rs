@@ -66,6 +66,9 @@ pub struct DesiredService {
     /// Who asked for the container's ports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub port_places: Vec<PortPlace>,
+    /// Where it asks for the AppArmor profile that confines its containers; empty when it does not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub profile_place: String,
     /// How its containers are replaced; `None`: all at once, each as soon as its successor is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update: Option<Update>,

@@ -29,6 +29,12 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// The process is to be confined by a profile of AppArmor's that the kernel has not.
+    #[error("AppArmor has no profile `{profile}` loaded")]
+    NoProfile {
+        /// As asked for.
+        profile: String,
+    },
     /// Something else that had to be done failed.
     #[error("cannot {}", format!("{step} {what}").trim_end())]
     Step {
@@ -63,7 +69,7 @@ impl StartError {
             Self::NotFound { .. } => 127,
             Self::NotExecutable { .. } | Self::WorkingDir { .. } => 126,
             Self::Unstartable { exit_code, .. } => *exit_code,
-            Self::Step { .. } | Self::Refused { .. } => 125,
+            Self::NoProfile { .. } | Self::Step { .. } | Self::Refused { .. } => 125,
         }
     }
 
@@ -149,6 +155,9 @@ impl Report {
             Step::NotFound => StartError::NotFound { program: what },
             Step::NotExecutable => StartError::NotExecutable { program: what, source },
             Step::WorkingDir => StartError::WorkingDir { path: what, source },
+            Step::Confine if source.kind() == io::ErrorKind::NotFound => {
+                StartError::NoProfile { profile: what }
+            }
             _ => StartError::Step { step: text, what, source },
         })
     }
@@ -166,6 +175,12 @@ mod tests {
         assert_eq!(error.to_string(), "cannot mount on /data");
         assert_eq!(Report::encode(Step::Mount, 13, &[b'x'; 4096], &mut bytes), REPORT_SIZE);
         assert!(Report::decode(&[200, 0, 0, 0, 0]).is_none());
+        let confined = |errno, into: &mut [u8; REPORT_SIZE]| {
+            let length = Report::encode(Step::Confine, errno, b"shop", into);
+            Report::decode(&into[..length]).unwrap().to_string()
+        };
+        assert_eq!(confined(2, &mut bytes), "AppArmor has no profile `shop` loaded");
+        assert_eq!(confined(13, &mut bytes), "cannot be confined by the AppArmor profile shop");
         assert!(Report::decode(&[0, 0]).is_none());
     }
 

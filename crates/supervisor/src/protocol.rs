@@ -292,6 +292,8 @@ pub enum FailureKind {
     NotFound,
     /// The program cannot be executed.
     NotExecutable,
+    /// The kernel has no AppArmor profile of that name.
+    NoProfile,
     /// There is no such container, or its record cannot be read.
     NoSuchContainer,
     /// The container does not run, and the request needs it to.

@@ -44,6 +44,7 @@ impl From<StartError> for Failure {
             StartError::NotExecutable { .. }
             | StartError::WorkingDir { .. }
             | StartError::Unstartable { .. } => FailureKind::NotExecutable,
+            StartError::NoProfile { .. } => FailureKind::NoProfile,
             _ => FailureKind::Other,
         };
         Self { kind, message: chain(&error), exit_code: error.exit_code() }

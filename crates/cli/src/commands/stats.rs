@@ -113,8 +113,8 @@ impl Look<'_> {
             "CPUPerc": cells.processor,
             "MemUsage": cells.memory(size::binary),
             "MemPerc": cells.memory_share,
-            "NetIO": cells.network,
-            "BlockIO": cells.blocks,
+            "NetIO": cells.network(size::human),
+            "BlockIO": cells.blocks(size::human),
             "PIDs": cells.processes,
         });
         match row {

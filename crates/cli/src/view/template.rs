@@ -76,6 +76,11 @@ impl Template {
         if path.iter().all(plain) { Ok(Piece::Field { function, path }) } else { Err(unknown()) }
     }
 
+    /// Whether it is `{{json .}}` and nothing else.
+    pub(crate) fn is_json_of_all(&self) -> bool {
+        matches!(&self.pieces[..], [Piece::Field { function: Some(Function::Json), path }] if path.is_empty())
+    }
+
     /// The text for one row.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What something uses, in the words of a table.
 
+use super::table;
 use super::template::{self, Format};
-use super::{size, table};
 use crate::exit::Failure;
 use engine::{Sample, Usage, processor_percent};
 use resource::Timestamp;
@@ -39,14 +39,14 @@ pub(crate) struct Cells {
     pub(crate) processor: String,
     /// Percent of the memory that it may have.
     pub(crate) memory_share: String,
-    /// Bytes received and sent.
-    pub(crate) network: String,
-    /// Bytes read from and written to block devices.
-    pub(crate) blocks: String,
     /// Processes and threads.
     pub(crate) processes: String,
     /// Bytes used and the limit.
     memory: Option<(u64, u64)>,
+    /// Bytes received and sent.
+    network: Option<(u64, u64)>,
+    /// Bytes read from and written to block devices.
+    blocks: Option<(u64, u64)>,
 }
 
 impl Cells {
@@ -61,16 +61,26 @@ impl Cells {
         Self {
             processor: percents(percent),
             memory_share: percents(share),
-            network: pair(sample.traffic.map(|traffic| (traffic.received, traffic.sent)), size::human),
-            blocks: pair(sample.usage.map(|usage| (usage.read, usage.written)), size::human),
             processes: sample.usage.map_or_else(missing, |usage| usage.pids.to_string()),
             memory,
+            network: sample.traffic.map(|traffic| (traffic.received, traffic.sent)),
+            blocks: sample.usage.map(|usage| (usage.read, usage.written)),
         }
     }
 
     /// Memory used and its limit.
     pub(crate) fn memory(&self, unit: fn(u64) -> String) -> String {
         pair(self.memory, unit)
+    }
+
+    /// What was received and sent.
+    pub(crate) fn network(&self, unit: fn(u64) -> String) -> String {
+        pair(self.network, unit)
+    }
+
+    /// What was read from block devices and written to them.
+    pub(crate) fn blocks(&self, unit: fn(u64) -> String) -> String {
+        pair(self.blocks, unit)
     }
 }
 

@@ -70,6 +70,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
             mounted_images: vec![],
             update: None,
             port_places: vec![],
+            profile_place: String::new(),
             builds: vec![],
         });
     }

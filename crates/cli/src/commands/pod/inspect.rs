@@ -97,6 +97,9 @@ fn infra_config(infra: &ObservedContainer) -> Value {
         "DNSOption": spec.dns_options,
         "HostAdd": spec.extra_hosts.iter().map(host).collect::<Vec<_>>(),
         "Networks": spec.endpoints.iter().map(|endpoint| endpoint.network.as_str()).collect::<Vec<_>>(),
+        "NetworkOptions": null,
+        // Of all containers of this user: a pod has none of its own.
+        "userns": "host",
         "pid_ns": own_or_hosts(&spec.pid),
         "uts_ns": own_or_hosts(&spec.uts),
     })
@@ -146,15 +149,17 @@ fn object(engine: &Engine, pod: &PodSummary) -> Map<String, Value> {
         "ExitPolicy": "stop",
         "RestartPolicy": restart_policy(pod),
         "CreateInfra": infra.is_some(),
-        "InfraConfig": infra.map(infra_config),
-        "InfraContainerID": choose::infra_id(pod),
-        "SharedNamespaces": pod.shared_namespaces(),
         "NumContainers": containers.len(),
         "Containers": containers,
         "Networks": choose::networks(pod),
         "Usage": usage,
     });
     let Value::Object(mut object) = object else { return Map::new() };
+    if let Some(infra) = infra {
+        object.insert("InfraConfig".to_owned(), infra_config(infra));
+        object.insert("InfraContainerID".to_owned(), json!(choose::infra_id(pod)));
+        object.insert("SharedNamespaces".to_owned(), json!(pod.shared_namespaces()));
+    }
     if !record.command.is_empty() {
         object.insert("CreateCommand".to_owned(), json!(record.command));
     }

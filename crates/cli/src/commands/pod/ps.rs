@@ -107,6 +107,10 @@ fn text(args: &Args, pods: &[PodSummary], engine: &Engine, now: Timestamp) -> Re
             Ok(format!("{:#}\n", Value::Array(objects)))
         }
         Format::TableOf(template) => template::titled(&template, &TITLES, heading, &rows()),
+        // The objects of `--format json`, a line each; the other fields are words for people.
+        Format::Lines(template) if template.is_json_of_all() => {
+            Ok(pods.iter().map(|pod| format!("{}\n", object(pod, engine))).collect())
+        }
         Format::Lines(template) => template::rows(&template, false, &rows()),
     }
 }

@@ -132,11 +132,11 @@ fn row(shown: &Shown<'_>, sample: &Sample, host: u64, percent: Option<f64>) -> R
         "CID": short(shown.id),
         "Name": shown.name,
         "CPU": cells.processor,
-        "MemUsage": cells.memory(size::human),
+        "MemUsage": cells.memory(size::human_finely),
         "MemUsageBytes": cells.memory(size::binary),
         "Mem": cells.memory_share,
-        "NetIO": cells.network,
-        "BlockIO": cells.blocks,
+        "NetIO": cells.network(size::human_finely),
+        "BlockIO": cells.blocks(size::human_finely),
         "PIDS": cells.processes,
     });
     match row {
