@@ -1,4 +1,4 @@
-//! A filter as OCI's configuration says it: the way back from [`super::profile`], by which another runtime
+//! A filter as OCI's configuration says it: the way back from [`super::profile()`], by which another runtime
 //! filters what the embedded one would.
 
 use super::profile::{Action, Comparison, Condition, Profile, Rule};
