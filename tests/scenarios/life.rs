@@ -31,6 +31,35 @@ scenario! {
 }
 
 scenario! {
+    /// A reboot takes all run-time documents along: what ran has ended, what did not was never started, and
+    /// `up` goes on with what the disk has. (Here everything is stopped and the folder of these documents removed.)
+    what_ran_before_a_reboot_goes_on, |world| {
+        world.compose("up -d web").ok();
+        world.compose("create idle").ok();
+        let id = world.id("web");
+        world.run(&["exec", "-T", "web", "sh", "-c", "echo kept > /root/page"], "").ok();
+        until("it is logged", || world.compose("logs web").ok().stdout.contains("hello").then_some(()));
+        world.compose("stop -t 0").ok();
+        until("nothing of it runs", || world.supervisor().is_none().then_some(()));
+        let lives = |pid: i32| std::path::Path::new(&format!("/proc/{pid}")).exists();
+        until("no infra runs", || (!world.recorded("infra.json").is_some_and(lives)).then_some(()));
+        std::fs::remove_dir_all(&world.roots().run).unwrap();
+
+        let told = |service| {
+            let state = world.row(service);
+            (state["State"].clone(), state["Status"].clone())
+        };
+        assert_eq!(told("web"), ("exited".into(), "Exited (?)".into()));
+        assert_eq!(told("idle"), ("created".into(), "Created".into()));
+        assert!(world.compose("logs web").ok().stdout.contains("hello"));
+        world.compose("up -d web").ok();
+        assert_eq!((world.id("web"), world.state("web")), (id, "running".to_owned()));
+        world.run(&["exec", "-T", "web", "cat", "/root/page"], "").ok().says("kept");
+        world.compose("down -t 0").ok();
+    }
+}
+
+scenario! {
     /// `up -d` of what is up already touches nothing.
     a_second_up_changes_nothing, |world| {
         world.compose("up -d").ok();

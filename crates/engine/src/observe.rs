@@ -173,12 +173,27 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// written that down: its supervisor died too.
 pub(crate) fn checked_state(roots: &Roots, record: &ContainerRecord) -> ContainerState {
     let path = roots.state(&record.spec.pod, &record.id);
-    let read = || disk::read::<ContainerState>(&path).unwrap_or_default();
+    let read = || disk::read::<ContainerState>(&path).unwrap_or_else(|| unwritten(roots, record));
     let state = read();
     if is_told(&state) {
         return state;
     }
     written_by_supervisor(roots, record, read).unwrap_or_else(|| orphaned(read(), record))
+}
+
+/// What is so of a container without a state document. One that was never started has none; nor has any other
+/// after a reboot, which takes the folder of run-time documents along: what ran then has ended, nobody knows how.
+/// Its first start has left a folder of the kernel's own where overlayfs works.
+fn unwritten(roots: &Roots, record: &ContainerRecord) -> ContainerState {
+    let (pod, id) = (&record.spec.pod, &record.id);
+    let work = roots.container(pod, id).join("work");
+    let has_run = disk::entries(&work).is_ok_and(|entries| !entries.is_empty());
+    let created = ContainerState::default();
+    // One that is being started for the first time has its folder there already.
+    match has_run && !roots.container_run(pod, id).exists() {
+        true => ContainerState { status: Status::Exited, exit: Some(ExitStatus::Unknown), ..created },
+        false => created,
+    }
 }
 
 /// Whether what a document says of its process is still so.
@@ -317,5 +332,22 @@ mod tests {
         assert_eq!(seen(RestartPolicy::Always, &dead), (Status::Restarting, Some(ExitStatus::Unknown)));
         let by_hand = ContainerState { stopped_by_hand: true, ..dead };
         assert_eq!(seen(RestartPolicy::Always, &by_hand), (Status::Exited, Some(ExitStatus::Unknown)));
+    }
+
+    #[test]
+    fn what_ran_before_a_reboot_has_ended() {
+        let root = tempfile::tempdir().unwrap();
+        let engine = Engine::open(Roots::below(root.path())).unwrap();
+        let record = record(RestartPolicy::Always);
+        put(&engine, &record, &ContainerState::default());
+        let run = engine.roots().container_run(&record.spec.pod, &record.id);
+        std::fs::remove_dir_all(&run).unwrap();
+        let status = || checked_state(engine.roots(), &record).status;
+        assert_eq!(status(), Status::Created);
+        let work = engine.roots().container(&record.spec.pod, &record.id).join("work/work");
+        std::fs::create_dir_all(work).unwrap();
+        assert_eq!(status(), Status::Exited);
+        std::fs::create_dir_all(run).unwrap();
+        assert_eq!(status(), Status::Created, "it is being started");
     }
 }
