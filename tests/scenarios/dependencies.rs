@@ -41,7 +41,8 @@ scenario! {
 
 scenario! {
     /// A service's health check is laid over its image's, field by field, and can switch it off; in the start
-    /// period failures do not count and probes come at the start interval; a paused container is not probed.
+    /// period failures do not count and probes come at the start interval; a paused container is not probed. What a
+    /// probe whose time is over had started can print to the end, and dies of no closed pipe.
     a_health_check_is_laid_over_the_images, |world| {
         world.compose("up -d --build").ok();
         let health = |service: &str| world.row(service)["Health"].as_str().unwrap().to_owned();
@@ -51,6 +52,8 @@ scenario! {
         becomes("command", "healthy");
         becomes("fields", "unhealthy");
         becomes("hanging", "unhealthy");
+        let said = || world.run(&["exec", "-T", "hanging", "cat", "/s/said"], "").stdout == "x\n";
+        until("what it had started has printed", || said().then_some(()));
         becomes("image", "unhealthy");
         assert_eq!((health("none"), health("disabled")), (String::new(), String::new()));
         inside(world, "image", "touch /s/well");

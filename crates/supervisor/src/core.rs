@@ -125,6 +125,8 @@ pub(crate) struct Supervisor {
     pub(crate) removed: Removed,
     pub(crate) execs: BTreeMap<u64, Running>,
     pub(crate) next_exec: u64,
+    /// Pipes of probes that have ended, with somebody left who may print to them.
+    pub(crate) probe_remains: BTreeMap<u64, Watched<OwnedFd>>,
     waiters: Vec<Waiter>,
     /// Starts asked for in this round.
     pub(crate) wanted: Vec<Wanted>,
@@ -161,6 +163,7 @@ impl Supervisor {
             removed: Removed::default(),
             execs: BTreeMap::new(),
             next_exec: 0,
+            probe_remains: BTreeMap::new(),
             waiters: vec![],
             wanted: vec![],
             netlink: None,

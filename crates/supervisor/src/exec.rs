@@ -16,6 +16,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
+/// Of how many probes that have ended the pipes are kept open for who may still print to them.
+const REMAINS: usize = 64;
+
 /// A process in a container that is not its first.
 pub(crate) struct Running {
     slot: Slot,
@@ -182,11 +185,39 @@ impl Supervisor {
                     self.reply(caller, Reply::Executed { code: code.unwrap_or(137) }, None);
                 }
             }
-            Purpose::Probe(probe) => {
+            Purpose::Probe(mut probe) => {
                 let code = if probe.timed_out { -1 } else { code.unwrap_or(-1) };
+                if let Some(pipe) = probe.pipe.take() {
+                    self.probe_remains(exec, pipe);
+                }
                 self.probed(running.slot, running.run, probe, code);
             }
         }
+    }
+
+    /// Somebody may print to the pipe of a probe that has ended: what a shell had started when its time was over.
+    /// That one is the container's first process's child from now on, which must not see it die of SIGPIPE:
+    /// PostgreSQL, for one, takes any such death for the crash of a process of its own, and restarts.
+    fn probe_remains(&mut self, exec: u64, pipe: Watched<OwnedFd>) {
+        self.probe_remains.insert(exec, pipe);
+        if self.probe_remains.len() > REMAINS {
+            self.probe_remains.pop_first();
+        }
+        self.drain_remains(exec);
+    }
+
+    /// Takes what is printed to such a pipe, for nobody.
+    fn drain_remains(&mut self, exec: u64) {
+        let Some(pipe) = self.probe_remains.get(&exec) else { return };
+        let mut buffer = [0; 4096];
+        loop {
+            match rustix::io::read(pipe, &mut buffer) {
+                Ok(1..) | Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return,
+                _ => break,
+            }
+        }
+        self.probe_remains.remove(&exec);
     }
 
     /// A probe is due.
@@ -238,6 +269,7 @@ impl Supervisor {
 
     /// Takes what a probe has printed and keeps the first of it.
     pub(crate) fn probe_output(&mut self, exec: u64) {
+        self.drain_remains(exec);
         let Some(Running { purpose: Purpose::Probe(probe), .. }) = self.execs.get_mut(&exec) else { return };
         let mut buffer = [0; 4096];
         while let Some(pipe) = &probe.pipe {

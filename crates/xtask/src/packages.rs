@@ -26,6 +26,8 @@ pub(crate) const TMUX: Program = Program { path: &["/usr/bin/tmux"], package: "t
 /// Shells that complete our words.
 pub(crate) const ZSH: Program = Program { path: &["/usr/bin/zsh"], package: "zsh" };
 pub(crate) const FISH: Program = Program { path: &["/usr/bin/fish"], package: "fish" };
+/// Packs archives of images.
+pub(crate) const XZ: Program = Program { path: &["/usr/bin/xz"], package: "xz-utils" };
 /// Runs containers whose file names it.
 pub(crate) const CRUN: Program = Program { path: &["/usr/bin/crun"], package: "crun" };
 /// Maps the subordinate ids of an ordinary user.
