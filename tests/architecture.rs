@@ -184,6 +184,20 @@ fn scenario_in(line: &str) -> Option<&str> {
 }
 
 #[test]
+fn the_folders_that_readers_are_sent_to_are_there() {
+    let mut folders = 0;
+    for page in ["README.md", "examples/README.md"] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        for folder in text.lines().filter_map(|line| line.strip_prefix("$ cd ")) {
+            let folder = folder.split(" #").next().unwrap_or(folder).trim();
+            assert!(root().join(folder).is_dir(), "{page}: {folder}");
+            folders += 1;
+        }
+    }
+    assert!(folders > 0, "no page has its reader enter a folder");
+}
+
+#[test]
 fn the_top_level_is_the_agreed_one() {
     const AGREED: [&str; 12] = [
         "ARCHITECTURE.md",
