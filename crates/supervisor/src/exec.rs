@@ -12,7 +12,7 @@ use resource::{ContainerId, HealthProbe, HealthStatus, OnUnhealthy, Process, Sta
 use runtime::ExecLaunch;
 use rustix::fs::{Mode, OFlags};
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -208,16 +208,9 @@ impl Supervisor {
 
     /// Takes what is printed to such a pipe, for nobody.
     fn drain_remains(&mut self, exec: u64) {
-        let Some(pipe) = self.probe_remains.get(&exec) else { return };
-        let mut buffer = [0; 4096];
-        loop {
-            match rustix::io::read(pipe, &mut buffer) {
-                Ok(1..) | Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => return,
-                _ => break,
-            }
+        if self.probe_remains.get(&exec).is_some_and(|pipe| read_to_end(pipe.as_fd(), |_| {})) {
+            self.probe_remains.remove(&exec);
         }
-        self.probe_remains.remove(&exec);
     }
 
     /// A probe is due.
@@ -271,17 +264,13 @@ impl Supervisor {
     pub(crate) fn probe_output(&mut self, exec: u64) {
         self.drain_remains(exec);
         let Some(Running { purpose: Purpose::Probe(probe), .. }) = self.execs.get_mut(&exec) else { return };
-        let mut buffer = [0; 4096];
-        while let Some(pipe) = &probe.pipe {
-            match rustix::io::read(pipe, &mut buffer) {
-                Ok(count) if count > 0 => {
-                    let room = health::OUTPUT - probe.output.len();
-                    probe.output.extend_from_slice(&buffer[..count.min(room)]);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => return,
-                _ => probe.pipe = None,
-            }
+        let Probe { pipe, output, .. } = probe;
+        let keep = |bytes: &[u8]| {
+            let room = health::OUTPUT - output.len();
+            output.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        };
+        if pipe.as_ref().is_some_and(|pipe| read_to_end(pipe.as_fd(), keep)) {
+            *pipe = None;
         }
     }
 
@@ -330,6 +319,19 @@ impl Supervisor {
             return self.heal(slot);
         }
         self.schedule_probe(slot);
+    }
+}
+
+/// Reads what a pipe has; whether that was all there will ever be.
+fn read_to_end(pipe: BorrowedFd<'_>, mut take: impl FnMut(&[u8])) -> bool {
+    let mut buffer = [0; 4096];
+    loop {
+        match rustix::io::read(pipe, &mut buffer) {
+            Ok(count) if count > 0 => take(&buffer[..count]),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => return false,
+            _ => return true,
+        }
     }
 }
 

@@ -265,20 +265,8 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     close_range(first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
 
-/// Closes every descriptor from `first` on but `kept`. Nothing in the process may use the others
+/// Closes every descriptor from `first` on but those `kept`. Nothing in the process may use the others
 /// again: only for a child made here that does not go on with what it copied.
-///
-/// # Errors
-/// What close_range(2) says.
-pub fn close_all_but(_proof: &InChild, first: u32, kept: BorrowedFd<'_>) -> io::Result<()> {
-    let kept = kept.as_raw_fd() as u32;
-    if kept > first {
-        close_range(first, kept - 1, 0)?;
-    }
-    close_range(kept.max(first.wrapping_sub(1)) + 1, u32::MAX, 0)
-}
-
-/// Closes every descriptor from `first` on but those `kept`; as [`close_all_but`].
 ///
 /// # Errors
 /// What close_range(2) says.
@@ -295,7 +283,7 @@ pub fn close_others(_proof: &InChild, first: u32, kept: &[BorrowedFd<'_>]) -> io
     close_range(next, u32::MAX, 0)
 }
 
-/// Closes every descriptor from `first` on; as [`close_all_but`].
+/// Closes every descriptor from `first` on; as [`close_others`].
 ///
 /// # Errors
 /// What close_range(2) says.

@@ -27,7 +27,7 @@ pub(crate) fn become_program<'p>(
     limits(&program.limits)?;
     // Nothing of the host may be open from here on: neither for the program nor for the paths below,
     // which could name it as /proc/self/fd/N.
-    sys::process::close_all_but(proof, 3, report).at(Step::Descriptors, b"")?;
+    sys::process::close_others(proof, 3, &[report]).at(Step::Descriptors, b"")?;
     if prepared.is_first() {
         wait_for_word(report);
     }
