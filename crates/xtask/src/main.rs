@@ -50,7 +50,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
 /// Builds the release program and measures it.
 fn bench(options: &[&str]) -> Result<(), Failure> {
-    packages::require(&[packages::BUSYBOX, packages::CURL])?;
+    packages::require(&[packages::BUSYBOX, packages::CURL, packages::NFT, packages::IP])?;
     packages::require(&[packages::UIDMAP, packages::PASST])?;
     cargo(&["build", "--release", "--package", "cli"])?;
     cargo(&["build", "--quiet", "--package", "scenarios", "--bin", "as-user"])?;
