@@ -19,6 +19,7 @@ use crate::resolver::Upstream;
 use crate::ship::Shipper;
 use crate::start::Wanted;
 use crate::wait;
+use crate::wiring::Maker;
 use network::{Netlink, PortRule};
 use resource::{Condition, ContainerId, ContainerState, PodName, Roots, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -130,6 +131,8 @@ pub(crate) struct Supervisor {
     waiters: Vec<Waiter>,
     /// Starts asked for in this round.
     pub(crate) wanted: Vec<Wanted>,
+    /// Makes the network namespaces of the first of them.
+    pub(crate) maker: Option<Maker>,
     pub(crate) netlink: Option<Netlink>,
     pub(crate) seccomp: runtime::seccomp::Cache,
     pub(crate) rules_changed: bool,
@@ -166,6 +169,7 @@ impl Supervisor {
             probe_remains: BTreeMap::new(),
             waiters: vec![],
             wanted: vec![],
+            maker: None,
             netlink: None,
             seccomp: runtime::seccomp::Cache::default(),
             rules_changed: false,
@@ -221,9 +225,10 @@ impl Supervisor {
     /// will have started: a new supervisor has nothing else to do, until it has. What fails here is told by
     /// the start.
     fn prepare_ahead(&mut self) {
+        let mut maker = || self.maker = Maker::launch(&self.pod, &self.roots.cgroup).ok();
         let mut pod = || drop(runtime::cgroup::open_pod(&self.roots, &self.pod).make());
         let mut filter = || drop(self.seccomp.get(&resource::SecuritySpec::default()));
-        let parts: [&mut dyn FnMut(); 2] = [&mut pod, &mut filter];
+        let parts: [&mut dyn FnMut(); 3] = [&mut maker, &mut pod, &mut filter];
         parts.into_iter().take_while(|_| !self.reactor.is_asked()).for_each(|part| part());
     }
 

@@ -10,11 +10,12 @@ use crate::oci::Begun;
 use crate::protocol::{Failure, FailureKind, Reply, Streams};
 use crate::reactor::EventFlags;
 use crate::surroundings::gone;
-use crate::wiring::{Wired, Wiring};
+use crate::wiring::{Maker, Wiring};
 use network::resolver::Sockets;
 use resource::{ContainerState, IdentityShare, ProcessIdentity, Status, Timestamp};
 use runtime::cgroup::CgroupError;
-use runtime::{Launch, StartError};
+use runtime::seccomp::Program;
+use runtime::{Launch, Spec, StartError};
 use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -93,8 +94,9 @@ impl Supervisor {
     /// Has the network namespaces begun, and publishes the ports of all of them meanwhile.
     fn ready(&mut self, claimed: &[Wanted]) -> Result<Wiring, Failure> {
         let slots = claimed.iter().map(|wanted| wanted.slot);
-        let wiring = Wiring::begin(&self.containers, slots, &self.pod, &self.roots.cgroup)
-            .map_err(|error| cannot("make a process", &error))?;
+        let launch = || Maker::launch(&self.pod, &self.roots.cgroup);
+        let wiring = Wiring::begin(&self.containers, slots, self.maker.take(), launch)
+            .map_err(|error| cannot("have network namespaces made", &error))?;
         if self.rules_changed {
             self.publish().map_err(|error| cannot("publish ports", &error))?;
         }
@@ -150,15 +152,28 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Takes a container's network namespace in, if it is to have one and has none.
-    fn connect(&mut self, slot: Slot, wiring: &mut Wiring) -> Result<(), Failure> {
+    /// Takes a container's network namespace in, if it is to have one and has none. Returns whether it did:
+    /// what is in the namespace is made still, and [waited for](Self::connect).
+    fn enclose(&mut self, slot: Slot, wiring: &mut Wiring) -> Result<bool, Failure> {
         let container = self.containers.get_mut(&slot).ok_or_else(gone)?;
         if container.namespace.is_some() || !container.has_network() {
-            return Ok(());
+            return Ok(false);
         }
-        let Wired { namespace, resolver } = wiring.take(slot)?;
-        container.namespace = Some(namespace);
-        resolver.map_or(Ok(()), |sockets| self.answer_at(slot, sockets))
+        container.namespace = Some(wiring.namespace(slot)?);
+        Ok(true)
+    }
+
+    /// Waits until a container's new namespace has its interfaces. Without them there is no namespace.
+    fn connect(&mut self, slot: Slot, wiring: &mut Wiring) -> Result<(), Failure> {
+        let sockets = wiring.interfaces(slot);
+        let container = self.containers.get_mut(&slot).ok_or_else(gone)?;
+        match sockets {
+            Ok(sockets) => sockets.map_or(Ok(()), |sockets| self.answer_at(slot, sockets)),
+            Err(failure) => {
+                container.namespace = None;
+                Err(failure)
+            }
+        }
     }
 
     /// Opens the sockets that answer a container's name queries.
@@ -243,32 +258,7 @@ impl Supervisor {
         let folder = self.roots.container_run(&self.pod, &record.id);
         let streams =
             streams(container, wanted, &folder).map_err(|error| cannot("open its streams", &error))?;
-        self.connect(slot, wiring)?;
-        let container = self.containers.get(&slot).ok_or_else(gone)?;
-        let record = &container.record;
-        let shares = self.shares(container)?;
-        let home = self.roots.container(&self.pod, &record.id);
-        let launch = Launch {
-            spec: &spec,
-            layers: &record.layers,
-            upper: &home.join("upper"),
-            work: &home.join("work"),
-            volatile: record.spec.auto_remove,
-            network: shares[0].as_share(),
-            pid: shares[1].as_share(),
-            ipc: shares[2].as_share(),
-            uts: shares[3].as_share(),
-            cgroup_namespace: record.spec.cgroup == IdentityShare::Private,
-            stdio: streams.as_stdio(),
-            cgroup: &container.cgroup,
-            seccomp: seccomp.as_deref(),
-            init: record.process.init,
-            mapping: self.roots.mapping,
-        };
-        // A container with the host's network has that of the thread that makes it.
-        let bundle = container.bundle(&self.roots);
-        let begun = || Begun::of(&launch, bundle.as_ref(), &record.spec.security);
-        let starting = self.outside.run(begun).map_err(|error| cannot("start", &error))??;
+        let starting = self.begin(slot, &spec, &streams, seccomp.as_deref(), wiring)?;
         let identity = starting.identity()?;
         let starting = self
             .listen(starting, EventFlags::IN, Source::Started(slot))
@@ -301,6 +291,63 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Makes a container's process, and sees to it that its network is there before the process is let go.
+    fn begin(
+        &mut self,
+        slot: Slot,
+        spec: &Spec,
+        streams: &Opened,
+        seccomp: Option<&Program>,
+        wiring: &mut Wiring,
+    ) -> Result<Begun, Failure> {
+        let is_new = self.enclose(slot, wiring)?;
+        let waits = is_new && !self.containers.get(&slot).is_some_and(may_be_connected_late);
+        if waits {
+            self.connect(slot, wiring)?;
+        }
+        let begun = self.clone_process(slot, spec, streams, seccomp);
+        // Its interfaces are made while it makes its mounts; also where it could not be made, as the
+        // namespace is there for the next start.
+        if is_new && !waits {
+            self.connect(slot, wiring)?;
+        }
+        begun
+    }
+
+    fn clone_process(
+        &self,
+        slot: Slot,
+        spec: &Spec,
+        streams: &Opened,
+        seccomp: Option<&Program>,
+    ) -> Result<Begun, Failure> {
+        let container = self.containers.get(&slot).ok_or_else(gone)?;
+        let record = &container.record;
+        let shares = self.shares(container)?;
+        let home = self.roots.container(&self.pod, &record.id);
+        let launch = Launch {
+            spec,
+            layers: &record.layers,
+            upper: &home.join("upper"),
+            work: &home.join("work"),
+            volatile: record.spec.auto_remove,
+            network: shares[0].as_share(),
+            pid: shares[1].as_share(),
+            ipc: shares[2].as_share(),
+            uts: shares[3].as_share(),
+            cgroup_namespace: record.spec.cgroup == IdentityShare::Private,
+            stdio: streams.as_stdio(),
+            cgroup: &container.cgroup,
+            seccomp,
+            init: record.process.init,
+            mapping: self.roots.mapping,
+        };
+        // A container with the host's network has that of the thread that makes it.
+        let bundle = container.bundle(&self.roots);
+        let begun = || Begun::of(&launch, bundle.as_ref(), &record.spec.security);
+        Ok(self.outside.run(begun).map_err(|error| cannot("start", &error))??)
+    }
+
     /// Makes a container's cgroup with its limits; returns what of them is not enforced here.
     fn limit(&self, container: &Container, spec: &runtime::Spec) -> Result<Vec<String>, CgroupError> {
         let resources = &container.record.spec.resources;
@@ -316,6 +363,13 @@ impl Supervisor {
         }
         Ok(warnings)
     }
+}
+
+/// Whether a container's process can make its mounts before its interfaces are there: another runtime may
+/// run programs that ask for them, and kernel parameters of networks may be those of an interface.
+fn may_be_connected_late(container: &Container) -> bool {
+    let spec = &container.record.spec;
+    spec.runtime.is_none() && !spec.security.sysctls.keys().any(|name| name.starts_with("net."))
 }
 
 /// The state of a container whose process has just been made.

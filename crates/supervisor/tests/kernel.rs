@@ -33,6 +33,7 @@ fn main() -> std::process::ExitCode {
         ("ports", ports),
         ("pause", pause),
         ("a killed supervisor is replaced", adoption),
+        ("what makes namespaces ends with its supervisor", makers_end),
         ("removes itself", removes_itself),
         ("small", small),
     ];
@@ -417,6 +418,30 @@ fn adoption() {
         let expected: Vec<_> = (0..300).map(|number| format!("{number}\n")).collect();
         assert_eq!(world.log("lives"), expected);
         assert_eq!(client.wait(&dies, Condition::Started).await.unwrap().restart_count, 1);
+    });
+}
+
+/// A maker that waits for its orders ends with its supervisor, killed or not.
+fn makers_end() {
+    World::new("maker").run(async |world| {
+        for ends in [false, true] {
+            let client = world.client().await;
+            // Nothing says when it is there, nor when it is gone.
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while world.players().len() != 2 {
+                assert!(Instant::now() < deadline, "a new supervisor has no maker: {:?}", world.players());
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let supervisor = rustix::process::Pid::from_raw(world.supervisor(&client).await).unwrap();
+            if !ends {
+                rustix::process::kill_process(supervisor, rustix::process::Signal::KILL).unwrap();
+            }
+            drop(client);
+            while !world.players().is_empty() {
+                assert!(Instant::now() < deadline, "its maker outlives a supervisor: {:?}", world.players());
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
     });
 }
 

@@ -217,14 +217,25 @@ impl World {
     }
 
     fn supervisor_pid(&self) -> Option<i32> {
+        self.players().first().copied()
+    }
+
+    /// The supervisor and the copies of itself that it has made, in the order of their numbers.
+    pub(crate) fn players(&self) -> Vec<i32> {
         let pod = self.pod.0.as_bytes();
-        std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
-            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-            let line = std::fs::read(entry.path().join("cmdline")).ok()?;
-            let mut words = line.split(|byte| *byte == 0);
-            let role = words.nth(1)? == supervisor::ROLE.as_bytes();
-            (role && words.any(|word| word == pod)).then_some(pid)
-        })
+        let mut players: Vec<_> = std::fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| {
+                let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+                let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+                let mut words = line.split(|byte| *byte == 0);
+                let role = words.nth(1)? == supervisor::ROLE.as_bytes();
+                (role && words.any(|word| word == pod)).then_some(pid)
+            })
+            .collect();
+        players.sort_unstable();
+        players
     }
 
     /// SIGKILLs the supervisor and waits for its end.
