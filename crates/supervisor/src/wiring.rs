@@ -82,11 +82,10 @@ impl Wiring {
         if orders.is_empty() {
             return Ok(Self { maker: None, heard: vec![] });
         }
-        let maker = ahead.map_or_else(launch, Ok)?;
-        for order in &orders {
-            send(&maker.socket, &packet::encode(order), &[])?;
-        }
-        shutdown(&maker.socket, Shutdown::Write)?;
+        // One that was launched ahead may have been killed since.
+        let ahead = ahead.filter(|maker| maker.order(&orders).is_ok());
+        let maker =
+            ahead.map_or_else(|| launch().and_then(|maker| maker.order(&orders).map(|()| maker)), Ok)?;
         Ok(Self { maker: Some(maker), heard: vec![] })
     }
 
@@ -143,6 +142,14 @@ impl Maker {
         })?;
         move_away(&child);
         Ok(Self { child, socket: ours })
+    }
+
+    /// Gives it all its orders.
+    fn order(&self, orders: &[Order]) -> io::Result<()> {
+        for order in orders {
+            send(&self.socket, &packet::encode(order), &[])?;
+        }
+        Ok(shutdown(&self.socket, Shutdown::Write)?)
     }
 
     /// Waits for the next word.
