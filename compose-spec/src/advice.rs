@@ -1,11 +1,12 @@
 //! What is allowed and surely a mistake: warnings about a project that is otherwise right.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use diagnostic::{Diagnostic, Sources};
 
 use crate::assemble::Assembler;
-use crate::model::{Condition, Project, Service};
+use crate::model::{Condition, NetworkMode, Port, Project, Service};
 use crate::select::Used;
 use crate::tree::Node;
 
@@ -21,7 +22,54 @@ pub(crate) fn advise(project: &Project, assembler: &mut Assembler<'_>) {
         ports(service, &assembler.sources, &mut told);
         modes(service, &assembler.sources, &mut told);
     }
+    published_twice(project, &mut told);
     assembler.diagnostics.extend(told);
+}
+
+/// Ports of the host that two entries publish: whichever starts second fails.
+fn published_twice(project: &Project, told: &mut Vec<Diagnostic>) {
+    let mut seen: BTreeMap<u16, Vec<(&Port, &str)>> = BTreeMap::new();
+    for service in project.services.values() {
+        let is_own = !matches!(
+            service.network_mode,
+            Some(NetworkMode::Host | NetworkMode::None | NetworkMode::Service(_) | NetworkMode::Container(_))
+        );
+        for port in service.ports.iter().filter(|_| is_own) {
+            let Some((first, last)) = port.published.filter(|(first, _)| *first != 0) else { continue };
+            if first != last {
+                continue;
+            }
+            let earlier = seen.entry(first).or_default();
+            let clash = earlier.iter().find(|(other, _)| {
+                other.protocol == port.protocol && same_address(other.host_ip, port.host_ip)
+            });
+            if let Some((other, owner)) = clash.filter(|(other, _)| other.span != port.span) {
+                let message = match *owner == service.name {
+                    true => format!("service `{owner}` publishes port {first} of the host twice"),
+                    false => format!(
+                        "services `{owner}` and `{}` both publish port {first} of the host",
+                        service.name
+                    ),
+                };
+                told.push(
+                    Diagnostic::warning("published-twice", message)
+                        .at(port.span, "published here")
+                        .at(other.span, "and here")
+                        .help("one of them cannot start: give one another port, or an address of its own"),
+                );
+            }
+            earlier.push((port, &service.name));
+        }
+    }
+}
+
+/// Whether a port cannot be listened at on both addresses; none is all of them.
+fn same_address(one: Option<IpAddr>, other: Option<IpAddr>) -> bool {
+    let all = |address: Option<IpAddr>| address.is_none_or(|address| address.is_unspecified());
+    match (one, other) {
+        (Some(one), Some(other)) if one.is_ipv4() != other.is_ipv4() => false,
+        _ => all(one) || all(other) || one == other,
+    }
 }
 
 /// Volumes, networks, secrets, configs that no service uses, disabled ones included.

@@ -123,6 +123,10 @@ fn object(node: &mut Node, object: &'static Object, path: &Path<'_>, scope: &mut
         return wrong(node, &Kind::Object(object), path, scope);
     };
     let mut unknown = Vec::new();
+    let empty_services = map
+        .get("services")
+        .filter(|entry| matches!(path, Path::Top) && entry.node.is_null())
+        .map(|entry| entry.key_span);
     for (key, entry) in map.iter_mut() {
         match object.field(key) {
             Some(field) => {
@@ -133,7 +137,10 @@ fn object(node: &mut Node, object: &'static Object, path: &Path<'_>, scope: &mut
             None => {
                 if !scope.is_enough() {
                     let is_mapping = entry.node.as_map().is_some();
-                    scope.tell(key::unknown(key, entry.key_span, is_mapping, object, path));
+                    scope.tell(match empty_services.filter(|_| is_mapping) {
+                        Some(services) => at_the_margin(key, entry.key_span, services),
+                        None => key::unknown(key, entry.key_span, is_mapping, object, path),
+                    });
                 }
                 unknown.push(key.clone());
             }
@@ -154,9 +161,18 @@ fn object(node: &mut Node, object: &'static Object, path: &Path<'_>, scope: &mut
             map.or_insert_with(near.to_owned(), || entry);
         }
     }
-    if object.missing(map).next().is_some() {
+    if map.is_empty() || object.missing(map).next().is_some() {
         node.value = Value::Bad;
     }
+}
+
+/// Tells of a service in the column of `services:`, below which nothing stands.
+fn at_the_margin(key: &str, span: Span, services: Span) -> Diagnostic {
+    let message = format!("`{key}` stands in the column of `services`, not under it");
+    Diagnostic::error("wrong-indentation", message)
+        .at(span, "read as a key of the file")
+        .at(services, "nothing is under this")
+        .help(format!("indent `{key}`, and all lines that belong to it, by two spaces"))
 }
 
 /// Of what is nobody's to read, unquoted dates are written as RFC 3339 has them, and not as Go prints them.
@@ -310,22 +326,55 @@ fn bad_value(node: &Node, kind: &Kind, reason: &str, path: &Path<'_>) -> Diagnos
     };
     let diagnostic = diagnostic.at(node.span, reason.to_owned());
     match kind {
+        Kind::Duration | Kind::Bytes | Kind::Number if meant(node, kind).is_some() => {
+            diagnostic.help(format!("write `{}`", meant(node, kind).unwrap_or_default()))
+        }
         Kind::Duration => diagnostic.help("units are ns, us, ms, s, m, h, d and w: `1m30s`"),
         Kind::Bytes => diagnostic.help("units are b, k, m, g, t and p: `512m`"),
         Kind::Bool => diagnostic.help("write `true` or `false`"),
-        Kind::Number => match node.as_str().map(|text| text.replace(',', ".")) {
-            Some(text) if number(&text).is_some() => diagnostic.help(format!("write `{text}`")),
-            _ => diagnostic,
-        },
+        Kind::Number => diagnostic.help("write it in digits: `0.5`"),
         _ => diagnostic,
     }
+}
+
+/// How a time span, a size or a number is written that its text surely means: `5s` for `5`, `1m` for `1min`,
+/// `64m` for `64Mi`, `0.5` for `0,5`, `50%` and `500m`.
+fn meant(node: &Node, kind: &Kind) -> Option<String> {
+    let text = node.as_str()?.trim().replace(',', ".");
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (digits, unit) = (&text[..end], text[end..].trim().to_ascii_lowercase());
+    let written = match kind {
+        Kind::Duration => {
+            let unit = match unit.as_str() {
+                "" | "sec" | "secs" | "second" | "seconds" => "s",
+                "min" | "mins" | "minute" | "minutes" => "m",
+                "hr" | "hrs" | "hour" | "hours" => "h",
+                "day" | "days" => "d",
+                "msec" | "millis" | "milliseconds" => "ms",
+                other => other,
+            };
+            Some(format!("{digits}{unit}")).filter(|text| units::duration(text).is_ok())
+        }
+        Kind::Bytes => {
+            let unit = unit.chars().next().map(String::from).unwrap_or_default();
+            Some(format!("{digits}{unit}")).filter(|text| units::bytes(text).is_ok())
+        }
+        _ => match (number(digits)?, unit.as_str()) {
+            (_, "" | "cpu" | "cpus" | "core" | "cores") => Some(digits.to_owned()),
+            (share, "%") => Some((share / 100.0).to_string()),
+            (share, "m") => Some((share / 1000.0).to_string()),
+            _ => None,
+        },
+    };
+    written.filter(|text| !text.is_empty())
 }
 
 fn not_one_of(text: &str, words: &[&str], span: Span, path: &Path<'_>) -> Diagnostic {
     let known: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
     let diagnostic = Diagnostic::error("bad-value", format!("`{path}` cannot be `{text}`"))
         .at(span, "not one of the words known here");
-    let longer = || words.iter().copied().find(|word| text.len() > 3 && word.ends_with(text));
+    let is_part = |word: &&str| text.len() > 3 && (word.ends_with(text) || word.starts_with(text));
+    let longer = || words.iter().copied().find(is_part);
     match nearest(text, words.iter().copied()).or_else(longer) {
         Some(near) => diagnostic.help(format!("a similar word is known: `{near}`")),
         None => diagnostic.help(format!("it is one of {}", known.join(", "))),

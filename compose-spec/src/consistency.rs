@@ -14,11 +14,29 @@ use crate::model::{FileMount, MountKind, NetworkMode, Project, Service};
 use crate::scope::{MOST_TOLD, is_enough};
 use crate::tree::{Node, Value};
 
+/// What the model tells of its top level that the project does not.
+pub(crate) struct Known {
+    /// Sections that could not be read, which is told: whatever is not in them may be meant to be.
+    unread: Vec<&'static str>,
+    /// Where `services` stands.
+    services: Span,
+}
+
+impl Known {
+    pub(crate) fn of(model: &Node) -> Self {
+        let sections = ["networks", "volumes", "secrets", "configs", "models"].into_iter();
+        let is_bad = |key: &&str| model.get(key).is_some_and(|node| matches!(node.value, Value::Bad));
+        let services = model.as_map().and_then(|map| map.get("services"));
+        let services = services.map_or(Span::NOWHERE, |entry| entry.key_span);
+        Self { unread: sections.filter(is_bad).collect(), services }
+    }
+}
+
 /// Checks the enabled services of a project. What is left to a file that could not be read is not asked for.
-pub(crate) fn check(project: &Project, assembler: &mut Assembler<'_>) {
+pub(crate) fn check(project: &Project, known: &Known, assembler: &mut Assembler<'_>) {
     let mut told = Vec::new();
     let references = assembler.input.options.check_consistency && !assembler.incomplete;
-    let checker = Checker { project, references, searches: Cell::new(0) };
+    let checker = Checker { project, known, references, searches: Cell::new(0) };
     if project.services.is_empty()
         && project.disabled_services.is_empty()
         && !has_errors(&assembler.diagnostics)
@@ -27,6 +45,7 @@ pub(crate) fn check(project: &Project, assembler: &mut Assembler<'_>) {
         if is_whole.iter().all(|key| project.section(key).is_none_or(|map| map.is_empty())) {
             told.push(
                 Diagnostic::error("empty-file", "the Compose file has no services")
+                    .at(known.services, "nothing is under this")
                     .help("it needs at least one: `services: {web: {image: nginx}}`"),
             );
         }
@@ -44,6 +63,7 @@ pub(crate) fn check(project: &Project, assembler: &mut Assembler<'_>) {
 
 struct Checker<'a> {
     project: &'a Project,
+    known: &'a Known,
     /// Whether references are checked.
     references: bool,
     /// How often a similar name was looked for.
@@ -185,7 +205,9 @@ impl Checker<'_> {
         let project = self.project;
         let mut look =
             |what: &'static str, name: &str, span: Span, known: &mut dyn Iterator<Item = &String>| {
-                if !is_enough(told) {
+                let is_read =
+                    !self.known.unread.iter().any(|section| section.strip_suffix('s') == Some(what));
+                if is_read && !is_enough(told) {
                     told.push(undefined(service, what, name, span, known));
                 }
             };

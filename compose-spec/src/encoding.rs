@@ -1,7 +1,7 @@
 //! Bytes that are not the text they should be, in words.
 
 /// Why bytes are not text, in a few words.
-pub(crate) fn not_text(error: &std::string::FromUtf8Error) -> String {
+pub fn not_text(error: &std::string::FromUtf8Error) -> String {
     let bytes = error.as_bytes();
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return "it is UTF-16, not UTF-8".to_owned();

@@ -184,7 +184,7 @@ fn assignments(node: &mut Node, scope: &mut Scope<'_>) {
         return;
     }
     let mut map = Map::new();
-    for mut item in std::mem::take(items) {
+    for item in std::mem::take(items) {
         let Value::String(text) = &item.value else { continue };
         let (key, value) = match text.split_once('=') {
             Some((key, value)) => (key.to_owned(), Value::String(value.to_owned())),
@@ -192,8 +192,25 @@ fn assignments(node: &mut Node, scope: &mut Scope<'_>) {
         };
         if key.is_empty() || key.ends_with([' ', '\t']) {
             let reason = if key.is_empty() { "the name is missing" } else { "a blank before `=`" };
-            bad(&mut item, scope, format!("`{}` is no `NAME=VALUE`", by_text_of(&key, &value)), reason);
+            let text = by_text_of(&key, &value);
+            let diagnostic = Diagnostic::error("bad-value", format!("`{text}` is no `NAME=VALUE`"));
+            let diagnostic = diagnostic.at(item.span, reason);
+            scope.tell(match text.split_once('=').filter(|_| !key.is_empty()) {
+                Some((_, value)) => {
+                    diagnostic.help(format!("write `{}={}`", key.trim_end(), value.trim_start()))
+                }
+                None => diagnostic,
+            });
             continue;
+        }
+        if let Some((name, meant)) = key.split_once(':').filter(|_| value == Value::Null)
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+        {
+            scope.tell(
+                Diagnostic::warning("colon-in-name", format!("`{key}` has no `=`, so all of it is a name"))
+                    .at(item.span, "a name without a value")
+                    .help(format!("write `- {name}={}`", meant.trim_start())),
+            );
         }
         map.insert(key, Entry { key_span: item.span, node: Node::new(value, item.span) });
     }

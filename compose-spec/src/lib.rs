@@ -41,6 +41,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use diagnostic::{Diagnostic, Sources};
+pub use encoding::not_text;
 pub use explain::{Explanation, Used, Written, explain};
 pub use interpolate::Variable;
 pub use load::{load, variables};

@@ -153,6 +153,7 @@ fn finish(
     let needed = select::needed(model, &profiles, &input.services);
     resolve_environment(model, values, &profiles, &needed, assembler);
 
+    let known = consistency::Known::of(model);
     let mut project = decode::project(model, name, input, values, profiles);
     project.copy = copy;
     for crate::assemble::Content { section, key, variable, value } in std::mem::take(&mut assembler.contents)
@@ -164,7 +165,7 @@ fn finish(
             object.content.get_or_insert(value);
         }
     }
-    consistency::check(&project, assembler);
+    consistency::check(&project, &known, assembler);
     if input.options.check_consistency && !assembler.incomplete && !has_errors(&assembler.diagnostics) {
         advice::advise(&project, assembler);
     }

@@ -232,8 +232,14 @@ impl<'t> Reader<'t, '_> {
         if is_odd && style == ScalarStyle::Plain {
             self.diagnostics.extend(damage::of_value(text, span));
         }
-        if style == ScalarStyle::Plain && text.contains(" - ") {
-            self.diagnostics.extend(damage::of_folded(self.text, span));
+        if text.contains(" - ") {
+            match style {
+                ScalarStyle::Plain => self.diagnostics.extend(damage::of_folded(self.text, span)),
+                ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
+                    self.diagnostics.extend(damage::of_quoted(self.text, span));
+                }
+                _ => {}
+            }
         }
     }
 

@@ -72,6 +72,10 @@ fn deeper(key: &str, object: &'static Object) -> Option<String> {
 /// Where a key of former versions went, or one that people take for known.
 fn moved(key: &str, object: &Object) -> Option<&'static str> {
     Some(match (object.name, key) {
+        ("`build`", "environment" | "env") => {
+            "variables of a build stand under `args`; `environment`, for the container, stands beside `build`"
+        }
+        ("a secret" | "a config", "path" | "source") => "write `file`",
         ("a service", "dockerfile") => "write `build: {context: ., dockerfile: …}`",
         ("a service", "net") => "write `network_mode`",
         ("a service", "log_driver") => "write `logging: {driver: …}`",

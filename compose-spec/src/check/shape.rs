@@ -1,5 +1,7 @@
 //! What to write instead of a value of the wrong type.
 
+use diagnostic::nearest;
+
 use crate::schema::Kind;
 use crate::scope::Path;
 use crate::tree::{Map, Node, Value};
@@ -13,6 +15,27 @@ pub(super) fn help(node: &Node, kind: &Kind, path: &Path<'_>, written: &str) -> 
         }
         (Kind::Object(object), Value::Null) if object.name == "an entry of `depends_on`" => {
             Some(format!("write `{}: {{condition: service_started}}`", path.last()?))
+        }
+        (Kind::Object(object), Value::Null) if matches!(object.name, "a secret" | "a config") => Some(
+            "say where its content is: `file: …` or `environment: …` below it, or `external: true`"
+                .to_owned(),
+        ),
+        (Kind::Object(object), Value::String(word)) if object.name == "an entry of `depends_on`" => {
+            let conditions = ["service_started", "service_healthy", "service_completed_successfully"];
+            let known = conditions.into_iter().find(|known| known.contains(word.as_str()) && word.len() > 3);
+            let condition = known.or_else(|| nearest(word, conditions)).unwrap_or("service_started");
+            Some(format!("write `{}: {{condition: {condition}}}`", path.last()?))
+        }
+        (Kind::Object(object), Value::String(_) | Value::Bool(false))
+            if object.name == "a healthcheck"
+                && matches!(written, "none" | "NONE" | "disable" | "disabled" | "off" | "no" | "false") =>
+        {
+            Some("write `healthcheck: {disable: true}`".to_owned())
+        }
+        (Kind::Text | Kind::Checked(_) | Kind::Enum(_), Value::List(items))
+            if items.len() == 1 && !matches!(path, Path::Item(..)) =>
+        {
+            Some(format!("it takes one value, no list: `{}: {}`", path.last()?, items[0].scalar_text()?))
         }
         (Kind::Bool | Kind::StrictBool, Value::Int(0)) => Some("write `false`".to_owned()),
         (Kind::Bool | Kind::StrictBool, Value::Int(1)) => Some("write `true`".to_owned()),
@@ -28,7 +51,9 @@ pub(super) fn help(node: &Node, kind: &Kind, path: &Path<'_>, written: &str) -> 
         (Kind::Duration, Value::Int(_) | Value::Big(_) | Value::Float(_)) => {
             Some(format!("give it a unit: `{written}s`"))
         }
-        (Kind::List(_), Value::String(_)) => is_short.then(|| format!("write it as a list: `[{written}]`")),
+        (Kind::List(_), Value::String(_) | Value::Int(_)) => {
+            is_short.then(|| format!("write it as a list: `[{written}]`"))
+        }
         (Kind::List(_), Value::Map(map)) => items(map, path),
         (Kind::Text, Value::Map(map)) if is_assignment(path) && map.len() == 1 => {
             let key = map.keys().next().map_or("", String::as_str);

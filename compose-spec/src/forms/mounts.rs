@@ -34,7 +34,14 @@ fn mount(item: &mut Node, text: &str, scope: &mut Scope<'_>) {
         [target] => (None, target, ""),
         [source, target] => (Some(source), target, ""),
         [source, target, options] => (Some(source), target, options),
-        _ => return bad(item, scope, format!("`{text}` is no volume"), "it has too many colons"),
+        _ => {
+            let diagnostic = Diagnostic::error("bad-value", format!("`{text}` is no volume"));
+            scope.tell(diagnostic.at(item.span, "it has too many colons").help(
+                "a volume is `[SOURCE:]TARGET[:OPTIONS]`; a path with colons is written `{type: bind, source: …, target: …}`",
+            ));
+            item.value = Value::Bad;
+            return;
+        }
     };
     if target.is_empty() || source == Some("") {
         return bad(item, scope, format!("`{text}` is no volume"), "a part is empty");

@@ -126,6 +126,11 @@ fn short(text: &str) -> Result<Short<'_>, Fault<'_>> {
             Some(bare)
         }
     };
+    if address.is_none() && published.contains('.') && published.parse::<IpAddr>().is_ok() {
+        let message = "behind an address stand two ports".to_owned();
+        let help = "write `ADDRESS:HOST:CONTAINER`, or `ADDRESS::CONTAINER` for any free port of the host";
+        return Err(Fault { message, part: published, help });
+    }
     let published = if published.is_empty() { None } else { Some(port_range(published)?) };
     let length = |(first, last): (u16, u16)| last - first;
     if let Some(published) = published
@@ -139,7 +144,8 @@ fn short(text: &str) -> Result<Short<'_>, Fault<'_>> {
 }
 
 fn port_range(text: &str) -> Result<(u16, u16), Fault<'_>> {
-    range(text).map_err(|message| Fault { message, part: text, help: SHAPE })
+    let help = if text.trim() == text { SHAPE } else { "write it without blanks" };
+    range(text).map_err(|message| Fault { message, part: text, help })
 }
 
 /// Reads `80` or `80-82`.

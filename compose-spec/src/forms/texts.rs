@@ -115,12 +115,23 @@ fn restarts(
     scope: &mut Scope<'_>,
 ) {
     let Value::String(text) = &node.value else { return };
-    if scope.is_open(text) || parse(text).is_some() {
+    if scope.is_open(text) {
+        return;
+    }
+    if let Some(count) = text.strip_prefix("on-failure:").filter(|count| count.parse::<u32>().is_err()) {
+        let message = format!("`{count}` is no count of restarts, and is taken for no limit");
+        let diagnostic = Diagnostic::warning("unknown-restart", message);
+        return scope.tell(diagnostic.at(node.span, "").help("write `on-failure:3`, or `on-failure`"));
+    }
+    if parse(text).is_some() {
         return;
     }
     let diagnostic =
         Diagnostic::warning("unknown-restart", format!("`{text}` is no restart policy")).at(node.span, "");
     let help = match nearest(text, known.iter().copied()) {
+        _ if matches!(text.as_str(), "never" | "none" | "false") && known.contains(&"no") => {
+            "to have it never restarted write `no`".to_owned()
+        }
         Some(near) => format!("a similar policy exists: `{near}`"),
         None => help.to_owned(),
     };

@@ -6,7 +6,9 @@
 mod words;
 
 use words::{blank_name, dash_name};
-pub(crate) use words::{of_folded, of_value};
+pub(crate) use words::{of_folded, of_quoted, of_value};
+
+use crate::schema::{Kind as Shape, SERVICE, TOP};
 
 /// What is damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,10 @@ pub(crate) enum Kind {
     TabBehind,
     /// A value that holds a colon and a blank outside quotes.
     ColonInside { key: String },
+    /// A mapping that begins on the line of its key: the keys on this line, without the last.
+    MappingInside { keys: Vec<String> },
+    /// A list that begins on the line of its key.
+    ListInside { key: String },
     /// A blank that is no space.
     Blank(char),
     /// A value within typographic quotes.
@@ -260,6 +266,15 @@ impl<'t> Line<'t> {
         } else if matches!(first, '"' | '\'') && value[1..].matches(first).count() % 2 == 0 {
             self.at += value.len();
             self.add(Kind::Unclosed(first), 0, first.to_string());
+        } else if !key.is_empty() && value.starts_with("- ") {
+            let item = value.trim_start_matches("- ").trim();
+            self.add(Kind::ListInside { key: key.to_owned() }, value.len(), format!("[{}]", in_flow(item)));
+        } else if let Some((keys, last)) = mapping_inside(key, value) {
+            let close = "}".repeat(keys.len());
+            let open: String = keys.iter().map(|key| format!("{{{key}: ")).collect();
+            let mended = format!("{open}{}{close}", in_flow(last));
+            let keys = std::iter::once(key.to_owned()).chain(keys.iter().map(|&key| key.to_owned()));
+            self.add(Kind::MappingInside { keys: keys.collect() }, value.len(), mended);
         } else if !key.is_empty()
             && !matches!(first, '"' | '\'' | '[' | '{' | '&' | '*' | '!' | '|' | '>' | '#')
             && (value.contains(": ") || value.ends_with(':'))
@@ -267,6 +282,40 @@ impl<'t> Line<'t> {
             let quoted = format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
             self.add(Kind::ColonInside { key: key.to_owned() }, value.len(), quoted);
         }
+    }
+}
+
+/// The keys that stand behind `key` on its line, and what stands behind the last of them, if `key` and they
+/// are keys of Compose with mappings under them: then the colons are no part of a text.
+fn mapping_inside<'v>(key: &str, value: &'v str) -> Option<(Vec<&'v str>, &'v str)> {
+    let is_key = |part: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        !part.is_empty() && part.bytes().all(fits)
+    };
+    let (mut keys, mut rest) = (Vec::new(), value);
+    while let Some((part, behind)) = rest.split_once(": ").filter(|(part, _)| is_key(part)) {
+        keys.push(part);
+        rest = behind.trim_start();
+    }
+    let of_service = |key: &str| SERVICE.field(key);
+    let inner = *keys.first()?;
+    let is_section = || TOP.field(key).is_some_and(|field| matches!(field.kind, Shape::Named(_)));
+    let is_meant = match of_service(key).map(|field| field.kind) {
+        Some(Shape::Object(object)) => object.field(inner).is_some(),
+        Some(Shape::Shapes(_, _, Shape::Object(object))) => object.field(inner).is_some(),
+        Some(_) => false,
+        None => is_section() || of_service(inner).is_some(),
+    };
+    is_meant.then_some((keys, rest))
+}
+
+/// A text as it can stand in `[…]` or `{…}`.
+fn in_flow(text: &str) -> String {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '=' | '-');
+    match text.chars().next() {
+        Some('"' | '\'' | '[' | '{') => text.to_owned(),
+        _ if text.chars().all(is_safe) => text.to_owned(),
+        _ => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
     }
 }
 
@@ -327,6 +376,10 @@ mod tests {
             ("“a”: b", "\"a\": b"),
             ("a:\tb", "a: b"),
             ("a: b: c \"d\"", r#"a: "b: c \"d\"""#),
+            ("services: web: image: nginx:1", r#"services: {web: {image: "nginx:1"}}"#),
+            ("build: context: .", "build: {context: .}"),
+            ("command: echo: x", r#"command: "echo: x""#),
+            ("ports: - 80:80", r#"ports: ["80:80"]"#),
         ] {
             assert_eq!(mended(line), right, "{line}");
         }

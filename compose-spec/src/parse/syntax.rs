@@ -1,6 +1,6 @@
 //! What the parser could not read, in words for people who do not know its grammar.
 
-use diagnostic::{Diagnostic, FileId, Span};
+use diagnostic::{Diagnostic, FileId, Span, nearest};
 use saphyr_parser::{Event, Parser};
 
 use super::repair::{Failure, line_around, previous};
@@ -44,17 +44,25 @@ pub(super) fn tell(file: FileId, text: &str, failure: &Failure) -> Diagnostic {
             .help("remove it; if the whole file looks like this, it is no text file");
     }
     if info.contains("unknown anchor") {
-        return fault("an alias names an anchor that is not defined before it")
-            .at(span, "`*` begins an alias")
-            .help("define it with `&name`; a value that begins with `*` must be quoted");
+        return unknown_anchor(file, text, at, end);
     }
     if info.contains("unknown escape") || info.contains("expected hexadecimal number") {
         return fault("a double-quoted text holds an escape that YAML does not know")
             .at(span, "in this text")
             .help("write `\\\\` for a backslash, or use single quotes, which have no escapes");
     }
-    if info.contains("trailing content") || (info.contains("expected key") && behind_quote(&text[start..at]))
+    let trails = info.contains("trailing content")
+        || (info.contains("expected key") && behind_quote(&text[start..at]));
+    if trails
+        && text[..at].ends_with(' ')
+        && let Some(open) = open_bracket(text, at).or_else(|| open_on_line(text, start, at))
     {
+        return fault("a comma is missing between two entries")
+            .at(span, "the next entry begins here")
+            .at(Span::new(file, open, open + 1), "of what opens here")
+            .help("put a comma behind the quote before it");
+    }
+    if trails {
         return fault("something stands behind the end of a quoted text")
             .at(span, "the text has ended before this")
             .help("put the quotes around the whole value");
@@ -75,6 +83,50 @@ pub(super) fn tell(file: FileId, text: &str, failure: &Failure) -> Diagnostic {
             .help(format!("close it with `{partner}`; a text that holds `{bracket}` may have to be quoted"));
     }
     explained(info, fault(info), span)
+}
+
+/// An alias, at `at` of a line that goes to `end`, to what is no anchor, or one that is defined only below.
+fn unknown_anchor(file: FileId, text: &str, at: usize, end: usize) -> Diagnostic {
+    let is_part = |c: char| !c.is_whitespace() && !matches!(c, ',' | '[' | ']' | '{' | '}');
+    let name = |from: usize| {
+        let rest = &text[from..];
+        &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())]
+    };
+    let alias = name(at + 1);
+    let span = Span::new(file, at, at + 1 + alias.len());
+    let behind = text[(at + 1 + alias.len()).min(end)..end].trim_start();
+    let is_name = |text: &str| text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    if !is_name(alias) || alias.is_empty() || !(behind.is_empty() || behind.starts_with(['#', ',', ']', '}']))
+    {
+        let value = text[at..end].trim_end();
+        return Diagnostic::error("yaml-syntax", "this is not valid YAML: a value begins with `*`")
+            .at(span, "`*` begins an alias")
+            .help(format!("quote the value: `\"{value}\"`"));
+    }
+    let fault = Diagnostic::error(
+        "yaml-syntax",
+        format!("this is not valid YAML: the alias `*{alias}` names an anchor that is not defined before it"),
+    );
+    let anchors: Vec<(usize, &str)> = text
+        .match_indices('&')
+        .filter(|(place, _)| text[..*place].ends_with([' ', '\n', '[', ',']))
+        .map(|(place, _)| (place, name(place + 1)))
+        .filter(|(_, anchor)| !anchor.is_empty() && is_name(anchor))
+        .collect();
+    if let Some((place, _)) = anchors.iter().find(|(place, anchor)| *anchor == alias && *place > at) {
+        return fault
+            .at(span, "used here")
+            .at(Span::new(file, *place, place + 1 + alias.len()), "defined only here")
+            .help("an anchor stands above every use of it: move the part with it up");
+    }
+    let before = anchors.iter().filter(|(place, _)| *place < at).map(|(_, anchor)| *anchor);
+    let fault = fault.at(span, "no anchor of this name stands above");
+    match nearest(alias, before) {
+        Some(near) => fault.help(format!("an anchor with a similar name exists: `*{near}`")),
+        None => fault
+            .help(format!("define it above with `&{alias}`; anchors of other files are not known here"))
+            .help("a value that begins with `*` and is no alias must be quoted"),
+    }
 }
 
 /// What git leaves in a file whose versions it could not merge.
@@ -110,6 +162,22 @@ fn open_bracket(text: &str, at: usize) -> Option<usize> {
     }
     let places = open.iter().rev().filter_map(|place| text.char_indices().nth(*place));
     places.filter(|(place, _)| *place < at).find(|(_, c)| matches!(c, '[' | '{')).map(|(place, _)| place)
+}
+
+/// The innermost `[` or `{` of a line that begins at `start` that is open at `at`. Of a line that may yet become
+/// a key the parser tells nothing before its end.
+fn open_on_line(text: &str, start: usize, at: usize) -> Option<usize> {
+    let (mut open, mut quote) = (Vec::new(), None);
+    for (place, c) in text[start..at].char_indices() {
+        match (c, quote) {
+            ('"' | '\'', None) => quote = Some(c),
+            (c, Some(opened)) if c == opened => quote = None,
+            ('[' | '{', None) => open.push(start + place),
+            (']' | '}', None) => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.pop().filter(|_| quote.is_none())
 }
 
 fn explained(info: &str, diagnostic: Diagnostic, span: Span) -> Diagnostic {

@@ -164,8 +164,11 @@ pub(crate) fn parse(
     let shown = shown(path);
     let text = files::read(path)
         .map_err(|error| Failure::because(format!("cannot read the environment file `{shown}`"), error))?;
-    let text = String::from_utf8(text)
-        .map_err(|error| Failure::because(format!("the environment file `{shown}` is not UTF-8"), error))?;
+    let text = String::from_utf8(text).map_err(|error| {
+        let reason = compose_spec::not_text(&error);
+        Failure::new(format!("cannot read the environment file `{shown}`: {reason}"))
+            .hint("save it as UTF-8 in the editor")
+    })?;
     let mut sources = diagnostic::Sources::new();
     let file = sources.add(shown, text);
     let (mut values, mut diagnostics) = (BTreeMap::new(), vec![]);

@@ -84,6 +84,7 @@ impl Damage {
             Kind::DashTight => "no blank behind the dash".to_owned(),
             Kind::Tab | Kind::TabBehind => "a tab".to_owned(),
             Kind::ColonInside { .. } => "holds a colon followed by a blank".to_owned(),
+            Kind::MappingInside { .. } | Kind::ListInside { .. } => "needs a line of its own".to_owned(),
             Kind::Blank(c) => blank_name(*c).unwrap_or("no space").to_owned(),
             Kind::Quotes => "typographic quotes".to_owned(),
             Kind::Unclosed(_) => "opened here".to_owned(),
@@ -124,6 +125,25 @@ impl Damage {
             Kind::ColonInside { key } => {
                 error("unquoted-colon", format!("the value of `{key}` holds `: ` and is not quoted"))
                     .help(format!("write `{written}`"))
+            }
+            Kind::MappingInside { keys } => {
+                let outer = keys.first().map_or("", String::as_str);
+                let inner = keys.get(1).map_or("", String::as_str);
+                let lines: Vec<_> = keys[1..].iter().map(|key| format!("`{key}: …`")).collect();
+                error(
+                    "unquoted-colon",
+                    format!(
+                        "the keys `{outer}` and `{inner}` stand on one line, but one belongs under the other"
+                    ),
+                )
+                .help(format!(
+                    "every mapping has lines of its own, indented deeper: below `{outer}:` write {}",
+                    lines.join(", below that ")
+                ))
+            }
+            Kind::ListInside { key } => {
+                error("yaml-syntax", format!("the list under `{key}` begins on the line of its key"))
+                    .help(format!("write `{key}:`, and each item on a line of its own below it: `- …`"))
             }
             Kind::Blank(c) => {
                 let name = blank_name(*c).unwrap_or("another blank");
@@ -197,6 +217,37 @@ pub(crate) fn of_folded(written: &str, span: Span) -> Option<Diagnostic> {
                     .at(here, "indented deeper than the value's own line")
                     .at(Span::new(span.file, span.start as usize, span.start as usize + value.lines().next().map_or(0, str::len)), "the value begins here")
                     .help("an item stands in the column of the other items; if it is a part of the value, quote the value"),
+            );
+        }
+        at += line.len();
+    }
+    None
+}
+
+/// A quoted text of several lines of which one looks like an item of the list that the text is an item of.
+pub(crate) fn of_quoted(written: &str, span: Span) -> Option<Diagnostic> {
+    let (start, end) = (span.start as usize, span.end as usize);
+    let value = written.get(start..end)?;
+    let column = start - written[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let mut at = start;
+    for (number, line) in value.split_inclusive('\n').enumerate() {
+        let content = line.trim_start_matches(' ');
+        // The dash of this item stands two columns before its quote.
+        if number > 0 && content.starts_with("- ") && line.len() - content.len() + 2 == column {
+            let here = at + line.len() - content.len();
+            return Some(
+                Diagnostic::warning(
+                    "unclosed-quote",
+                    "a quote that is closed lines below holds what looks like list items",
+                )
+                .at(Span::new(span.file, start, start + 1), "opened here")
+                .at(Span::new(span.file, here, here + 1), "no item: a part of the text")
+                .at(Span::new(span.file, end - 1, end), "closed here")
+                .help(format!(
+                    "close it on its line: `- {}{}`",
+                    value.lines().next()?.trim_end(),
+                    &value[..1]
+                )),
             );
         }
         at += line.len();
