@@ -85,15 +85,65 @@ scenario! {
                 let template = names.iter().map(|name| format!("{{{{.{name}}}}}")).collect::<Vec<_>>().join("|");
                 let lines = run(&command, &["--format", &template]).ok().stdout;
                 assert_eq!(lines.lines().next().unwrap().matches('|').count(), names.len() - 1, "{command}: {lines}");
-                let first = ["Name", "Repository", "Type"].into_iter().find(|name| names.iter().any(|it| it == name));
+                let first = ["Name", "Repository", "Type", "CreatedSince"].into_iter().find(|name| names.iter().any(|it| it == name));
                 let titled = run(&command, &["--format", &format!("table {{{{.{}}}}}", first.unwrap())]).ok().stdout;
-                let title = columns.iter().find(|title| title.ends_with(&first.unwrap().to_uppercase())).unwrap();
+                let word = first.unwrap().trim_end_matches("Since").to_uppercase();
+                let title = columns.iter().find(|title| title.ends_with(&word)).unwrap();
                 assert_eq!(titled.lines().next(), Some(title.as_str()), "{command}");
                 run(&command, &["--format", "{{.Nmae}}"]).exits(code(&command)).says(".Nmae");
             }
         }
         run("ps", &["--format", "raw"]).ok().says("\nnames: project-web-1\n");
         run("volumes", &["--format", "raw"]).ok().says("name: project_kept\ndriver: local\n");
+    }
+}
+
+scenario! {
+    /// Templates are Go's with Docker's functions, on every command that takes them; what is wrong in one is
+    /// shown with its place and the fields that there are, before anything is printed.
+    templates_are_those_of_docker, |world| {
+        world.compose("up -d web").ok();
+        world.compose("run over").exits(3);
+        let shown = |command: &str, template: &str| {
+            let words: Vec<&str> = command.split(' ').chain(["--format", template]).collect();
+            world.run(&words, "").ok().stdout
+        };
+        let ports = "{{range $i, $p := .Publishers}}{{if $i}},{{end}}{{$p.PublishedPort}}->{{.TargetPort}}{{end}}";
+        assert_eq!(shown("ps web", ports), format!("{}->80,0->81\n", world.port()));
+        let states = "{{.Service}} {{if eq .State \"running\" \"paused\"}}up{{else}}{{.ExitCode | printf \"%03d\"}}{{end}}";
+        assert_eq!(shown("ps -a", states), "over 003\nweb up\n");
+        let labels = "{{index .Labels \"own.word\" | title}} {{.Label \"own.word\" | upper}} {{truncate .ID 3 | len}}";
+        assert_eq!(shown("ps", labels), "Label LABEL 3\n");
+        let titled = shown("ps", "table {{pad .Name 0 1}}\\t{{if .Health}}{{.Health}}{{else}}none{{end}}");
+        assert_eq!(titled, "NAME             HEALTH\nproject-web-1    none\n");
+        assert_eq!(shown("images", "{{if eq .ContainerName \"project-web-1\"}}{{.Repository}}{{end}}").trim(), "busybox");
+        assert_eq!(shown("ls", "{{.Name}}: {{index (split .Status \",\") 0}}"), "project: running(1)\n");
+        assert_eq!(shown("volumes", "{{with .Name}}{{slice . 8}}{{end}}"), "kept\n");
+        assert_eq!(shown("stats --no-stream", "{{range split .MemUsage \" / \"}}x{{end}}"), "xx\n");
+        assert_eq!(shown("image ls", "{{join (split .Repository \"b\") \"B\"}}"), "BusyBox\n");
+        assert_eq!(shown("image inspect busybox", "{{range .RepoTags}}{{.}}{{end}}"), "busybox:latest\n");
+        assert!(shown("image history busybox", "{{.CreatedSince}}|{{.Size}}").contains('|'));
+        assert_eq!(shown("system df", "{{if eq .Type \"Images\"}}{{.TotalCount}}{{end}}"), "1\n\n\n\n");
+        assert_eq!(shown("pod ps", "{{.Name}} {{.NumberOfContainers}}"), "project 2\n");
+        let inside = "{{range .Containers}}{{if eq .State \"running\"}}{{.Name}}{{end}}{{end}} {{len .Networks}}";
+        assert_eq!(shown("pod inspect project", inside), "project-web-1 1\n");
+
+        let wrong = |command: &str, template: &str| {
+            let words: Vec<&str> = command.split(' ').chain(["--format", template]).collect();
+            world.run(&words, "").exits(code(command))
+        };
+        for command in ["ps", "images", "ls", "volumes", "image ls", "system df", "pod inspect project"] {
+            let told = wrong(command, "{{if true}}{{.Nmae}}{{end}}");
+            assert_eq!(told.stdout, "", "{command}");
+            told.says("error[bad-template]: there is no field `.Nmae`").says(" --> --format:1:14").says("the fields are ");
+        }
+        wrong("ps", "{{range .Publishers}}{{.Url}}{{end}}").says("`.URL`");
+        wrong("ps", "{{.Name}}{{end}}").says("this `end` closes nothing").says("  |            ^^^");
+        wrong("ps", "{{uper .Name}}").says("there is no function `uper`").says("`upper`");
+        wrong("ps", "{{range .Ports}}{{end}}").says("`split`");
+        wrong("ps", "{{index .Publishers 7}}").says("out of range: 7");
+        world.compose("explain bad-template").ok().says("`truncate`");
+        world.compose("down -t 0 -v").ok();
     }
 }
 

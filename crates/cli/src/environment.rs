@@ -175,7 +175,7 @@ pub(crate) fn parse(
     let outer = |name: &str| known.get(name).cloned();
     compose_spec::dotenv::read(&sources, file, &outer, &mut values, &mut diagnostics);
     if diagnostic::has_errors(&diagnostics) {
-        return Err(Failure::Diagnosed(Box::new((sources, diagnostics))));
+        return Err(Failure::Diagnosed(Box::new((sources, diagnostics)), 1));
     }
     Ok(values)
 }

@@ -47,8 +47,8 @@ pub(crate) enum Failure {
     },
     /// Diagnostics, drawn already: text for standard error.
     Drawn(String),
-    /// Diagnostics of a text that was read before any project, with that text.
-    Diagnosed(Box<(diagnostic::Sources, Vec<diagnostic::Diagnostic>)>),
+    /// Diagnostics of a text that was read before any project, with that text, and the exit code.
+    Diagnosed(Box<(diagnostic::Sources, Vec<diagnostic::Diagnostic>)>, u8),
     /// Nothing more to say; the code is all.
     Silent(u8),
 }
@@ -74,7 +74,7 @@ impl Failure {
 
     /// The same with another exit code than 1.
     pub(crate) fn with_code(mut self, number: u8) -> Self {
-        if let Self::Message { code, .. } = &mut self {
+        if let Self::Message { code, .. } | Self::Diagnosed(_, code) = &mut self {
             *code = number;
         }
         self
@@ -88,9 +88,8 @@ impl Failure {
     /// The number given to the shell.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Message { code, .. } => *code,
-            Self::Drawn(_) | Self::Diagnosed(_) => 1,
-            Self::Silent(code) => *code,
+            Self::Message { code, .. } | Self::Diagnosed(_, code) | Self::Silent(code) => *code,
+            Self::Drawn(_) => 1,
         }
     }
 
@@ -111,7 +110,7 @@ impl Failure {
                 text
             }
             Self::Drawn(text) => text.clone(),
-            Self::Diagnosed(told) => diagnostic::render(&told.0, &told.1, false),
+            Self::Diagnosed(told, _) => diagnostic::render(&told.0, &told.1, false),
             Self::Silent(_) => String::new(),
         }
     }
@@ -125,7 +124,7 @@ impl Failure {
                 format!("{}\n", serde_json::json!({ "error": true, "message": self.line().trim_end() }))
             }
             Self::Drawn(text) => text.clone(),
-            Self::Diagnosed(told) => diagnostic::render(&told.0, &told.1, colour),
+            Self::Diagnosed(told, _) => diagnostic::render(&told.0, &told.1, colour),
             Self::Message { hint, .. } => {
                 let line = self.line();
                 let mut text = format!("{red}error{off}: {line}\n");

@@ -44,6 +44,7 @@ static PAGES: &[(&str, &str)] = &pages![
     "bad-project-name",
     "bad-stage-name",
     "bad-substitution",
+    "bad-template",
     "bad-trigger",
     "bad-value",
     "bad-variable",

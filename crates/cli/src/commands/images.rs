@@ -2,16 +2,17 @@
 
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
+use crate::view::template::{self, Format};
 use crate::view::{duration, size, table};
 use crate::{output, select};
 use resource::{Image, ObservedContainer, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Flags of `images`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// table or json
+    /// table, table TEMPLATE, json, or a template
     #[arg(long, default_value = "table", hide_default_value = true, value_name = "FORMAT")]
     pub(crate) format: String,
     /// Only ids
@@ -22,8 +23,12 @@ pub(crate) struct Args {
     pub(crate) services: Vec<String>,
 }
 
+/// The columns' titles where they are not the names of template fields.
+const TITLES: [(&str, &str); 2] = [("ContainerName", "CONTAINER"), ("ID", "IMAGE ID")];
+
 /// Lists images by container.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let format = Format::parse(&args.format)?;
     let subject = session.named()?;
     let observed = session.containers(&subject.pod)?;
     let chosen = select::services(&args.services, subject.known(&observed))?;
@@ -40,8 +45,12 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let images: BTreeMap<_, Image> =
         session.engine()?.store().images().into_iter().map(|image| (image.id.clone(), image)).collect();
     let now = Timestamp::now();
-    match args.format.as_str() {
-        "table" => {
+    let objects = || -> Vec<_> {
+        let image = |one: &ObservedContainer| images.get(&one.record.image);
+        shown.iter().map(|one| (object(one, image(one)), &one.record.spec.labels)).collect()
+    };
+    match &format {
+        Format::Table => {
             let rows: Vec<Vec<String>> = shown
                 .iter()
                 .map(|container| cells(container, images.get(&container.record.image), now))
@@ -49,14 +58,14 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
             let header = ["CONTAINER", "REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "SIZE", "CREATED"];
             output::result(&table::table(&header, &rows))?;
         }
-        "json" => {
-            let all: Vec<Value> = shown
-                .iter()
-                .map(|container| object(container, images.get(&container.record.image)))
-                .collect();
+        Format::Json => {
+            let all = objects().into_iter().map(|(object, _)| Value::Object(object)).collect();
             output::line(&Value::Array(all).to_string())?;
         }
-        other => return Err(Failure::new(format!("`{other}` is not a format")).hint("use `table` or `json`")),
+        Format::TableOf(template) => {
+            output::result(&template::titled(template, &TITLES, true, &objects())?)?;
+        }
+        Format::Lines(template) => output::result(&template::rows(template, false, &objects())?)?,
     }
     Ok(Exit::Success)
 }
@@ -77,9 +86,9 @@ fn cells(container: &ObservedContainer, image: Option<&Image>, now: Timestamp) -
     ]
 }
 
-fn object(container: &ObservedContainer, image: Option<&Image>) -> Value {
+fn object(container: &ObservedContainer, image: Option<&Image>) -> Map<String, Value> {
     let record = &container.record;
-    json!({
+    let object = json!({
         "ID": record.image.as_str(),
         "ContainerName": record.spec.name.as_str(),
         "Repository": record.spec.image.familiar_repository(),
@@ -88,5 +97,9 @@ fn object(container: &ObservedContainer, image: Option<&Image>) -> Value {
         "Size": image.map_or(0, |image| image.size),
         "Created": image.and_then(|image| image.created).map(|time| time.to_string()),
         "LastTagTime": image.map(|image| image.tagged.to_string()),
-    })
+    });
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
 }

@@ -3,10 +3,11 @@
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
+use crate::view::template::{self, Format};
 use crate::view::{ports, table};
 use engine::{PodSummary, Subject};
 use resource::{Status, label};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Flags of `ls`.
@@ -18,7 +19,7 @@ pub(crate) struct Args {
     /// name=PATTERN
     #[arg(long, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
-    /// table or json
+    /// table, table TEMPLATE, json, or a template
     #[arg(long, default_value = "table", hide_default_value = true, value_name = "FORMAT")]
     pub(crate) format: String,
     /// Only names
@@ -46,16 +47,31 @@ impl Shown {
     }
 
     fn json(self) -> Value {
-        let mut object = json!({ "Name": self.name, "Status": self.status, "ConfigFiles": self.files, "Ports": self.ports });
-        if let Some(origin) = self.origin {
-            object["CopyOf"] = origin.into();
+        let has_origin = self.origin.is_some();
+        let mut fields = self.fields();
+        fields.retain(|field, _| has_origin || field != "CopyOf");
+        Value::Object(fields)
+    }
+
+    /// What templates may name.
+    fn fields(self) -> Map<String, Value> {
+        let object = json!({
+            "Name": self.name,
+            "Status": self.status,
+            "ConfigFiles": self.files,
+            "Ports": self.ports,
+            "CopyOf": self.origin.unwrap_or_default(),
+        });
+        match object {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
         }
-        object
     }
 }
 
 /// Lists projects.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let format = Format::parse(&args.format)?;
     let mut patterns = vec![];
     for filter in &args.filter {
         match filter.split_once('=') {
@@ -79,8 +95,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         output::result(&shown.iter().map(|project| format!("{}\n", project.name)).collect::<String>())?;
         return Ok(Exit::Success);
     }
-    match args.format.as_str() {
-        "table" | "pretty" => {
+    let none = resource::Labels::new();
+    let rows = |shown: Vec<Shown>| shown.into_iter().map(|one| (one.fields(), &none)).collect::<Vec<_>>();
+    match &format {
+        Format::Table => {
             // Who has copies has to tell them apart, and wants to know where they are.
             let copies = shown.iter().any(|project| project.origin.is_some());
             let mut header = vec!["NAME", "STATUS", "CONFIG FILES"];
@@ -88,11 +106,14 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
             let rows: Vec<Vec<String>> = shown.into_iter().map(|project| project.row(copies)).collect();
             output::result(&table::table(&header, &rows))?;
         }
-        "json" => {
+        Format::Json => {
             let projects: Vec<Value> = shown.into_iter().map(Shown::json).collect();
             output::line(&Value::Array(projects).to_string())?;
         }
-        other => return Err(Failure::new(format!("`{other}` is not a format")).hint("use `table` or `json`")),
+        Format::TableOf(template) => {
+            output::result(&template::titled(template, &[], true, &rows(shown))?)?;
+        }
+        Format::Lines(template) => output::result(&template::rows(template, false, &rows(shown))?)?,
     }
     Ok(Exit::Success)
 }

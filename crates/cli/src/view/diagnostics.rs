@@ -16,7 +16,7 @@ pub(crate) fn document(loaded: &Loaded) -> String {
 
 /// The document for a failure before anything was loaded.
 pub(crate) fn failed(failure: &Failure) -> String {
-    if let Failure::Diagnosed(told) = failure {
+    if let Failure::Diagnosed(told, _) = failure {
         return entries(&told.0, &told.1);
     }
     written(vec![json!({

@@ -1,125 +1,14 @@
-//! The part of Go's template language that people use with `--format`: `{{.Name}}`,
-//! `{{json .}}`, `{{.Label "key"}}`, `{{upper .Name}}`, with `\t` and `\n`.
+//! What `--format` asks for, and rows through a template: as lines, or as a table with its header.
+
+mod balance;
+mod fault;
+mod functions;
+mod language;
+
+pub(crate) use language::Template;
 
 use crate::exit::Failure;
 use serde_json::{Map, Value};
-
-/// A template that has been read.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Template {
-    pieces: Vec<Piece>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Piece {
-    Text(String),
-    Field { function: Option<Function>, path: Vec<String> },
-    Label(String),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Function {
-    Json,
-    Upper,
-    Lower,
-    Length,
-}
-
-impl Template {
-    /// Reads a template.
-    ///
-    /// # Errors
-    /// A sentence that names the action this program does not know.
-    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
-        let mut pieces = vec![];
-        let text = text.replace("\\t", "\t").replace("\\n", "\n");
-        let mut rest = text.as_str();
-        while let Some(start) = rest.find("{{") {
-            if start > 0 {
-                pieces.push(Piece::Text(rest[..start].to_owned()));
-            }
-            let end = rest[start..]
-                .find("}}")
-                .ok_or_else(|| Failure::new(format!("template `{text}`: `{{{{` without `}}}}`")))?;
-            let action = rest[start + 2..start + end].trim().trim_matches('-').trim();
-            pieces.push(Self::action(action)?);
-            rest = &rest[start + end + 2..];
-        }
-        if !rest.is_empty() {
-            pieces.push(Piece::Text(rest.to_owned()));
-        }
-        Ok(Self { pieces })
-    }
-
-    fn action(action: &str) -> Result<Piece, Failure> {
-        let unknown = || {
-            Failure::new(format!("the template action `{{{{{action}}}}}` is not understood"))
-                .hint("known are {{.Field}}, {{json .}}, {{upper .Field}}, {{lower .Field}}, {{len .Field}} and {{.Label \"key\"}}")
-        };
-        let (head, argument) = action.split_once(char::is_whitespace).unwrap_or((action, ""));
-        let argument = argument.trim();
-        if head == ".Label" {
-            let key = argument.trim_matches(['"', '`']);
-            return if key.is_empty() { Err(unknown()) } else { Ok(Piece::Label(key.to_owned())) };
-        }
-        let (function, field) = match head {
-            "json" => (Some(Function::Json), argument),
-            "upper" => (Some(Function::Upper), argument),
-            "lower" => (Some(Function::Lower), argument),
-            "len" => (Some(Function::Length), argument),
-            _ if argument.is_empty() => (None, head),
-            _ => return Err(unknown()),
-        };
-        let path = field.strip_prefix('.').ok_or_else(unknown)?;
-        let path: Vec<String> = path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        let plain = |part: &String| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if path.iter().all(plain) { Ok(Piece::Field { function, path }) } else { Err(unknown()) }
-    }
-
-    /// Whether it is `{{json .}}` and nothing else.
-    pub(crate) fn is_json_of_all(&self) -> bool {
-        matches!(&self.pieces[..], [Piece::Field { function: Some(Function::Json), path }] if path.is_empty())
-    }
-
-    /// The text for one row.
-    ///
-    /// # Errors
-    /// A sentence that names the field this row does not have.
-    pub(crate) fn render(
-        &self,
-        row: &Map<String, Value>,
-        labels: &resource::Labels,
-    ) -> Result<String, Failure> {
-        let mut text = String::new();
-        for piece in &self.pieces {
-            match piece {
-                Piece::Text(plain) => text.push_str(plain),
-                Piece::Label(key) => text.push_str(labels.get(key).map_or("", String::as_str)),
-                Piece::Field { function, path } => text.push_str(&field(row, path, *function)?),
-            }
-        }
-        Ok(text)
-    }
-
-    /// The header of a `table` template: the fields' names in capitals, or their own titles.
-    fn header(&self, titles: &[(&str, &str)]) -> String {
-        let mut text = String::new();
-        for piece in &self.pieces {
-            match piece {
-                Piece::Text(plain) => text.push_str(plain),
-                // The last part of its name, as words.
-                Piece::Label(key) => {
-                    let last = key.rsplit('.').next().unwrap_or(key);
-                    text.push_str(&last.replace(['-', '_'], " "));
-                }
-                Piece::Field { path, .. } => {
-                    text.push_str(&title(path.last().map_or("", String::as_str), titles))
-                }
-            }
-        }
-        text
-    }
-}
 
 /// What `raw` means for containers, as Docker has it.
 pub(crate) const RAW_CONTAINER: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\n\
@@ -146,28 +35,12 @@ pub(crate) fn title(field: &str, titles: &[(&str, &str)]) -> String {
     text
 }
 
-fn field(row: &Map<String, Value>, path: &[String], function: Option<Function>) -> Result<String, Failure> {
-    let whole = Value::Object(row.clone());
-    let mut value = &whole;
-    for part in path {
-        value = value.get(part).ok_or_else(|| {
-            let known = row.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Failure::new(format!("the template names `.{part}`, which is not there"))
-                .hint(format!("known fields: {known}"))
-        })?;
+/// A row whose template may say `.ID` as well as `.Id`.
+pub(crate) fn with_id(mut row: Map<String, Value>) -> Map<String, Value> {
+    if let Some(id) = row.get("Id").cloned() {
+        row.insert("ID".to_owned(), id);
     }
-    let plain = plain(value);
-    Ok(match function {
-        None => plain,
-        Some(Function::Json) => value.to_string(),
-        Some(Function::Upper) => plain.to_uppercase(),
-        Some(Function::Lower) => plain.to_lowercase(),
-        Some(Function::Length) => match value {
-            Value::Array(items) => items.len().to_string(),
-            Value::Object(items) => items.len().to_string(),
-            _ => plain.len().to_string(),
-        },
-    })
+    row
 }
 
 /// A value as a cell shows it.
@@ -244,13 +117,14 @@ pub(crate) fn titled(
     heading: bool,
     rows: &[(Map<String, Value>, &resource::Labels)],
 ) -> Result<String, Failure> {
-    let header = template.header(titles);
+    let header = template.header(&|field| title(field, titles));
     let header: Vec<&str> = header.split('\t').collect();
-    let cells = |(row, labels): &(Map<String, Value>, &resource::Labels)| {
-        Ok(template.render(row, labels)?.split('\t').map(str::to_owned).collect())
-    };
-    let cells: Result<Vec<Vec<String>>, Failure> = rows.iter().map(cells).collect();
-    let text = super::table::table(&header, &cells?);
+    let mut cells: Vec<Vec<String>> = vec![];
+    for (row, labels) in rows {
+        let text = template.render(row, labels)?;
+        cells.extend(text.split('\n').map(|line| line.split('\t').map(str::to_owned).collect()));
+    }
+    let text = super::table::table(&header, &cells);
     Ok(if heading { text } else { super::table::without_header(&text).to_owned() })
 }
 
@@ -259,39 +133,136 @@ mod tests {
     use super::*;
 
     fn row() -> Map<String, Value> {
-        let value = serde_json::json!({ "Name": "shop-web-1", "ExitCode": 0, "Publishers": [1, 2] });
+        let value = serde_json::json!({
+            "Name": "shop-web-1", "ExitCode": 0, "State": "running", "ID": "0123456789ab", "Labels": "a.b=c,d=e",
+            "Publishers": [{ "URL": "0.0.0.0", "TargetPort": 80 }, { "URL": "::", "TargetPort": 81 }],
+            "Map": { "a": "1", "b": "2" }, "List": ["a", "b"], "Nothing": null, "Empty": "", "Float": 1.5,
+        });
         value.as_object().unwrap().clone()
     }
 
+    fn labels() -> resource::Labels {
+        [("a.b".to_owned(), "c".to_owned()), ("d".to_owned(), "e".to_owned())].into()
+    }
+
     fn shown(template: &str) -> Result<String, String> {
-        let labels = resource::Labels::from([("a.b".to_owned(), "c".to_owned())]);
         let template = Template::parse(template).map_err(|failure| failure.line())?;
-        template.render(&row(), &labels).map_err(|failure| failure.line())
+        template.render(&row(), &labels()).map_err(|failure| failure.line())
+    }
+
+    /// What Go prints for each of these, with Docker's functions.
+    #[test]
+    fn templates_print_what_go_prints() {
+        for (template, expected) in [
+            ("{{.Name}}\\t{{ .ExitCode }}\\n", "shop-web-1\t0\n"),
+            ("{{range .Publishers}}{{.URL}}:{{.TargetPort}} {{end}}", "0.0.0.0:80 :::81 "),
+            ("{{range $i, $p := .Publishers}}{{if $i}}, {{end}}{{$p.TargetPort}}{{end}}", "80, 81"),
+            ("{{range $key, $value := .Map}}{{$key}}={{$value}};{{end}}", "a=1;b=2;"),
+            ("{{range .Empty | split \"a,b\"}}x{{else}}none{{end}}", "xxx"),
+            ("{{if eq .State \"running\"}}up{{else}}down{{end}}", "up"),
+            ("{{if eq .State \"exited\" \"running\"}}known{{end}}", "known"),
+            ("{{if .Empty}}1{{else if .ExitCode}}2{{else if .Nothing}}3{{else}}4{{end}}", "4"),
+            (
+                "{{if and .Name (not .Empty) (ne .State \"exited\")}}yes{{end}} {{or .Empty \"none\"}}",
+                "yes none",
+            ),
+            ("{{lt 1 2}} {{le 2 2}} {{gt 1 2}} {{ge .ExitCode 0}}", "true true false true"),
+            (
+                "{{join .List \",\"}} {{index .List 1}} {{len .List}} {{index (split .Labels \",\") 0}}",
+                "a,b b 2 a.b=c",
+            ),
+            (
+                "{{printf \"%-12s|%3d|%q|%v|%5.1f\" .Name .ExitCode .State .List .Float}}",
+                "shop-web-1  |  0|\"running\"|[a b]|  1.5",
+            ),
+            ("{{.Name | upper | printf \"%s!\"}} {{title .State}}", "SHOP-WEB-1! Running"),
+            ("{{truncate .ID 5}} [{{pad .State 1 2}}] {{slice .ID 1 3}}", "01234 [ running  ] 12"),
+            ("{{print 1 2 \"x\"}}{{println .Name 3}}", "1 2xshop-web-1 3\n"),
+            (
+                "{{.Map}} {{.List}} {{.Nothing}} {{printf \"%v\" .Nothing}}",
+                "map[a:1 b:2] [a b] <no value> <nil>",
+            ),
+            (
+                "{{json .Map}} {{json .Name}} {{json .Nothing}}",
+                "{\"a\":\"1\",\"b\":\"2\"} \"shop-web-1\" null",
+            ),
+            ("{{with .Map}}{{.a}}{{end}}{{with .Empty}}x{{else}}none{{end}}", "1none"),
+            ("a  {{- .State -}}  b", "arunningb"),
+            ("{{/* a comment */}}{{$x := .State}}{{$x = upper $x}}{{$x}}", "RUNNING"),
+            ("{{.Label \"a.b\"}}|{{.Label \"x\"}}|{{$.Label \"d\" | upper}}", "c||E"),
+            ("{{index .Labels \"a.b\"}}|{{index .Map \"a\"}}|{{index .Map \"x\"}}", "c|1|"),
+            (
+                "{{define \"port\"}}<{{.TargetPort}}>{{end}}{{range .Publishers}}{{template \"port\" .}}{{end}}",
+                "<80><81>",
+            ),
+        ] {
+            assert_eq!(shown(template).as_deref(), Ok(expected), "{template}");
+        }
     }
 
     #[test]
-    fn fields_labels_and_functions_are_filled_in() {
-        assert_eq!(shown("{{.Name}}\\t{{ .ExitCode }}").unwrap(), "shop-web-1\t0");
-        assert_eq!(shown("{{upper .Name}} {{len .Publishers}}").unwrap(), "SHOP-WEB-1 2");
-        assert_eq!(shown("{{.Label \"a.b\"}}|{{.Label \"x\"}}").unwrap(), "c|");
-        assert_eq!(shown("{{json .Publishers}}").unwrap(), "[1,2]");
-        assert!(shown("{{json .}}").unwrap().contains("\"Name\":\"shop-web-1\""));
-    }
-
-    #[test]
-    fn what_is_not_understood_is_named() {
-        assert!(shown("{{range .Names}}").unwrap_err().contains("range"));
-        assert!(shown("{{.Nmae}}").unwrap_err().contains(".Nmae"));
-        assert!(shown("{{.Name").unwrap_err().contains("without"));
+    fn what_is_wrong_has_a_place_and_help() {
+        for (template, caret, told) in [
+            ("{{.Nmae}}", "{{.Nmae}}\n  |   ^^^^^", "`.Name`"),
+            (
+                "ä{{if .Name}} {{upper .Nmae}}{{end}}",
+                "  |                       ^^^^^",
+                "there is no field `.Nmae`",
+            ),
+            (
+                "{{range .Publishers}}{{.Url}}{{end}}",
+                "  |                        ^^^^",
+                "the fields are TargetPort, URL",
+            ),
+            ("{{range .List}}{{$.Nope}}{{end}}", "  |                  ^^^^^^", "the fields are Empty"),
+            (
+                "{{if .Empty}}{{else}}{{.Map.c}}{{end}}",
+                "  |                        ^^^^^^",
+                "the fields are a, b",
+            ),
+            ("{{(index .Publishers 0).Uri}}", "  |   ^^^^^^", "the fields are TargetPort, URL"),
+            ("{{range .Name}}{{end}}", "  |         ^^^^^", "`split`"),
+            ("{{.State}} {{index .List 7}}", "  |              ^^^^^", "index out of range: 7"),
+            ("{{upcase .Name}}", "  |   ^^^^^^", "functions are and, call"),
+            ("{{uper .Name}}", "  |   ^^^^", "`upper`"),
+            ("{{truncate .Name}}", "  |   ^^^^^^^^", "`truncate TEXT LENGTH`"),
+            ("{{lt .Name 1}}", "  |   ^^", "incompatible types"),
+            ("{{$x}}", "  |   ^^", "undefined variable: $x"),
+            ("{{.Name", "^", "unclosed action"),
+            ("ä{{if .Name}}x", "  |    ^^", "this `if` has no `end`"),
+            ("{{.Name}}{{end}}", "  |            ^^^", "this `end` closes nothing"),
+            ("ä{{.Name + 1}}", "  |          ^", "'+'"),
+        ] {
+            let text = shown(template).unwrap_err();
+            assert!(text.contains("error[bad-template]") && text.contains(" --> --format:1:"), "{text}");
+            assert!(text.contains(caret) && text.contains(told), "{template}:\n{text}");
+        }
     }
 
     #[test]
     fn a_table_template_has_a_header() {
-        let template = Template::parse("{{.Name}}\\t{{.ExitCode}}").unwrap();
-        let labels = resource::Labels::new();
-        let text = rows(&template, true, &[(row(), &labels)]).unwrap();
-        assert_eq!(text, "NAME         EXIT CODE\nshop-web-1   0\n");
-        let template = Template::parse("{{.Label \"a.b-c_d\"}}").unwrap();
-        assert_eq!(rows(&template, true, &[]).unwrap(), "b c d\n");
+        let header = |text: &str, titles: &[(&str, &str)]| {
+            Template::parse(text).unwrap().header(&|field| title(field, titles))
+        };
+        assert_eq!(header("{{.Name}}\\t{{.ExitCode}}", &[]), "NAME\tEXIT CODE");
+        assert_eq!(header("{{.Label \"a.b-c_d\"}}\\t{{index .Labels \"x.y\"}}", &[]), "b c d\ty");
+        assert_eq!(header("{{truncate .ID 3 | upper}}", &OF_CONTAINER), "CONTAINER ID");
+        let branches =
+            "{{if eq .State \"running\"}}up{{else}}down{{end}}\\t{{range .Publishers}}{{.URL}}{{end}}";
+        assert_eq!(header(branches, &[]), "STATE\tPUBLISHERS");
+        assert_eq!(header("{{$x := .Name}}{{$x}}\\t{{printf \"%d\" .ExitCode}}", &[]), "\tEXIT CODE");
+
+        let template =
+            Template::parse("{{.Name}}\\t{{range .Publishers}}{{.TargetPort}}\\n\\t{{end}}").unwrap();
+        let text = rows(&template, true, &[(row(), &labels())]).unwrap();
+        assert_eq!(text, "NAME         PUBLISHERS\nshop-web-1   80\n             81\n\n");
+    }
+
+    #[test]
+    fn all_fields_as_json_are_known_as_such() {
+        assert!(Template::parse("{{ json . }}").unwrap().is_json_of_all());
+        assert!(!Template::parse("{{json .Name}}").unwrap().is_json_of_all());
+        assert!(shown("{{json .}}").unwrap().contains("\"Name\":\"shop-web-1\""));
+        assert_eq!(shown("{{/* nothing */}}").as_deref(), Ok(""));
     }
 }

@@ -4,14 +4,15 @@ use super::find;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
+use crate::view::template::{self, Format};
 use crate::view::{duration, size, table};
 use resource::{Image, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Flags of `image history`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// table or json
+    /// table, table TEMPLATE, json, or a template
     #[arg(long, default_value = "table", hide_default_value = true, value_name = "FORMAT")]
     format: String,
     /// Whole commands
@@ -24,8 +25,12 @@ pub(crate) struct Args {
 /// The characters of a command that a table shows.
 const SHOWN: usize = 45;
 
+/// The columns' titles where they are not the names of template fields.
+const TITLES: [(&str, &str); 1] = [("CreatedSince", "CREATED")];
+
 /// Prints a line for each step.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let format = Format::parse(&args.format)?;
     let store = session.engine()?.store();
     let known = store.images();
     let image = find::one(&known, &args.image)?;
@@ -35,14 +40,17 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         image.layers.get(index).and_then(|layer| store.layer(layer)).map_or(0, |info| info.size)
     };
     let steps = steps(&config, image, layer_size);
-    let text = match args.format.as_str() {
-        "json" => format!("{}\n", Value::Array(steps)),
-        "table" => {
-            let now = Timestamp::now();
+    let now = Timestamp::now();
+    let none = resource::Labels::new();
+    let fields = || steps.iter().map(|step| (fields(step, args.no_trunc, now), &none)).collect::<Vec<_>>();
+    let text = match &format {
+        Format::Json => format!("{}\n", Value::Array(steps)),
+        Format::Table => {
             let rows: Vec<Vec<String>> = steps.iter().map(|step| cells(step, args.no_trunc, now)).collect();
             table::table(&["CREATED", "CREATED BY", "SIZE", "COMMENT"], &rows)
         }
-        other => return Err(Failure::new(format!("`{other}` is not a format")).hint("use `table` or `json`")),
+        Format::TableOf(template) => template::titled(template, &TITLES, true, &fields())?,
+        Format::Lines(template) => template::rows(template, false, &fields())?,
     };
     output::result(&text)?;
     Ok(Exit::Success)
@@ -80,6 +88,16 @@ fn cells(step: &Value, whole: bool, now: Timestamp) -> Vec<String> {
     let created =
         text("CreatedAt").parse().map_or_else(|_| "N/A".to_owned(), |time| duration::ago(time, now));
     vec![created, by, size::human(step["Size"].as_u64().unwrap_or(0)), text("Comment").to_owned()]
+}
+
+/// What templates may name: Docker's words, for people.
+fn fields(step: &Value, whole: bool, now: Timestamp) -> Map<String, Value> {
+    let names = ["CreatedSince", "CreatedBy", "Size", "Comment"];
+    let cells = cells(step, whole, now);
+    let mut fields: Map<String, Value> =
+        names.into_iter().map(str::to_owned).zip(cells.into_iter().map(Value::from)).collect();
+    fields.insert("CreatedAt".to_owned(), step["CreatedAt"].clone());
+    fields
 }
 
 #[cfg(test)]

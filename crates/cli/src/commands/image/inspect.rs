@@ -5,12 +5,16 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::runtime::{self, Size};
 use crate::session::Session;
+use crate::view::template::{self, Format};
 use resource::{Image, Platform};
 use serde_json::{Value, json};
 
 /// Flags of `image inspect`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// json, or a template
+    #[arg(short, long, default_value = "json", hide_default_value = true, value_name = "FORMAT")]
+    format: String,
     /// Ask the registry; nothing is pulled but manifest and configuration
     #[arg(long)]
     remote: bool,
@@ -22,8 +26,9 @@ pub(crate) struct Args {
     images: Vec<String>,
 }
 
-/// Prints a list with an object for each image.
+/// Prints a list with an object for each image, or each through a template.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    let format = Format::parse(&args.format)?;
     let platform = args.platform.as_deref().map(|text| {
         Platform::parse(text).ok_or_else(|| {
             Failure::new(format!("`{text}` is not a platform")).hint("write it like `linux/arm64`")
@@ -41,10 +46,28 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
             }
         })
         .collect::<Result<_, _>>()?;
+    if let Format::Lines(template) | Format::TableOf(template) = &format {
+        let labels: Vec<resource::Labels> = shown.iter().map(labels).collect();
+        let rows: Vec<_> = shown
+            .into_iter()
+            .zip(&labels)
+            .map(|(object, labels)| {
+                (template::with_id(object.as_object().cloned().unwrap_or_default()), labels)
+            })
+            .collect();
+        output::result(&template::rows(template, false, &rows)?)?;
+        return Ok(Exit::Success);
+    }
     let text =
         serde_json::to_string_pretty(&shown).map_err(|error| Failure::because("cannot write JSON", error))?;
     output::line(&text)?;
     Ok(Exit::Success)
+}
+
+/// The labels that an object tells.
+fn labels(object: &Value) -> resource::Labels {
+    let labels = object["Config"]["Labels"].as_object().into_iter().flatten();
+    labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 fn here(text: &str, platform: Option<&Platform>, session: &Session) -> Result<Value, Failure> {

@@ -38,20 +38,12 @@ pub(super) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         }
         Format::TableOf(template) | Format::Lines(template) => {
             let rows: Vec<_> =
-                objects.zip(&pods).map(|(row, pod)| (with_id(row), &pod.record.labels)).collect();
+                objects.zip(&pods).map(|(row, pod)| (template::with_id(row), &pod.record.labels)).collect();
             template::rows(&template, false, &rows)?
         }
     };
     output::result(&text)?;
     Ok(Exit::Success)
-}
-
-/// Templates may say `.ID`, too.
-fn with_id(mut row: Map<String, Value>) -> Map<String, Value> {
-    if let Some(id) = row.get("Id").cloned() {
-        row.insert("ID".to_owned(), id);
-    }
-    row
 }
 
 /// The restart policy that all containers of a pod have; empty where they differ, or there is none.
