@@ -46,9 +46,42 @@ scenario! {
         world.compose("--dry-run up -d").ok().says("project-web-1");
         assert!(!world.roots().data.exists() && !world.roots().run.exists());
         world.compose("up -d").ok();
-        let before = world.rows();
-        world.compose("--dry-run down -v").ok().says("project-web-1");
-        assert_eq!(world.rows().len(), before.len());
+        let seen = || {
+            let lists = ["ps -a --format json", "volumes -q", "image ls -q", "ls -q", "pod ps --format {{.Networks}}"];
+            // How long ago something was is told, too.
+            let ids = |line: &str| world.compose(line).ok().stdout.lines().map(|line| line.split("RunningFor").next().unwrap().to_owned()).collect::<Vec<_>>();
+            lists.map(ids)
+        };
+        let before = seen();
+        for (line, told) in [
+            ("down -v", "remove project-web-1"),
+            ("stop", "stop project-web-1"), ("restart db", "start project-db-1"), ("kill", "kill project-web-1"),
+            ("pause", "pause project-web-1"), ("rm -sf", "remove project-web-1"), ("scale web=0", "remove project-web-1"),
+            ("up --force-recreate", "project-web-1"), ("create --force-recreate", "project-web-1"),
+            ("pull", "pull busybox"), ("push", "Skipped"), ("exec web true", "exec true in project-web-1"),
+            ("cp compose.yaml web:/srv", "Copied"), ("cp web:/srv here", "Copied"),
+            ("export -o files.tar web", "Exported"), ("commit web localhost/made", "Committed"),
+            ("attach web", "attach to project-web-1"), ("pod stop project", "stop project-web-1"),
+        ] {
+            world.compose(&format!("--dry-run {line}")).ok().says("DRY-RUN MODE - ").says(told);
+        }
+        let images = world.compose("--dry-run down --rmi all").ok().stderr;
+        assert_eq!(images.matches("remove image").count(), 1, "both services have the same image: {images}");
+        assert!(!world.project().join("here").exists() && !world.project().join("files.tar").exists());
+        assert_eq!(seen(), before);
+
+        // What another command waits for ends, and only then it is told what would be done next.
+        let mut waiting = world.background("--dry-run wait --down-project db");
+        waiting.has_asked();
+        world.compose("kill db").ok();
+        waiting.line("remove project-web-1");
+        assert_eq!(waiting.end(), 137);
+        let one_off = world.compose("--dry-run run --rm web true").ok().stderr;
+        let lines: Vec<&str> = one_off.lines().collect();
+        assert_eq!(lines.len(), 4, "{one_off}");
+        assert!(lines[0].contains("start project-db-1") && lines[1].contains("create project-web-run-"), "{one_off}");
+        assert!(lines[3].contains("remove project-web-run-"), "{one_off}");
+        assert_eq!(world.state("db"), "exited");
     }
 }
 

@@ -183,9 +183,7 @@ impl Job<'_> {
     /// Prints what would be done, and does nothing at all.
     fn dry_run(self) -> Result<Converged, Failure> {
         let preview = self.look()?;
-        for line in preview.to_string().lines() {
-            crate::output::message(&format!("DRY-RUN MODE - {line}\n"));
-        }
+        preview.tell();
         if let Some(failure) = preview.plan.failures.first() {
             return Err(failed(failure));
         }

@@ -168,10 +168,13 @@ fn images(plan: &mut Plan, world: &World<'_>, flags: Flags, removals: &HashMap<&
     let named: HashSet<_> = services.map(|service| &service.image.reference).collect();
     let mut after: Vec<_> = removals.values().copied().collect();
     after.sort_unstable();
+    let mut removed = HashSet::new();
     for image in &world.observed.images {
         let built =
             image.config.labels.get(label::PROJECT).is_some_and(|project| *project == world.desired.pod.0);
-        if named.contains(&image.reference) && (flags.images == RemoveImages::All || built) {
+        // Several services may want the same image, and one reference have several platforms.
+        let is_wanted = named.contains(&image.reference) && (flags.images == RemoveImages::All || built);
+        if is_wanted && removed.insert(&image.reference) {
             let step = Step::RemoveImage { reference: image.reference.clone() };
             plan.add(step, Reason::Asked, after.iter().copied());
         }

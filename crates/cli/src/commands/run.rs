@@ -260,9 +260,21 @@ fn dependencies(
 
 impl OneOffRun<'_> {
     fn dry_run(self) -> Result<Exit, Failure> {
-        output::message(&format!("DRY-RUN MODE - create {}\n", self.spec.name));
-        output::message(&format!("DRY-RUN MODE - start {}\n", self.spec.name));
+        let progress = self.session.progress("run");
+        let preview = self.dependencies_job(&progress).look()?;
+        if !preview.is_empty() {
+            preview.tell();
+        }
+        let verbs = ["create", "start", "remove"].into_iter().take(if self.args.rm { 3 } else { 2 });
+        verbs.for_each(|verb| output::message(&format!("DRY-RUN MODE - {verb} {}\n", self.spec.name)));
         Ok(Exit::Success)
+    }
+
+    /// What brings up the service's dependencies.
+    fn dependencies_job<'a>(&'a self, progress: &'a Progress) -> Job<'a> {
+        let policy = Policy { orphans: self.orphans, ..Policy::new(Verb::Up, Timestamp::now()) };
+        let tuning = Tuning { quiet_pull: self.args.quiet_pull, ..Tuning::default() };
+        Job { session: self.session, progress, desired: self.dependencies.clone(), policy, tuning }
     }
 
     /// Refuses what cannot run because an image is not here and may not be pulled, as long as nothing has
@@ -316,11 +328,7 @@ impl OneOffRun<'_> {
 
     /// Brings up what the service needs, and creates the container.
     async fn make(&self, engine: &Engine, progress: &Progress) -> Result<ContainerId, Failure> {
-        let session = self.session;
-        let policy = Policy { orphans: self.orphans, ..Policy::new(Verb::Up, Timestamp::now()) };
-        let tuning = Tuning { quiet_pull: self.args.quiet_pull, ..Tuning::default() };
-        let job = Job { session, progress, desired: self.dependencies.clone(), policy, tuning };
-        job.run().await?;
+        self.dependencies_job(progress).run().await?;
         self.await_dependencies(engine).await?;
         self.image(engine, progress).await?;
         let pod = &self.spec.pod;

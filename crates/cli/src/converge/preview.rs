@@ -12,6 +12,18 @@ pub(crate) struct Preview {
 }
 
 impl Preview {
+    /// Whether nothing would be done.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.images.is_empty() && self.plan.is_empty()
+    }
+
+    /// Says what would be done, as `--dry-run` does.
+    pub(crate) fn tell(&self) {
+        for line in self.to_string().lines() {
+            crate::output::message(&format!("DRY-RUN MODE - {line}\n"));
+        }
+    }
+
     /// Refuses anything but what is expected, and says what differs.
     pub(super) fn is(&self, expected: &str) -> Result<(), Failure> {
         let found = self.to_string();
