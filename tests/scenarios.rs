@@ -133,6 +133,8 @@ mod swaps;
 mod typing;
 #[path = "scenarios/units.rs"]
 mod units;
+#[path = "scenarios/variables.rs"]
+mod variables;
 #[path = "scenarios/watch.rs"]
 mod watch;
 #[path = "scenarios/watch_faults.rs"]
