@@ -54,7 +54,11 @@ pub(super) fn help(node: &Node, kind: &Kind, path: &Path<'_>, written: &str) -> 
         (Kind::List(_), Value::String(_) | Value::Int(_)) => {
             is_short.then(|| format!("write it as a list: `[{written}]`"))
         }
-        (Kind::List(_), Value::Map(map)) => items(map, path),
+        (Kind::List(_), Value::Map(map)) => {
+            let key = map.keys().next()?;
+            items(map, path)
+                .or_else(|| Some(format!("it is a list: begin each entry with a dash, `- {key}: …`")))
+        }
         (Kind::Text, Value::Map(map)) if is_assignment(path) && map.len() == 1 => {
             let key = map.keys().next().map_or("", String::as_str);
             if key.contains('=') {
@@ -84,6 +88,15 @@ pub(super) fn help(node: &Node, kind: &Kind, path: &Path<'_>, written: &str) -> 
         (Kind::Map(_), Value::List(items)) => {
             let (name, value) = items.first()?.as_str()?.split_once('=')?;
             Some(format!("write it as a mapping, without the dash: `{name}: {value}`"))
+        }
+        (Kind::Object(object), Value::List(items))
+            if items
+                .iter()
+                .filter_map(Node::as_map)
+                .flat_map(Map::keys)
+                .any(|key| object.field(key).is_some()) =>
+        {
+            Some("its keys have no dash before them, only the items of a list do".to_owned())
         }
         (Kind::Object(object), Value::List(_)) if is_short => {
             let key = match object.name {
