@@ -23,7 +23,7 @@ scenario! {
         for action in ["create", "start"] {
             let event: Value = serde_json::from_str(&all.line(&format!("\"action\":\"{action}\""))).unwrap();
             assert_eq!(event["type"], "container");
-            assert_eq!(event["attributes"]["image"], "busybox:latest");
+            assert_eq!(event["attributes"]["image"], "busybox");
             assert!(event["time"].as_str().unwrap().ends_with('Z'), "{event}");
         }
         let line = web.line("container create");

@@ -57,7 +57,7 @@ scenario! {
         compose("create --pull never web").exits(1).says("busybox");
         let quiet = compose("run --rm --quiet-pull -T web true").ok();
         assert!(!quiet.stderr.contains("Pulling"), "{}", quiet.stderr);
-        compose("create --pull always web").ok().says("busybox:latest Pulled");
+        compose("create --pull always web").ok().says("busybox Pulled");
         compose("pull --parallel web").ok().says("Pulled");
         compose("pull --no-parallel web").ok().says("Pulled");
 

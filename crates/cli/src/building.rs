@@ -83,7 +83,7 @@ fn id(name: &str) -> String {
 }
 
 fn name(build: &BuildSpec) -> String {
-    build.references.first().map(|reference| reference.familiar()).unwrap_or_default()
+    build.references.first().map(|reference| reference.written()).unwrap_or_default()
 }
 
 /// The failure that a build's error is for the user.

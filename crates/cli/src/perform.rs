@@ -317,7 +317,7 @@ pub(crate) fn line(planned: &Planned, kind: &apply::EventKind) -> Option<Line> {
 fn words(planned: &Planned) -> Option<(String, (&'static str, &'static str))> {
     let container = |name: &ContainerName| format!("Container {name}");
     Some(match &planned.step {
-        Step::Pull { need, .. } => (format!("Image {}", need.reference.familiar()), ("Pulling", "Pulled")),
+        Step::Pull { need, .. } => (format!("Image {}", need.reference.written()), ("Pulling", "Pulled")),
         Step::RemoveImage { reference } => {
             (format!("Image {}", reference.familiar()), ("Removing", "Removed"))
         }

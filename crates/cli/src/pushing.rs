@@ -17,7 +17,7 @@ pub(crate) async fn push(
     reference: &Reference,
     progress: &Progress,
 ) -> Result<Digest, Failure> {
-    let id = format!("Image {}", reference.familiar());
+    let id = format!("Image {}", reference.written());
     progress.tell(&Line::new(id.clone(), Status::Working, "Pushing"));
     let layers = Layers { id: id.clone(), sizes: Mutex::default() };
     let tell = |event| layers.told(event).iter().for_each(|line| progress.tell(line));

@@ -151,6 +151,6 @@ pub fn unnamed(container: &ObservedContainer) -> Reference {
         repository,
         tag: Some("committed".to_owned()),
         digest: None,
-        short: resource::Short(false),
+        implied: resource::Implied::default(),
     }
 }

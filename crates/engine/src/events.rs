@@ -47,7 +47,7 @@ impl Engine {
             number: spec.number,
             kind,
         };
-        let note = Note { event, image: spec.image.familiar(), labels: spec.labels.clone() };
+        let note = Note { event, image: spec.image.written(), labels: spec.labels.clone() };
         drop(journal::note(self.roots(), &spec.pod, &note));
     }
 }

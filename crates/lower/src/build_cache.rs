@@ -3,7 +3,7 @@
 use crate::lowering::Lowering;
 use compose_spec::Service;
 use compose_spec::model::Build;
-use resource::{BuildCache, CacheSource, CacheTarget, Reference, Short};
+use resource::{BuildCache, CacheSource, CacheTarget, Implied, Reference};
 
 /// An entry as `key=value` pairs; one without `=` is the reference of an image.
 struct Entry<'a> {
@@ -82,7 +82,7 @@ impl Lowering<'_> {
                 };
                 match Reference::parse(name) {
                     Ok(reference) => {
-                        Some(CacheTarget::Registry(Reference { short: Short(false), ..reference }))
+                        Some(CacheTarget::Registry(Reference { implied: Implied::default(), ..reference }))
                     }
                     Err(error) => {
                         self.error(service, path, error.to_string());

@@ -49,7 +49,7 @@ impl Lowering<'_> {
                 );
                 continue;
             }
-            let named = hook.image.as_deref().filter(|image| *image != lowered.image.reference.familiar());
+            let named = hook.image.as_deref().filter(|image| *image != lowered.image.reference.written());
             let image = match named {
                 Some(text) => self.image_named(service, text, &format!("{path}.image")),
                 None => Some(lowered.image.clone()),

@@ -4,7 +4,7 @@
 //! names: an environment may hold secrets.
 
 use crate::Change;
-use resource::{ContainerSpec, NetworkSpec, VolumeSpec, label};
+use resource::{ContainerSpec, NetworkSpec, Reference, VolumeSpec, label};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -90,8 +90,7 @@ impl Changes {
                 }
             }
             // What differs is only whether the digest is written: the image itself is compared elsewhere.
-            ("image", Value::String(old), Value::String(new))
-                if is_pinned(old, new) || is_pinned(new, old) => {}
+            ("image", Value::String(old), Value::String(new)) if is_named_so(old, new) => {}
             ("image", Value::String(_), Value::String(new)) => {
                 self.0.insert("image".to_owned(), vec![new.clone()]);
             }
@@ -102,9 +101,13 @@ impl Changes {
     }
 }
 
-/// Whether one reference is the other with a digest.
-fn is_pinned(exact: &str, plain: &str) -> bool {
-    exact.strip_prefix(plain).is_some_and(|rest| rest.starts_with('@'))
+/// Whether one reference is the other with a digest, or the old one is the new one as it was kept once: whole.
+fn is_named_so(old: &str, new: &str) -> bool {
+    let (Ok(before), Ok(after)) = (Reference::parse(old), Reference::parse(new)) else { return false };
+    let is_pinned = |exact: &Reference, plain: &Reference| {
+        exact.digest.is_some() && Reference { digest: None, ..exact.clone() } == *plain
+    };
+    is_pinned(&before, &after) || is_pinned(&after, &before) || old == after.to_string()
 }
 
 /// The keys of either map, sorted, each once.
@@ -205,6 +208,20 @@ mod tests {
         let old = r#"{"labels":{"com.docker.compose.config-hash":"1","mine":"1"},"ports":[1]}"#;
         let new = r#"{"labels":{"com.docker.compose.config-hash":"2","mine":"2"},"ports":[2]}"#;
         assert_eq!(compare(old, new), "labels of `db` changed: mine; ports of `db` changed");
+    }
+
+    #[test]
+    fn an_image_is_another_when_it_is_written_otherwise() {
+        let images = |old: &str, new: &str| {
+            compare(&format!(r#"{{"image":"{old}"}}"#), &format!(r#"{{"image":"{new}"}}"#))
+        };
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let same = images("x", "x");
+        assert_eq!(images("app", "app:latest"), "image of `db` changed: app:latest");
+        assert_eq!(images("docker.io/library/app:latest", "app"), same);
+        assert_eq!(images(&format!("app:latest@{digest}"), "app"), same);
+        assert_eq!(images("app:1", &format!("docker.io/library/app:1@{digest}")), same);
+        assert_ne!(images(&format!("app:2@{digest}"), "app"), same);
     }
 
     #[test]

@@ -195,7 +195,7 @@ impl<'a> Judge<'a, '_> {
         let image = self.world.image(&self.service.image)?;
         (*image != container.record.manifest).then(|| {
             let digest: String = image.as_str().chars().take("sha256:".len() + 12).collect();
-            let key = format!("{} is now {digest}", new.image.familiar());
+            let key = format!("{} is now {digest}", new.image.written());
             Reason::Changed {
                 service,
                 changes: vec![crate::Change { field: "image".to_owned(), keys: vec![key] }],

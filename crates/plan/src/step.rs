@@ -216,7 +216,7 @@ impl fmt::Display for Step {
             Self::CreatePod { pod, .. } => write!(formatter, "create pod {pod}"),
             Self::LimitPod { pod, .. } => write!(formatter, "limit pod {pod}"),
             Self::RemovePod { pod } => write!(formatter, "remove pod {pod}"),
-            Self::Pull { need, .. } => write!(formatter, "pull {}", need.reference.familiar()),
+            Self::Pull { need, .. } => write!(formatter, "pull {}", need.reference.written()),
             Self::Build { services, .. } => write!(formatter, "build {}", services.join(", ")),
             Self::RemoveImage { reference } => write!(formatter, "remove image {}", reference.familiar()),
             Self::CreateNetwork(spec) => write!(formatter, "create network {}", spec.name),

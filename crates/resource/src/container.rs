@@ -23,6 +23,7 @@ pub struct ContainerSpec {
     /// Number of the replica, from 1; `None` for a one-off.
     pub number: Option<u32>,
     /// The image as named in the file.
+    #[serde(serialize_with = "crate::reference::as_written")]
     pub image: Reference,
     /// The platform whose image of that name it is made of; this machine's by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -114,7 +114,7 @@ impl Image {
                 repository: "compose-infra".to_owned(),
                 tag: Some("latest".to_owned()),
                 digest: None,
-                short: crate::Short(false),
+                implied: crate::Implied::default(),
             },
             platform: Platform::host(),
             layers: vec![],

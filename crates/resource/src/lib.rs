@@ -50,7 +50,7 @@ pub use observed::{Observed, ObservedContainer, ObservedNetwork, ObservedVolume}
 pub use pod::{INFRA, PodRecord, PodStatus};
 pub use port::{PortBinding, PortSpec, Protocol};
 pub use process::{Hook, Process, ProcessSpec, Rlimit};
-pub use reference::{Reference, Short};
+pub use reference::{Implied, Reference};
 pub use restart::RestartPolicy;
 pub use security::{IdentityShare, SeccompChoice, SecuritySpec};
 pub use state::{Condition, ContainerState, ExitStatus, ProcessIdentity, Status};

@@ -133,7 +133,7 @@ pub mod tag {
         ("Name", |record| record.spec.name.to_string()),
         ("ImageID", |record| record.image.hex().chars().take(12).collect()),
         ("ImageFullID", |record| record.image.to_string()),
-        ("ImageName", |record| record.spec.image.familiar()),
+        ("ImageName", |record| record.spec.image.written()),
         ("DaemonName", |_| "compose".to_owned()),
     ];
 

@@ -18,36 +18,43 @@ pub struct Reference {
     pub tag: Option<String>,
     /// The digest of a manifest; it decides, the tag beside it is a comment.
     pub digest: Option<Digest>,
-    /// Whether the registry was written, or is only what Docker takes without one.
-    pub short: Short,
+    /// What of this was not written.
+    pub implied: Implied,
 }
 
-/// Whether a reference was written without a registry, so that a machine's configuration may know better
-/// where it is. References that differ in nothing else are the same.
+/// What a reference was written without, and has because Docker takes that then. References that differ in
+/// nothing else are the same.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Short(pub bool);
+pub struct Implied {
+    /// The registry: a machine's configuration may know better where it is.
+    pub registry: bool,
+    /// `library/` before the repository.
+    pub library: bool,
+    /// `latest`.
+    pub tag: bool,
+}
 
-impl PartialEq for Short {
+impl PartialEq for Implied {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Short {}
+impl Eq for Implied {}
 
-impl PartialOrd for Short {
+impl PartialOrd for Implied {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Short {
+impl Ord for Implied {
     fn cmp(&self, _: &Self) -> Ordering {
         Ordering::Equal
     }
 }
 
-impl Hash for Short {
+impl Hash for Implied {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
@@ -88,7 +95,7 @@ impl Reference {
                 return Err(bad("the tag may hold letters, digits, `_`, `.` and `-`, 128 at most"));
             }
         }
-        let (registry, repository, short) = match path.split_once('/') {
+        let (registry, repository, is_short) = match path.split_once('/') {
             Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (host, rest, false),
             _ => ("docker.io", path, true),
         };
@@ -107,17 +114,15 @@ impl Reference {
         if !repository.split('/').all(part) {
             return Err(bad("the repository name has a character or an empty part that is not allowed"));
         }
-        let repository = if registry == "docker.io" && !repository.contains('/') {
-            format!("library/{repository}")
-        } else {
-            repository.to_owned()
-        };
+        let library = registry == "docker.io" && !repository.contains('/');
+        let repository = if library { format!("library/{repository}") } else { repository.to_owned() };
+        let implied = Implied { registry: is_short, library, tag: tag.is_none() && digest.is_none() };
         let tag = match (tag, &digest) {
             (Some(tag), _) => Some(tag.to_owned()),
             (None, Some(_)) => None,
             (None, None) => Some("latest".to_owned()),
         };
-        Ok(Self { registry: registry.to_owned(), repository, tag, digest, short: Short(short) })
+        Ok(Self { registry: registry.to_owned(), repository, tag, digest, implied })
     }
 
     /// As people write it: `redis:7`, without what [`Reference::parse`] added but the tag.
@@ -127,6 +132,24 @@ impl Reference {
         short.strip_prefix("library/").unwrap_or(short).to_owned()
     }
 
+    /// As it was written: `redis` for `redis`, `docker.io/redis:7` for that. What names an image that is
+    /// asked for is told so; one that is there is told by [`Reference::familiar`], with its tag.
+    pub fn written(&self) -> String {
+        let Implied { registry, library, tag } = self.implied;
+        let mut text = if registry { String::new() } else { format!("{}/", self.registry) };
+        text += self.repository.strip_prefix("library/").filter(|_| library).unwrap_or(&self.repository);
+        // Beside a digest that was added, the tag stays: read again, there would be none.
+        if let Some(name) = self.tag.as_ref().filter(|_| !tag || self.digest.is_some()) {
+            text += ":";
+            text += name;
+        }
+        if let Some(digest) = &self.digest {
+            text += "@";
+            text += digest.as_str();
+        }
+        text
+    }
+
     /// The repository as people write it, without tag or digest: `redis`, `quay.io/team/app`.
     pub fn familiar_repository(&self) -> String {
         let whole = Self { tag: None, digest: None, ..self.clone() };
@@ -134,15 +157,12 @@ impl Reference {
     }
 }
 
-/// Serialises a reference so that it is read back without a registry where it was written without one.
+/// Serialises a reference as it was written, so that what was not is known when it is read back.
 ///
 /// # Errors
 /// The serialiser's.
 pub fn as_written<S: Serializer>(reference: &Reference, serializer: S) -> Result<S::Ok, S::Error> {
-    match reference.short {
-        Short(true) => serializer.serialize_str(&reference.familiar()),
-        Short(false) => serializer.collect_str(reference),
-    }
+    serializer.serialize_str(&reference.written())
 }
 
 impl fmt::Display for Reference {
@@ -193,9 +213,23 @@ mod tests {
     fn a_missing_registry_is_remembered_and_changes_nothing_else() {
         let (short, whole) = (Reference::parse("redis"), Reference::parse("docker.io/redis"));
         let (short, whole) = (short.unwrap(), whole.unwrap());
-        assert!(short.short.0 && !whole.short.0);
+        assert!(short.implied.registry && !whole.implied.registry);
         assert_eq!(short, whole);
         assert_eq!(short.to_string(), whole.to_string());
+    }
+
+    #[test]
+    fn what_was_written_is_told_and_read_back() {
+        let texts =
+            ["redis", "redis:latest", "library/redis", "docker.io/redis:7", "docker.io/library/redis"];
+        for text in texts.into_iter().chain(["team/app", "localhost:5000/app", "quay.io/team/app:1"]) {
+            assert_eq!(Reference::parse(text).unwrap().written(), text);
+        }
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let exact = format!("quay.io/app@{digest}");
+        assert_eq!(Reference::parse(&exact).unwrap().written(), exact);
+        let pinned = Reference { digest: Digest::parse(&digest).ok(), ..Reference::parse("redis").unwrap() };
+        assert_eq!(Reference::parse(&pinned.written()).unwrap(), pinned);
     }
 
     #[test]

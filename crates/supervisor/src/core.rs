@@ -344,7 +344,7 @@ impl Supervisor {
             kind,
         };
         let labels = container.record.spec.labels.clone();
-        let note = Note { event, image: spec.image.familiar(), labels };
+        let note = Note { event, image: spec.image.written(), labels };
         let noted =
             journal::turn(&self.roots, &self.pod).and_then(|()| journal::note(&self.roots, &self.pod, &note));
         noted.unwrap_or_else(|error| complain(&error));

@@ -8,7 +8,7 @@ use crate::view::{row, table};
 use crate::{damaged, output, select, terminal};
 use resource::{ObservedContainer, Status, Timestamp};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Flags of `ps`.
 #[derive(Debug, clap::Args)]
@@ -140,10 +140,7 @@ fn text(
     whole: bool,
 ) -> Result<String, Failure> {
     let now = Timestamp::now();
-    let services = subject.loaded.iter().flat_map(|(project, _)| &project.services);
-    let written: BTreeMap<&str, &str> =
-        services.filter_map(|(name, service)| Some((name.as_str(), service.image.as_deref()?))).collect();
-    let image = |container| row::image(container, &written);
+    let image = |container: &ObservedContainer| container.record.spec.image.written();
     let no_labels = resource::Labels::new();
     let fields = || {
         let known = shown.iter().map(|container| {

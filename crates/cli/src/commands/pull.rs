@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let needs = needs(session, &desired, args, policy, &progress)?;
     if session.globals.dry_run {
         for (need, _) in needs.values() {
-            crate::output::message(&format!("DRY-RUN MODE - pull {}\n", need.reference.familiar()));
+            crate::output::message(&format!("DRY-RUN MODE - pull {}\n", need.reference.written()));
         }
         return Ok(Exit::Success);
     }
@@ -96,7 +96,7 @@ fn needs(
             (None, PullPolicy::Missing) if need.reference.digest.is_none() => PullPolicy::Always,
             (None, own) => own,
         };
-        let id = format!("Image {}", need.reference.familiar());
+        let id = format!("Image {}", need.reference.written());
         let skipped = |why: &str| {
             progress.tell(&Line::new(id.clone(), Status::Warning, "Skipped").details(why.to_owned()))
         };

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let pushes = pushes(&desired, &progress);
     if session.globals.dry_run {
         for name in pushes.iter().flat_map(|push| &push.names) {
-            crate::output::message(&format!("DRY-RUN MODE - push {}\n", name.familiar()));
+            crate::output::message(&format!("DRY-RUN MODE - push {}\n", name.written()));
         }
         return Ok(Exit::Success);
     }
@@ -72,7 +72,7 @@ pub(crate) fn pushes(desired: &Desired, progress: &Progress) -> Vec<Push> {
     for service in &desired.services {
         let build = service.builds.first().filter(|build| build.named && build.name == service.name);
         let Some(build) = build else {
-            let id = format!("Image {}", service.image.reference.familiar());
+            let id = format!("Image {}", service.image.reference.written());
             progress.tell(&Line::new(id, Status::Warning, "Skipped"));
             continue;
         };
@@ -92,7 +92,7 @@ pub(crate) async fn push(
     progress: &Progress,
 ) -> Vec<Failure> {
     let one = |push: Push| async move {
-        let name = push.image.familiar();
+        let name = push.image.written();
         let missing =
             || Failure::new(format!("there is no image `{name}`")).hint("build it first: `compose build`");
         let image = engine.store().image(&push.image, push.platform.as_ref()).ok_or_else(missing)?;

@@ -1,11 +1,8 @@
 //! A container as `ps` shows it: the columns, the words of its status, the fields of its JSON.
 
 use super::{duration, ports};
-use resource::{
-    ContainerState, HealthStatus, Labels, Mount, ObservedContainer, PortBinding, Reference, Status, label,
-};
+use resource::{ContainerState, HealthStatus, Labels, Mount, ObservedContainer, PortBinding, Status, label};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 
 /// Whether a container was made by `run`.
 pub(crate) fn is_one_off(container: &ObservedContainer) -> bool {
@@ -121,14 +118,6 @@ pub(crate) fn port_text(container: &ObservedContainer) -> String {
         return String::new();
     }
     ports::text(&state.ports, &container.record.spec.exposed)
-}
-
-/// The image as the file writes it, where that is still the container's.
-pub(crate) fn image(container: &ObservedContainer, written: &BTreeMap<&str, &str>) -> String {
-    let spec = &container.record.spec;
-    let same = |text: &&&str| Reference::parse(text).is_ok_and(|reference| reference == spec.image);
-    let written = written.get(spec.service.as_str()).filter(same);
-    written.map_or_else(|| spec.image.familiar(), |text| (*text).to_owned())
 }
 
 /// The header of [`cells`].

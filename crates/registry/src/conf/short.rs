@@ -5,7 +5,7 @@
 //! that are asked one after the other.
 
 use crate::Failure;
-use resource::{Reference, Short};
+use resource::{Implied, Reference};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ impl ShortNames {
             }
             let target = Reference::parse(&whole).ok().filter(|target| {
                 // No tag was written where the usual one makes another text.
-                !target.short.0
+                !target.implied.registry
                     && target.digest.is_none()
                     && !whole.ends_with(":latest")
                     && target.tag.as_deref() == Some("latest")
@@ -74,7 +74,7 @@ impl ShortNames {
         if let Some(search) = search {
             let is_registry = |name: &&String| {
                 let read = Reference::parse(&format!("{name}/x"));
-                read.is_ok_and(|read| !read.short.0 && read.registry == **name)
+                read.is_ok_and(|read| !read.implied.registry && read.registry == **name)
             };
             if let Some(wrong) = search.iter().find(|name| !is_registry(name)) {
                 return Err(format!(
@@ -94,14 +94,14 @@ impl ShortNames {
     /// # Errors
     /// [`Failure::Ambiguous`]
     pub(super) fn candidates(&self, reference: &Reference) -> Result<Vec<Reference>, Failure> {
-        if !reference.short.0 {
+        if !reference.implied.registry {
             return Ok(vec![reference.clone()]);
         }
         let name = reference.familiar_repository();
         let of = |registry: &str, repository: String| Reference {
             registry: registry.to_owned(),
             repository,
-            short: Short(false),
+            implied: Implied::default(),
             ..reference.clone()
         };
         if let Some(alias) = self.aliases.get(&name) {
@@ -121,7 +121,7 @@ impl ShortNames {
 
 /// A name without registry and tag, as it is looked up.
 fn short(name: &str) -> Option<String> {
-    let read = Reference::parse(name).ok().filter(|read| read.short.0 && read.digest.is_none())?;
+    let read = Reference::parse(name).ok().filter(|read| read.implied.registry && read.digest.is_none())?;
     (!name.contains(':')).then(|| read.familiar_repository())
 }
 

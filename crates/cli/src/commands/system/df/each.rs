@@ -117,7 +117,7 @@ fn of_containers(engine: &Engine, pods: &[PodSummary]) -> Chapter {
     let containers = pods.iter().flat_map(|pod| &pod.containers);
     let things = containers.map(|container| {
         let record = &container.record;
-        let mut fields = row::fields(container, record.spec.image.familiar(), now, true);
+        let mut fields = row::fields(container, record.spec.image.written(), now, true);
         let folder = engine.roots().container(&record.spec.pod, &record.id);
         fields.insert("Size".to_owned(), bytes_below(&folder.join("upper")).into());
         fields
