@@ -40,7 +40,7 @@ pub struct Reader {
 }
 
 /// Where a reader is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Inode of the file as it was written.
     pub(crate) origin: u64,

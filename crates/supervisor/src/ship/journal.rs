@@ -3,6 +3,7 @@
 //! Source: systemd, "Native Journal Protocol".
 
 use super::Facts;
+use super::part::Part;
 use crate::log::{Line, Stream};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
@@ -20,11 +21,10 @@ pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 const ERROR: &str = "3";
 const INFORMATION: &str = "6";
 
-/// A line as the fields that Docker's driver sends.
-pub(super) fn encode(facts: &Facts, line: &Line) -> Vec<u8> {
+/// A line, or a part of one, as the fields that Docker's driver sends.
+pub(super) fn encode(facts: &Facts, line: &Line, part: Option<&Part>) -> Vec<u8> {
     let mut bytes = vec![];
-    let text = line.text.strip_suffix('\n');
-    put(&mut bytes, "MESSAGE", text.unwrap_or(&line.text));
+    put(&mut bytes, "MESSAGE", line.text.strip_suffix('\n').unwrap_or(&line.text));
     put(&mut bytes, "PRIORITY", if line.stream == Stream::Stderr { ERROR } else { INFORMATION });
     put(&mut bytes, "CONTAINER_ID", &facts.short_id);
     put(&mut bytes, "CONTAINER_ID_FULL", &facts.id);
@@ -33,7 +33,12 @@ pub(super) fn encode(facts: &Facts, line: &Line) -> Vec<u8> {
     put(&mut bytes, "IMAGE_NAME", &facts.image);
     put(&mut bytes, "SYSLOG_IDENTIFIER", &facts.tag);
     put(&mut bytes, "SYSLOG_TIMESTAMP", &line.time.to_string());
-    if text.is_none() {
+    if let Some(part) = part {
+        put(&mut bytes, "CONTAINER_PARTIAL_ID", &part.id);
+        put(&mut bytes, "CONTAINER_PARTIAL_ORDINAL", &part.ordinal.to_string());
+        put(&mut bytes, "CONTAINER_PARTIAL_LAST", if part.last { "true" } else { "false" });
+    }
+    if part.is_some_and(|part| !part.last) {
         put(&mut bytes, "CONTAINER_PARTIAL_MESSAGE", "true");
     }
     for (name, value) in &facts.attributes {
@@ -109,13 +114,18 @@ mod tests {
         };
         let time = "2026-03-01T12:00:00.5Z".parse().unwrap();
         let line = Line { time, stream: Stream::Stderr, text: "hello\n".into() };
-        let bytes = encode(&facts, &line);
+        let bytes = encode(&facts, &line, None);
         let text = String::from_utf8_lossy(&bytes);
         assert!(text.starts_with("MESSAGE=hello\nPRIORITY=3\nCONTAINER_ID=\n"), "{text}");
         assert!(text.contains("\nSYSLOG_IDENTIFIER=web\n") && !text.contains("PARTIAL"), "{text}");
         assert!(bytes.ends_with(b"\nCOM_X\n\x03\0\0\0\0\0\0\0a\nb\n"), "{text}");
-        let part = encode(&facts, &Line { text: "hel".into(), ..line });
-        assert!(String::from_utf8_lossy(&part).contains("\nCONTAINER_PARTIAL_MESSAGE=true\n"));
+        let said = |part: &Part| String::from_utf8(encode(&facts, &line, Some(part))).unwrap();
+        let mut part = Part { id: "7f".into(), ordinal: 2, last: false };
+        let first = "\nCONTAINER_PARTIAL_ID=7f\nCONTAINER_PARTIAL_ORDINAL=2\nCONTAINER_PARTIAL_LAST=";
+        assert!(said(&part).contains(&format!("{first}false\nCONTAINER_PARTIAL_MESSAGE=true\n")));
+        part.last = true;
+        let last = said(&part);
+        assert!(last.contains(&format!("{first}true\n")) && !last.contains("MESSAGE=true"), "{last}");
     }
 
     #[test]

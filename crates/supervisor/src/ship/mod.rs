@@ -8,6 +8,7 @@
 //! A kill between sending and writing down has lines sent twice, never none.
 
 mod journal;
+mod part;
 mod place;
 mod socket;
 mod syslog;
@@ -18,6 +19,7 @@ use crate::protocol::{Failure, FailureKind};
 use crate::reactor::EventFlags;
 use crate::start::cannot;
 use jiff::tz::TimeZone;
+use part::Parts;
 use place::PlaceFile;
 use resource::{ContainerRecord, LogServer};
 use socket::{Kind, Way};
@@ -56,6 +58,7 @@ pub(crate) struct Shipper {
     zone: TimeZone,
     reader: Reader,
     sent: PlaceFile,
+    parts: Parts,
     way: Option<Watched<Way>>,
     /// A line on its way, and how much of it has gone.
     waiting: Vec<u8>,
@@ -87,7 +90,7 @@ impl Shipper {
             id: record.id.0.clone(),
             short_id: record.id.short().to_owned(),
             name: record.spec.name.to_string(),
-            image: record.spec.image.familiar(),
+            image: record.spec.image.written(),
             tag: attributes::tag_of(record),
             host,
             process: std::process::id().to_string(),
@@ -100,6 +103,7 @@ impl Shipper {
             zone: TimeZone::system(),
             reader,
             sent,
+            parts: Parts::default(),
             way: None,
             waiting: vec![],
             gone: 0,
@@ -114,13 +118,17 @@ impl Shipper {
         for _ in 0..TURN {
             if self.gone == self.waiting.len() {
                 (self.waiting, self.gone) = (vec![], 0);
+                let at = self.reader.place().unwrap_or_default();
                 let Some(line) = self.reader.next()? else {
                     self.note()?;
                     self.reader.rest();
                     return Ok(Rest::Done);
                 };
                 self.waiting = match &self.server {
-                    LogServer::Journal => journal::encode(&self.facts, &line),
+                    LogServer::Journal => {
+                        let part = self.parts.take(&self.facts.id, at, &line);
+                        journal::encode(&self.facts, &line, part.as_ref())
+                    }
                     LogServer::Syslog(syslog) => {
                         syslog::encode(&self.facts, syslog.facility, syslog.format, &line, &self.zone)
                     }
@@ -145,10 +153,10 @@ impl Shipper {
         Ok(Rest::Turn)
     }
 
-    /// Writes down how far it is, where that is the end of a line.
+    /// Writes down how far it is, where that is the end of a line, and of all its pieces.
     fn note(&self) -> io::Result<()> {
         match self.reader.place() {
-            Some(place) if self.gone == self.waiting.len() => self.sent.write(place),
+            Some(place) if self.gone == self.waiting.len() && !self.parts.is_open() => self.sent.write(place),
             _ => Ok(()),
         }
     }
