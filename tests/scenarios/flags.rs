@@ -126,8 +126,46 @@ scenario! {
         world.compose(&format!("run -d -p 127.0.0.1:{port}:80 web")).ok();
         until("a port of its own is published", || http(&format!("127.0.0.1:{port}"), "variables"));
         world.compose("run -P -p 80 web").exits(1).says("cannot be used with");
-        world.compose("down -t 0 --remove-orphans").ok();
+
+        // Volumes that no service has: one that the file declares, and one that has the name as written.
+        let keep = |script: &str| {
+            run(&["--no-deps", "-v", "own:/own", "-v", "shared:/all/:nocopy", "web", "sh", "-c", script])
+        };
+        keep("echo own >/own/file; echo all >/all/file").ok();
+        assert_eq!(keep("cat /own/file /all/file").ok().stdout, "own\nall\n");
+        let made = || {
+            let folder = std::fs::read_dir(world.roots().data.join("volumes")).unwrap();
+            let mut names: Vec<_> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(made(), ["project_own", "shared"]);
+        // A relative source counts from where the command line is written.
+        let below = world.project().join("below");
+        std::fs::create_dir(&below).unwrap();
+        world.write("below/here", "below\n");
+        let mut program = world.program();
+        program.current_dir(&below).args(["run", "--rm", "-T", "--no-deps", "-v", "./:/data:ro,rslave", "web"]);
+        program.args(["cat", "/data/here", "/proc/self/mountinfo"]);
+        let told = world.finish(program, "").ok().stdout;
+        let is_mount = |line: &&str| line.split(' ').nth(4) == Some("/data");
+        let mount: Vec<&str> = told.lines().find(is_mount).unwrap().split(' ').collect();
+        assert!(told.starts_with("below\n") && mount[5].starts_with("ro,"), "{mount:?}");
+        assert!(mount[6].starts_with("master:") || mount[6] == "-", "a slave of what the host mounts: {mount:?}");
+        for (wrong, said) in [("own:/own:or", "`or`"), ("a/b:/own", "`a/b`"), ("own:own", "absolute")] {
+            run(&["-v", wrong, "web", "true"]).exits(1).says(said);
+        }
+
+        world.compose("down -t 0 -v --remove-orphans").ok();
         assert!(world.rows().is_empty());
+        assert_eq!(made(), ["project_own", "shared"], "no service of the file mounts them");
+        // They are the project's as soon as the file says so, and what is in them stays.
+        world.edit("compose.yaml", "volumes: {own: {}}", "volumes: {own: {}, shared: {name: shared}}");
+        world.edit("compose.yaml", "volumes: [\"./:/srv:ro\"]", "volumes: [\"./:/srv:ro\", \"own:/own\", \"shared:/all\"]");
+        world.compose("up -d").ok();
+        assert_eq!(world.compose("exec -T web cat /own/file /all/file").ok().stdout, "own\nall\n");
+        world.compose("down -t 0 -v").ok();
+        assert_eq!(made(), [""; 0]);
     }
 }
 

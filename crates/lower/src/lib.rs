@@ -30,7 +30,7 @@ mod volume;
 
 pub use hooks::hook;
 pub use labels::from_labels;
-pub use one_off::{OneOff, one_off};
+pub use one_off::{OneOff, OneOffContainer, one_off};
 pub use selection::Selection;
 
 use compose_spec::{Files, Project};

@@ -4,8 +4,12 @@ use crate::lowering::Lowering;
 use crate::{Options, short};
 use compose_spec::Project;
 use diagnostic::{Diagnostic, has_errors};
-use resource::{BuildSpec, ContainerName, ContainerSpec, ImageNeed, RestartPolicy, VolumeName, label};
+use resource::{
+    BuildSpec, ContainerName, ContainerSpec, ImageNeed, MountSpec, RestartPolicy, VolumeName, VolumeSpec,
+    label,
+};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// What the command line of `run` changes of a service's container.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,8 +38,10 @@ pub struct OneOff {
     pub publish: Vec<String>,
     /// `--service-ports`.
     pub service_ports: bool,
-    /// `--volume`, short volume syntax; relative sources count from the project directory.
+    /// `--volume`, short volume syntax.
     pub volumes: Vec<String>,
+    /// What relative sources of these count from: where the command line was written.
+    pub directory: PathBuf,
     /// `--use-aliases`.
     pub use_aliases: bool,
     /// A terminal.
@@ -46,7 +52,20 @@ pub struct OneOff {
     pub remove: bool,
 }
 
-/// The container to create for `run`, and the image it needs.
+/// What `run` makes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OneOffContainer {
+    /// The container.
+    pub spec: ContainerSpec,
+    /// The image it needs.
+    pub image: ImageNeed,
+    /// How that is built.
+    pub builds: Vec<BuildSpec>,
+    /// The volumes that it mounts, by their names.
+    pub volumes: Vec<VolumeSpec>,
+}
+
+/// The container to create for `run`.
 ///
 /// # Errors
 /// Diagnostics, at least one of them an error.
@@ -55,14 +74,14 @@ pub fn one_off(
     service: &str,
     overrides: &OneOff,
     options: &Options<'_>,
-) -> Result<(ContainerSpec, ImageNeed, Vec<BuildSpec>), Vec<Diagnostic>> {
+) -> Result<OneOffContainer, Vec<Diagnostic>> {
     let mut lowering = Lowering::new(project, options);
     let enabled = project.services.get(service);
     let Some(service) = enabled.or_else(|| project.disabled_services.get(service)) else {
         return Err(vec![Diagnostic::error("unknown-service", format!("no such service: {service}"))]);
     };
-    let Some(lowered) = lowering.service(service) else { return Err(lowering.found) };
-    let mut spec = lowered.container;
+    let Some(mut lowered) = lowering.service(service) else { return Err(lowering.found) };
+    let mut spec = lowered.container.clone();
     let slug = overrides.slug.get(..12).unwrap_or(&overrides.slug);
     let separator = lowering.separator();
     let generated = || format!("{}{separator}{}{separator}run{separator}{slug}", project.name, service.name);
@@ -86,7 +105,7 @@ pub fn one_off(
     let home = project.environment.get("HOME").map(String::as_str);
     let named = |key: &str| project.volumes.get(key).map(|volume| VolumeName(volume.name.clone()));
     for text in &overrides.volumes {
-        match short::volume(text, &project.directory, home, named) {
+        match short::volume(text, &overrides.directory, home, named) {
             Ok(mount) => {
                 spec.mounts.retain(|other| other.target() != mount.target());
                 spec.mounts.push(mount);
@@ -97,7 +116,18 @@ pub fn one_off(
     if !overrides.use_aliases {
         spec.endpoints.iter_mut().for_each(|endpoint| endpoint.aliases.clear());
     }
-    if has_errors(&lowering.found) { Err(lowering.found) } else { Ok((spec, lowered.image, lowered.builds)) }
+    lowered.container.mounts.clone_from(&spec.mounts);
+    let mut volumes = lowering.volumes(std::slice::from_ref(&lowered));
+    let mounted = spec.mounts.iter().filter_map(|mount| match mount {
+        MountSpec::Volume { source, .. } => source.as_ref(),
+        _ => None,
+    });
+    let is_declared = |name: &&VolumeName| project.volumes.values().any(|volume| volume.name == name.0);
+    volumes.extend(mounted.filter(|name| !is_declared(name)).map(|name| lowering.volume_named(name)));
+    if has_errors(&lowering.found) {
+        return Err(lowering.found);
+    }
+    Ok(OneOffContainer { spec, image: lowered.image, builds: lowered.builds, volumes })
 }
 
 fn labels(spec: &mut ContainerSpec, overrides: &OneOff) {

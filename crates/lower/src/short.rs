@@ -2,7 +2,25 @@
 
 use resource::{MountSpec, PortSpec, Protocol, VolumeName};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// What may stand behind the target of a volume. Labels of SELinux, and what only Docker's desktops do, are passed over.
+const OPTIONS: [&str; 14] = [
+    "ro",
+    "rw",
+    "nocopy",
+    "private",
+    "rprivate",
+    "shared",
+    "rshared",
+    "slave",
+    "rslave",
+    "z",
+    "Z",
+    "cached",
+    "consistent",
+    "delegated",
+];
 
 /// Reads `[[IP:]HOST:]CONTAINER[/PROTOCOL]`; ranges of equal length give a port each.
 pub(crate) fn ports(text: &str) -> Result<Vec<PortSpec>, String> {
@@ -50,7 +68,8 @@ fn range(text: &str) -> Option<(u16, u16)> {
     (first <= last).then_some((first, last))
 }
 
-/// Reads `[SOURCE:]TARGET[:OPTIONS]`; `named` turns the key of a volume into its real name.
+/// Reads `[SOURCE:]TARGET[:OPTIONS]`; `named` turns the key of a volume into its real name. One that the
+/// project does not declare has the name that is written, as with Docker: who names it so has the same one.
 pub(crate) fn volume(
     text: &str,
     directory: &Path,
@@ -67,24 +86,36 @@ pub(crate) fn volume(
     if !target.starts_with('/') {
         return Err(format!("the target of volume `{text}` is not an absolute path"));
     }
-    let words: Vec<&str> = options.split(',').collect();
-    let (target, read_only) = (target.to_owned(), words.contains(&"ro"));
+    let words: Vec<&str> = options.split(',').filter(|word| !word.is_empty()).collect();
+    if let Some(word) = words.iter().find(|word| !OPTIONS.contains(word)) {
+        return Err(format!("`{word}` of volume `{text}` is none of its options: {}", OPTIONS.join(", ")));
+    }
+    // In the form in which what is mounted there already has it.
+    let target: String = Path::new(target).components().collect::<PathBuf>().to_string_lossy().into_owned();
+    let read_only = words.contains(&"ro");
     match source {
         Some(source) if source.starts_with(['.', '/', '~']) => {
             let source = match (source.strip_prefix('~'), home) {
                 (Some(rest), Some(home)) => Path::new(home).join(rest.trim_start_matches('/')),
                 _ => directory.join(source.strip_prefix("./").unwrap_or(source)),
             };
-            let known = words.iter().find(|word| {
-                word.trim_start_matches('r').ends_with("private")
-                    || word.ends_with("shared")
-                    || word.ends_with("slave")
-            });
+            let known = words
+                .iter()
+                .find(|word| ["private", "shared", "slave"].iter().any(|end| word.ends_with(end)));
             let propagation = crate::mounts::propagation(known.copied());
             Ok(MountSpec::Bind { source, target, read_only, create: true, recursive: true, propagation })
         }
         Some(source) => {
-            let name = named(source).ok_or_else(|| format!("the project has no volume `{source}`"))?;
+            let name = match named(source) {
+                Some(name) => name,
+                None if is_name(source) => VolumeName(source.to_owned()),
+                None => {
+                    let rule = "a letter or digit, then letters, digits, `_`, `.` and `-`";
+                    return Err(format!(
+                        "`{source}` cannot be the name of a volume: {rule}; a path begins with `./` or `/`"
+                    ));
+                }
+            };
             let no_copy = words.contains(&"nocopy");
             Ok(MountSpec::Volume { source: Some(name), target, read_only, no_copy, subpath: None })
         }
@@ -92,9 +123,16 @@ pub(crate) fn volume(
     }
 }
 
+/// Whether a volume can be called so.
+fn is_name(text: &str) -> bool {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.bytes().all(is_good)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use resource::Propagation;
 
     fn shown(text: &str) -> Vec<String> {
         let show = |port: PortSpec| {
@@ -132,7 +170,19 @@ mod tests {
             matches!(read("data:/b"), Ok(MountSpec::Volume { source: Some(name), .. }) if name.0 == "p_data")
         );
         assert!(matches!(read("/b"), Ok(MountSpec::Volume { source: None, .. })));
-        assert!(read("other:/b").is_err());
+        let named = |text| match read(text).unwrap() {
+            MountSpec::Volume { source, target, no_copy, .. } => (source.unwrap().0, target, no_copy),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(named("other:/b//c/"), ("other".to_owned(), "/b/c".to_owned(), false));
+        assert_eq!(named("data:/b:rw,nocopy"), ("p_data".to_owned(), "/b".to_owned(), true));
+        let shared = Propagation::Rshared;
+        assert!(
+            matches!(read("/a:/b:rshared,z"), Ok(MountSpec::Bind { propagation, read_only: false, .. }) if propagation == shared)
+        );
+        for bad in ["a/b:/c", "-x:/b", "x:/b:or", "/a:/b:ro,rw,unshared"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
         assert!(read("data:b").is_err());
     }
 }

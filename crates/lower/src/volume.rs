@@ -3,7 +3,7 @@
 use crate::lowering::{Lowering, hash};
 use diagnostic::{Severity, Span};
 use resource::{DesiredService, MountSpec, VolumeName, VolumeSpec, label};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Lowering<'_> {
     /// Every named volume some container mounts, in order of name.
@@ -35,21 +35,30 @@ impl Lowering<'_> {
                     "",
                 );
             }
-            let mut spec = VolumeSpec {
+            let spec = VolumeSpec {
                 name: name.clone(),
                 external: volume.external,
                 driver,
                 options: volume.driver_opts.clone(),
                 labels: volume.labels.clone(),
             };
-            if !spec.external {
-                let hash = hash(serde_json::to_string(&spec).unwrap_or_default());
-                spec.labels.extend(self.everywhere());
-                spec.labels.insert(label::VOLUME.to_owned(), key.clone());
-                spec.labels.insert(label::CONFIG_HASH.to_owned(), hash);
-            }
-            volumes.push(spec);
+            volumes.push(if spec.external { spec } else { self.labelled(spec, key) });
         }
         volumes
+    }
+
+    /// A volume that the file does not declare: as if it stood there with this name and nothing else.
+    pub(crate) fn volume_named(&self, name: &VolumeName) -> VolumeSpec {
+        let (external, driver) = (false, "local".to_owned());
+        let (options, labels) = (BTreeMap::new(), resource::Labels::new());
+        self.labelled(VolumeSpec { name: name.clone(), external, driver, options, labels }, name.as_str())
+    }
+
+    fn labelled(&self, mut spec: VolumeSpec, key: &str) -> VolumeSpec {
+        let hash = hash(serde_json::to_string(&spec).unwrap_or_default());
+        spec.labels.extend(self.everywhere());
+        spec.labels.insert(label::VOLUME.to_owned(), key.to_owned());
+        spec.labels.insert(label::CONFIG_HASH.to_owned(), hash);
+        spec
     }
 }

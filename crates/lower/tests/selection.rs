@@ -102,12 +102,14 @@ fn run_changes_what_the_command_line_says_and_no_more() {
         labels: [("mine".to_owned(), "yes".to_owned())].into(),
         cap_add: vec!["cap_net_admin".to_owned()],
         publish: vec!["9000:90".to_owned()],
-        volumes: vec!["data:/data".to_owned(), "./src:/src".to_owned()],
+        volumes: vec!["data:/data".to_owned(), "./src:/src".to_owned(), "machines:/all".to_owned()],
+        directory: "/elsewhere".into(),
         tty: true,
         remove: true,
         ..OneOff::default()
     };
-    let (spec, image, _) = one_off(project, "api", &overrides, &options(&loaded)).expect("it can be done");
+    let made = one_off(project, "api", &overrides, &options(&loaded)).expect("it can be done");
+    let lower::OneOffContainer { spec, image, volumes, .. } = made;
     assert_eq!(spec.name.as_str(), "p-api-run-0123456789ab");
     assert_eq!((spec.number, spec.restart, spec.auto_remove), (None, resource::RestartPolicy::No, true));
     assert_eq!(spec.process.command, Some(vec!["sh".to_owned()]));
@@ -115,14 +117,21 @@ fn run_changes_what_the_command_line_says_and_no_more() {
         spec.process.environment.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
     assert_eq!(environment, [("A", Some("1")), ("B", None), ("C", Some("3"))]);
     assert_eq!(spec.ports.iter().map(|port| port.target).collect::<Vec<_>>(), [90]);
-    assert_eq!(spec.mounts.iter().map(resource::MountSpec::target).collect::<Vec<_>>(), ["/data", "/src"]);
+    assert_eq!(
+        spec.mounts.iter().map(resource::MountSpec::target).collect::<Vec<_>>(),
+        ["/data", "/src", "/all"]
+    );
+    assert!(
+        matches!(&spec.mounts[1], resource::MountSpec::Bind { source, .. } if source.as_os_str() == "/elsewhere/src")
+    );
+    assert_eq!(volumes.iter().map(|volume| volume.name.as_str()).collect::<Vec<_>>(), ["p_data", "machines"]);
     assert_eq!(spec.endpoints[0].aliases, [""; 0]);
     assert_eq!(spec.security.capabilities_added, ["NET_ADMIN"]);
     assert_eq!(spec.labels["com.docker.compose.oneoff"], "True");
     assert_eq!(spec.labels["mine"], "yes");
     assert!(!spec.labels.contains_key("com.docker.compose.container-number"));
     assert_eq!(image.reference.familiar(), "busybox:latest");
-    let bad = OneOff { volumes: vec!["nothing:/x".to_owned()], ..OneOff::default() };
+    let bad = OneOff { volumes: vec!["no/name:/x".to_owned()], ..OneOff::default() };
     assert!(one_off(project, "api", &bad, &options(&loaded)).is_err());
 }
 

@@ -17,9 +17,9 @@ use crate::session::Session;
 use crate::stream::{self, Joined};
 use crate::view::progress::{Mode, Progress};
 use crate::{environment, files, output, terminal, wanted};
-use compose_spec::{Loaded, Project};
+use compose_spec::{Loaded, Options, Project};
 use engine::{Engine, EngineError, FailureKind, Stdio};
-use lower::OneOff;
+use lower::{OneOff, OneOffContainer};
 use plan::{Orphans, Planned, Policy, Reason, Step, Verb};
 use resource::{
     BuildSpec, Condition, ContainerId, ContainerSpec, Desired, ExitStatus, ImageNeed, Observed, PodName,
@@ -101,7 +101,7 @@ pub(crate) struct Args {
     /// USER or USER:GROUP
     #[arg(short, long, value_name = "USER")]
     pub(crate) user: Option<String>,
-    /// A volume, bind or anonymous, short syntax
+    /// A volume: [SOURCE:]TARGET[:OPTIONS]; relative sources count from here
     #[arg(short, long, value_name = "VOLUME")]
     pub(crate) volume: Vec<String>,
     /// Working directory
@@ -136,14 +136,16 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let (service, command) = args.words.split_first().ok_or_else(|| Failure::new("no service was named"))?;
     let making = Making { build: args.build, remove_orphans: args.remove_orphans, ..Making::default() };
     let orphans = making.orphans(session)?;
-    let loaded = session.load(std::slice::from_ref(service))?;
+    // A volume that no service mounts is the project's all the same.
+    let options = Options { all_resources: !args.volume.is_empty(), ..Options::default() };
+    let loaded = session.load_with(std::slice::from_ref(service), options)?;
     let (project, texts) = &loaded;
     wanted::selection(session, &loaded, std::slice::from_ref(service))?;
     let overrides = overrides(args, session, project, service, command)?;
     let tty = overrides.tty;
     let made = lower::one_off(project, service, &overrides, &wanted::options(session, texts));
-    let (mut spec, mut need, mut builds) =
-        made.map_err(|diagnostics| session.diagnostics(texts, &diagnostics))?;
+    let made = made.map_err(|diagnostics| session.diagnostics(texts, &diagnostics))?;
+    let OneOffContainer { mut spec, image: mut need, mut builds, volumes } = made;
     if let Some(policy) = pull_policy(args.pull.as_deref())? {
         need.policy = policy;
     }
@@ -152,6 +154,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     builds.iter_mut().for_each(|build| crate::building::complete_one(session, build));
     let mut dependencies = dependencies(session, &loaded, service, args.no_deps)?;
+    let others = dependencies.volumes.iter().map(|volume| &volume.name).cloned().collect::<BTreeSet<_>>();
+    dependencies.volumes.extend(volumes.into_iter().filter(|volume| !others.contains(&volume.name)));
     if let Some(hold) = Hold::asked(session, args.frozen, project)? {
         hold.one(&loaded, &mut spec, &mut need, &mut builds)?;
         hold.project(&loaded, &mut dependencies)?;
@@ -202,6 +206,7 @@ fn overrides(
         publish: args.publish.clone(),
         service_ports: args.service_ports,
         volumes: args.volume.clone(),
+        directory: session.current().to_owned(),
         use_aliases: args.use_aliases,
         tty: tty || (args.detach && project.services.get(service).is_some_and(|service| service.tty)),
         interactive: args.interactive,

@@ -118,7 +118,10 @@ impl Session {
             profiles,
             services: services.to_vec(),
             shown_from: self.current.clone(),
-            options: Options { all_resources: self.globals.all_resources, ..options },
+            options: Options {
+                all_resources: self.globals.all_resources || options.all_resources,
+                ..options
+            },
         })
     }
 
