@@ -28,6 +28,9 @@ scenario! {
         assert_eq!(word(&[both], "--env-file one.env"), "one", "the flag replaces the variable");
         assert_eq!(word(&[("COMPOSE_DISABLE_ENV_FILE", "true")], ""), "none");
         with(world, &[("COMPOSE_ENV_FILES", "lost.env")], "config").exits(1).says("lost.env");
+        std::fs::write(world.project().join("one.env"), b"A=1\nNAME=Andr\xe9\n").unwrap();
+        let told = with(world, &[], "--env-file one.env config").exits(1);
+        told.says("`one.env`: it is not UTF-8 text: byte 0xe9 in line 2");
         with(world, &[("COMPOSE_DISABLE_ENV_FILE", "perhaps")], "config").exits(1).says("expected true or false");
 
         let services = |variables: &[(&str, &str)], flags: &str| {
