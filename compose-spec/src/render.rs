@@ -35,10 +35,13 @@ enum Section<'a> {
     Entries(Vec<(&'a str, &'a Node)>, &'static Kind),
 }
 
+/// Bytes that a service usually takes in YAML.
+const PRINTED: usize = 1024;
+
 /// The project as YAML.
 pub fn render_yaml(project: &Project) -> String {
     let layout = Layout::new(project, false);
-    let mut text = String::with_capacity(4096);
+    let mut text = String::with_capacity(4096 + PRINTED * project.services.len());
     let parts = if project.interpolated { built_from(project) } else { Vec::new() };
     for (key, section) in layout.top(project, &parts) {
         match section {

@@ -62,7 +62,7 @@ fn mount(item: &mut Node, text: &str, scope: &mut Scope<'_>) {
     let is_path = |source: &str| source.starts_with(['.', '/', '~', '\\']) || source.contains(':');
     let kind = if source.is_some_and(is_path) { "bind" } else { "volume" };
     let span = item.span;
-    let mut map = Map::new();
+    let mut map = Map::with_capacity(4 + usize::from(!options.is_empty()));
     let (mut bind, mut volume) = (Map::new(), Map::new());
     put(&mut map, "type", Value::String(kind.to_owned()), span);
     put(&mut map, "target", Value::String(clean(target)), span);

@@ -186,7 +186,8 @@ impl Short<'_> {
                 (true, false) => format!("{low}-{high}"),
                 _ => (low + (target - first)).to_string(),
             });
-            let mut map = Map::new();
+            let optional = usize::from(published.is_some()) + usize::from(self.address.is_some());
+            let mut map = Map::with_capacity(3 + optional);
             put(&mut map, "mode", Value::String("ingress".to_owned()), span);
             put(&mut map, "protocol", Value::String(self.protocol.clone()), span);
             put(&mut map, "target", Value::Int(target.into()), span);

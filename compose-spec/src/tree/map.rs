@@ -74,6 +74,11 @@ impl Map {
         Self { marks: 0, form: List(Vec::new()) }
     }
 
+    /// The empty mapping with room for so many keys.
+    pub(crate) fn with_capacity(keys: usize) -> Self {
+        Self::with_room(Vec::with_capacity(keys.min(MANY)))
+    }
+
     /// The empty mapping with the room of `spare`, which is empty.
     pub(crate) fn with_room(spare: Spare) -> Self {
         Self { marks: 0, form: List(spare) }
@@ -168,7 +173,13 @@ impl Map {
                     tree.insert(key, entry);
                     self.form = Tree(Box::new(tree));
                 }
-                Err(at) => list.insert(at, (key, entry)),
+                Err(at) => {
+                    if list.len() == list.capacity() {
+                        // A `Vec` would take four times the room of the one key that many have.
+                        list.reserve_exact(list.len() / 2 + 1);
+                    }
+                    list.insert(at, (key, entry));
+                }
             },
         }
         Ok(())
@@ -254,7 +265,9 @@ impl ops::Index<&str> for Map {
 impl FromIterator<(String, Entry)> for Map {
     /// Of several entries with one key the last stays.
     fn from_iter<I: IntoIterator<Item = (String, Entry)>>(entries: I) -> Self {
-        let mut map = Self::new();
+        let entries = entries.into_iter();
+        let (least, most) = entries.size_hint();
+        let mut map = Self::with_capacity(most.unwrap_or(least));
         for (key, entry) in entries {
             map.insert(key, entry);
         }
