@@ -18,7 +18,11 @@ pub(crate) struct Disk;
 
 impl compose_spec::Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        if path == Path::new("-") { whole(io::stdin().lock()) } else { read(path) }
+        let text = if path == Path::new("-") { whole(io::stdin().lock()) } else { read(path) }?;
+        if text.len() >= LARGE {
+            sys::memory::expect(text.len() * MADE_OF_A_BYTE);
+        }
+        Ok(text)
     }
 
     fn is_file(&self, path: &Path) -> bool {
@@ -29,6 +33,11 @@ impl compose_spec::Files for Disk {
         path.is_dir()
     }
 }
+
+/// Bytes of a Compose file from which on it pays to ready the heap: some 150 services.
+const LARGE: usize = 64 << 10;
+/// Bytes that loading a project takes for each byte of its files.
+const MADE_OF_A_BYTE: usize = 32;
 
 /// Bytes of the largest file that is read.
 const LARGEST: u64 = 16 << 20;

@@ -1,4 +1,58 @@
-//! Giving memory back that a resident process does not need while it waits.
+//! Giving memory back that a resident process does not need while it waits, and taking much of it at once.
+
+#[cfg(target_env = "gnu")]
+use std::sync::Once;
+
+/// Bytes of a large page, with the usual pages of 4 KiB.
+#[cfg(target_env = "gnu")]
+const LARGE_PAGE: usize = 2 << 20;
+
+/// Readies the heap for about so many bytes more, the first time it is called: they are taken from the kernel
+/// at once, and large pages are asked for. Page by page, the kernel needs a quarter as long to hand memory out
+/// as a loader to fill it. Where there are no large pages, or another thread than the first takes the memory,
+/// nothing is lost. What is not used stays the kernel's.
+pub fn expect(bytes: usize) {
+    #[cfg(target_env = "gnu")]
+    {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| take(bytes));
+    }
+    #[cfg(not(target_env = "gnu"))]
+    let _ = bytes;
+}
+
+/// Bytes that the end of a heap has no room for, unless it has been readied.
+#[cfg(target_env = "gnu")]
+const MORE: usize = 256 << 10;
+
+#[cfg(target_env = "gnu")]
+fn take(bytes: usize) {
+    // The first large page begins somewhere behind the end of the heap, the last one may be cut off.
+    let step = libc::c_int::try_from(bytes + 2 * LARGE_PAGE).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the calls take numbers and lock the allocator themselves.
+    unsafe {
+        // What is larger than that has a mapping of its own; 32 MiB is the most that can be said.
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
+        libc::mallopt(libc::M_TOP_PAD, step);
+    }
+    // More than there is at the end of the heap, so that it grows; then its end again.
+    let grown = std::hint::black_box(Vec::<u8>::with_capacity(MORE));
+    let from = grown.as_ptr().addr();
+    drop(grown);
+    // SAFETY: nothing moves: this asks for the end of the heap.
+    let end = unsafe { libc::sbrk(0) }.addr();
+    // Right behind it the allocator has written: a page that is there keeps a large one away.
+    let first = (from + MORE).next_multiple_of(LARGE_PAGE);
+    // Another thread's memory is elsewhere, behind the heap.
+    if first >= end {
+        return;
+    }
+    // SAFETY: these pages are the heap's, and the advice leaves what is in them as it is.
+    unsafe { libc::madvise(std::ptr::without_provenance_mut(first), end - first, libc::MADV_HUGEPAGE) };
+    // What lies before the first large page is passed over. Nobody touches it, so it takes no memory.
+    std::mem::forget(std::hint::black_box(Vec::<u8>::with_capacity((first - from).saturating_sub(64))));
+}
 
 /// Gives back what this process has no use for at the moment: free memory of the heap, and its share
 /// of the pages of the program and its libraries, which the kernel maps sixteen at a time around each
