@@ -57,6 +57,8 @@ mod guide;
 mod happenings;
 #[path = "scenarios/hooks.rs"]
 mod hooks;
+#[path = "scenarios/hostile.rs"]
+mod hostile;
 #[path = "scenarios/idle.rs"]
 mod idle;
 #[path = "scenarios/images.rs"]

@@ -256,6 +256,12 @@ fn serve<Images: Deref<Target = impl AsRef<[Image]> + ?Sized>>(
     }
 }
 
+/// Status, media type and body of what a registry that has this image alone answers.
+pub(crate) fn honest<'a>(path: &str, image: &'a Image) -> (&'static str, &'static str, &'a [u8]) {
+    let Answer { status, kind, body, .. } = answer(path, std::slice::from_ref(image));
+    (status, kind, body)
+}
+
 /// An answer; the digest is empty where there is none.
 struct Answer<'a> {
     status: &'static str,

@@ -540,6 +540,15 @@ fn hint_for(error: &ActError) -> Option<String> {
         EngineError::Pull { reference, .. } if wants_login(&chain(&**error)) => {
             Some(format!("log in to the registry: `compose login {}`", reference.registry))
         }
+        EngineError::Pull { reference, .. }
+            if chain(&**error).contains("an authority that is not known here") =>
+        {
+            let registry = &reference.registry;
+            Some(format!("put that authority's certificate into /etc/containers/certs.d/{registry}/ca.crt"))
+        }
+        EngineError::Pull { .. } if chain(&**error).contains("it does not speak TLS") => {
+            Some("where that is as it should be, say `insecure = true` of it in registries.conf".to_owned())
+        }
         EngineError::NameTaken { .. } => {
             Some("remove that container, or give this one another `container_name`".to_owned())
         }

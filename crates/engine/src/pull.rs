@@ -25,19 +25,11 @@ pub enum PullError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The store could not take it.
-    #[error("cannot pull {image}")]
-    Store {
-        /// The image's reference, as people write it.
-        image: String,
-        /// Why not.
-        #[source]
-        source: StoreError,
-    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Manifest and configuration do not agree on the number of layers.
-    #[error("cannot pull {image}: its manifest has {layers} layers, its configuration {diff_ids}")]
+    #[error("its manifest has {layers} layers, its configuration {diff_ids}")]
     Layers {
-        /// The image's reference, as people write it.
-        image: String,
         /// By the manifest.
         layers: usize,
         /// By the configuration.
@@ -92,12 +84,11 @@ pub async fn pull(
     tell: &(dyn Fn(PullEvent) + Sync),
 ) -> Result<Image, PullError> {
     let (reference, platform) = (&need.reference, need.platform.as_ref());
-    let stored = |source| PullError::Store { image: reference.familiar(), source };
-    store.refuse_newer_image(reference, platform).map_err(stored)?;
+    store.refuse_newer_image(reference, platform)?;
     if let Some(image) = pinned(store, need) {
         tell(PullEvent::UpToDate);
         let image = Image { reference: reference.clone(), ..image };
-        return store.refresh_image(&image, platform).map_err(stored);
+        return Ok(store.refresh_image(&image, platform)?);
     }
     let found = registry.find(reference, platform).await?;
     let layers = found.layers.iter().map(|layer| (layer.digest.clone(), layer.size)).collect();
@@ -107,15 +98,15 @@ pub async fn pull(
         && image.layers.iter().all(|layer| store.has_layer(layer))
     {
         tell(PullEvent::UpToDate);
-        return store.refresh_image(&image, platform).map_err(stored);
+        return Ok(store.refresh_image(&image, platform)?);
     }
     let config = registry.config(&found).await?;
-    let diff_ids = store.diff_ids(reference, &config).map_err(stored)?;
+    let diff_ids = store.diff_ids(reference, &config)?;
     if diff_ids.len() != found.layers.len() {
         let (layers, diff_ids) = (found.layers.len(), diff_ids.len());
-        return Err(PullError::Layers { image: reference.familiar(), layers, diff_ids });
+        return Err(PullError::Layers { layers, diff_ids });
     }
-    let pin = store.pin(&diff_ids).map_err(stored)?;
+    let pin = store.pin(&diff_ids)?;
     let (failed, next) = (watch::Sender::new(None), AtomicUsize::new(0));
     let pull = Pull { store, registry, found: &found, tell, next, failed };
     // All are waited for, so that after a failure nothing half-made is left.
@@ -128,7 +119,7 @@ pub async fn pull(
         let (reference, platform) = (&reference, platform.as_ref());
         store.commit_image(&NewImage { reference, platform, manifest: &found.manifest, config: &config }, pin)
     });
-    joined(commit.await).map_err(stored)
+    Ok(joined(commit.await)?)
 }
 
 /// The very image that a digest names, if it is here under whatever reference: no registry has another.
@@ -183,14 +174,14 @@ impl Pull<'_> {
     }
 
     async fn layer(&self, layer: &Layer, diff_id: &Digest) -> Result<(), PullError> {
-        let slot = match self.store.try_begin_layer(diff_id).map_err(|source| self.stored(source))? {
+        let slot = match self.store.try_begin_layer(diff_id)? {
             Some(slot) => slot,
             None => {
                 (self.tell)(PullEvent::Waiting(layer.digest.clone()));
                 let (store, diff_id) = (self.store.clone(), diff_id.clone());
                 let begin = spawn_blocking(move || store.begin_layer(&diff_id));
                 let Some(begun) = self.unless_failed(begin).await else { return Ok(()) };
-                joined(begun).map_err(|source| self.stored(source))?
+                joined(begun)?
             }
         };
         let writer = match slot {
@@ -210,7 +201,7 @@ impl Pull<'_> {
         // Where the download failed or was given up, what unpacking says is only its consequence.
         let Some(downloaded) = downloaded else { return Ok(()) };
         downloaded?;
-        let info = unpacked.map_err(|source| self.stored(source))?;
+        let info = unpacked?;
         (self.tell)(PullEvent::Done(layer.digest.clone()));
         if !info.omitted.is_nothing() {
             (self.tell)(PullEvent::Omitted { layer: layer.digest.clone(), omitted: info.omitted });
@@ -228,9 +219,5 @@ impl Pull<'_> {
         };
         let fetch = Fetch { registry: self.registry, place: &self.found.place, tell: &tell };
         fetch.download(layer, sender).await
-    }
-
-    fn stored(&self, source: StoreError) -> PullError {
-        PullError::Store { image: self.found.place.reference().familiar(), source }
     }
 }

@@ -142,9 +142,7 @@ async fn a_layer_with_wrong_content_is_refused_and_leaves_nothing() {
     });
     let (pulled, _) = test.pull(&server).await;
     let error = pulled.unwrap_err();
-    let PullError::Store { source: StoreError::Unpack { source, digest }, .. } = &error else {
-        panic!("{error:?}")
-    };
+    let PullError::Store(StoreError::Unpack { source, digest }) = &error else { panic!("{error:?}") };
     assert!(matches!(**source, UnpackError::WrongDigest { .. }), "{source:?}");
     assert_eq!(*digest, big.to_string());
     assert!(test.store.images().is_empty() && !test.store.has_layer(&big));

@@ -82,6 +82,19 @@ pub enum Failure {
         /// The registry spoke of a missing permission rather than of a missing image.
         denied: bool,
     },
+    /// It has the image's manifest, and not what that is made of.
+    #[error(
+        "the registry lacks its {what} {digest}{}",
+        if *elsewhere { ", which is to be had elsewhere; nothing is fetched from the addresses in a manifest" } else { "" }
+    )]
+    Lacks {
+        /// `layer`, `configuration`.
+        what: &'static str,
+        /// What was asked for.
+        digest: Digest,
+        /// The manifest says that the registry need not have it.
+        elsewhere: bool,
+    },
     /// It wants credentials, other ones than it was given.
     #[error(
         "{}{}",
@@ -101,7 +114,7 @@ pub enum Failure {
         after: Option<u64>,
     },
     /// It could not be connected to, or the connection broke again and again.
-    #[error("{address} cannot be reached")]
+    #[error("{}", unreached(address, source))]
     Unreachable {
         /// Host and port.
         address: String,
@@ -132,7 +145,7 @@ pub enum Failure {
         found: Digest,
     },
     /// The image is not made for this platform.
-    #[error("it is not made for {wanted}; there is {}", available.join(", "))]
+    #[error("it is not made for {wanted}; {}", offered(available))]
     NoPlatform {
         /// The platform asked for.
         wanted: String,
@@ -168,6 +181,31 @@ pub enum Failure {
         /// How.
         reason: String,
     },
+}
+
+/// Platforms that are named where the one that is wanted is missing.
+const OFFERED: usize = 20;
+
+fn offered(available: &[String]) -> String {
+    let named = available.iter().take(OFFERED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match available.len() {
+        0 => "its index has no image at all".to_owned(),
+        1..=OFFERED => format!("there is {named}"),
+        more => format!("there is {named}, and {} more", more - OFFERED),
+    }
+}
+
+/// What is said of a connection: one that broke had been there.
+fn unreached(address: &str, source: &io::Error) -> String {
+    match source.kind() {
+        // rustls: who answers has not proved to be the one who was asked.
+        io::ErrorKind::InvalidData => format!("there is no secure connection to {address}"),
+        // What hyper says of a connection has no other kind.
+        io::ErrorKind::Other | io::ErrorKind::UnexpectedEof => {
+            format!("the connection to {address} is no good")
+        }
+        _ => format!("{address} cannot be reached"),
+    }
 }
 
 impl Failure {

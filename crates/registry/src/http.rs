@@ -7,7 +7,7 @@
 use crate::body::Body;
 use crate::pace::Patience;
 use crate::proxy::{self, Proxy};
-use crate::tls::{Tls, Trust};
+use crate::tls::{self, Tls, Trust};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
@@ -175,7 +175,7 @@ impl Http {
         let connector = TlsConnector::from(self.tls.config(&trust)?);
         let name = ServerName::try_from(origin.name().to_owned()).map_err(io::Error::other)?;
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connector.connect(name, stream)).await;
-        connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map_err(tls::told)
     }
 
     /// Whether an insecure registry speaks TLS: tries, since its configuration does not say.

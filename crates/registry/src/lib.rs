@@ -223,7 +223,8 @@ impl Registry {
         }
         let path = format!("/v2/{}/blobs/{digest}", endpoint.repository);
         let get = Get { path, accept: "*/*", from: 0 };
-        let (_, bytes) = self.whole(endpoint, &get, "configuration", *size).await?;
+        let whole = self.whole(endpoint, &get, "configuration", *size).await;
+        let (_, bytes) = whole.map_err(lacking("configuration", digest, ""))?;
         let found = digest_of(&bytes);
         if found != *digest {
             return Err(Failure::WrongDigest { what: "configuration", expected: digest.clone(), found });
@@ -302,9 +303,8 @@ impl Registry {
             }
             let path = format!("/v2/{}/blobs/{}", found.place.endpoint.repository, found.config);
             let get = Get { path, accept: "*/*", from: 0 };
-            let (_, bytes) =
-                self.whole(&found.place.endpoint, &get, "configuration", found.config_size).await?;
-            Ok(bytes)
+            let whole = self.whole(&found.place.endpoint, &get, "configuration", found.config_size).await;
+            whole.map(|(_, bytes)| bytes).map_err(lacking("configuration", &found.config, ""))
         };
         let checked = get.await.and_then(|bytes| self.check_config(found, &bytes).map(|()| bytes));
         checked.map_err(|failure| found.place.error(failure))
@@ -384,8 +384,16 @@ impl Registry {
     /// [`RegistryError`]; whether trying again may help is [`Failure::is_passing`].
     pub async fn blob(&self, place: &Place, layer: &Layer, from: u64) -> Result<Blob, RegistryError> {
         let path = format!("/v2/{}/blobs/{}", place.endpoint.repository, layer.digest);
-        let get = Get { path: path.clone(), accept: "*/*", from };
-        let answer = self.client.get(&place.endpoint, &get).await.map_err(|failure| place.error(failure))?;
+        let get = |from| Get { path: path.clone(), accept: "*/*", from };
+        let answer = match self.client.get(&place.endpoint, &get(from)).await {
+            // Some do not know where they were: from the start, then, and what is here is passed over.
+            Err(Failure::Status { status: 416, .. }) if from < layer.size => {
+                self.client.get(&place.endpoint, &get(0)).await
+            }
+            answer => answer,
+        };
+        let lacks = lacking("layer", &layer.digest, &layer.media_type);
+        let answer = answer.map_err(|failure| place.error(lacks(failure)))?;
         let skip = if answer.status() == StatusCode::PARTIAL_CONTENT {
             let range = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
             let begins =
@@ -444,6 +452,16 @@ impl Blob {
             }
         }
         Ok(None)
+    }
+}
+
+/// Tells what is missing of an image whose manifest was there.
+fn lacking(what: &'static str, digest: &Digest, media_type: &str) -> impl Fn(Failure) -> Failure {
+    let (digest, elsewhere) =
+        (digest.clone(), ["foreign", "nondistributable"].iter().any(|kind| media_type.contains(kind)));
+    move |failure| match failure {
+        Failure::NotFound { denied: false } => Failure::Lacks { what, digest: digest.clone(), elsewhere },
+        other => other,
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) enum Manifest {
 
 /// What tells the two apart, whatever the header says.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct Outline {
     schema_version: Option<u64>,
     media_type: Option<String>,
@@ -87,7 +87,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest, Failure> {
             media_type: descriptor.media_type().to_string(),
         })
     };
-    let layers = manifest.layers().iter().map(layer).collect::<Result<_, Failure>>()?;
+    let layers = manifest.layers().iter().map(layer).collect::<Result<Vec<_>, Failure>>()?;
+    if let Some(layer) = layers.iter().find(|layer| layer.media_type.ends_with("+encrypted")) {
+        return Err(not_image(format!("its layer {} is encrypted", layer.digest)));
+    }
     Ok(Manifest::Image { config, layers })
 }
 

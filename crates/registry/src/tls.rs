@@ -9,7 +9,10 @@ use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVe
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_rustls::rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, RootCertStore,
+    SignatureScheme,
+};
 
 /// Whom a connection is to, and whether that has to be proved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +60,40 @@ impl Tls {
         configs.insert(trust.clone(), config.clone());
         Ok(config)
     }
+}
+
+/// What is wrong with a peer, in the words of somebody who has to do something about it.
+pub(crate) fn told(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let text = match inner {
+        Some(Error::InvalidCertificate(fault)) => match fault {
+            CertificateError::UnknownIssuer => {
+                "its certificate is of an authority that is not known here".to_owned()
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired".to_owned()
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "its certificate is not valid yet; is this machine's clock right?".to_owned()
+            }
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                // `DnsName("other.example.com")`
+                let name = |name: &String| {
+                    let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
+                    inner.trim_matches(|edge| matches!(edge, '"' | ')')).to_owned()
+                };
+                format!(
+                    "its certificate is for {} alone",
+                    presented.iter().map(name).collect::<Vec<_>>().join(", ")
+                )
+            }
+            _ => return error,
+        },
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => "it does not speak TLS".to_owned(),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => "it hung up instead".to_owned(),
+        _ => return error,
+    };
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 /// The machine's authorities (Mozilla's where it has none), and those given besides.

@@ -25,6 +25,11 @@ fn kept(name: &str) -> PathBuf {
 
 /// A registry with a certificate of the tests' authority, that wants one of its clients or does not.
 fn server(wants_one: bool) -> Server {
+    server_with("server.crt", wants_one)
+}
+
+/// The same with another certificate.
+fn server_with(certificate: &str, wants_one: bool) -> Server {
     let chain = |name: &str| -> Vec<CertificateDer<'static>> {
         CertificateDer::pem_file_iter(kept(name)).unwrap().map(Result::unwrap).collect()
     };
@@ -39,7 +44,7 @@ fn server(wants_one: bool) -> Server {
         true => builder.with_client_cert_verifier(clients.build().unwrap()),
         false => builder.with_no_client_auth(),
     };
-    let config = builder.with_single_cert(chain("server.crt"), key).unwrap();
+    let config = builder.with_single_cert(chain(certificate), key).unwrap();
     let image = Image::of(&[b"layer".to_vec()], &Platform::host().architecture);
     let config = Arc::new(config);
     Server::wrapped(
@@ -99,4 +104,21 @@ async fn a_certificate_without_its_key_is_named() {
         panic!("it was reached");
     };
     assert!(source.to_string().contains("client.key"), "{source}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_certificate_is_told() {
+    for (certificate, authority, told) in [
+        ("server.crt", "second.crt", "is of an authority that is not known here"),
+        ("expired.crt", "second.crt", "has expired"),
+        ("named.crt", "second.crt", "is for other.example.com alone"),
+    ] {
+        let failure = asked(&server_with(certificate, false), false, OWN, &[authority]).await.unwrap_err();
+        let Failure::Unreachable { source, .. } = &failure else { panic!("{failure:?}") };
+        assert_eq!(source.to_string(), format!("its certificate {told}"));
+        assert!(failure.to_string().starts_with("there is no secure connection to 0.0.0.0:"), "{failure}");
+    }
+    let plain = Server::start(|_| support::Answer::status(404));
+    let failure = asked(&plain, false, OWN, &[]).await.unwrap_err();
+    assert!(failure.to_string().starts_with("there is no secure connection"), "{failure}");
 }
