@@ -67,6 +67,8 @@ mod images;
 mod input;
 #[path = "scenarios/interrupted.rs"]
 mod interrupted;
+#[path = "scenarios/keys.rs"]
+mod keys;
 #[path = "scenarios/kills.rs"]
 mod kills;
 #[path = "scenarios/lacks.rs"]

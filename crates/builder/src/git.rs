@@ -128,6 +128,7 @@ impl Repository {
 /// What git is given besides the address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
+    /// An agent's socket, or the file of a key.
     agent: Option<PathBuf>,
     /// Scheme and host, and what they are told in `Authorization`.
     header: Option<(String, String)>,
@@ -233,6 +234,9 @@ fn remove_books(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// How git speaks to ssh: nobody is there to be asked.
+const SSH: &str = "ssh -o BatchMode=yes";
+
 fn git(folder: Option<&Path>, access: &Access, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new("git");
     command.env_clear().stdin(Stdio::null()).args(["-c", "core.hooksPath=/dev/null"]).args(arguments);
@@ -244,10 +248,19 @@ fn git(folder: Option<&Path>, access: &Access, arguments: &[&str]) -> Result<Str
         ("GIT_CONFIG_GLOBAL", "/dev/null"),
         ("GIT_TERMINAL_PROMPT", "0"),
         ("GIT_ALLOW_PROTOCOL", "git:http:https:ssh"),
-        ("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
         ("LC_ALL", "C"),
     ]);
-    command.envs(access.agent.as_ref().map(|path| ("SSH_AUTH_SOCK", path)));
+    match &access.agent {
+        Some(key) if key.is_file() => {
+            // The shell that git has this read by takes a path in quotes as it is.
+            let quoted = key.to_string_lossy().replace('\'', r"'\''");
+            command.env("GIT_SSH_COMMAND", format!("{SSH} -o IdentitiesOnly=yes -i '{quoted}'"));
+        }
+        agent => {
+            command.env("GIT_SSH_COMMAND", SSH);
+            command.envs(agent.as_ref().map(|path| ("SSH_AUTH_SOCK", path)));
+        }
+    }
     command.envs(access.variables());
     if let Some(folder) = folder {
         command.current_dir(folder);

@@ -11,8 +11,8 @@ use crate::git::without_password;
 use crate::machine::Machine;
 use crate::remote::{self, Fetched};
 use crate::tree;
-use diagnostic::{Diagnostic, Sources, Span};
-use dockerfile::{Dockerfile, Given, GlobalScope, Instruction, InstructionKind, expand};
+use diagnostic::{Diagnostic, Sources, Span, nearest};
+use dockerfile::{Dockerfile, Given, GlobalScope, Instruction, InstructionKind, Stage, expand};
 use resource::{BuildContext, BuildSpec, DockerfileSource, OciLayout, Platform, Reference};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -317,6 +317,27 @@ impl Graph {
             return Ok(Origin::Scratch);
         }
         self.image(node, name, &target.platform, span)
+    }
+
+    /// What was meant, perhaps, where there is no image of a name that a stage takes something from: a stage
+    /// of the same Dockerfile, or a named context.
+    pub(crate) fn meant(&self, node: Node, reference: &Reference) -> Option<String> {
+        let target = &self.targets[node.target];
+        let (before, after) = target.file.stages.split_at(node.stage);
+        let name = |stage: &Stage| stage.name.as_ref().map(|name| name.text.clone());
+        let asked = reference.familiar_repository();
+        if let Some(later) =
+            after.iter().skip(1).filter_map(name).find(|name| name.eq_ignore_ascii_case(&asked))
+        {
+            return Some(format!("the stage `{later}` comes later; only those before this one can be named"));
+        }
+        let stages: Vec<String> = before.iter().filter_map(name).collect();
+        let similar = |names: &mut dyn Iterator<Item = &String>| {
+            nearest(&asked, names.map(String::as_str)).map(str::to_owned)
+        };
+        let stage = similar(&mut stages.iter()).map(|near| ("stage", near));
+        let (what, near) = stage.or_else(|| Some(("context", similar(&mut target.spec.contexts.keys())?)))?;
+        Some(format!("a {what} with a similar name exists: `{near}`"))
     }
 
     /// A named context.

@@ -1,6 +1,6 @@
 //! `RUN --mount`: what a step sees and no layer has.
 
-use crate::agent::{self, StandIn};
+use crate::agent::{self, Agent, KeyError, StandIn};
 use crate::copy::{Manner, Target};
 use crate::error::at;
 use crate::secret;
@@ -38,8 +38,8 @@ enum Item {
     },
     /// Anything that needs no making.
     Plain(MountSpec),
-    /// The socket of an ssh agent of the host.
-    Agent { socket: PathBuf, target: String, owner: Ownership },
+    /// The socket of an ssh agent.
+    Agent { agent: Agent, target: String, owner: Ownership },
     /// A variable.
     Variable(String, String),
 }
@@ -136,15 +136,14 @@ impl Worker<'_> {
                 );
                 let Ownership { uid, gid, mode } = owner;
                 mounted.key.push(format!("ssh {id} {target} {uid}:{gid} {mode:o}"));
-                let socket = self.target.spec.ssh.get(&id).filter(|path| path.exists());
-                match socket {
-                    Some(path) => {
+                match self.agent(&id, span)? {
+                    Some(agent) => {
                         // Programs are told of the first one, unless the Dockerfile tells them of another.
                         let told = self.state.scope.environment().any(|(name, _)| name == AGENT);
                         if count == 0 && !told {
                             mounted.items.push(Item::Variable(AGENT.to_owned(), target.clone()));
                         }
-                        mounted.items.push(Item::Agent { socket: path.clone(), target, owner });
+                        mounted.items.push(Item::Agent { agent, target, owner });
                     }
                     None if required => {
                         let message = format!("no ssh agent `{id}` is given to this build");
@@ -156,6 +155,22 @@ impl Worker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The ssh agent, or the key in an agent's place, that this build was given by this name.
+    fn agent(&self, id: &str, span: Span) -> Result<Option<Agent>, Stop> {
+        let Some(path) = self.target.spec.ssh.get(id) else { return Ok(None) };
+        let agent = Agent::at(path).map_err(|error| {
+            let message = format!("cannot give the key {} as ssh agent `{id}`: {error}", path.display());
+            let help = match error {
+                KeyError::Protected => {
+                    "add it to an agent with `ssh-add`, and give that one: its socket is in `$SSH_AUTH_SOCK`"
+                }
+                _ => "keys of the kinds Ed25519, RSA and ECDSA can be given, as ssh-keygen writes them",
+            };
+            at(span, "unusable-key", message).help(help)
+        });
+        Ok(agent?)
     }
 
     /// The one thing at a path of a tree.
@@ -200,11 +215,11 @@ impl Item {
                 ready.places.push((mount.target().to_owned(), is_file));
                 ready.mounts.push(mount);
             }
-            Self::Agent { socket, target, owner } => {
+            Self::Agent { agent, target, owner } => {
                 let folder = store.scratch("mount").map_err(io::Error::other)?;
                 std::fs::create_dir(&folder)?;
                 ready.scratch.push(folder.clone());
-                ready.agents.push(StandIn::listen(&folder, socket, owner)?);
+                ready.agents.push(StandIn::listen(&folder, agent, owner)?);
                 ready.places.push((target.clone(), true));
                 ready.mounts.push(bind(folder.join(agent::SOCKET), target, false));
             }

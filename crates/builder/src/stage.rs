@@ -263,7 +263,13 @@ impl<'a> Worker<'a> {
                     place: String::new(),
                 };
                 let pulled = self.site.machine.pull(&need, tell);
-                pulled.map_err(|error| at(span, "no-image", chain(&*error)))?;
+                pulled.map_err(|error| {
+                    let missing = at(span, "no-image", chain(&*error));
+                    match self.site.graph.meant(self.node, reference) {
+                        Some(meant) => missing.help(meant),
+                        None => missing,
+                    }
+                })?;
                 here().ok_or_else(|| {
                     at(span, "no-image", format!("`{}` is gone again", reference.familiar()))
                 })?

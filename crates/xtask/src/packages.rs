@@ -21,6 +21,8 @@ pub(crate) const IP: Program = Program { path: &["/usr/sbin/ip", "/usr/bin/ip"],
 pub(crate) const CURL: Program = Program { path: &["/usr/bin/curl"], package: "curl" };
 /// Makes the repositories that builds take files from, and serves them.
 pub(crate) const GIT: Program = Program { path: &["/usr/bin/git", "/usr/local/bin/git"], package: "git" };
+/// Makes keys, and asks the agent that a build's step is given.
+pub(crate) const SSH: Program = Program { path: &["/usr/bin/ssh-add"], package: "openssh-client" };
 /// Types into a terminal and reads its screen.
 pub(crate) const TMUX: Program = Program { path: &["/usr/bin/tmux"], package: "tmux" };
 /// Shells that complete our words.

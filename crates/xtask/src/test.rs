@@ -72,7 +72,7 @@ fn unit() -> Result<(), Failure> {
 fn scenarios() -> Result<(), Failure> {
     require_root("the scenarios")?;
     packages::require(&[packages::BUSYBOX, packages::NFT, packages::IP, packages::CURL, packages::TMUX])?;
-    packages::require(&[packages::UIDMAP, packages::PASST, packages::GIT])?;
+    packages::require(&[packages::UIDMAP, packages::PASST, packages::GIT, packages::SSH])?;
     packages::require(&[packages::ZSH, packages::FISH, packages::CRUN, packages::XZ])?;
     cargo(&["build", "--quiet", "--package", "cli"])?;
     let other = match only()? {
