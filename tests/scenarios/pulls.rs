@@ -34,7 +34,8 @@ fn told(world: &World) -> String {
 
 scenario! {
     /// An image of several services is fetched once, and images are fetched side by side. A policy decides
-    /// whether a registry is asked again; a flag is stronger; an image for another platform counts as none.
+    /// whether a registry is asked again; a flag is stronger; an image for another platform counts as none, and
+    /// `DOCKER_DEFAULT_PLATFORM` says which one is meant where the file does not.
     images_are_pulled_as_the_policy_says, |world| {
         let registry = MovingRegistry::new();
         publish(&registry, "one");
@@ -80,10 +81,23 @@ scenario! {
         world.compose("create app").ok();
         let copied = world.project().join("told");
         world.run(&["cp", "app:/told", copied.to_str().unwrap()], "").ok();
-        assert_eq!(std::fs::read_to_string(copied).unwrap(), "four elsewhere");
+        assert_eq!(std::fs::read_to_string(&copied).unwrap(), "four elsewhere");
         world.edit("compose.yaml", &format!("platform: linux/{}", foreign()), "platform: linux/s390x");
         world.compose("up -d").exits(1).says("s390x").says("compose.yaml:4:");
         world.edit("compose.yaml", "platform: linux/s390x", "# PLATFORM");
+        let by_default = |platform: &str| {
+            let settings = format!("REGISTRY={}\nPOLICY=daily\nDOCKER_DEFAULT_PLATFORM={platform}\n", registry.address());
+            world.write(".env", &settings);
+        };
+        by_default("");
+        world.compose("up -d app").ok();
+        assert_eq!(told(world), "four");
+        by_default(&format!("linux/{}", foreign()));
+        world.compose("create app").ok();
+        world.run(&["cp", "app:/told", copied.to_str().unwrap()], "").ok();
+        assert_eq!(std::fs::read_to_string(&copied).unwrap(), "four elsewhere");
+        by_default("linux/arm/v7/more");
+        world.compose("create app").exits(1).says("DOCKER_DEFAULT_PLATFORM is `linux/arm/v7/more`, which is no platform");
 
         set(world, &registry, "never");
         world.compose("down -t 0").ok();

@@ -30,7 +30,15 @@ pub(crate) fn options<'a>(session: &Session, loaded: &'a Loaded) -> Options<'a> 
     let compatibility =
         session.globals.compatibility || session.environment().says_yes("COMPOSE_COMPATIBILITY");
     let single_id = session.has_single_id();
-    Options { sources: &loaded.sources, files: &Disk, compatibility, single_id, version: VERSION }
+    let platform = default_platform(session).and_then(|text| Platform::parse(&text));
+    // An image that is made for this machine alone needs no platform to be found.
+    let platform = platform.filter(|platform| *platform != Platform::host());
+    Options { sources: &loaded.sources, files: &Disk, compatibility, single_id, platform, version: VERSION }
+}
+
+/// What services are for that do not say it themselves, as somebody wrote it.
+fn default_platform(session: &Session) -> Option<String> {
+    session.environment().filled("DOCKER_DEFAULT_PLATFORM").map(str::to_owned)
 }
 
 /// What is wanted of the selected services; what will have no effect is told on standard error.
@@ -39,10 +47,9 @@ pub(crate) fn of_project(
     (project, loaded): &(Project, Loaded),
     selection: &Selection,
 ) -> Result<Desired, Failure> {
-    let platform = session.environment().filled("DOCKER_DEFAULT_PLATFORM").map(str::to_owned);
-    if let Some(platform) = platform.filter(|text| Platform::parse(text) != Some(Platform::host())) {
-        return Err(Failure::unsupported(&format!("DOCKER_DEFAULT_PLATFORM={platform}"))
-            .hint(format!("images are run for this machine's platform, {}", Platform::host())));
+    if let Some(text) = default_platform(session).filter(|text| Platform::parse(text).is_none()) {
+        return Err(Failure::new(format!("DOCKER_DEFAULT_PLATFORM is `{text}`, which is no platform"))
+            .hint("write one such as `linux/amd64`, or leave it empty"));
     }
     let lowered = lower(session, project, loaded, selection)?;
     session.report(&diagnostic::render(&loaded.sources, &lowered.warnings, session.colour_errors));

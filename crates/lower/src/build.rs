@@ -54,6 +54,14 @@ impl Lowering<'_> {
             }
         }
         let mut platforms = self.platforms(service, build);
+        if let (None, Some(asked)) = (&service.platform, &self.options.platform)
+            && !platforms.is_empty()
+            && !platforms.contains(asked)
+        {
+            let message =
+                format!("`build.platforms` lacks `{asked}`, which DOCKER_DEFAULT_PLATFORM asks for");
+            self.error(service, "build.platforms", message);
+        }
         let platform = image.platform.clone().or_else(|| platforms.first().cloned());
         platforms.retain(|other| Some(other) != platform.as_ref());
         let entitled = |name: &str| build.entitlements.iter().any(|entitlement| entitlement == name);

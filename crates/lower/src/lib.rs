@@ -36,10 +36,10 @@ pub use selection::Selection;
 use compose_spec::{Files, Project};
 use diagnostic::{Diagnostic, Sources, has_errors};
 use lowering::Lowering;
-use resource::{Desired, DesiredService, INFRA};
+use resource::{Desired, DesiredService, INFRA, Platform};
 
 /// What lowering needs besides the project and the selection.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Options<'a> {
     /// The texts the project was read from, to say where something was asked for.
     pub sources: &'a Sources,
@@ -49,6 +49,8 @@ pub struct Options<'a> {
     pub compatibility: bool,
     /// Containers have the one user and group id of their engine's user, and no other.
     pub single_id: bool,
+    /// What services are for that name no `platform` (`DOCKER_DEFAULT_PLATFORM`); `None` is this machine's.
+    pub platform: Option<Platform>,
     /// This program's version, `x.y.z`, for the version label.
     pub version: &'a str,
 }

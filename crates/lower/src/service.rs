@@ -74,13 +74,20 @@ impl Lowering<'_> {
                 return None;
             }
         };
-        let platform = service.platform.as_deref().and_then(|text| {
-            let platform = Platform::parse(text);
-            if platform.is_none() {
-                self.error(service, "platform", format!("`{text}` is not a platform such as `linux/amd64`"));
+        let platform = match service.platform.as_deref() {
+            None => self.options.platform.clone(),
+            Some(text) => {
+                let platform = Platform::parse(text);
+                if platform.is_none() {
+                    self.error(
+                        service,
+                        "platform",
+                        format!("`{text}` is not a platform such as `linux/amd64`"),
+                    );
+                }
+                platform
             }
-            platform
-        });
+        };
         let policy = match service.pull_policy {
             None | Some(model::PullPolicy::Missing) => PullPolicy::Missing,
             Some(model::PullPolicy::Always) => PullPolicy::Always,

@@ -52,6 +52,7 @@ fn case(compose_file: &Path) -> datatest_stable::Result<()> {
         files: &folder,
         compatibility: false,
         single_id: false,
+        platform: None,
         version: "1.2.3",
     };
     let mut found: BTreeMap<&str, String> = BTreeMap::new();

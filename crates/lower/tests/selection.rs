@@ -35,17 +35,28 @@ volumes: {data: {}}
 );
 
 fn load() -> Loaded {
+    load_text(&FILE)
+}
+
+fn load_text(text: &Text) -> Loaded {
     let input = Input {
         files: vec!["/p/compose.yaml".into()],
         project_directory: "/p".into(),
         options: compose_spec::Options { all_resources: true, ..compose_spec::Options::default() },
         ..Input::default()
     };
-    compose_spec::load(&input, &FILE)
+    compose_spec::load(&input, text)
 }
 
 fn options(loaded: &Loaded) -> Options<'_> {
-    Options { sources: &loaded.sources, files: &FILE, compatibility: false, single_id: false, version: "1" }
+    Options {
+        sources: &loaded.sources,
+        files: &FILE,
+        compatibility: false,
+        single_id: false,
+        platform: None,
+        version: "1",
+    }
 }
 
 fn names(select: impl Fn(Selection) -> Selection, services: &[&str]) -> Vec<String> {
@@ -148,4 +159,33 @@ fn groups_that_a_single_id_cannot_have_are_told() {
     let told = warnings(true);
     assert!(told.contains("service `tool`: `group_add` has no effect"), "{told}");
     assert!(told.contains("/p/compose.yaml:6:"), "{told}");
+}
+
+#[test]
+fn a_platform_by_default_is_for_services_that_name_none_and_has_to_be_built() {
+    let loaded = load_text(&Text(
+        "name: p
+services:
+  plain: {image: busybox}
+  own: {image: busybox, platform: linux/s390x}
+  built: {build: {context: ., platforms: [linux/arm64, linux/amd64]}}
+",
+    ));
+    let project = loaded.project.as_ref().expect("the file is right");
+    let lowered = |platform: &str| {
+        let options = Options { platform: resource::Platform::parse(platform), ..options(&loaded) };
+        lower(project, &Selection::all(), &options)
+    };
+    let desired = lowered("linux/arm64").expect("all of it can be done").desired;
+    let platforms = desired.services.iter().map(|service| {
+        let platform = service.image.platform.as_ref().expect("each has one").to_string();
+        (service.name.as_str(), platform)
+    });
+    let platforms: BTreeMap<_, _> = platforms.collect();
+    assert_eq!(platforms["plain"], "linux/arm64");
+    assert_eq!(platforms["own"], "linux/s390x");
+    assert_eq!(platforms["built"], "linux/arm64");
+    let refused = lowered("linux/riscv64").expect_err("it is built for others");
+    let told = diagnostic::render(&loaded.sources, &refused, false);
+    assert!(told.contains("`build.platforms` lacks `linux/riscv64`"), "{told}");
 }

@@ -209,6 +209,7 @@ fn outcome(project: &Json) -> Outcome {
             files: &files,
             compatibility: false,
             single_id: false,
+            platform: None,
             version: "1.2.3",
         };
         match lower::lower(project, &Selection::all(), &options) {
