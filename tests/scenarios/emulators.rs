@@ -1,6 +1,6 @@
 //! Scenarios about images whose programs this machine executes by an emulator alone.
 
-use scenarios::{Emulator, architecture, scenario};
+use scenarios::{Emulator, MovingRegistry, architecture, scenario, telling_image};
 
 scenario! {
     /// Steps for another machine are executed by the emulator that the kernel has for their programs, and so are
@@ -32,5 +32,26 @@ scenario! {
         drop(emulator);
         world.compose("build --no-cache").exits(1).says("qemu-user-static");
         world.compose("run --rm -T foreign").exits(126).says(&of).says("qemu-user-static");
+    }
+}
+
+scenario! {
+    /// A bundle keeps what is for another machine, and loading it on one that cannot run that says so at once.
+    a_bundle_for_another_machine_is_told, |world| {
+        let registry = MovingRegistry::new();
+        registry.put(telling_image("team/app:1", "elsewhere", Some("made-up")));
+        world.write(".env", &format!("REGISTRY={}\n", registry.address()));
+        world.compose("bundle -o whole.tar").ok();
+        registry.go_away();
+        world.compose("image prune --all --force").ok();
+        let loaded = world.compose("load whole.tar there").ok();
+        loaded.says("is for linux/made-up, and programs of that cannot be executed on this machine");
+        let there = |arguments: &[&str]| {
+            let mut command = world.program();
+            command.current_dir(world.project().join("there")).args(arguments);
+            world.finish(command, "")
+        };
+        there(&["up", "-d"]).exits(1).says("its image is for linux/made-up");
+        there(&["down", "-t", "0"]).ok();
     }
 }

@@ -56,7 +56,7 @@ pub use archive::{
 };
 pub use builder::{
     Base, BuildError, Event as BuildEvent, EventKind as BuildEventKind, bases as bases_of_builds,
-    check as check_builds,
+    check as check_builds, lacking_emulator,
 };
 pub use cdi::CdiError;
 pub use changes::{Commit, unnamed};

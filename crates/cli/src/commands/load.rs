@@ -4,7 +4,8 @@ use super::image::{load::tell, places};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
-use engine::{ArchiveError, EngineError, LoadOptions};
+use engine::{ArchiveError, EngineError, LoadOptions, LoadedImage};
+use resource::Platform;
 use std::path::PathBuf;
 
 /// Flags of `load`.
@@ -39,6 +40,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         }
     })?;
     tell(session, &loaded.images, false)?;
+    for image in &loaded.images {
+        tell_foreign(session, image);
+    }
     for name in &loaded.files {
         output::line(&format!("Wrote {name}"))?;
     }
@@ -46,4 +50,15 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         session.warn(&format!("`{path}` is not in the bundle, and the project needs it: put it there"));
     }
     Ok(Exit::Success)
+}
+
+/// Says of an image that this machine cannot run what is missing for it: a bundle is there to be run.
+fn tell_foreign(session: &Session, LoadedImage { image, names, .. }: &LoadedImage) {
+    let (Some(name), Some(help)) = (names.first(), engine::lacking_emulator(&image.platform)) else { return };
+    session.warn(&format!(
+        "`{}` is for {}, and programs of that cannot be executed on this machine, {}: {help}",
+        name.familiar(),
+        image.platform,
+        Platform::host()
+    ));
 }
