@@ -41,6 +41,26 @@ scenario! {
 }
 
 scenario! {
+    /// What goes wrong when a container is made or started is told with the line that asks for it, also where
+    /// another runtime runs the container.
+    what_fails_at_a_start_is_told_with_its_line, |world| {
+        let file = std::fs::read_to_string(world.project().join("compose.yaml")).unwrap();
+        let (mut service, mut told) = ("", 0);
+        for (index, line) in file.lines().enumerate() {
+            if let Some(name) = line.strip_prefix("  ").and_then(|line| line.strip_suffix(':')) {
+                service = if name.starts_with(' ') { service } else { name };
+            }
+            let Some((_, words)) = line.split_once("# told: ") else { continue };
+            let place = format!("service `{service}` (compose.yaml:{}:", index + 1);
+            world.compose(&format!("up -d {service}")).exits(1).says(&place).says(words);
+            told += 1;
+        }
+        assert_eq!(told, 12);
+        world.compose("down -v -t 0").ok();
+    }
+}
+
+scenario! {
     /// `--dry-run` says what would be done and writes nothing at all.
     a_dry_run_writes_nothing, |world| {
         world.compose("--dry-run up -d").ok().says("project-web-1");

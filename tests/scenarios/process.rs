@@ -117,7 +117,7 @@ scenario! {
         refused("counted", "test -e /dev/card0");
         let unknown = format!("{}=none", cards.kind);
         world.edit("compose.yaml", "${KIND}=zero", &unknown);
-        world.compose("up -d").exits(1).says(&format!("describes the device `{unknown}`; there are")).says("compose.yaml:34:3");
+        world.compose("up -d").exits(1).says(&format!("describes the device `{unknown}`; there are")).says("compose.yaml:38:");
         world.edit("compose.yaml", &unknown, "${KIND}=zero");
         for (asked, said) in [
             ("sysctls: {vm.swappiness: \"1\"}", "`vm.swappiness`"),

@@ -2,7 +2,7 @@
 //! source. Nothing here knows Compose's exit codes, but a failed start knows its own.
 
 use crate::cdi::CdiError;
-use resource::{ContainerName, NetworkName, Platform, PodName, Reference, VolumeName};
+use resource::{ContainerName, NetworkName, Part, Platform, PodName, Reference, VolumeName};
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -319,6 +319,8 @@ pub enum EngineError {
         exit_code: i32,
         /// What kind of failure.
         kind: supervisor::FailureKind,
+        /// What of its specification asks for what failed.
+        part: Option<Box<Part>>,
         /// Its image is for machines of another kind.
         foreign: Option<Box<Foreign>>,
     },
@@ -406,14 +408,31 @@ impl EngineError {
         }
     }
 
-    /// The port that a container did not get.
-    pub fn port(&self) -> Option<resource::PortSpec> {
-        match self.kind()? {
-            supervisor::FailureKind::PortTaken(port) | supervisor::FailureKind::PortRefused(port) => {
-                Some(**port)
+    /// What of a container's specification asks for what failed, where that is known.
+    pub fn part(&self) -> Option<Part> {
+        use crate::resolve::ResolveError;
+        use runtime::users::UnknownUser;
+        use supervisor::FailureKind::{PortRefused, PortTaken};
+        let mount = |path: &std::path::Path| Part::Mount(path.to_string_lossy().into_owned());
+        Some(match self {
+            Self::Start { part: Some(part), .. } => (**part).clone(),
+            Self::Refused { kind: PortTaken(port) | PortRefused(port), .. } => Part::Port(**port),
+            Self::AddressTaken { address, network, .. } | Self::AddressUnusable { address, network, .. } => {
+                Part::Address { network: network.clone(), address: *address }
             }
-            _ => None,
-        }
+            Self::BindMissing { path, .. } | Self::BindSource { path, .. } => mount(path),
+            Self::VolumeSubpath { subpath, .. } => Part::Mount(subpath.clone()),
+            Self::Cdi(CdiError::Unknown { name, .. }) => Part::Device(name.clone()),
+            Self::Resolve { source, .. } => match source {
+                ResolveError::NoCommand => Part::Program,
+                ResolveError::User(UnknownUser::User(_)) => Part::User,
+                ResolveError::User(UnknownUser::Group(group)) => Part::Group(group.clone()),
+                ResolveError::Signal(_) => Part::StopSignal,
+                ResolveError::WorkingDir(_) => Part::WorkingDir,
+                ResolveError::Target(target) => Part::Mount(target.clone()),
+            },
+            _ => return None,
+        })
     }
 
     /// For `map_err` on a file operation.

@@ -60,7 +60,7 @@ impl Engine {
     }
 
     fn start_failed(&self, record: &ContainerRecord, error: ClientError) -> EngineError {
-        let ClientError::Failed(Failure { kind, mut message, exit_code }) = error else {
+        let ClientError::Failed(Failure { kind, mut message, exit_code, part }) = error else {
             let attempt = format!("start container `{}`", record.spec.name);
             return EngineError::Supervisor { attempt, pod: record.spec.pod.clone(), source: error };
         };
@@ -76,7 +76,7 @@ impl Engine {
         }
         let (container, service) = (record.spec.name.clone(), record.spec.service.clone());
         let foreign = foreign.map(Box::new);
-        EngineError::Start { container, service, message, exit_code, kind, foreign }
+        EngineError::Start { container, service, message, exit_code, kind, part, foreign }
     }
 
     /// What a container's image is for, and what to do, when its programs cannot be executed here.
@@ -208,7 +208,7 @@ impl Engine {
             Err(error) => Err(error),
         };
         executed.map_err(|error| match error {
-            ClientError::Failed(Failure { kind, message, exit_code }) => {
+            ClientError::Failed(Failure { kind, message, exit_code, .. }) => {
                 let (container, service) = (record.spec.name, record.spec.service);
                 let kind = Box::new(kind);
                 EngineError::Exec { container, service, program, message, exit_code, kind }

@@ -4,9 +4,7 @@ use crate::lowering::Lowering;
 use crate::network_options::HOST_BINDING;
 use compose_spec::Service;
 use compose_spec::model::{self, Attachment};
-use resource::{
-    ContainerName, EndpointSpec, IdentityShare, NetworkMode, NetworkName, PortPlace, PortSpec, Protocol,
-};
+use resource::{ContainerName, EndpointSpec, IdentityShare, NetworkMode, NetworkName, PortSpec, Protocol};
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -57,8 +55,7 @@ impl Lowering<'_> {
     }
 
     fn endpoint(&mut self, service: &Service, key: &str, attachment: &Attachment) -> EndpointSpec {
-        let network = self.project.networks.get(key).map(|network| network.name.clone());
-        let network = NetworkName(network.unwrap_or_else(|| format!("{}_{key}", self.project.name)));
+        let network = self.network_name(key);
         let mut aliases = vec![service.name.clone()];
         aliases.extend(attachment.aliases.iter().chain(&service.hostname).cloned());
         let mut seen = std::collections::HashSet::new();
@@ -99,6 +96,12 @@ impl Lowering<'_> {
             link_local: self.link_local(service, key, attachment),
             sysctls,
         }
+    }
+
+    /// The name that a network of the project has.
+    pub(crate) fn network_name(&self, key: &str) -> NetworkName {
+        let network = self.project.networks.get(key).map(|network| network.name.clone());
+        NetworkName(network.unwrap_or_else(|| format!("{}_{key}", self.project.name)))
     }
 
     fn link_local(&mut self, service: &Service, key: &str, attachment: &Attachment) -> Vec<IpAddr> {
@@ -164,7 +167,7 @@ impl Lowering<'_> {
     }
 
     /// The host address of ports that name none, as the network says that has the default route.
-    fn host_binding(&self, service: &Service) -> Option<IpAddr> {
+    pub(crate) fn host_binding(&self, service: &Service) -> Option<IpAddr> {
         let networks = service.networks.iter().filter_map(|(key, attachment)| {
             let network = self.project.networks.get(key).filter(|network| !network.internal)?;
             Some((network, attachment.gw_priority))
@@ -174,17 +177,6 @@ impl Lowering<'_> {
         })?;
         let address = network.driver_opts.get(HOST_BINDING)?.parse().ok()?;
         (!IpAddr::is_unspecified(&address)).then_some(address)
-    }
-
-    /// Where the service asks for these ports.
-    pub(crate) fn port_places(&self, service: &Service, ports: &[PortSpec]) -> Vec<PortPlace> {
-        let binding = self.host_binding(service);
-        let read = service.ports.iter().filter_map(|port| Some((port_spec(port, binding).ok()?, port.span)));
-        let published = read.filter(|(port, _)| ports.contains(port));
-        let place = |span| self.options.sources.place(span);
-        published
-            .map(|(port, span)| PortPlace { port, service: service.name.clone(), place: place(span) })
-            .collect()
     }
 
     pub(crate) fn name_servers(&mut self, service: &Service) -> Vec<IpAddr> {
@@ -285,7 +277,7 @@ fn is_word(text: &str) -> bool {
 }
 
 /// A port in the engine's words, or why it is none. `binding` is the host address of one that names none.
-fn port_spec(port: &model::Port, binding: Option<IpAddr>) -> Result<PortSpec, String> {
+pub(crate) fn port_spec(port: &model::Port, binding: Option<IpAddr>) -> Result<PortSpec, String> {
     let protocol = match &port.protocol {
         model::Protocol::Tcp => Protocol::Tcp,
         model::Protocol::Udp => Protocol::Udp,

@@ -138,8 +138,7 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
         pre_start: vec![],
         mounted_images: vec![],
         update: None,
-        port_places: vec![],
-        profile_place: String::new(),
+        places: vec![],
         builds: vec![],
     })
 }

@@ -20,6 +20,7 @@ mod network;
 mod network_options;
 mod one_off;
 mod order;
+mod places;
 mod pod;
 mod security;
 mod selection;

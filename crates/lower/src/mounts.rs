@@ -245,7 +245,7 @@ impl Lowering<'_> {
 }
 
 /// Where a secret or config is found inside.
-fn file_target(kind: &str, file: &FileMount) -> String {
+pub(crate) fn file_target(kind: &str, file: &FileMount) -> String {
     let folder = if kind == "secret" { "/run/secrets/" } else { "/" };
     match file.target.as_deref().filter(|target| !target.is_empty()) {
         Some(target) if target.starts_with('/') => target.to_owned(),

@@ -5,7 +5,7 @@ use crate::lowering::{Lowering, hash};
 use compose_spec::{PodNamespace, Service};
 use resource::{
     Condition, ContainerName, ContainerSpec, Dependency, DesiredService, EndpointSpec, INFRA, IdentityShare,
-    Image, ImageNeed, NetworkMode, PullPolicy, RestartPolicy, label,
+    Image, ImageNeed, NetworkMode, Part, PartPlace, PullPolicy, RestartPolicy, label,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -77,9 +77,11 @@ impl Lowering<'_> {
             update: None,
             builds: vec![],
             mounted_images: vec![],
-            profile_place: String::new(),
-            port_places: if shared.contains(&PodNamespace::Net) {
-                services.iter().flat_map(|service| service.port_places.clone()).collect()
+            places: if shared.contains(&PodNamespace::Net) {
+                let of_network =
+                    |asked: &&PartPlace| matches!(asked.part, Part::Port(_) | Part::Address { .. });
+                let places = services.iter().flat_map(|service| &service.places);
+                places.filter(of_network).cloned().collect()
             } else {
                 vec![]
             },

@@ -70,16 +70,6 @@ impl Lowering<'_> {
         security
     }
 
-    /// Where the service asks for the AppArmor profile that counts, the last one; empty when for none.
-    pub(crate) fn profile_place(&self, service: &Service) -> String {
-        let last = service.security_opt.iter().rposition(|option| option.starts_with("apparmor"));
-        last.map_or_else(String::new, |at| {
-            self.options.sources.place(service.place(&format!("security_opt.{at}")))
-        })
-    }
-
-    /// The CDI names of the devices that a request means. A driver is a vendor (`nvidia`, `amd`: their
-    /// class is `gpu`), a whole CDI kind (`vendor.com/class`), or `cdi`: then the ids are names.
     fn device_request(
         &mut self,
         service: &Service,
@@ -87,21 +77,13 @@ impl Lowering<'_> {
         request: &DeviceRequest,
         names: &mut Vec<String>,
     ) {
-        let is_gpu = path.starts_with("gpus") || request.capabilities.iter().any(|name| name == "gpu");
-        let kind = match request.driver.as_deref().filter(|driver| !driver.is_empty()) {
-            Some("cdi") => return names.extend(request.device_ids.iter().cloned()),
-            Some(kind) if kind.contains('/') => kind.to_owned(),
-            Some(vendor) if is_gpu => format!("{vendor}.com/gpu"),
-            None if is_gpu => "nvidia.com/gpu".to_owned(),
-            _ => {
-                let message = "no driver gives such devices: name one, `nvidia`, `cdi` or `vendor.com/class`";
-                return self.error(service, path, message);
-            }
+        let Some(named) = cdi_names(path, request) else {
+            let message = "no driver gives such devices: name one, `nvidia`, `cdi` or `vendor.com/class`";
+            return self.error(service, path, message);
         };
-        match (request.device_ids.as_slice(), request.count) {
-            ([], None | Some(-1)) => names.push(format!("{kind}=all")),
-            ([], Some(count)) => names.extend((0..count).map(|number| format!("{kind}={number}"))),
-            (ids, _) => names.extend(ids.iter().map(|id| format!("{kind}={id}"))),
+        names.extend(named);
+        if request.driver.as_deref() == Some("cdi") {
+            return;
         }
         if request.capabilities.iter().any(|name| name != "gpu") {
             self.ignored(service, &format!("{path}.capabilities"), "a CDI device has all that it can do");
@@ -144,6 +126,25 @@ impl Lowering<'_> {
         let bytes = self.options.files.read(&path).map_err(|error| error.to_string())?;
         String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
     }
+}
+
+/// The CDI names of the devices that a request means; `None` when no driver gives such devices. A driver is a
+/// vendor (`nvidia`, `amd`: their class is `gpu`), a whole CDI kind (`vendor.com/class`), or `cdi`: then the ids
+/// are names.
+pub(crate) fn cdi_names(path: &str, request: &DeviceRequest) -> Option<Vec<String>> {
+    let is_gpu = path.starts_with("gpus") || request.capabilities.iter().any(|name| name == "gpu");
+    let kind = match request.driver.as_deref().filter(|driver| !driver.is_empty()) {
+        Some("cdi") => return Some(request.device_ids.clone()),
+        Some(kind) if kind.contains('/') => kind.to_owned(),
+        Some(vendor) if is_gpu => format!("{vendor}.com/gpu"),
+        None if is_gpu => "nvidia.com/gpu".to_owned(),
+        _ => return None,
+    };
+    Some(match (request.device_ids.as_slice(), request.count) {
+        ([], None | Some(-1)) => vec![format!("{kind}=all")],
+        ([], Some(count)) => (0..count).map(|number| format!("{kind}={number}")).collect(),
+        (ids, _) => ids.iter().map(|id| format!("{kind}={id}")).collect(),
+    })
 }
 
 /// Whether it is a kind of device, its numbers or `*`, and what may be done: `c 1:* mr`.

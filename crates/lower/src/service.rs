@@ -23,7 +23,7 @@ impl Lowering<'_> {
         self.check_words(service);
         let image = self.image(service)?;
         let container = self.container(service, &image);
-        let port_places = self.port_places(service, &container.ports);
+        let places = self.part_places(service, &container);
         let builds = self.builds(service, &image);
         Some(DesiredService {
             name: service.name.clone(),
@@ -39,8 +39,7 @@ impl Lowering<'_> {
             pre_start: vec![],
             mounted_images: self.mounted_images(service),
             update: self.update(service),
-            port_places,
-            profile_place: self.profile_place(service),
+            places,
             builds,
         })
     }

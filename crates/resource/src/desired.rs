@@ -1,8 +1,8 @@
 //! What is wanted of a whole project.
 
 use crate::{
-    BuildSpec, Condition, ContainerSpec, Digest, Labels, NetworkName, NetworkSpec, Platform, PodName,
-    PortSpec, Reference, Resources, VolumeSpec,
+    BuildSpec, Condition, ContainerSpec, Digest, Labels, NetworkName, NetworkSpec, Part, Platform, PodName,
+    Reference, Resources, VolumeSpec,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -63,12 +63,9 @@ pub struct DesiredService {
     /// Images that the container mounts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounted_images: Vec<ImageNeed>,
-    /// Who asked for the container's ports.
+    /// Where parts of the container are asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub port_places: Vec<PortPlace>,
-    /// Where it asks for the AppArmor profile that confines its containers; empty when it does not.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub profile_place: String,
+    pub places: Vec<PartPlace>,
     /// How its containers are replaced; `None`: all at once, each as soon as its successor is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update: Option<Update>,
@@ -130,12 +127,12 @@ pub struct StartHook {
     pub place: String,
 }
 
-/// Who asked for a port to be published.
+/// Who asked for a part of a container, for messages of what goes wrong later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PortPlace {
-    /// The port.
-    pub port: PortSpec,
-    /// The service; another than the container's where that publishes the ports of several.
+pub struct PartPlace {
+    /// The part.
+    pub part: Part,
+    /// The service; another than the container's where that has the ports and addresses of several.
     pub service: String,
     /// The file and line.
     pub place: String,

@@ -18,6 +18,7 @@ pub mod mount;
 pub mod name;
 pub mod network;
 pub mod observed;
+pub mod part;
 pub mod pod;
 pub mod port;
 pub mod process;
@@ -34,7 +35,7 @@ pub use build::{
 };
 pub use container::{ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, Injected, Resources};
 pub use desired::{
-    AfterFailure, Dependency, Desired, DesiredService, ImageNeed, PortPlace, PullPolicy, StartHook, Update,
+    AfterFailure, Dependency, Desired, DesiredService, ImageNeed, PartPlace, PullPolicy, StartHook, Update,
     UpdateOrder,
 };
 pub use digest::Digest;
@@ -47,6 +48,7 @@ pub use mount::{Mount, MountSpec, Owner, Propagation};
 pub use name::{ContainerId, ContainerName, NetworkName, PodName, VolumeName};
 pub use network::{IpvlanMode, MacvlanMode, NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet};
 pub use observed::{Observed, ObservedContainer, ObservedNetwork, ObservedVolume};
+pub use part::Part;
 pub use pod::{INFRA, PodRecord, PodStatus};
 pub use port::{PortBinding, PortSpec, Protocol};
 pub use process::{Hook, Process, ProcessSpec, Rlimit};

@@ -1,5 +1,6 @@
 //! Why a start failed, and how the child tells.
 
+use resource::Part;
 use std::io;
 
 /// Why a process could not be started.
@@ -42,6 +43,8 @@ pub enum StartError {
         step: &'static str,
         /// On what: a path, a name; may be empty.
         what: String,
+        /// What of the specification asks for it.
+        part: Option<Box<Part>>,
         /// What the kernel said.
         #[source]
         source: io::Error,
@@ -59,6 +62,8 @@ pub enum StartError {
     Refused {
         /// What and why.
         what: String,
+        /// What of the specification asks for it.
+        part: Option<Box<Part>>,
     },
 }
 
@@ -76,7 +81,27 @@ impl StartError {
     /// A failure in the parent.
     pub(crate) fn step(step: &'static str, what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
-        move |source| Self::Step { step, what, source }
+        move |source| Self::Step { step, what, part: None, source }
+    }
+
+    /// The same, with what of the specification asks for what failed.
+    pub(crate) fn about(mut self, asking: Part) -> Self {
+        if let Self::Step { part, .. } | Self::Refused { part, .. } = &mut self {
+            *part = Some(Box::new(asking));
+        }
+        self
+    }
+
+    /// What of the specification asks for what failed.
+    pub fn part(&self) -> Option<Part> {
+        match self {
+            Self::NotFound { .. } | Self::NotExecutable { .. } | Self::Unstartable { .. } => {
+                Some(Part::Program)
+            }
+            Self::WorkingDir { .. } => Some(Part::WorkingDir),
+            Self::NoProfile { .. } => Some(Part::Profile),
+            Self::Step { part, .. } | Self::Refused { part, .. } => part.as_deref().cloned(),
+        }
     }
 }
 
@@ -158,9 +183,27 @@ impl Report {
             Step::Confine if source.kind() == io::ErrorKind::NotFound => {
                 StartError::NoProfile { profile: what }
             }
-            _ => StartError::Step { step: text, what, source },
+            _ => {
+                let part = asking(*step, &what).map(Box::new);
+                StartError::Step { step: text, what, part, source }
+            }
         })
     }
+}
+
+/// What of the specification asks for a step on this.
+fn asking(step: Step, what: &str) -> Option<Part> {
+    Some(match step {
+        Step::Sysctl => Part::sysctl(what.strip_prefix("/proc/sys/")?),
+        Step::HostName => Part::HostName,
+        Step::DomainName => Part::DomainName,
+        Step::Source | Step::Target | Step::Mount => Part::Mount(what.to_owned()),
+        Step::Device => Part::Device(what.to_owned()),
+        Step::Limit => Part::Limit(what.to_owned()),
+        Step::User => Part::User,
+        Step::Confine => Part::Profile,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -182,6 +225,21 @@ mod tests {
         assert_eq!(confined(2, &mut bytes), "AppArmor has no profile `shop` loaded");
         assert_eq!(confined(13, &mut bytes), "cannot be confined by the AppArmor profile shop");
         assert!(Report::decode(&[0, 0]).is_none());
+    }
+
+    #[test]
+    fn a_report_tells_what_asks_for_the_step() {
+        let part = |step, what: &[u8]| {
+            let mut bytes = [0; REPORT_SIZE];
+            let length = Report::encode(step, 22, what, &mut bytes);
+            Report::decode(&bytes[..length]).unwrap().part()
+        };
+        let sysctl = Part::sysctl("net.ipv4.ip_forward");
+        assert_eq!(part(Step::Sysctl, b"/proc/sys/net/ipv4/ip_forward"), Some(sysctl));
+        assert_eq!(part(Step::Limit, b"nofile"), Some(Part::Limit("nofile".to_owned())));
+        assert_eq!(part(Step::WorkingDir, b"/srv"), Some(Part::WorkingDir));
+        assert_eq!(part(Step::NotFound, b"httpd"), Some(Part::Program));
+        assert_eq!(part(Step::Pivot, b""), None);
     }
 
     #[test]

@@ -286,7 +286,7 @@ impl Starting {
             other => other.map_err(|error| StartError::step("read the report", "")(error.into()))?,
         };
         if length > 0 {
-            let broken = || StartError::Refused { what: "the new process reported nonsense".to_owned() };
+            let broken = || crate::prepare::refused("the new process reported nonsense");
             return Err(Report::decode(&bytes[..length]).unwrap_or_else(broken));
         }
         let identity = self.identity()?;

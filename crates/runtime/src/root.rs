@@ -76,7 +76,8 @@ fn own(failure: child::Failure<'_>) -> Failed {
 fn bind(mount: &Mount) -> Option<Result<(CString, Bind), StartError>> {
     let Mount::Bind { source, target, read_only, recursive, .. } = mount else { return None };
     let text = |bytes: &[u8]| {
-        CString::new(bytes).map_err(|_| StartError::Refused { what: "a path has a NUL in it".to_owned() })
+        CString::new(bytes)
+            .map_err(|_| StartError::Refused { what: "a path has a NUL in it".to_owned(), part: None })
     };
     let attributes = Attributes { set: if *read_only { READ_ONLY } else { 0 }, ..Attributes::default() };
     let bind = || -> Result<_, StartError> {

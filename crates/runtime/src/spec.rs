@@ -1,13 +1,15 @@
 //! From a container's record to its OCI specification, with Docker's defaults. [`generate`] is pure;
 //! [`devices`] looks up what it cannot know.
 
+use crate::StartError;
 use crate::capability::Set;
+use crate::prepare::refused;
 use oci_spec::runtime::{
     Capabilities, Linux, LinuxCapabilities, LinuxDevice, LinuxDeviceCgroup, LinuxDeviceType, LinuxNamespace,
     LinuxNamespaceType, LinuxResources, Mount, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process,
     Root, Spec, User,
 };
-use resource::{ContainerRecord, IdentityShare, Mapping, NetworkMode, Propagation};
+use resource::{ContainerRecord, IdentityShare, Mapping, NetworkMode, Part, Propagation};
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -86,20 +88,23 @@ pub fn has_apparmor() -> bool {
 ///
 /// # Errors
 /// What stat(2) says of a device it names; `InvalidInput` when that is none.
-pub fn devices(record: &ContainerRecord) -> io::Result<Vec<HostDevice>> {
+pub fn devices(record: &ContainerRecord) -> Result<Vec<HostDevice>, StartError> {
     let security = &record.spec.security;
     let mut found = vec![];
     for (source, target, access) in security.devices.iter().chain(&record.injected.devices) {
         let count = found.len();
+        let asking = || Part::Device(target.clone());
+        let failed = StartError::step("find device", source.display().to_string());
         collect(source, Path::new(target), access, &mut found)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", source.display())))?;
+            .map_err(|error| failed(error).about(asking()))?;
         if found.len() == count {
             let what = format!("{} is not a device", source.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            return Err(refused(what).about(asking()));
         }
     }
     if security.privileged {
-        for entry in fs::read_dir("/dev")?.flatten() {
+        let entries = fs::read_dir("/dev").map_err(StartError::step("read", "/dev"))?;
+        for entry in entries.flatten() {
             let own = ["pts", "shm", "mqueue", "fd", "console", "ptmx"];
             if !own.iter().any(|name| entry.file_name() == *name) && !entry.path().is_symlink() {
                 // Devices come and go; one that is gone by now is not missed.

@@ -2,7 +2,7 @@
 //! beside it where a message says so. Every request has a number; its replies carry it.
 
 use resource::{
-    Condition, ContainerId, ContainerName, ContainerState, ExitStatus, HealthStatus, Hook, PortSpec,
+    Condition, ContainerId, ContainerName, ContainerState, ExitStatus, HealthStatus, Hook, Part, PortSpec,
     Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -276,6 +276,9 @@ pub struct Failure {
     pub message: String,
     /// What a `run` of it would exit with: 127, 126 or 125.
     pub exit_code: i32,
+    /// What of the container's specification asks for what failed, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Box<Part>>,
 }
 
 /// A failed start or exec.
@@ -318,7 +321,13 @@ impl Failure {
             FailureKind::NotExecutable => 126,
             _ => 125,
         };
-        Self { kind, message: message.into(), exit_code }
+        let part = match &kind {
+            FailureKind::PortTaken(port) | FailureKind::PortRefused(port) => {
+                Some(Box::new(Part::Port(**port)))
+            }
+            _ => None,
+        };
+        Self { kind, message: message.into(), exit_code, part }
     }
 }
 

@@ -48,7 +48,8 @@ impl From<StartError> for Failure {
             StartError::NoProfile { .. } => FailureKind::NoProfile,
             _ => FailureKind::Other,
         };
-        Self { kind, message: chain(&error), exit_code: error.exit_code() }
+        let (exit_code, part) = (error.exit_code(), error.part().map(Box::new));
+        Self { kind, message: chain(&error), exit_code, part }
     }
 }
 

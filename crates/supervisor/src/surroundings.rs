@@ -66,7 +66,7 @@ impl Supervisor {
         let container = self.containers.get(&slot).ok_or_else(gone)?;
         let record = &container.record;
         let folder = self.files_of(container)?;
-        let devices = runtime::spec::devices(record).map_err(|error| cannot("find its devices", &error))?;
+        let devices = runtime::spec::devices(record)?;
         let shared = record.spec.uts != IdentityShare::Private;
         let hostname = if shared { String::new() } else { self.hostname(container) };
         let surroundings = Surroundings {

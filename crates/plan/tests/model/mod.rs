@@ -69,8 +69,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
             pre_start: vec![],
             mounted_images: vec![],
             update: None,
-            port_places: vec![],
-            profile_place: String::new(),
+            places: vec![],
             builds: vec![],
         });
     }

@@ -58,6 +58,26 @@ fn wait_for_word(report: BorrowedFd<'_>) {
     }
 }
 
+/// The names of limits, by their numbers: `RLIMIT_CPU` is 0.
+const LIMITS: [&str; 16] = [
+    "cpu",
+    "fsize",
+    "data",
+    "stack",
+    "core",
+    "rss",
+    "nproc",
+    "nofile",
+    "memlock",
+    "as",
+    "locks",
+    "sigpending",
+    "msgqueue",
+    "nice",
+    "rtprio",
+    "rttime",
+];
+
 /// Sets limits. What may not be raised is clamped to the hard limit there is.
 fn limits(limits: &[Limit]) -> Done<'_> {
     for Limit { resource, soft, hard } in limits {
@@ -69,7 +89,8 @@ fn limits(limits: &[Limit]) -> Done<'_> {
             }),
             other => other,
         };
-        set.at(Step::Limit, b"")?;
+        let name = LIMITS.get(*resource as usize).copied().unwrap_or_default();
+        set.at(Step::Limit, name.as_bytes())?;
     }
     Ok(())
 }

@@ -172,8 +172,7 @@ impl Shim {
         let received = rustix::io::retry_on_intr(|| {
             rustix::net::recv(&self.socket, &mut bytes[..], RecvFlags::DONTWAIT).map(|(length, _)| length)
         });
-        let killed =
-            || StartError::Refused { what: "the process that drives its runtime was killed".to_owned() };
+        let killed = || crate::prepare::refused("the process that drives its runtime was killed");
         let (kind, rest) = match received {
             Err(Errno::AGAIN) => return Progress::Same,
             Ok(length) if length > 0 => (bytes[0], &bytes[1..length]),
@@ -233,8 +232,7 @@ impl Shim {
         let adopting = rustix::process::set_child_subreaper(Some(Pid::INIT));
         self.reap();
         let _never_was = adopting.and_then(|()| rustix::process::set_child_subreaper(None));
-        let none =
-            || StartError::Refused { what: "its runtime has started what it had not created".to_owned() };
+        let none = || crate::prepare::refused("its runtime has started what it had not created");
         let (identity, pidfd) = self.first.take().ok_or_else(none)?;
         match console {
             Ok(console) => Ok(Started { identity, pidfd, console }),

@@ -16,12 +16,13 @@ use crate::child::rootfs;
 use crate::error::StartError;
 use crate::launch::{Launch, Share, Stdio};
 use crate::prepare::{self, Overlay, Program, refused};
-use resource::SecuritySpec;
+use resource::{Part, SecuritySpec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
@@ -248,7 +249,7 @@ impl Work<'_> {
             (false, true) => Ok(Call::GivenUp),
             (false, false) => {
                 let what = format!("`{verb}` took longer than {} s", PATIENCE.as_secs());
-                Err(refused(format!("its runtime `{}`: {what}", self.program())))
+                Err(refused(format!("its runtime `{}`: {what}", self.program())).about(Part::Runtime))
             }
         }
     }
@@ -262,14 +263,14 @@ impl Work<'_> {
         let program = self.program();
         let help =
             "`runtime` names an executable with the command line of an OCI runtime, such as /usr/bin/crun";
-        refused(format!("its runtime `{program}` cannot be executed: {error}; {help}"))
+        refused(format!("its runtime `{program}` cannot be executed: {error}; {help}")).about(Part::Runtime)
     }
 
     /// What a call that failed has said last.
     fn complaint(&self, verb: &str, status: ExitStatus) -> StartError {
         let words = fs::read_to_string(self.bundle.path("log")).ok().and_then(|log| last_words(&log));
         let words = words.unwrap_or_else(|| format!("it has said nothing, and ended with {status}"));
-        refused(format!("its runtime `{}` could not {verb} it: {words}", self.program()))
+        complained(format!("its runtime `{}` could not {verb} it: {words}", self.program()), &words)
     }
 
     /// The first process of the container, as the runtime has written it down.
@@ -277,7 +278,7 @@ impl Work<'_> {
         let text = fs::read_to_string(self.bundle.path("pid")).unwrap_or_default();
         let none = || {
             let what = "has created nothing: it has not the command line of an OCI runtime";
-            refused(format!("its runtime `{}` {what}", self.program()))
+            refused(format!("its runtime `{}` {what}", self.program())).about(Part::Runtime)
         };
         text.trim().parse().ok().filter(|pid| *pid > 0).ok_or_else(none)
     }
@@ -319,18 +320,9 @@ impl Work<'_> {
         }
     }
 
-    /// Says why it failed: the exit code it counts as, then the words.
+    /// Says why it failed.
     fn fail(&self, error: &StartError) -> i32 {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        let mut word = vec![FAILED];
-        word.extend(text.into_bytes());
-        word.truncate(WORD);
-        self.say(&word);
+        self.say(&Told::of(error).word());
         while self.hear().is_some() {}
         125
     }
@@ -349,21 +341,61 @@ fn admit(pid: i32, lists: Vec<File>) -> io::Result<()> {
     Ok(())
 }
 
+/// A failure on its way from the shim.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    what: String,
+    exit_code: i32,
+    part: Option<Part>,
+}
+
+impl Told {
+    fn of(error: &StartError) -> Self {
+        let mut what = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            what = format!("{what}: {error}");
+            cause = error.source();
+        }
+        Self { what, exit_code: error.exit_code(), part: error.part() }
+    }
+
+    /// A word that holds it, with as much of the text as there is room for.
+    fn word(mut self) -> Vec<u8> {
+        loop {
+            let mut word = vec![FAILED];
+            word.extend(serde_json::to_vec(&self).unwrap_or_default());
+            if word.len() <= WORD || self.what.is_empty() {
+                return word;
+            }
+            let half = self.what.floor_char_boundary(self.what.len() / 2);
+            self.what.truncate(half);
+        }
+    }
+}
+
 /// The failure in what a shim has said.
 pub(super) fn failure(words: &[u8]) -> StartError {
-    let text = String::from_utf8_lossy(words).into_owned();
-    let lower = text.to_ascii_lowercase();
-    // Runtimes tell of a program that is not there in words only, and these are what they have in common.
-    if !lower.contains("could not create it") && !lower.contains("could not start it") {
-        return StartError::Refused { what: text };
+    match serde_json::from_slice(words) {
+        Ok(Told { what, exit_code: exit_code @ (126 | 127), .. }) => {
+            StartError::Unstartable { what, exit_code }
+        }
+        Ok(Told { what, part, .. }) => StartError::Refused { what, part: part.map(Box::new) },
+        Err(_) => refused("the process that drives its runtime has said nonsense").about(Part::Runtime),
     }
+}
+
+/// What a runtime's complaint counts as. It tells of a program that is not there in words only, and these are what
+/// runtimes have in common.
+fn complained(what: String, words: &str) -> StartError {
+    let lower = words.to_ascii_lowercase();
     let executing = ["exec", "open executable"].iter().any(|word| lower.contains(word));
     match executing {
         true if lower.contains("not found") || lower.contains("no such file") => {
-            StartError::Unstartable { what: text, exit_code: 127 }
+            StartError::Unstartable { what, exit_code: 127 }
         }
-        true if lower.contains("permission denied") => StartError::Unstartable { what: text, exit_code: 126 },
-        _ => StartError::Refused { what: text },
+        true if lower.contains("permission denied") => StartError::Unstartable { what, exit_code: 126 },
+        _ => refused(what).about(Part::Runtime),
     }
 }
 
@@ -396,11 +428,24 @@ mod tests {
 
     #[test]
     fn a_program_that_is_missing_has_the_shells_exit_code() {
-        let code = |text: &str| failure(text.as_bytes()).exit_code();
-        let told = |words: &str| format!("its runtime `/r` could not create it: {words}");
-        assert_eq!(code(&told("executable file `x` not found in $PATH: No such file or directory")), 127);
-        assert_eq!(code(&told("exec: \"/etc\": permission denied")), 126);
-        assert_eq!(code(&told("mount `/a`: No such file or directory")), 125);
-        assert_eq!(code("its runtime `/x` cannot be executed: No such file or directory"), 125);
+        let told = |words: &str| {
+            let word = Told::of(&complained(format!("it could not: {words}"), words)).word();
+            let failure = failure(&word[1..]);
+            (failure.exit_code(), failure.part())
+        };
+        let missing = told("executable file `x` not found in $PATH: No such file or directory");
+        assert_eq!(missing, (127, Some(Part::Program)));
+        assert_eq!(told("exec: \"/etc\": permission denied"), (126, Some(Part::Program)));
+        assert_eq!(told("mount `/a`: No such file or directory"), (125, Some(Part::Runtime)));
+    }
+
+    #[test]
+    fn a_failure_of_many_words_is_cut_to_a_word() {
+        let failed = refused("é".repeat(3 * WORD)).about(Part::User);
+        let word = Told::of(&failed).word();
+        assert!(word.len() <= WORD);
+        let read = failure(&word[1..]);
+        assert_eq!(read.part(), Some(Part::User));
+        assert!(read.to_string().starts_with("éé"), "{read}");
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{Program, refused};
 use crate::StartError;
-use resource::Mapping;
+use resource::{Mapping, Part};
 use std::fs;
 
 /// The ids of one kind: first id and count of each range, as in /proc/PID/uid_map.
@@ -46,7 +46,10 @@ pub(crate) fn check(program: &mut Program, mapping: Mapping) -> Result<(), Start
     if mapping == Mapping::Single {
         program.groups = None;
     }
-    let refuse = |kind: &str, id: u32, ids: &Ids| Err(refused(missing(mapping, kind, id, ids)));
+    let refuse = |kind: &str, id: u32, ids: &Ids| {
+        let part = if kind == "user" { Part::User } else { Part::Group(id.to_string()) };
+        Err(refused(missing(mapping, kind, id, ids)).about(part))
+    };
     let (uid, gid) = (program.uid.as_raw(), program.gid.as_raw());
     if !users.has(uid) {
         return refuse("user", uid, &users);

@@ -12,6 +12,7 @@ pub(crate) use process::{Limit, PATH, Program};
 
 use crate::launch::{ExecLaunch, Launch, Share, Stdio};
 use crate::{Spec, StartError};
+use resource::Part;
 use rustix::thread::ThreadNameSpaceType;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -110,6 +111,7 @@ pub(crate) fn c_string(text: impl AsRef<[u8]>) -> Result<CString, StartError> {
     let bytes = text.as_ref();
     CString::new(bytes).map_err(|_| StartError::Refused {
         what: format!("`{}` holds a NUL character", String::from_utf8_lossy(bytes).escape_debug()),
+        part: None,
     })
 }
 
@@ -222,7 +224,7 @@ pub(crate) fn is_own_namespace(pid: i32, kind: &str) -> bool {
 
 /// A refusal.
 pub(crate) fn refused(what: impl Into<String>) -> StartError {
-    StartError::Refused { what: what.into() }
+    StartError::Refused { what: what.into(), part: None }
 }
 
 /// Kernel parameters, refused unless they belong to a namespace that is not the host's: they are
@@ -236,11 +238,14 @@ pub(crate) fn sysctls(launch: &Launch<'_>) -> Result<Vec<Sysctl>, StartError> {
             Some(Space::Network) => host(launch.network),
             Some(Space::Ipc) => host(launch.ipc),
             Some(Space::Uts) => host(launch.uts),
-            None => return Err(refused(format!("kernel parameter `{key}` is not one of a namespace"))),
+            None => {
+                let what = format!("kernel parameter `{key}` is not one of a namespace");
+                return Err(refused(what).about(Part::sysctl(key)));
+            }
         };
         if namespace_is_the_hosts {
             let what = format!("kernel parameter `{key}` cannot be set in a namespace of the host");
-            return Err(refused(what));
+            return Err(refused(what).about(Part::sysctl(key)));
         }
         let path = format!("/proc/sys/{}", sysctl_path(key));
         let optional = crate::spec::DEFAULT_SYSCTLS.contains(&(key.as_str(), value.as_str()));

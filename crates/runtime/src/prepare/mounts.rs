@@ -4,6 +4,7 @@ use super::{c_path, c_string, refused};
 use crate::cgroup::Hierarchies;
 use crate::{Spec, StartError};
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType, Mount};
+use resource::Part;
 use rustix::fs::{FileType, Mode, makedev};
 use rustix::mount::MountFlags;
 use std::cell::Cell;
@@ -91,7 +92,10 @@ pub(crate) fn devices(spec: &Spec) -> Result<Vec<Device>, StartError> {
 }
 
 fn device(device: &LinuxDevice) -> Result<Device, StartError> {
-    let bad = || refused(format!("device {} cannot be made", device.path().display()));
+    let bad = || {
+        let path = device.path().display().to_string();
+        refused(format!("device {path} cannot be made")).about(Part::Device(path))
+    };
     let kind = match device.typ() {
         LinuxDeviceType::B => FileType::BlockDevice,
         LinuxDeviceType::C | LinuxDeviceType::U => FileType::CharacterDevice,
@@ -107,6 +111,11 @@ fn device(device: &LinuxDevice) -> Result<Device, StartError> {
         uid: device.uid().unwrap_or(0),
         gid: device.gid().unwrap_or(0),
     })
+}
+
+/// The part of the specification that a mount is.
+fn asking(mount: &Mount) -> Part {
+    Part::Mount(mount.destination().display().to_string())
 }
 
 /// A path in the container, which must be absolute.
@@ -150,7 +159,7 @@ fn bind(mount: &Mount, options: Options) -> Result<Bind, StartError> {
     let source = mount.source().as_ref().ok_or_else(|| refused("a bind mount has no source"))?;
     if let Some(unknown) = options.data.first() {
         let what = format!("mount option `{unknown}` of {}", mount.destination().display());
-        return Err(refused(format!("{what} is not known for a bind mount")));
+        return Err(refused(format!("{what} is not known for a bind mount")).about(asking(mount)));
     }
     Ok(Bind {
         source: c_path(source)?,
@@ -236,7 +245,7 @@ impl Options {
                     "defaults" | "remount" | "" => {}
                     "idmap" | "ridmap" => {
                         let what = format!("option `{option}` of {}", mount.destination().display());
-                        return Err(refused(format!("{what} is not supported")));
+                        return Err(refused(format!("{what} is not supported")).about(asking(mount)));
                     }
                     other => options.data.push(other.to_owned()),
                 }
