@@ -61,6 +61,20 @@ scenario! {
 }
 
 scenario! {
+    /// What is defined and used by nothing is told by commands that work by the file or look at it, and not by
+    /// those about what exists.
+    what_nothing_uses_is_told_by_those_who_go_by_the_file, |world| {
+        let told = |line: &str| world.compose(line).ok().stderr.contains("no service uses the volume `spare`");
+        for line in ["config -q", "plan", "pull", "create", "up -d", "graph"] {
+            assert!(told(line), "`{line}` does not say it");
+        }
+        for line in ["ps -q", "logs", "exec -T web true", "top", "images", "stop -t 0", "start", "down -t 0"] {
+            assert!(!told(line), "`{line}` says it");
+        }
+    }
+}
+
+scenario! {
     /// `--dry-run` says what would be done and writes nothing at all.
     a_dry_run_writes_nothing, |world| {
         world.compose("--dry-run up -d").ok().says("project-web-1");

@@ -8,6 +8,7 @@ use crate::output;
 use crate::terminal;
 use crate::view::progress::Mode;
 use compose_spec::{Input, Loaded, Options, Project};
+use diagnostic::Diagnostic;
 use resource::PodName;
 use std::path::{Path, PathBuf};
 
@@ -160,8 +161,17 @@ impl Session {
     }
 
     fn load_input(&self, input: &Input) -> Result<(Project, Loaded), Failure> {
+        self.load_telling(input, |_| true)
+    }
+
+    fn load_telling(
+        &self,
+        input: &Input,
+        is_told: impl Fn(&Diagnostic) -> bool,
+    ) -> Result<(Project, Loaded), Failure> {
         let mut loaded = compose_spec::load(input, &Disk);
         self.timing("project loaded");
+        loaded.diagnostics.retain(is_told);
         let drawn = diagnostic::render(&loaded.sources, &loaded.diagnostics, self.colour_errors);
         match loaded.project.take() {
             Some(project) => {
@@ -234,19 +244,21 @@ impl Session {
         }
     }
 
-    /// With the file; errors are told.
+    /// With the file, for commands about what exists; what nothing uses in the file is told by those that work
+    /// by the file or look at it.
     fn whole(&self, services: &[String]) -> Result<Subject, Failure> {
         // What exists is not made from environment files; a missing one is no reason to fail.
         let options = Options { resolve_environment: false, ..Options::default() };
         let mut input = self.input(&[], options)?;
-        let (mut project, mut loaded) = self.load_input(&input)?;
+        let load = |input: &Input| self.load_telling(input, |told| told.code != "unused");
+        let (mut project, mut loaded) = load(&input)?;
         // All services stay in sight, those that depend on the named ones too; but naming a service
         // activates its profiles.
         let disabled = services.iter().filter_map(|name| project.disabled_services.get(name));
         let profiles: Vec<String> = disabled.flat_map(|service| service.profiles.clone()).collect();
         if !profiles.is_empty() {
             input.profiles.extend(profiles);
-            (project, loaded) = self.load_input(&input)?;
+            (project, loaded) = load(&input)?;
         }
         Ok(Subject { pod: PodName(project.name.clone()), loaded: Some((project, loaded)) })
     }
