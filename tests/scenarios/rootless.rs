@@ -326,6 +326,9 @@ scenario! {
         kill(supervisor);
         until("the container is gone", || (!lives(web[0])).then_some(()));
         world.compose("ps -a").ok().says("all processes of this user were ended").says("`compose start` goes on");
+        let row = world.row("web");
+        assert_eq!(row["State"], "exited", "nobody restarts it: {row}");
+        assert!(row["Status"].as_str().unwrap().starts_with("Exited (?)"), "{row}");
         assert!(logged().contains("hello"));
         assert!(recorded(world, "infra.json").is_none_or(|infra| !lives(infra)), "looking starts nothing");
         world.compose("start").ok();

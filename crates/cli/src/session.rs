@@ -336,10 +336,13 @@ impl Session {
     /// The same on the runtime of a command.
     pub(crate) async fn adopt(&self, pod: &PodName, observed: &Observed) {
         let rests = |status| matches!(status, Status::Created | Status::Exited);
-        if self.globals.dry_run || observed.containers.iter().all(|container| rests(container.state.status)) {
+        let resting = observed.containers.iter().all(|container| rests(container.state.status));
+        let nobody = self.world.borrow().as_ref().is_some_and(|world| !world.is_entered());
+        let interrupted = nobody && observed.containers.iter().any(engine::is_interrupted);
+        if self.globals.dry_run || (resting && !interrupted) {
             return;
         }
-        if self.world.borrow().as_ref().is_some_and(|world| !world.is_entered()) {
+        if nobody {
             self.warn(&format!(
                 "project `{pod}` is not supervised: all processes of this user were ended, as at the end of its \
                  session; `compose start` goes on"

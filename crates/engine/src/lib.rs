@@ -68,7 +68,7 @@ pub use files::{Destination, Source};
 pub use lock::ProjectLock;
 pub use logs::{LogLine, LogQuery, LogStream};
 pub use notes::Claim;
-pub use observe::Scope;
+pub use observe::{Scope, is_interrupted};
 pub use pods::PodSummary;
 pub use pull::{PullError, PullEvent};
 pub use push::{PushError, PushEvent, Pushed};

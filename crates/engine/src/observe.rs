@@ -230,10 +230,11 @@ fn written_by_supervisor(
 }
 
 /// What became of a container whose process ended unseen: its end counts as a failure, and the
-/// supervisor that adopts it will restart it or not by that.
+/// supervisor that adopts it will restart it or not by that. Who looks from outside of an ordinary user's
+/// namespaces does so because nobody is there: no supervisor comes before a command that works.
 fn orphaned(state: ContainerState, record: &ContainerRecord) -> ContainerState {
-    let again = !state.stopped_by_hand && record.spec.restart.restarts_after(None, state.restart_count);
-    let status = if again { Status::Restarting } else { Status::Exited };
+    let adopted = rustix::process::geteuid().is_root();
+    let status = if adopted && restarts(&state, record) { Status::Restarting } else { Status::Exited };
     ContainerState {
         status,
         process: None,
@@ -243,6 +244,17 @@ fn orphaned(state: ContainerState, record: &ContainerRecord) -> ContainerState {
         lost_ports: vec![],
         ..state
     }
+}
+
+/// Whether a container that ended unseen is started again by the supervisor that adopts it.
+fn restarts(state: &ContainerState, record: &ContainerRecord) -> bool {
+    !state.stopped_by_hand && record.spec.restart.restarts_after(None, state.restart_count)
+}
+
+/// Whether a container, by what is known of it, is ended only until a supervisor comes.
+pub fn is_interrupted(container: &ObservedContainer) -> bool {
+    let (state, unknown) = (&container.state, Some(ExitStatus::Unknown));
+    state.status == Status::Exited && state.exit == unknown && restarts(state, &container.record)
 }
 
 #[cfg(test)]
@@ -329,7 +341,9 @@ mod tests {
         };
         assert_eq!(seen(RestartPolicy::No, &alive), (Status::Running, None));
         assert_eq!(seen(RestartPolicy::No, &dead), (Status::Exited, Some(ExitStatus::Unknown)));
-        assert_eq!(seen(RestartPolicy::Always, &dead), (Status::Restarting, Some(ExitStatus::Unknown)));
+        let adopted = rustix::process::geteuid().is_root();
+        let again = if adopted { Status::Restarting } else { Status::Exited };
+        assert_eq!(seen(RestartPolicy::Always, &dead), (again, Some(ExitStatus::Unknown)));
         let by_hand = ContainerState { stopped_by_hand: true, ..dead };
         assert_eq!(seen(RestartPolicy::Always, &by_hand), (Status::Exited, Some(ExitStatus::Unknown)));
     }
