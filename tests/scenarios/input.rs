@@ -61,6 +61,31 @@ scenario! {
 }
 
 scenario! {
+    /// A fixed address that is outside of the network, the gateway's, the network's own, kept for somebody else or
+    /// asked for twice is refused before anything is made, with both places.
+    a_fixed_address_that_cannot_be_had_is_refused, |world| {
+        let file = std::fs::read_to_string(world.project().join("compose.yaml")).unwrap();
+        let line = |mark: &str| 1 + file.lines().position(|line| line.ends_with(mark)).unwrap();
+        let refused = |address: &str, why: &str, marked: &str| {
+            world.write("compose.yaml", &file.replace("10.219.7.9\n", &format!("{address}\n")));
+            let output = world.compose("up -d").exits(1);
+            output.says(why).says("compose.yaml:6:").says(&format!("{:>2} | ", line(marked)));
+            assert!(!world.roots().data.join("networks").exists(), "{address}: something is made");
+        };
+        refused("10.219.8.9", "it lies outside of 10.219.7.0/24", "# subnet");
+        refused("10.219.7.4", "it is the network's gateway", "# gateway");
+        refused("10.219.7.0", "the network or broadcast address", "# subnet");
+        refused("10.219.7.255", "the network or broadcast address", "# subnet");
+        refused("10.219.7.5", "`aux_addresses` keeps it for `printer`", "# kept");
+        world.write("compose.yaml", &file.replace("10.219.7.9\n", "10.219.7.20\n"));
+        let output = world.compose("up -d").exits(1).says("cannot have the address 10.219.7.20");
+        output.says("compose.yaml:").says(" 6 | ").says("11 | ");
+        world.write("compose.yaml", &file.replace("10.219.7.9\n", "10.219.7.1\n").replace("gateway: 10.219.7.4", ""));
+        world.compose("up -d").exits(1).says("the first address is the gateway's");
+    }
+}
+
+scenario! {
     /// What is defined and used by nothing is told by commands that work by the file or look at it, and not by
     /// those about what exists.
     what_nothing_uses_is_told_by_those_who_go_by_the_file, |world| {

@@ -2,36 +2,7 @@
 
 use resource::{EndpointSpec, NetworkRecord, Subnet};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// First and last address of a block that a container or gateway may have: neither the network's
-/// own nor, for IPv4, the broadcast address.
-fn usable(subnet: &Subnet) -> (u128, u128) {
-    let (bits, base) = match subnet.address {
-        IpAddr::V4(address) => (32, u128::from(u32::from(address))),
-        IpAddr::V6(address) => (128, u128::from(address)),
-    };
-    let span = 1_u128.checked_shl(bits - u32::from(subnet.prefix)).map_or(u128::MAX, |size| size - 1);
-    let last = base.saturating_add(span);
-    match subnet.address {
-        _ if span == 0 => (base, base),
-        IpAddr::V4(_) if span == 1 => (base, last),
-        IpAddr::V4(_) => (base + 1, last - 1),
-        IpAddr::V6(_) => (base + 1, last),
-    }
-}
-
-fn to_address(number: u128, like: IpAddr) -> IpAddr {
-    match like {
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from(u32::try_from(number & 0xffff_ffff).unwrap_or(0))),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from(number)),
-    }
-}
-
-/// The gateway of a block when none is configured: its first usable address.
-pub(crate) fn default_gateway(subnet: &Subnet) -> IpAddr {
-    to_address(usable(subnet).0, subnet.address)
-}
+use std::net::IpAddr;
 
 /// Addresses that may be given to a container, in the order they are tried.
 pub(crate) fn candidates<'a>(
@@ -39,7 +10,7 @@ pub(crate) fn candidates<'a>(
     subnet: &'a Subnet,
     taken: &'a BTreeSet<IpAddr>,
 ) -> impl Iterator<Item = IpAddr> + 'a {
-    let (first, last) = usable(subnet);
+    let (first, last) = subnet.usable();
     let ranges = record.spec.ip_ranges.iter().filter(|range| subnet.contains(range.address));
     let mut spans: Vec<_> = ranges
         .filter(|range| range.prefix >= subnet.prefix)
@@ -52,14 +23,14 @@ pub(crate) fn candidates<'a>(
         spans.push((first, last));
     }
     let numbers = spans.into_iter().flat_map(|(first, last)| first..=last);
-    numbers.map(|number| to_address(number, subnet.address)).filter(move |address| {
+    numbers.map(|number| subnet.numbered(number)).filter(move |address| {
         !taken.contains(address) && !record.spec.reserved.contains(address) && !is_gateway(record, *address)
     })
 }
 
 /// All addresses of a block, first and last.
 fn bounds(subnet: &Subnet) -> (u128, u128) {
-    match (usable(subnet), subnet.address) {
+    match (subnet.usable(), subnet.address) {
         ((first, last), _) if first == last => (first, last),
         ((first, last), IpAddr::V4(_)) if subnet.prefix == 31 => (first, last),
         ((first, last), IpAddr::V4(_)) => (first - 1, last + 1),
@@ -81,12 +52,7 @@ pub(crate) fn check_fixed(record: &NetworkRecord, address: IpAddr) -> Result<Sub
     if is_gateway(record, address) {
         return Err("it is the network's gateway".to_owned());
     }
-    let (first, last) = usable(subnet);
-    let number = match address {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address),
-    };
-    if (first..=last).contains(&number) {
+    if subnet.is_usable(address) {
         Ok(*subnet)
     } else {
         Err(format!("it is the network or broadcast address of {subnet}"))
@@ -163,7 +129,7 @@ mod tests {
             reserved: reserved.iter().map(|text| text.parse().unwrap()).collect(),
             labels: resource::Labels::new(),
         };
-        let subnets = subnets.into_iter().map(|subnet| (subnet, default_gateway(&subnet))).collect();
+        let subnets = subnets.into_iter().map(|subnet| (subnet, subnet.first())).collect();
         let created = Timestamp::UNIX_EPOCH;
         NetworkRecord { id: "0".repeat(64), spec, created, bridge: "br".to_owned(), subnets, mtu: 1500 }
     }
@@ -202,12 +168,12 @@ mod tests {
     #[test]
     fn six_has_no_broadcast_and_more_addresses_than_anyone_walks() {
         let record = record(&["fd00::/64"], None, &[]);
-        assert_eq!(default_gateway(&record.subnets[0].0).to_string(), "fd00::1");
+        assert_eq!(record.subnets[0].0.first().to_string(), "fd00::1");
         assert_eq!(first(&record, &["fd00::2"], 1), ["fd00::3"]);
         let narrow = self::record(&["fd00::/126"], None, &[]);
         assert_eq!(first(&narrow, &[], 9), ["fd00::2", "fd00::3"]);
         let all = Subnet::parse("::/0").unwrap();
-        assert_eq!(default_gateway(&all).to_string(), "::1");
+        assert_eq!(all.first().to_string(), "::1");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Networks: the document says what a network is, the bridge follows it.
 
 use crate::names::Owner;
-use crate::{Engine, EngineError, addresses, disk};
+use crate::{Engine, EngineError, disk};
 use resource::{ContainerRecord, NetworkName, NetworkRecord, NetworkSpec, PodName, Subnet};
 use rustix::thread::LinkNameSpaceType;
 use std::io;
@@ -92,9 +92,8 @@ impl Engine {
         let id = disk::random_id()?;
         let mut taken = outside;
         taken.extend(others.iter().flat_map(|other| &other.subnets).map(|(subnet, _)| *subnet));
-        let gateway = |subnet: Subnet, gateway: Option<IpAddr>| {
-            (subnet, gateway.unwrap_or_else(|| addresses::default_gateway(&subnet)))
-        };
+        let gateway =
+            |subnet: Subnet, gateway: Option<IpAddr>| (subnet, gateway.unwrap_or_else(|| subnet.first()));
         let mut subnets: Vec<_> =
             spec.subnets.iter().map(|(subnet, address)| gateway(*subnet, *address)).collect();
         if spec.ipv4 && subnets.iter().all(|(subnet, _)| subnet.address.is_ipv6()) {

@@ -8,6 +8,7 @@ mod build;
 mod build_cache;
 mod connection;
 mod copies;
+mod fixed;
 mod hooks;
 mod ignored;
 mod labels;

@@ -83,6 +83,7 @@ impl Lowering<'_> {
         for pool in &network.ipam {
             self.pool(key, pool, &mut spec);
         }
+        self.check_fixed(key, network);
         self.check_families(key, &spec);
         spec.reserved.sort_unstable();
         spec.reserved.dedup();

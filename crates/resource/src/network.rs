@@ -3,7 +3,7 @@
 use crate::{ContainerName, Labels, NetworkName, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How a container is connected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,9 +109,51 @@ impl Subnet {
         Self::parse(&format!("{address}/{}", self.prefix)).is_some_and(|subnet| subnet == *self)
     }
 
+    /// First and last address of it, as numbers, that a container or gateway may have: neither the network's
+    /// own nor, for IPv4, the broadcast address.
+    pub fn usable(&self) -> (u128, u128) {
+        let bits = if self.address.is_ipv4() { 32 } else { 128 };
+        let base = number(self.address);
+        let span = 1_u128.checked_shl(bits - u32::from(self.prefix)).map_or(u128::MAX, |size| size - 1);
+        let last = base.saturating_add(span);
+        match self.address {
+            _ if span == 0 => (base, base),
+            IpAddr::V4(_) if span == 1 => (base, last),
+            IpAddr::V4(_) => (base + 1, last - 1),
+            IpAddr::V6(_) => (base + 1, last),
+        }
+    }
+
+    /// Whether an address of it is one that a container or gateway may have.
+    pub fn is_usable(&self, address: IpAddr) -> bool {
+        let (first, last) = self.usable();
+        (first..=last).contains(&number(address))
+    }
+
+    /// The gateway when none is configured: the first usable address.
+    pub fn first(&self) -> IpAddr {
+        self.numbered(self.usable().0)
+    }
+
+    /// The address of its family with this number.
+    pub fn numbered(&self, number: u128) -> IpAddr {
+        match self.address {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from(u32::try_from(number & 0xffff_ffff).unwrap_or(0))),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from(number)),
+        }
+    }
+
     /// Whether the two blocks share an address.
     pub fn overlaps(&self, other: &Self) -> bool {
         if self.prefix <= other.prefix { self.contains(other.address) } else { other.contains(self.address) }
+    }
+}
+
+/// An address as a number.
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address),
     }
 }
 
