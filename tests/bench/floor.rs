@@ -204,6 +204,7 @@ fn endpoint(record: &NetworkRecord, address: Ipv4Addr) -> Endpoint {
         addresses: vec![(address.into(), 16)],
         gateways: vec![record.subnets[0].1],
         routed: vec![],
+        former: vec![],
         default_route: true,
         internal: false,
         mtu: 1500,

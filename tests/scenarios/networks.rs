@@ -5,6 +5,30 @@ use serde_json::Value;
 use std::process::Command;
 
 scenario! {
+    /// A container that takes the place of another, which ends before it starts, has that one's addresses, of the
+    /// same number on the same network; so has one that is stopped and started, or restarted.
+    addresses_stay_where_containers_take_places, |world| {
+        world.compose("up -d").ok();
+        let script = "ip -o addr show scope global | awk '{print $2, $4}'; cat /sys/class/net/eth*/address";
+        let seen = |number: &str| world.run(&["exec", "-T", "--index", number, "web", "sh", "-c", script], "").ok().stdout;
+        let (first, ids) = ([seen("1"), seen("2")], world.compose("ps -q web").ok().stdout);
+        assert_eq!(first[0].lines().count(), 5, "two networks, one with IPv6: {}", first[0]);
+        assert_ne!(first[0], first[1]);
+        world.edit("compose.yaml", "SHAPE: round", "SHAPE: square");
+        for line in ["up -d", "up -d --force-recreate", "restart -t 0", "stop -t 0", "start"] {
+            world.compose(line).ok();
+            if line.starts_with("stop") {
+                continue;
+            }
+            assert_eq!([seen("1"), seen("2")], first, "after `{line}`");
+        }
+        assert_ne!(world.compose("ps -q web").ok().stdout, ids, "they are other containers");
+        world.compose("down -v -t 0").ok();
+        world.assert_nothing_left();
+    }
+}
+
+scenario! {
     /// Addresses, blocks, gateways, options and names of networks and of places on them are the file's.
     networks_are_made_as_declared, |world| {
         let net = number(world, 104);

@@ -9,7 +9,8 @@ use resource::{
 use std::path::PathBuf;
 
 impl Engine {
-    /// Gives a container another name; its network name changes with it.
+    /// Gives a container another name; its network name changes with it. One that has never run gets the addresses
+    /// of the one whose place it takes, if that is gone.
     ///
     /// # Errors
     /// [`EngineError::NameTaken`], [`EngineError::NoSuchId`].
@@ -29,12 +30,15 @@ impl Engine {
             return Err(EngineError::NameTaken { name: name.clone(), pod: other.pod });
         }
         let old = std::mem::replace(&mut record.spec.name, name.clone());
+        let moved = self.take_former_addresses(&owner, &mut record)?;
         let path = self.roots().container(pod, id).join("container.json");
         if let Err(error) = disk::replace(&path, &record) {
             drop(owner.release(&self.name_path(name)));
+            moved.iter().for_each(|lease| drop(owner.release(&lease.to)));
             return Err(error);
         }
         owner.release(&self.name_path(&old))?;
+        moved.iter().try_for_each(|lease| owner.release(&lease.from))?;
         self.journalize(&record, supervisor::EventKind::Renamed { from: old });
         self.tell_supervisor(pod, id, "rename", |client, id| async move { client.renamed(&id).await })
             .await

@@ -224,6 +224,9 @@ pub struct Endpoint {
     /// are open there, and nothing else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routed: Vec<IpAddr>,
+    /// Addresses of the container whose place this one takes, which it gets when that is gone before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<IpAddr>,
     /// Gateways of the same families; empty on internal networks.
     pub gateways: Vec<IpAddr>,
     /// This endpoint's gateways are the default routes.

@@ -46,6 +46,7 @@ pub(crate) fn record(service: &str) -> ContainerRecord {
             addresses: vec![("172.30.0.2".parse().unwrap(), 16)],
             gateways: vec!["172.30.0.1".parse().unwrap()],
             routed: vec![],
+            former: vec![],
             default_route: true,
             internal: false,
             mtu: 1500,

@@ -2,8 +2,9 @@
 
 use super::{Draft, Undo};
 use crate::names::Owner;
-use crate::{EngineError, addresses, disk};
-use resource::{Endpoint, EndpointSpec, NetworkMode, NetworkRecord, Subnet};
+use crate::observe::checked_state;
+use crate::{Engine, EngineError, addresses, disk};
+use resource::{ContainerRecord, Endpoint, EndpointSpec, NetworkMode, NetworkRecord, Status, Subnet};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -67,25 +68,30 @@ impl Draft<'_> {
             }
             None => addresses::hardware(&leased),
         };
-        let reachable = |(subnet, gateway): &(Subnet, IpAddr)| {
-            leased.iter().any(|(address, _)| subnet.contains(*address)).then_some(*gateway)
-        };
-        let gateways =
-            if record.spec.internal { vec![] } else { record.subnets.iter().filter_map(reachable).collect() };
-        let routed = leased.iter().map(|(address, _)| *address);
+        let own = |address: &IpAddr| leased.iter().any(|(leased, _)| leased == address);
+        let former = self.former_addresses(spec).into_iter().filter(|address| !own(address)).collect();
         Ok(Endpoint {
             spec: spec.clone(),
-            routed: routed.filter(|address| network::is_routed(record, *address)).collect(),
+            former,
+            routed: routed(record, &leased),
             bridge: record.bridge.clone(),
             driver: record.spec.driver,
             interface,
             mac,
+            gateways: gateways(record, &leased),
             addresses: leased,
-            gateways,
             default_route,
             internal: record.spec.internal,
             mtu: record.mtu,
         })
+    }
+
+    /// The addresses on a network of the container whose place is taken.
+    fn former_addresses(&self, spec: &EndpointSpec) -> Vec<IpAddr> {
+        let replaced = self.replaced.as_ref().and_then(|owner| self.engine.record(&owner.pod, &owner.id));
+        let endpoints = replaced.into_iter().flat_map(|record| record.endpoints);
+        let there = endpoints.filter(|endpoint| endpoint.spec.network == spec.network);
+        there.flat_map(|endpoint| endpoint.addresses).map(|(address, _)| address).collect()
     }
 
     fn lease_path(&self, record: &NetworkRecord, address: IpAddr) -> PathBuf {
@@ -135,5 +141,71 @@ impl Draft<'_> {
             }
         }
         Err(EngineError::AddressesExhausted { network: record.spec.name.clone(), subnet: subnets[0] })
+    }
+}
+
+/// The gateways that lead out of a network from these addresses.
+fn gateways(record: &NetworkRecord, leased: &[(IpAddr, u8)]) -> Vec<IpAddr> {
+    let reachable = |(subnet, gateway): &(Subnet, IpAddr)| {
+        leased.iter().any(|(address, _)| subnet.contains(*address)).then_some(*gateway)
+    };
+    if record.spec.internal { vec![] } else { record.subnets.iter().filter_map(reachable).collect() }
+}
+
+/// Those of the addresses that others reach by themselves.
+fn routed(record: &NetworkRecord, leased: &[(IpAddr, u8)]) -> Vec<IpAddr> {
+    let addresses = leased.iter().map(|(address, _)| *address);
+    addresses.filter(|address| network::is_routed(record, *address)).collect()
+}
+
+/// A lease that takes the place of another: where both lie.
+pub(crate) struct Moved {
+    pub(crate) to: PathBuf,
+    pub(crate) from: PathBuf,
+}
+
+impl Engine {
+    /// Gives a container that has never run the addresses that the one had whose place it takes, as far as that
+    /// one is gone and nobody else has them: who has resolved its name once finds it there. What it has by now is
+    /// to be given up when its document is written. Its networks stay meanwhile: it has a lease on them.
+    pub(crate) fn take_former_addresses(
+        &self,
+        owner: &Owner,
+        record: &mut ContainerRecord,
+    ) -> Result<Vec<Moved>, EngineError> {
+        let mut moved = vec![];
+        if record.endpoints.iter().all(|endpoint| endpoint.former.is_empty()) {
+            return Ok(moved);
+        }
+        let has_run = checked_state(self.roots(), record).status != Status::Created;
+        for endpoint in &mut record.endpoints {
+            let former = std::mem::take(&mut endpoint.former);
+            let Some(network) = self.network(&endpoint.spec.network).filter(|_| !has_run) else { continue };
+            let leases = self.roots().network(&network.spec.name).join("leases");
+            for (address, prefix) in &mut endpoint.addresses {
+                let fixed = match address {
+                    IpAddr::V4(_) => endpoint.spec.ipv4.is_some(),
+                    IpAddr::V6(_) => endpoint.spec.ipv6.is_some(),
+                };
+                let of_its_family = former.iter().find(|former| former.is_ipv4() == address.is_ipv4());
+                let wanted = of_its_family.filter(|former| !fixed && !network.spec.reserved.contains(former));
+                let Some((wanted, subnet)) = wanted
+                    .and_then(|wanted| Some((*wanted, addresses::check_fixed(&network, *wanted).ok()?)))
+                else {
+                    continue;
+                };
+                let to = leases.join(wanted.to_string());
+                if owner.claim(self.roots(), &to, LEASE_DEPTH)?.is_ok() {
+                    moved.push(Moved { to, from: leases.join(address.to_string()) });
+                    (*address, *prefix) = (wanted, subnet.prefix);
+                }
+            }
+            if endpoint.spec.mac.is_none() {
+                endpoint.mac = addresses::hardware(&endpoint.addresses);
+            }
+            endpoint.routed = routed(&network, &endpoint.addresses);
+            endpoint.gateways = gateways(&network, &endpoint.addresses);
+        }
+        Ok(moved)
     }
 }

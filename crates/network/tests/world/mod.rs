@@ -171,6 +171,7 @@ pub(crate) fn endpoint(record: &NetworkRecord, host: u8, index: usize) -> Endpoi
             record.subnets.iter().map(|(_, gateway)| *gateway).collect()
         },
         routed: vec![],
+        former: vec![],
         default_route: index == 0 && !internal,
         internal,
         mtu: record.mtu,

@@ -456,6 +456,7 @@ impl World {
             gateways: vec![],
             driver: NetworkDriver::Bridge,
             routed: vec![],
+            former: vec![],
             default_route: true,
             internal: false,
             mtu: 1500,

@@ -143,6 +143,7 @@ impl World {
                 addresses: vec![(IpAddr::V4(ip), subnet.prefix)],
                 gateways: vec![gateway],
                 routed: vec![],
+                former: vec![],
                 default_route: true,
                 internal: false,
                 mtu: 1500,
