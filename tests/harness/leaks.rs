@@ -129,12 +129,20 @@ fn chains(roots: &Roots) -> Vec<String> {
     found
 }
 
+/// The world's cgroup, those beside it whose names begin with its name ([`World::cgroup_beside`]), and what is
+/// below them.
+///
+/// [`World::cgroup_beside`]: crate::World::cgroup_beside
 fn cgroups(roots: &Roots) -> Vec<PathBuf> {
+    let below = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
     let base = Path::new("/sys/fs/cgroup");
-    let hierarchies = std::fs::read_dir(base).into_iter().flatten().flatten().map(|entry| entry.path());
+    let hierarchies = below(base).map(|entry| entry.path());
     let mut found = vec![];
     for hierarchy in hierarchies.chain([base.to_owned()]) {
-        walk(&hierarchy.join(&roots.cgroup), &mut found);
+        let is_own = |name: &str| name == roots.cgroup || name.starts_with(&format!("{}-", roots.cgroup));
+        for entry in below(&hierarchy).filter(|entry| entry.file_name().to_str().is_some_and(is_own)) {
+            walk(&entry.path(), &mut found);
+        }
     }
     found
 }

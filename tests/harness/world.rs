@@ -261,6 +261,11 @@ impl World {
         self.row(service)["ID"].as_str().unwrap().to_owned()
     }
 
+    /// A name for a cgroup beside the world's own: what is left of it at the end is found, and removed.
+    pub fn cgroup_beside(&self, name: &str) -> String {
+        format!("{}-{name}", self.roots.cgroup)
+    }
+
     /// Host process ids of all processes in a container, its first process before the others: from its
     /// cgroup, and where an ordinary user may have none, from its mount namespace.
     pub fn processes(&self, id: &str) -> Vec<i32> {

@@ -9,7 +9,7 @@ scenario! {
     /// was there stays and counts it, one that was not goes with the last container; `down` finds containers
     /// there without a document.
     containers_lie_in_the_cgroup_that_is_asked_for, |world| {
-        let team = format!("team-{}-{:?}", std::process::id(), world.who()).to_lowercase();
+        let team = world.cgroup_beside("team");
         world.write(".env", &format!("TEAM={team}\n"));
         world.compose("--profile bad up -d bad").exits(1).says("no path of a cgroup").says("compose.yaml:15:");
         let started = world.compose("up -d made beside").ok();
