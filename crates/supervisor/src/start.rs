@@ -130,6 +130,8 @@ impl Supervisor {
     fn claim(&mut self, wanted: &Wanted) -> Result<(), Failure> {
         let container = self.containers.get_mut(&wanted.slot).ok_or_else(gone)?;
         if !wanted.restart {
+            // What is known of it may be older: a rename or an update writes the document, and who does may die
+            // before it tells. A slot that this request has just made is no exception worth its 0.1 ms.
             let missing = || Failure::new(FailureKind::NoSuchContainer, "its record is gone");
             container.record =
                 read_record(&self.roots, &self.pod, &container.record.id).ok_or_else(missing)?;

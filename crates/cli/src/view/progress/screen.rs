@@ -6,7 +6,9 @@
 //! no program is told which; but each keeps the cursor with what it is on, so that everything from there to the end
 //! of the screen is the former drawing, however many rows it has now, and everything above is somebody else's. Only
 //! what no longer fits on the screen with it has left for the scrollback. While lines are written, the terminal cuts
-//! them: one that became narrower a moment ago has as many rows as there are lines.
+//! them: one that became narrower a moment ago has as many rows as there are lines. The price is that the prompt comes
+//! over the drawing of a program that SIGKILL has ended: from below it, nobody could tell where a drawing begins that
+//! was broken anew.
 
 use super::Line;
 use super::board::{Board, Form};
