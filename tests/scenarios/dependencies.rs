@@ -50,6 +50,14 @@ scenario! {
             until(&format!("{service} is {wanted}"), || (health(service) == wanted).then_some(()));
         };
         becomes("command", "healthy");
+        // So many failures in a row and no fewer.
+        becomes("once", "healthy");
+        becomes("thrice", "healthy");
+        let told = world.compose("events --json --since 2000-01-01 --until 0s once thrice").ok().stdout;
+        let ill = |service: &str| {
+            told.lines().filter(|line| line.contains(&format!("\"{service}\"")) && line.contains("unhealthy")).count()
+        };
+        assert_eq!((ill("once"), ill("thrice")), (1, 0), "{told}");
         becomes("fields", "unhealthy");
         becomes("hanging", "unhealthy");
         let said = || world.run(&["exec", "-T", "hanging", "cat", "/s/said"], "").stdout == "x\n";

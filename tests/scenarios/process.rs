@@ -67,6 +67,11 @@ scenario! {
         assert_eq!(held("none"), 1 << 10 | 1);
         let (net_admin, sys_admin) = (1 << 12, 1 << 21);
         assert_eq!(held("privileged") & (net_admin | sys_admin), net_admin | sys_admin);
+        // The host's devices are its own, and nothing of /proc is hidden from it or kept from being written.
+        let hidden = "grep -c ' /proc/[a-z]' /proc/self/mountinfo; test -e /dev/loop-control && echo host";
+        assert_eq!(world.run(&["exec", "-T", "privileged", "sh", "-c", hidden], "").stdout, "0\nhost\n");
+        let hidden = world.run(&["exec", "-T", "plain", "sh", "-c", hidden], "").stdout;
+        assert!(hidden.trim().parse::<u32>().unwrap() > 5, "{hidden}");
         for (service, privileges, filter) in
             [("plain", "0", "2"), ("none", "1", "2"), ("privileged", "0", "0"), ("open", "0", "0"), ("profiled", "0", "2")]
         {
