@@ -101,7 +101,7 @@ pub(crate) struct Args {
     /// USER or USER:GROUP
     #[arg(short, long, value_name = "USER")]
     pub(crate) user: Option<String>,
-    /// A volume: [SOURCE:]TARGET[:OPTIONS]; relative sources count from here
+    /// A volume, `[SOURCE:]TARGET[:OPTIONS]`; relative sources count from here
     #[arg(short, long, value_name = "VOLUME")]
     pub(crate) volume: Vec<String>,
     /// Working directory
