@@ -20,7 +20,7 @@ impl compose_spec::Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let text = if path == Path::new("-") { whole(io::stdin().lock()) } else { read(path) }?;
         if text.len() >= LARGE {
-            sys::memory::expect(text.len() * MADE_OF_A_BYTE);
+            sys::memory::expect((text.len() * MADE_OF_A_BYTE).min(MOST));
         }
         Ok(text)
     }
@@ -38,6 +38,8 @@ impl compose_spec::Files for Disk {
 const LARGE: usize = 64 << 10;
 /// Bytes that loading a project takes for each byte of its files.
 const MADE_OF_A_BYTE: usize = 32;
+/// Bytes beyond which nothing is readied: what a file larger than that is for is doubtful.
+const MOST: usize = 64 << 20;
 
 /// Bytes of the largest file that is read.
 const LARGEST: u64 = 16 << 20;

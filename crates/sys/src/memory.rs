@@ -10,7 +10,8 @@ const LARGE_PAGE: usize = 2 << 20;
 /// Readies the heap for about so many bytes more, the first time it is called: they are taken from the kernel
 /// at once, and large pages are asked for. Page by page, the kernel needs a quarter as long to hand memory out
 /// as a loader to fill it. Where there are no large pages, or another thread than the first takes the memory,
-/// nothing is lost. What is not used stays the kernel's.
+/// nothing is lost. What is not used stays the kernel's; where so much cannot be had, as under a limit of
+/// `ulimit -v`, the heap grows as it always does.
 pub fn expect(bytes: usize) {
     #[cfg(target_env = "gnu")]
     {
@@ -37,9 +38,15 @@ fn take(bytes: usize) {
         libc::mallopt(libc::M_TOP_PAD, step);
     }
     // More than there is at the end of the heap, so that it grows; then its end again.
-    let grown = std::hint::black_box(Vec::<u8>::with_capacity(MORE));
-    let from = grown.as_ptr().addr();
+    let mut grown = Vec::<u8>::new();
+    let is_granted = grown.try_reserve_exact(MORE).is_ok();
+    let from = std::hint::black_box(&grown).as_ptr().addr();
     drop(grown);
+    // SAFETY: as above.
+    unsafe { libc::mallopt(libc::M_TOP_PAD, MORE as libc::c_int) };
+    if !is_granted {
+        return;
+    }
     // SAFETY: nothing moves: this asks for the end of the heap.
     let end = unsafe { libc::sbrk(0) }.addr();
     // Right behind it the allocator has written: a page that is there keeps a large one away.
