@@ -138,7 +138,7 @@ impl Maker {
             // What it holds a copy of would not be closed for others when the supervisor is killed, its own
             // maker's end of the socket among them.
             let alone = sys::process::close_others(proof, 3, &[theirs.as_fd()]);
-            i32::from(alone.and_then(|()| work(&theirs, pod, owner)).is_err())
+            i32::from(work(&theirs, alone, pod, owner).is_err())
         })?;
         move_away(&child);
         Ok(Self { child, socket: ours })
@@ -185,15 +185,16 @@ fn move_away(child: &Child) {
 }
 
 /// What the maker does. It reads all its orders before it says anything, so that neither side waits for the
-/// other to read.
-fn work(socket: &OwnedFd, pod: &PodName, owner: &str) -> io::Result<()> {
-    let mut ahead = Some(network::new_namespace());
+/// other to read. `alone` is what became of closing what it holds copies of.
+fn work(socket: &OwnedFd, alone: io::Result<()>, pod: &PodName, owner: &str) -> io::Result<()> {
+    let mut ahead = alone.is_ok().then(network::new_namespace);
     let mut orders: Vec<Order> = vec![];
     while let Some(packet) = receive(socket)? {
         orders.push(serde_json::from_slice(&packet.bytes)?);
     }
     let netlink = Netlink::open().map(|netlink| netlink.owned_by(owner));
     let netlink = netlink.as_ref().map_err(|error| chain(error));
+    let netlink = alone.map_err(|error| format!("cannot close descriptors: {error}")).and(netlink);
     for order in orders {
         let say = |failed: Option<String>, descriptors: &[BorrowedFd<'_>]| {
             send(socket, &packet::encode(&Word { slot: order.slot, failed }), descriptors)
