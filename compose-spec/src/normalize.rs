@@ -32,7 +32,9 @@ pub(crate) fn model(model: &mut Node, project: &str, environment: &BTreeMap<Stri
                 *node = Node::map(*key_span);
             }
             let is_external = node.get("external").and_then(Node::as_bool) == Some(true);
-            if section != "models" && node.get("name").is_none() {
+            // A variable that is not set leaves an empty one, by which nothing can be made.
+            let is_named = node.get("name").is_some_and(|name| name.as_str() != Some(""));
+            if section != "models" && !is_named {
                 let name = if is_external { key.clone() } else { format!("{project}_{key}") };
                 node.set("name", Node::string(name, *key_span));
             }
