@@ -13,7 +13,7 @@ use resource::{
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ pub(crate) struct Container {
 }
 
 /// Does something while no child of another test is on its way to its program: until it has got there,
-/// it keeps everything open that this process had open.
+/// it keeps everything open that this process had open. Who made it goes on a little earlier than that.
 pub(crate) fn unshared<T>(act: impl FnOnce() -> T) -> T {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,9 +115,8 @@ pub(crate) fn unshared<T>(act: impl FnOnce() -> T) -> T {
 pub(crate) fn run(command: &str) -> String {
     let mut words = command.split(' ');
     let mut command_line = Command::new(words.next().unwrap());
-    command_line.args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = unshared(|| command_line.spawn()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    command_line.args(words);
+    let output = unshared(|| command_line.output()).unwrap();
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
