@@ -95,6 +95,10 @@ pub(crate) fn defaults(model: &mut Node) {
 fn service(node: &mut Node) {
     if let Some(build) = node.get_mut("build") {
         default(build, "context", Value::String(".".to_owned()));
+        // As an empty `dockerfile` is the usual one.
+        if build.str("context") == Some("") {
+            build.set("context", Node::string(".", build.span));
+        }
     }
     each(node.get_mut("secrets"), |secret| {
         if let Some(source) = secret.str("source") {
