@@ -199,15 +199,11 @@ fn work(socket: &OwnedFd, alone: io::Result<()>, pod: &PodName, owner: &str) -> 
         let say = |failed: Option<String>, descriptors: &[BorrowedFd<'_>]| {
             send(socket, &packet::encode(&Word { slot: order.slot, failed }), descriptors)
         };
-        let namespace = ahead.take().unwrap_or_else(network::new_namespace);
-        let (namespace, netlink) = match (namespace, &netlink) {
-            (Ok(namespace), Ok(netlink)) => (namespace, netlink),
-            (Err(error), _) => {
-                say(Some(chain(&error)), &[])?;
-                continue;
-            }
-            (_, Err(text)) => {
-                say(Some(text.clone()), &[])?;
+        let namespace = ahead.take().unwrap_or_else(network::new_namespace).map_err(|error| chain(&error));
+        let (namespace, netlink) = match namespace.and_then(|namespace| Ok((namespace, netlink.clone()?))) {
+            Ok(both) => both,
+            Err(text) => {
+                say(Some(text), &[])?;
                 continue;
             }
         };
