@@ -1,10 +1,10 @@
 //! `compose build`: with nothing to do, with one changed file, with a large context; and steps that do
-//! nothing, beside buildah where it is installed.
+//! nothing, beside buildah and podman where they are installed.
 
 use super::{Times, with_program};
 use scenarios::{Who, World};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -30,8 +30,8 @@ const FIVE: &str = "FROM busybox\nRUN true 1\nRUN true 2\nRUN true 3\nRUN true 4
 
 /// Measures and prints.
 pub(crate) fn run(program: &str, runs: usize) {
-    println!("| build | ours | buildah |");
-    println!("|---|---:|---:|");
+    println!("| build | ours | buildah | podman |");
+    println!("|---|---:|---:|---:|");
     for (files, what) in [(1000, "of 12 steps"), (20_000, "of 12 steps, 20 000 files")] {
         let world = World::of(Who::Root, &[("compose.yaml", STACK), ("Dockerfile", TWELVE)]);
         write_files(&world.project().join("lib"), files / 2);
@@ -45,8 +45,8 @@ pub(crate) fn run(program: &str, runs: usize) {
             std::fs::write(world.project().join("src/0/0"), format!("changed {round}")).unwrap();
             changed.0.push(build(&world, program, &[]));
         }
-        println!("| {what}, nothing to do | {} | |", quiet.shown());
-        println!("| {what}, one file of a `COPY` changed | {} | |", changed.shown());
+        println!("| {what}, nothing to do | {} | | |", quiet.shown());
+        println!("| {what}, one file of a `COPY` changed | {} | | |", changed.shown());
     }
     five(program, runs);
 }
@@ -54,25 +54,33 @@ pub(crate) fn run(program: &str, runs: usize) {
 fn five(program: &str, runs: usize) {
     let world = World::of(Who::Root, &[("compose.yaml", STACK), ("Dockerfile", FIVE)]);
     build(&world, program, &[]);
-    let root = tempfile::tempdir_in("/dev/shm").unwrap();
-    let peer = Buildah { root: root.path(), registries: world.project().join("../registries.conf") };
-    let manners = [("with a layer for each step", true), ("with one layer for all", false)];
+    let registries = world.project().join("../registries.conf");
+    let peers = ["buildah", "podman"].map(|program| Peer::new(program, &registries));
+    let manners = [("a layer for each step", true), ("one layer for all", false)];
     for (what, layers) in manners {
         // The first one pulls, too, and is not counted.
-        let first = peer.build(&world, layers);
-        let (mut ours, mut theirs) = (Times(vec![]), Times(vec![]));
+        let first = peers.each_ref().map(|peer| peer.build(&world, layers));
+        let (mut ours, mut theirs) = (Times(vec![]), [Times(vec![]), Times(vec![])]);
         for _ in 0..runs {
             ours.0.push(build(&world, program, &["--no-cache"]));
-            if let Ok(Some(_)) = first {
-                theirs.0.extend(peer.build(&world, layers).ok().flatten());
+            for ((peer, first), times) in peers.iter().zip(&first).zip(&mut theirs) {
+                if let Ok(Some(_)) = first {
+                    times.0.extend(peer.build(&world, layers).ok().flatten());
+                }
             }
         }
-        let theirs = match first {
-            Ok(Some(_)) => theirs.shown(),
-            Ok(None) => "not installed".to_owned(),
-            Err(why) => format!("does not run here: {}", why.lines().last().unwrap_or_default()),
-        };
-        println!("| five `RUN true`, none cached; buildah {what} | {} | {theirs} |", ours.shown());
+        let shown: Vec<String> = (first.iter().zip(theirs))
+            .map(|(first, times)| match first {
+                Ok(Some(_)) => times.shown(),
+                Ok(None) => "not installed".to_owned(),
+                Err(why) => format!("does not run here: {}", why.lines().last().unwrap_or_default()),
+            })
+            .collect();
+        println!(
+            "| five `RUN true`, none cached; the others with {what} | {} | {} |",
+            ours.shown(),
+            shown.join(" | ")
+        );
     }
 }
 
@@ -81,25 +89,34 @@ fn build(world: &World, program: &str, more: &[&str]) -> f64 {
     timed(command.args(["build", "--quiet"]).args(more)).unwrap()
 }
 
-/// buildah with a store of its own in memory, as ours is. Its steps are isolated by chroot(2) alone, which is
-/// the least that it does, and runs where its usual ways do not.
-struct Buildah<'a> {
-    root: &'a Path,
-    registries: PathBuf,
+/// Another builder, with a store of its own in memory, as ours is. Its steps are isolated by chroot(2) alone,
+/// which is the least that it does, and runs where its usual ways do not.
+struct Peer<'a> {
+    program: &'static str,
+    root: tempfile::TempDir,
+    registries: &'a Path,
 }
 
-impl Buildah<'_> {
+impl<'a> Peer<'a> {
+    fn new(program: &'static str, registries: &'a Path) -> Self {
+        Self { program, root: tempfile::tempdir_in("/dev/shm").unwrap(), registries }
+    }
+
     /// Milliseconds of the same build, on the image that it has pulled before; `None` where it is not installed.
     ///
     /// # Errors
     /// What it says.
     fn build(&self, world: &World, layers: bool) -> Result<Option<f64>, String> {
-        let mut command = Command::new("buildah");
-        command.arg("--root").arg(self.root.join("root")).arg("--runroot").arg(self.root.join("run"));
-        command.args(["--storage-driver=overlay", "bud", "--quiet", "--isolation=chroot", "--no-cache"]);
+        let mut command = Command::new(self.program);
+        command
+            .arg("--root")
+            .arg(self.root.path().join("root"))
+            .arg("--runroot")
+            .arg(self.root.path().join("run"));
+        command.args(["--storage-driver=overlay", "build", "--quiet", "--isolation=chroot", "--no-cache"]);
         command.arg(format!("--layers={layers}"));
         command.args(["--tls-verify=false", "--pull=missing", "-t", "five"]).arg(world.project());
-        command.env("CONTAINERS_REGISTRIES_CONF", &self.registries);
+        command.env("CONTAINERS_REGISTRIES_CONF", self.registries);
         match timed(&mut command) {
             Ok(time) => Ok(Some(time)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

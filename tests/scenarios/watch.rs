@@ -24,6 +24,17 @@ scenario! {
         appears(world, "/app/b", "three");
         std::fs::set_permissions(src.join("b"), PermissionsExt::from_mode(0o751)).unwrap();
         until("the mode", || (inside(world, "stat -c %a /app/b") == "751").then_some(()));
+        // A folder's mode counts when it is changed; what the container made of its own stays otherwise.
+        std::fs::create_dir(src.join("own")).unwrap();
+        until("a folder", || (inside(world, "stat -c %a /app/own") == "755").then_some(()));
+        assert_eq!(inside(world, "chmod 777 /app/own && stat -c %a /app/own"), "777");
+        save(world, "src/own/x", "in a folder of the container's mode");
+        appears(world, "/app/own/x", "in a folder of the container's mode");
+        assert_eq!(inside(world, "stat -c %a /app/own"), "777");
+        std::fs::set_permissions(src.join("own"), PermissionsExt::from_mode(0o750)).unwrap();
+        until("the folder's mode", || (inside(world, "stat -c %a /app/own") == "750").then_some(()));
+        std::fs::remove_dir_all(src.join("own")).unwrap();
+        until("the folder's end", || (inside(world, "ls -d /app/own || echo gone") == "gone").then_some(()));
         symlink("b", src.join("link")).unwrap();
         until("the link", || (inside(world, "readlink /app/link") == "b").then_some(()));
         // What comes all at once comes whole, and what is ignored does not.
@@ -114,11 +125,18 @@ scenario! {
         assert_ne!(watch.end(), 0);
 
         std::fs::remove_dir_all(world.project().join("all/folder")).unwrap();
-        std::fs::create_dir(world.project().join("src/empty")).unwrap();
+        let empty = world.project().join("src/empty");
+        std::fs::create_dir(&empty).unwrap();
         let mut watch = world.background("watch --no-up");
         watch.line("Watch enabled");
         assert_eq!(inside(world, "ls /all"), "a");
         assert_eq!(inside(world, "ls /app"), "empty\nnew\nold");
+        watch.signal("KILL");
+        assert_ne!(watch.end(), 0);
+        std::fs::set_permissions(&empty, PermissionsExt::from_mode(0o710)).unwrap();
+        let mut watch = world.background("watch --no-up");
+        watch.line("Watch enabled");
+        assert_eq!(inside(world, "stat -c %a /app/empty"), "710");
         watch.signal("KILL");
         assert_ne!(watch.end(), 0);
         save(world, "src/old", "edited after the kill");
@@ -126,6 +144,7 @@ scenario! {
         let mut watch = world.background("watch");
         watch.line("Watch enabled");
         assert_eq!(inside(world, "cat /app/old /app/new"), "edited after the killnew");
+        assert_eq!(inside(world, "stat -c %a /app/empty"), "710");
         world.compose("down -t 0").ok();
         watch.line("the project was taken down");
         assert_eq!(watch.end(), 0);

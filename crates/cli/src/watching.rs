@@ -23,7 +23,7 @@ use plan::Verb;
 use resource::{ContainerId, ObservedContainer, PodName, Status};
 use rules::Source;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use watch::{Actions, Batch, Notice, Observer, Rule, Sync, Watched, decide};
 
@@ -172,7 +172,7 @@ impl<'a> Watching<'a> {
             let image = newest.record.image.to_string();
             let made = newest.record.created.as_second();
             let (memory, census) = Memory::recall(engine, &self.pod, watched, &image, made);
-            let sync = syncs(watched, &memory.edited);
+            let sync = syncs(watched, &memory);
             for container in of_service().filter(|it| has_root(it)) {
                 self.tell(watched, self.send(watched, container, &sync));
             }
@@ -202,9 +202,9 @@ impl<'a> Watching<'a> {
         let memory = self.memories.entry(watched.service.clone()).or_default();
         if memory.image != image {
             // The image has what was edited before it was made.
-            *memory = Memory { edited: BTreeSet::new(), image };
+            *memory = Memory::of(image);
         }
-        let sync = syncs(watched, &memory.edited.clone());
+        let sync = syncs(watched, memory);
         self.tell(watched, self.send(watched, container, &sync));
         Ok(())
     }
@@ -277,6 +277,8 @@ impl<'a> Watching<'a> {
         let observed = self.session.containers(&self.pod)?;
         let memory = self.memories.entry(watched.service.clone()).or_default();
         memory.edited.extend(sync.iter().map(|sync| sync.host.clone()));
+        let redressed = sync.iter().filter(|sync| sync.redressed);
+        memory.folders_redressed.extend(redressed.map(|sync| sync.host.clone()));
         self.say(&format!(
             "Syncing service {:?} after {} changes were detected",
             watched.service,
@@ -333,7 +335,11 @@ impl<'a> Watching<'a> {
             let rule = &watched.rules[group[0].rule];
             let sendings: Vec<Sending> = group
                 .iter()
-                .map(|sync| Sending { host: sync.host.clone(), inside: sync.inside.clone() })
+                .map(|sync| Sending {
+                    host: sync.host.clone(),
+                    inside: sync.inside.clone(),
+                    redressed: sync.redressed,
+                })
                 .collect();
             match engine.send(&self.pod, id, &sendings, &|inside, is_folder| {
                 is_containers_own(watched, rule, inside, is_folder)
@@ -402,8 +408,9 @@ fn of_service<'a>(
     })
 }
 
-fn syncs(watched: &Watched, paths: &BTreeSet<PathBuf>) -> Vec<Sync> {
-    let batch = Batch { changed: paths.clone(), ..Batch::default() };
+fn syncs(watched: &Watched, memory: &Memory) -> Vec<Sync> {
+    let (changed, folders_redressed) = (memory.edited.clone(), memory.folders_redressed.clone());
+    let batch = Batch { changed, folders_redressed, ..Batch::default() };
     let mut sync = decide(watched, &batch).sync;
     sync.sort_by_key(|sync| sync.rule);
     sync

@@ -19,6 +19,8 @@ pub struct Sending {
     pub host: PathBuf,
     /// In the container, absolute.
     pub inside: PathBuf,
+    /// A folder that is there gets the host's mode and owner, too.
+    pub redressed: bool,
 }
 
 /// What was done to one container.
@@ -34,7 +36,8 @@ pub struct Sent {
 
 impl Engine {
     /// Makes paths in a running container what they are on the host: content, mode, owner, times, and the
-    /// target of links. A folder is made, not filled. Where something is gone from the host, it goes from
+    /// target of links. A folder is made, not filled; one that is there keeps mode and owner, but for where
+    /// [`Sending::redressed`] says otherwise. Where something is gone from the host, it goes from
     /// the container with all that is below it, but for what `keeps` says is the container's own: of a path in
     /// the container, and whether it is a folder.
     ///

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The first bytes of a kept census: its form.
-const FORM: &[u8; 8] = b"census 1";
+const FORM: &[u8; 8] = b"census 2";
 
 /// Files and folders that rules with a `sync` pick, each with its state. The folder that a rule names is
 /// not among them: the container's place for it is the container's own.
@@ -33,8 +33,14 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// What every folder has: its times change with what it holds, and its mode inside is the container's.
-    const FOLDER: Self = Self { size: 0, mode: 0o040_000, modified: (0, 0), changed: (0, 0) };
+    /// That of a folder: its times change with what it holds.
+    fn of_folder(mode: u32) -> Self {
+        Self { size: 0, mode, modified: (0, 0), changed: (0, 0) }
+    }
+
+    fn is_folder(self) -> bool {
+        self.mode & 0o170_000 == 0o040_000
+    }
 
     pub(crate) fn of(metadata: &Metadata) -> Self {
         Self {
@@ -81,7 +87,8 @@ impl Census {
             walk(watched, rule, &rule.path, &mut |found| match found {
                 Found::File(path, metadata) => drop(files.insert(path, Stamp::of(&metadata))),
                 Found::Folder(path) if path != rule.path && rule.picks(&path, watched.context.as_ref()) => {
-                    files.insert(path, Stamp::FOLDER);
+                    let Ok(metadata) = std::fs::symlink_metadata(&path) else { return };
+                    files.insert(path, Stamp::of_folder(metadata.mode()));
                 }
                 Found::Folder(_) => {}
             });
@@ -94,6 +101,15 @@ impl Census {
         let different = self.files.iter().filter(|(path, stamp)| earlier.files.get(*path) != Some(stamp));
         let gone = earlier.files.keys().filter(|path| !self.files.contains_key(*path));
         different.map(|(path, _)| path).chain(gone).cloned().collect()
+    }
+
+    /// Folders that have another mode than in `earlier`.
+    pub fn folders_redressed_since(&self, earlier: &Self) -> BTreeSet<PathBuf> {
+        let folders = self.files.iter().filter(|(path, stamp)| {
+            let before = earlier.files.get(*path).filter(|before| before.is_folder());
+            stamp.is_folder() && before.is_some_and(|before| before != *stamp)
+        });
+        folders.map(|(path, _)| path.clone()).collect()
     }
 
     /// What was changed after this time, in seconds since the epoch.
@@ -145,6 +161,7 @@ impl Census {
 mod tests {
     use super::*;
     use crate::rule::tests::{rule, watched};
+    use std::os::unix::fs::PermissionsExt;
 
     fn write(path: &Path, text: &str) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -170,6 +187,11 @@ mod tests {
         let second = Census::take(&watched);
         assert_eq!(second.since(&first), ["a", "empty", "new", "sub", "sub/c"].map(at).into());
         assert!(second.since(&second).is_empty());
+        assert!(second.folders_redressed_since(&first).is_empty());
+        std::fs::set_permissions(at("empty"), PermissionsExt::from_mode(0o700)).unwrap();
+        let third = Census::take(&watched);
+        assert_eq!(third.since(&second), [at("empty")].into());
+        assert_eq!(third.folders_redressed_since(&second), [at("empty")].into());
         assert_eq!(second.changed_after(i64::MAX), BTreeSet::new());
         assert_eq!(second.changed_after(0).len(), 3);
     }

@@ -12,6 +12,8 @@ pub struct Sync {
     pub host: PathBuf,
     /// In the container, absolute.
     pub inside: PathBuf,
+    /// A folder whose mode or owner changed: the container's gets them, though it is there.
+    pub redressed: bool,
     /// The rule, by its place among the service's.
     pub rule: usize,
 }
@@ -57,7 +59,9 @@ pub fn decide(watched: &Watched, batch: &Batch) -> Actions {
         }
         if rule.action.syncs() {
             let sync = paths.into_iter().filter_map(|host| {
-                Some(Sync { host: host.clone(), inside: rule.inside(host)?, rule: index })
+                // The place that a rule names is the container's own.
+                let redressed = *host != rule.path && batch.folders_redressed.contains(host);
+                Some(Sync { host: host.clone(), inside: rule.inside(host)?, redressed, rule: index })
             });
             actions.sync.extend(sync);
         }
@@ -76,7 +80,7 @@ mod tests {
 
     fn batch(changed: &[&str], gone: &[&str]) -> Batch {
         let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
-        Batch { changed: paths(changed), folders_gone: paths(gone), rescan: false }
+        Batch { changed: paths(changed), folders_gone: paths(gone), ..Batch::default() }
     }
 
     #[test]
@@ -87,13 +91,32 @@ mod tests {
         rules.push(Rule { action: Action::SyncExec, ..rule(Path::new("/src/conf"), &[]) });
         let watched = watched(rules);
         let actions = decide(&watched, &batch(&["/src/web/a", "/src/README.md", "/elsewhere"], &[]));
-        let sync = |host: &str, inside: &str, rule| Sync { host: host.into(), inside: inside.into(), rule };
+        let sync = |host: &str, inside: &str, rule| Sync {
+            host: host.into(),
+            inside: inside.into(),
+            redressed: false,
+            rule,
+        };
         assert_eq!(actions.sync, [sync("/src/web/a", "/app/web/a", 0), sync("/src/web/a", "/var/www/a", 1)]);
         assert!(!actions.rebuild && !actions.restart && actions.exec.is_empty());
         let actions = decide(&watched, &batch(&["/src/package.json", "/src/conf/x"], &[]));
         assert!(actions.rebuild);
         assert_eq!(actions.exec, [3].into());
         assert_eq!(decide(&watched, &batch(&["/src/README.md"], &[])), Actions::default());
+    }
+
+    #[test]
+    fn a_folder_with_another_mode_is_sent_as_one_but_for_the_place_of_the_rule() {
+        let watched = watched(vec![rule(Path::new("/src"), &[])]);
+        let redressed = ["/src", "/src/sub"].map(PathBuf::from).into();
+        let batch = Batch { folders_redressed: redressed, ..batch(&["/src", "/src/sub", "/src/new"], &[]) };
+        let told =
+            decide(&watched, &batch).sync.into_iter().map(|sync| (sync.host, sync.redressed)).collect();
+        let expected: std::collections::BTreeMap<PathBuf, bool> =
+            [("/src", false), ("/src/sub", true), ("/src/new", false)]
+                .map(|(path, is)| (path.into(), is))
+                .into();
+        assert_eq!(expected, told);
     }
 
     #[test]

@@ -11,7 +11,9 @@ use crate::rule::Watched;
 use crate::walk::{Found, walk};
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,6 +26,8 @@ pub struct Batch {
     pub changed: BTreeSet<PathBuf>,
     /// Folders that went away with all they held.
     pub folders_gone: BTreeSet<PathBuf>,
+    /// Folders that were there and have another mode or owner now.
+    pub folders_redressed: BTreeSet<PathBuf>,
     /// The kernel lost count: everything has to be looked at.
     pub rescan: bool,
 }
@@ -53,8 +57,8 @@ pub struct Observer {
     /// Held, so that the channel never ends.
     _sender: Sender,
     events: UnboundedReceiver<notify::Result<Event>>,
-    /// Folders with a watch.
-    folders: HashSet<PathBuf>,
+    /// Folders with a watch, and what they wear.
+    folders: HashMap<PathBuf, Dress>,
     /// Watched paths that are not there.
     awaited: BTreeSet<PathBuf>,
     batch: Batch,
@@ -86,7 +90,7 @@ impl Observer {
             poll_is_told: deaf.is_some(),
             _sender: sender,
             events,
-            folders: HashSet::new(),
+            folders: HashMap::new(),
             awaited: BTreeSet::new(),
             batch: Batch::default(),
             heard: false,
@@ -136,8 +140,9 @@ impl Observer {
 
     /// Looks at what the kernel does not tell of.
     fn look(&mut self) {
-        let News { changed, folders_gone, is_smaller } = self.poll.look(&self.services);
+        let News { changed, folders_gone, folders_redressed, is_smaller } = self.poll.look(&self.services);
         self.heard |= !(changed.is_empty() && folders_gone.is_empty());
+        self.batch.folders_redressed.extend(folders_redressed);
         self.batch.changed.extend(changed);
         self.batch.folders_gone.extend(folders_gone);
         if is_smaller {
@@ -161,13 +166,19 @@ impl Observer {
 
     /// A path was made, changed or removed; which, the host's state says.
     fn changed(&mut self, path: PathBuf, gone: bool) {
-        let is_folder = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
-        if self.folders.contains(&path) && (gone || !is_folder) {
+        let folder = std::fs::symlink_metadata(&path).ok().filter(Metadata::is_dir);
+        let is_folder = folder.is_some();
+        if self.folders.contains_key(&path) && (gone || !is_folder) {
             self.detach(&path);
             self.batch.folders_gone.insert(path.clone());
             self.heard = true;
         }
-        if is_folder && !self.folders.contains(&path) && !self.poll.covers(&path) {
+        if let (Some(known), Some(metadata)) = (self.folders.get_mut(&path), &folder) {
+            let before = std::mem::replace(known, Dress::of(metadata));
+            if before != *known {
+                self.batch.folders_redressed.insert(path.clone());
+            }
+        } else if is_folder && !self.poll.covers(&path) {
             self.attach_below(&path);
         }
         let services = Arc::clone(&self.services);
@@ -251,12 +262,14 @@ impl Observer {
 
     /// Watches one folder, or polls it and all below it.
     fn attach(&mut self, folder: &Path) {
-        if self.folders.contains(folder) || self.poll.covers(folder) {
+        if self.folders.contains_key(folder) || self.poll.covers(folder) {
             return;
         }
+        // Before it is watched: a change in between is told, and seen to be one.
+        let Ok(metadata) = std::fs::metadata(folder) else { return };
         let Some(kernel) = &mut self.kernel else { return self.poll.add(folder, &self.services) };
         match kernel.watch(folder, RecursiveMode::NonRecursive).map_err(|error| error.kind) {
-            Ok(()) => drop(self.folders.insert(folder.to_owned())),
+            Ok(()) => drop(self.folders.insert(folder.to_owned(), Dress::of(&metadata))),
             Err(notify::ErrorKind::MaxFilesWatch) => self.poll.add(folder, &self.services),
             Err(notify::ErrorKind::PathNotFound) => {}
             Err(other) => self.notices.push(Notice::Unreadable(folder.to_owned(), format!("{other:?}"))),
@@ -267,7 +280,7 @@ impl Observer {
     /// their old names if they were moved.
     fn detach(&mut self, folder: &Path) {
         let gone: Vec<PathBuf> =
-            self.folders.iter().filter(|known| known.starts_with(folder)).cloned().collect();
+            self.folders.keys().filter(|known| known.starts_with(folder)).cloned().collect();
         for folder in gone {
             self.folders.remove(&folder);
             if let Some(kernel) = &mut self.kernel {
@@ -275,6 +288,16 @@ impl Observer {
                 let _ = kernel.unwatch(&folder);
             }
         }
+    }
+}
+
+/// What a folder has besides what it holds: mode, user and group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Dress(u32, u32, u32);
+
+impl Dress {
+    fn of(metadata: &Metadata) -> Self {
+        Self(metadata.mode(), metadata.uid(), metadata.gid())
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct News {
     pub(crate) changed: BTreeSet<PathBuf>,
     /// Folders that are not there any more.
     pub(crate) folders_gone: BTreeSet<PathBuf>,
+    /// Folders that were there and have another mode now.
+    pub(crate) folders_redressed: BTreeSet<PathBuf>,
     /// A polled folder is gone itself, and is not polled any more.
     pub(crate) is_smaller: bool,
 }
@@ -152,8 +154,13 @@ fn common<'a>(rule: &'a Rule, folder: &'a Path) -> Option<&'a Path> {
 fn difference(before: &BTreeMap<PathBuf, Seen>, now: &BTreeMap<PathBuf, Seen>) -> News {
     let mut news = News::default();
     for (path, seen) in now {
-        if before.get(path) != Some(seen) && seen.is_picked() {
-            news.changed.insert(path.clone());
+        let earlier = before.get(path);
+        if earlier == Some(seen) || !seen.is_picked() {
+            continue;
+        }
+        news.changed.insert(path.clone());
+        if let (Some(Seen::Folder { .. }), Seen::Folder { .. }) = (earlier, seen) {
+            news.folders_redressed.insert(path.clone());
         }
     }
     let mut whole: Option<&Path> = None;

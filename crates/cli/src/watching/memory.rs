@@ -14,15 +14,22 @@ use watch::{Census, Watched};
 ///
 /// The census that is kept is that of the moment from which changes were followed: what was edited since is
 /// found again by the next watch and sent once more, however this one ended.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Memory {
     /// Paths that differ from the image: edited since it was made.
     pub(crate) edited: BTreeSet<PathBuf>,
+    /// Those of them that are folders whose mode or owner was changed.
+    pub(crate) folders_redressed: BTreeSet<PathBuf>,
     /// The image they differ from.
     pub(crate) image: String,
 }
 
 impl Memory {
+    /// That of an image from which nothing differs.
+    pub(crate) fn of(image: String) -> Self {
+        Self { image, ..Self::default() }
+    }
+
     /// What is remembered, brought up to date with what was edited while nobody watched, and the census that
     /// told it.
     ///
@@ -46,7 +53,8 @@ impl Memory {
         let sent_at_start = now.files().filter(|path| initial.iter().any(|rule| path.starts_with(rule)));
         let mut memory = Self::read(engine, pod, &watched.service)
             .filter(|memory| memory.image == image)
-            .unwrap_or_else(|| Self { edited: BTreeSet::new(), image: image.to_owned() });
+            .unwrap_or_else(|| Self::of(image.to_owned()));
+        memory.folders_redressed.extend(seen.iter().flat_map(|seen| now.folders_redressed_since(seen)));
         memory.edited.extend(news);
         // A new container is to get these, too.
         memory.edited.extend(sent_at_start.map(PathBuf::from));
@@ -58,12 +66,13 @@ impl Memory {
         engine.keep_note(pod, &edited_name(service), &self.encode()).map_err(not_kept)
     }
 
-    /// The image, then the paths, each ended by a NUL.
+    /// The image, then the paths, each ended by a NUL; a slash before it marks a folder that was redressed.
     fn encode(&self) -> Vec<u8> {
         let mut bytes = self.image.as_bytes().to_vec();
         bytes.push(0);
         for path in &self.edited {
             bytes.extend(path.as_os_str().as_bytes());
+            bytes.extend(self.folders_redressed.contains(path).then_some(b'/'));
             bytes.push(0);
         }
         bytes
@@ -76,8 +85,14 @@ impl Memory {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut parts = bytes.strip_suffix(b"\0")?.split(|byte| *byte == 0);
         let image = String::from_utf8(parts.next()?.to_vec()).ok()?;
-        let edited = parts.map(|path| PathBuf::from(OsString::from_vec(path.to_vec()))).collect();
-        Some(Self { edited, image })
+        let mut memory = Self::of(image);
+        for part in parts {
+            let redressed = part.strip_suffix(b"/");
+            let path = PathBuf::from(OsString::from_vec(redressed.unwrap_or(part).to_vec()));
+            memory.folders_redressed.extend(redressed.map(|_| path.clone()));
+            memory.edited.insert(path);
+        }
+        Some(memory)
     }
 }
 
@@ -110,9 +125,10 @@ mod tests {
     #[test]
     fn a_memory_survives_being_kept() {
         let paths = ["/a", "/b c/d", "/e\nf"].map(PathBuf::from);
-        let memory = Memory { edited: paths.into(), image: "sha256:1".to_owned() };
+        let mut memory = Memory { edited: paths.into(), ..Memory::of("sha256:1".to_owned()) };
+        memory.folders_redressed.insert("/b c/d".into());
         let read = Memory::decode(&memory.encode()).unwrap();
-        assert_eq!((read.edited, read.image), (memory.edited, memory.image));
+        assert_eq!(read, memory);
         assert!(Memory::decode(b"").is_none());
     }
 }

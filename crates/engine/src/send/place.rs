@@ -36,7 +36,7 @@ impl<'a> Place<'a> {
         keeps: &dyn Fn(&Path, bool) -> bool,
         sent: &mut Sent,
     ) -> io::Result<()> {
-        let Sending { host, inside } = sending;
+        let Sending { host, inside, redressed } = sending;
         let metadata = match std::fs::symlink_metadata(host) {
             Ok(metadata) => metadata,
             Err(error) if is_absent(&error) => return self.remove(inside, keeps, sent),
@@ -44,7 +44,7 @@ impl<'a> Place<'a> {
         };
         let kind = metadata.file_type();
         if kind.is_dir() {
-            return self.make_folder(inside, &metadata, sent);
+            return self.make_folder(inside, &metadata, *redressed, sent);
         }
         if kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device() {
             // Nobody keeps these among sources on purpose, and reading them would wait for ever.
@@ -103,8 +103,19 @@ impl<'a> Place<'a> {
         Ok(folder)
     }
 
-    fn make_folder(&mut self, inside: &Path, metadata: &Metadata, sent: &mut Sent) -> io::Result<()> {
+    fn make_folder(
+        &mut self,
+        inside: &Path,
+        metadata: &Metadata,
+        redressed: bool,
+        sent: &mut Sent,
+    ) -> io::Result<()> {
         match self.open(inside) {
+            Ok(folder) if redressed => {
+                dress(&folder, metadata)?;
+                sent.written += 1;
+                return Ok(());
+            }
             // Folders that are there keep what the container made of them.
             Ok(_) => {
                 sent.same += 1;

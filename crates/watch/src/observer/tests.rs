@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::rule::tests::{patterns, rule, watched};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 struct Bed {
@@ -57,6 +58,7 @@ impl Bed {
             let batch = self.observer.next().await;
             all.changed.extend(batch.changed);
             all.folders_gone.extend(batch.folders_gone);
+            all.folders_redressed.extend(batch.folders_redressed);
         }
         all.changed.retain(|path| wanted.contains(path) || !self.young.contains(path));
         assert_eq!(all.changed, wanted);
@@ -75,7 +77,7 @@ async fn only_what_a_rule_picks_is_told() {
         bed.write("src/.a.swp");
         bed.write("src/a");
         bed.tells(&["src/a"]).await;
-        assert!(!bed.observer.folders.contains(&bed.at("src/skip")));
+        assert!(!bed.observer.folders.contains_key(&bed.at("src/skip")));
         std::fs::remove_file(bed.at("src/a")).unwrap();
         bed.tells(&["src/a"]).await;
     }
@@ -95,6 +97,19 @@ async fn folders_that_come_and_go_are_followed() {
         assert!(batch.folders_gone.contains(&bed.at("src/made")));
         bed.write("src/other/sub/c");
         bed.tells(&["src/other/sub/c"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_folder_is_redressed_by_another_mode_alone() {
+    for mut bed in [Bed::watched(), Bed::polled()] {
+        let sub = bed.at("src/sub");
+        std::fs::create_dir(&sub).unwrap();
+        assert!(bed.tells(&["src/sub"]).await.folders_redressed.is_empty());
+        std::fs::set_permissions(&sub, PermissionsExt::from_mode(0o710)).unwrap();
+        assert_eq!(bed.tells(&["src/sub"]).await.folders_redressed, [sub.clone()].into());
+        bed.write("src/sub/b");
+        assert!(bed.tells(&["src/sub/b"]).await.folders_redressed.is_empty());
     }
 }
 

@@ -31,8 +31,11 @@ impl Bed {
     }
 
     fn send_to(&self, name: &str, inside: &Path) -> io::Result<Sent> {
+        self.send_as(Sending { host: self.host(name), inside: inside.to_owned(), redressed: false })
+    }
+
+    fn send_as(&self, sending: Sending) -> io::Result<Sent> {
         let mut sent = Sent::default();
-        let sending = Sending { host: self.host(name), inside: inside.to_owned() };
         Place::new(&self.root).send(&sending, &|path, _| path.ends_with("kept"), &mut sent)?;
         Ok(sent)
     }
@@ -64,6 +67,22 @@ fn content_mode_and_time_are_the_hosts() {
     assert_eq!(inside.metadata().unwrap().mode() & 0o7777, 0o600);
     let left: Vec<_> = std::fs::read_dir(bed.inside("sub/deep")).unwrap().collect();
     assert_eq!(left.len(), 1);
+}
+
+#[test]
+fn a_folder_that_is_there_gets_a_mode_when_it_was_given_another() {
+    let bed = Bed::new();
+    for folder in [bed.host("sub"), bed.inside("sub")] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    std::fs::set_permissions(bed.host("sub"), PermissionsExt::from_mode(0o1770)).unwrap();
+    let mode = || bed.inside("sub").metadata().unwrap().mode() & 0o7777;
+    let before = mode();
+    assert_eq!(bed.send("sub"), SAME);
+    assert_eq!(mode(), before);
+    let sending = Sending { host: bed.host("sub"), inside: "/sub".into(), redressed: true };
+    assert_eq!(bed.send_as(sending).unwrap(), WRITTEN);
+    assert_eq!(mode(), 0o1770);
 }
 
 #[test]
