@@ -30,8 +30,10 @@ scenario! {
         assert!(line.contains(&world.id("web")) && line.contains("tier=front"), "{line}");
         assert!(line.contains("name=project-web-1") && !line.contains("com.docker"), "{line}");
         world.run(&["exec", "-T", "web", "sh", "-c", "exit 3"], "").exits(3);
-        assert!(web.line("exec_start: sh -c exit 3").contains("web"));
-        assert!(web.line("exec_die").contains("exitCode=3"));
+        let begun = ["exec_create: sh -c exit 3", "exec_start: sh -c exit 3"].map(|action| web.line(action));
+        let ended = web.line("exec_die");
+        let exec = |line: &str| line.split_once("execID=").unwrap().1[..64].to_owned();
+        assert!(ended.contains("exitCode=3") && begun.iter().all(|line| exec(line) == exec(&ended)), "{begun:?} {ended}");
         world.compose("kill -s SIGTERM web").ok();
         assert!(web.line("container die").contains("exitCode=143"), "{:?}", web.lines());
         until("web has ended", || (world.state("web") == "exited").then_some(()));
@@ -43,7 +45,8 @@ scenario! {
             events.iter().filter_map(|event| event.strip_prefix(service)).map(str::trim).collect()
         };
         assert_eq!(of("db"), ["create", "start", "kill", "die", "stop"]);
-        assert_eq!(of("web"), ["create", "start", "exec_start: sh -c exit 3", "exec_die", "kill", "die", "stop"]);
+        let executed = ["exec_create: sh -c exit 3", "exec_start: sh -c exit 3", "exec_die"];
+        assert_eq!(of("web"), [&["create", "start"], &executed[..], &["kill", "die"]].concat(), "a signal is no stop");
         let late = world.compose("events --json --since 0s --until 0s").ok().stdout;
         assert_eq!(late, "");
         world.compose("events --since yesterday-or-so").exits(1).says("--since");
@@ -56,6 +59,55 @@ scenario! {
             follower.signal("INT");
             assert_eq!(follower.end(), 130);
         }
+    }
+}
+
+scenario! {
+    /// What each command does to a container is told in Docker's words and order: a recreation with the names of
+    /// both containers, a restart, a pause, a kill.
+    what_commands_do_is_told_as_docker_does, |world| {
+        world.compose("up -d").ok();
+        let mut told = 0;
+        let mut news = || {
+            let text = world.compose("events --json --since 2000-01-01 --until 0s web").ok().stdout;
+            let all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let new = all[told..].to_vec();
+            told = all.len();
+            new
+        };
+        let actions = |events: &[Value]| -> Vec<String> {
+            events.iter().map(|event| event["action"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(actions(&news()), ["create", "start"]);
+        let old = world.id("web");
+        world.edit("compose.yaml", "COLOUR: red", "COLOUR: blue");
+        world.compose("up -d -t 0").ok();
+        let (new, events) = (world.id("web"), news());
+        assert_eq!(actions(&events), ["create", "kill", "die", "stop", "destroy", "rename", "start"]);
+        let ids: Vec<_> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, [&new, &old, &old, &old, &old, &new, &new].map(String::as_str));
+        let (first, last) = (format!("{}_project-web-1", &old[..12]), "project-web-1");
+        let names: Vec<_> = events.iter().map(|event| event["attributes"]["name"].as_str().unwrap()).collect();
+        assert_eq!(names, [&first, last, last, last, last, last, last]);
+        assert_eq!(events[5]["attributes"]["oldName"], format!("/{first}"));
+        assert_eq!((&events[1]["attributes"]["signal"], &events[2]["attributes"]["exitCode"]), (&"9".into(), &"137".into()));
+        assert!(events[2]["attributes"]["execDuration"].as_str().unwrap().parse::<u32>().is_ok());
+
+        world.compose("restart -t 0 web").ok();
+        assert_eq!(actions(&news()), ["kill", "die", "stop", "start", "restart"]);
+        if world.has_limits() {
+            world.compose("pause web").ok();
+            world.compose("unpause web").ok();
+            assert_eq!(actions(&news()), ["pause", "unpause"]);
+        }
+        world.compose("kill -s USR1 web").ok();
+        let events = news();
+        assert_eq!((actions(&events), &events[0]["attributes"]["signal"]), (vec!["kill".to_owned()], &"10".into()));
+        world.compose("stop -t 0 web").ok();
+        world.compose("restart web").ok();
+        assert_eq!(actions(&news()), ["kill", "die", "stop", "start", "restart"], "of one that did not run");
+        world.compose("run --rm -T web true").ok();
+        assert_eq!(actions(&news()), [""; 0], "one-offs are nobody's service");
     }
 }
 

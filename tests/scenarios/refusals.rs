@@ -266,7 +266,8 @@ scenario! {
 }
 
 scenario! {
-    /// A container that the kernel killed for want of memory has exited with 137.
+    /// A container that the kernel killed for want of memory has exited with 137; of one that loses a process by it
+    /// and goes on, that is told at the time, and neither is told twice.
     a_container_out_of_memory_is_told, |world| {
         if !world.has_limits() {
             // The machine's memory would be eaten.
@@ -276,6 +277,21 @@ scenario! {
         world.compose("up -d").ok();
         until("its end", || (world.state("eater") == "exited").then_some(()));
         assert_eq!(world.row("eater")["ExitCode"], 137);
+        let mut follower = world.background("events --since 1h hoarder");
+        world.run(&["exec", "-T", "hoarder", "sh", "-c", "tail /dev/zero; true"], "").ok();
+        follower.line("container oom");
+        assert_eq!(world.state("hoarder"), "running", "it goes on");
+        world.compose("stop -t 0").ok();
+        let events = world.compose("events --json --since 2000-01-01 --until 0s").ok().stdout;
+        for (service, expected) in [("eater", ["oom", "die"].as_slice()), ("hoarder", &["oom", "kill", "die", "stop"])] {
+            let events = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            let own = events.filter(|event| event["service"] == service);
+            let actions: Vec<String> = own.map(|event| event["action"].as_str().unwrap().to_owned()).collect();
+            let told: Vec<_> = actions.iter().filter(|action| !action.starts_with("exec_")).skip(2).collect();
+            assert_eq!(told, expected, "{service}");
+        }
+        follower.signal("INT");
+        follower.end();
     }
 }
 

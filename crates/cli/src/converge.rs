@@ -280,7 +280,8 @@ impl Job<'_> {
         observed: &Observed,
         warned: &mut BTreeSet<String>,
     ) -> Result<apply::Outcome, Failure> {
-        let performer = Performer::new(self.engine()?, &self.desired.pod, observed);
+        let restarts = matches!(self.policy.verb, Verb::Restart { .. });
+        let performer = Performer::new(self.engine()?, &self.desired.pod, observed).restarting(restarts);
         if plan.steps().any(|(_, planned)| matches!(planned.step, plan::Step::StartContainer { .. })) {
             // It comes up while networks and containers are made.
             self.engine()?.prepare(&self.desired.pod);

@@ -56,6 +56,8 @@ pub(crate) struct Performer<'a> {
     builds: Option<(&'a Progress, NonZeroUsize)>,
     /// Images that could not be pulled and can be built.
     unpulled: Mutex<Vec<Reference>>,
+    /// What it starts it has stopped before, or would have.
+    restarts: bool,
 }
 
 impl<'a> Performer<'a> {
@@ -72,7 +74,13 @@ impl<'a> Performer<'a> {
             not_enforced: Mutex::default(),
             builds: None,
             unpulled: Mutex::default(),
+            restarts: false,
         }
+    }
+
+    /// The same, for a command that restarts containers: the events say so.
+    pub(crate) fn restarting(self, restarts: bool) -> Self {
+        Self { restarts, ..self }
     }
 
     /// The same, which also builds, and does not fail for an image that can be built instead of pulled.
@@ -172,6 +180,9 @@ impl<'a> Performer<'a> {
                 let id = self.id(container)?;
                 let state = self.engine.start(pod, &id).await?;
                 self.note(state.not_enforced, place);
+                if self.restarts {
+                    self.engine.note_restart(pod, &id);
+                }
                 hook::run(self.engine, pod, &id, "post_start", hooks).await?;
             }
             Step::StopContainer { id, grace, hooks, .. } => {

@@ -165,7 +165,16 @@ impl Engine {
         grace: Option<Duration>,
     ) -> Result<ContainerState, EngineError> {
         self.stop(pod, id, grace).await?;
-        self.start(pod, id).await
+        let state = self.start(pod, id).await?;
+        self.note_restart(pod, id);
+        Ok(state)
+    }
+
+    /// Notes among the events that one command has stopped and started a container.
+    pub fn note_restart(&self, pod: &PodName, id: &ContainerId) {
+        if let Some(record) = self.record(pod, id) {
+            self.journalize(&record, supervisor::EventKind::Restarted);
+        }
     }
 
     /// Waits, by event, until the condition holds or cannot hold any more; the state then tells which.

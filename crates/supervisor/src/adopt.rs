@@ -45,6 +45,7 @@ impl Supervisor {
         container.since = Some(Instant::now().checked_sub(age).unwrap_or_else(Instant::now));
         container.run = 1;
         container.oom_kills = container.cgroup.oom_kills();
+        container.oom_told = container.oom_kills;
         if container.has_network()
             && let Some(process) = container.state.process
         {
@@ -53,6 +54,7 @@ impl Supervisor {
                 rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok();
         }
         self.watch_end(slot, pidfd);
+        self.watch_memory(slot);
         let settled = [self.reserve_again(slot), self.open_resolver(slot), self.open_output(slot, true)];
         for failure in settled.into_iter().filter_map(Result::err) {
             // The container lives on with what can be had.

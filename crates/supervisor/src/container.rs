@@ -11,6 +11,7 @@ use resource::{
     PortSpec, Roots, Status, document,
 };
 use runtime::Cgroup;
+use runtime::cgroup::Shortage;
 use runtime::oci::Bundle;
 use runtime::processes::MountNamespace;
 use std::io;
@@ -59,6 +60,10 @@ pub(crate) struct Container {
     pub(crate) stopping: Vec<Caller>,
     /// Processes killed for want of memory before this run.
     pub(crate) oom_kills: u64,
+    /// Those that were told of, counted from the same beginning.
+    pub(crate) oom_told: u64,
+    /// Tells of others, while it runs.
+    pub(crate) shortage: Option<Watched<Shortage>>,
 }
 
 /// A start under way.
@@ -127,6 +132,8 @@ impl Container {
             console: None,
             stopping: vec![],
             oom_kills: 0,
+            oom_told: 0,
+            shortage: None,
         })
     }
 

@@ -68,6 +68,8 @@ pub(crate) enum Source {
     Ship(Slot),
     /// Another runtime has done with a container that has ended.
     Deleted(Slot),
+    /// A container may have been short of memory.
+    Shortage(Slot),
 }
 
 /// A container, by a number that stands for its id in events and timers.
@@ -98,6 +100,8 @@ pub(crate) enum Timer {
     Ship(Slot),
     /// The last lines of a container have had their time.
     ShipEnd(Slot),
+    /// A container's memory is looked after again.
+    Shortage(Slot, u64),
 }
 
 /// Somebody who waits for a condition.
@@ -260,6 +264,7 @@ impl Supervisor {
             Source::Session => self.session_ready(token),
             Source::Ship(slot) => self.ship_ready(slot, flags),
             Source::Deleted(slot) => self.deleted(slot),
+            Source::Shortage(slot) => self.short_of_memory(slot),
         }
     }
 
@@ -276,6 +281,7 @@ impl Supervisor {
             Timer::Pack(slot) => self.pack_log(slot),
             Timer::Ship(slot) => self.ship_due(slot),
             Timer::ShipEnd(slot) => self.shipper_over(slot),
+            Timer::Shortage(slot, run) => self.listen_again(slot, run),
         }
     }
 

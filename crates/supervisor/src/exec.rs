@@ -30,7 +30,7 @@ pub(crate) struct Running {
 }
 
 enum Purpose {
-    Client { caller: Caller, detach: bool, argv: Vec<String> },
+    Client { caller: Caller, detach: bool, id: String, argv: Vec<String> },
     Probe(Probe),
 }
 
@@ -42,6 +42,13 @@ struct Probe {
     pipe: Option<Watched<OwnedFd>>,
     output: Vec<u8>,
     timed_out: bool,
+}
+
+/// 64 random hexadecimal digits, by which an exec is told from others.
+fn random_id() -> std::io::Result<String> {
+    let mut bytes = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl Supervisor {
@@ -82,7 +89,8 @@ impl Supervisor {
             })?),
             Streams::Log => Opened::Files(nothings()?),
         };
-        let purpose = Purpose::Client { caller, detach: request.detach, argv: request.argv.clone() };
+        let id = random_id().map_err(|error| cannot("name it", &error))?;
+        let purpose = Purpose::Client { caller, detach: request.detach, id, argv: request.argv.clone() };
         self.exec(slot, &process, request.privileged, &streams, purpose)?;
         Ok(None)
     }
@@ -146,15 +154,17 @@ impl Supervisor {
             Ok(started) => {
                 let slot = running.slot;
                 let caller = match &mut running.purpose {
-                    Purpose::Client { caller, argv, .. } => Some((*caller, std::mem::take(argv))),
+                    Purpose::Client { caller, id, argv, .. } => {
+                        Some((*caller, id.clone(), std::mem::take(argv)))
+                    }
                     Purpose::Probe(_) => None,
                 };
                 let pidfd = self.listen(started.pidfd, EventFlags::IN, Source::ExecEnded(exec));
                 if let Some(running) = self.execs.get_mut(&exec) {
                     running.pidfd = pidfd.map_err(|error| complain(&error)).ok();
                 }
-                if let Some((caller, argv)) = caller {
-                    self.tell(slot, EventKind::ExecStarted { argv });
+                if let Some((caller, id, argv)) = caller {
+                    self.tell(slot, EventKind::ExecStarted { id, argv });
                     let reply = Reply::Executing { pid: started.identity.pid };
                     self.reply(caller, reply, started.console);
                 }
@@ -179,8 +189,8 @@ impl Supervisor {
         let Some(running) = self.execs.remove(&exec) else { return };
         let code = running.pidfd.and_then(|pidfd| sys::process::wait(pidfd.as_fd()));
         match running.purpose {
-            Purpose::Client { caller, detach, .. } => {
-                self.tell(running.slot, EventKind::ExecDied { code: code.unwrap_or(137) });
+            Purpose::Client { caller, detach, id, .. } => {
+                self.tell(running.slot, EventKind::ExecDied { id, code: code.unwrap_or(137) });
                 if !detach {
                     self.reply(caller, Reply::Executed { code: code.unwrap_or(137) }, None);
                 }

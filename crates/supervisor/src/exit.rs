@@ -34,6 +34,7 @@ impl Supervisor {
         let Some(container) = self.containers.get_mut(&slot) else { return };
         container.kill_others();
         container.mounts = None;
+        container.shortage = None;
         let oom = container.cgroup.oom_kills() > container.oom_kills;
         let ran = container.since.take().map(|since| since.elapsed()).unwrap_or_default();
         let (policy, state) = (container.record.spec.restart, &mut container.state);
@@ -46,7 +47,6 @@ impl Supervisor {
         state.exit = Some(exit);
         state.oom_killed = oom;
         state.health = None;
-        let by_hand = state.stopped_by_hand;
         container.console = None;
         if again {
             let pause = restart::back_off(container.pause, ran);
@@ -57,11 +57,10 @@ impl Supervisor {
             self.tear_down(slot);
         }
         self.changed(slot);
-        if oom {
-            self.tell(slot, EventKind::Oom);
-        }
+        self.tell_killed(slot);
         self.tell(slot, EventKind::Died { exit, restarting: again, ran });
-        if by_hand {
+        // A signal by which it ends is no stop.
+        if self.containers.get(&slot).is_some_and(|container| !container.stopping.is_empty()) {
             self.tell(slot, EventKind::Stopped);
         }
         self.answer_stops(slot);

@@ -45,6 +45,7 @@ mod resolver;
 mod rewire;
 mod serve;
 mod ship;
+mod shortage;
 mod start;
 mod started;
 mod stop;

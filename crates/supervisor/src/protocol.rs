@@ -225,7 +225,7 @@ pub enum EventKind {
         /// How long it had run.
         ran: Duration,
     },
-    /// It was stopped by hand and is down now.
+    /// It was asked to stop and is down now.
     Stopped,
     /// A signal was sent to it by hand.
     Killed {
@@ -254,13 +254,21 @@ pub enum EventKind {
         /// The one it had.
         from: ContainerName,
     },
+    /// It was stopped and started by one command.
+    Restarted,
     /// A command was started in it.
     ExecStarted {
+        /// Tells it from others; empty from before there was one.
+        #[serde(default)]
+        id: String,
         /// The command.
         argv: Vec<String>,
     },
     /// A command in it has ended.
     ExecDied {
+        /// That of its start.
+        #[serde(default)]
+        id: String,
         /// Its exit code.
         code: i32,
     },

@@ -268,6 +268,7 @@ impl Supervisor {
             .map_err(|error| cannot("watch its start", &error))?;
         if let Some(container) = self.containers.get_mut(&slot) {
             container.oom_kills = oom_kills;
+            container.oom_told = oom_kills;
             container.run += 1;
             container.state.not_enforced = not_enforced;
             // Another runtime has made no process yet.

@@ -72,6 +72,7 @@ impl Supervisor {
         container.console = console.map(|master| Console { master: Watched::silent(master), reader });
         let reply = Reply::State(Box::new(brief(&container.state)));
         self.watch_end(slot, started.pidfd);
+        self.watch_memory(slot);
         if !attached {
             self.read_console(slot);
         }

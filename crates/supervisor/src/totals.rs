@@ -11,6 +11,13 @@ pub(crate) struct Totals {
     pub(crate) not_enforced: Vec<String>,
 }
 
+impl Totals {
+    /// Bytes of memory that all may use.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        self.set.memory
+    }
+}
+
 impl Supervisor {
     /// Sets the totals unless they are set.
     pub(crate) fn limit_pod(&mut self) {

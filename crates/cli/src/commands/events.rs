@@ -92,9 +92,15 @@ fn actions(kind: &EventKind) -> Vec<(String, Vec<(&'static str, String)>)> {
         }
         EventKind::Removed => plain("destroy"),
         EventKind::Created => plain("create"),
-        EventKind::Renamed { from } => vec![("rename".to_owned(), vec![("oldName", from.to_string())])],
-        EventKind::ExecStarted { argv } => vec![(format!("exec_start: {}", argv.join(" ")), vec![])],
-        EventKind::ExecDied { code } => vec![("exec_die".to_owned(), vec![("exitCode", code.to_string())])],
+        EventKind::Restarted => plain("restart"),
+        // The one name that Docker tells as it keeps it.
+        EventKind::Renamed { from } => vec![("rename".to_owned(), vec![("oldName", format!("/{from}"))])],
+        EventKind::ExecStarted { id, argv } => ["exec_create", "exec_start"]
+            .map(|action| (format!("{action}: {}", argv.join(" ")), vec![("execID", id.clone())]))
+            .into(),
+        EventKind::ExecDied { id, code } => {
+            vec![("exec_die".to_owned(), vec![("execID", id.clone()), ("exitCode", code.to_string())])]
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod parent;
 mod placement;
 mod protection;
 mod settle;
+mod shortage;
 mod supervisors;
 mod totals;
 mod tree;
@@ -20,6 +21,7 @@ mod tree;
 pub(crate) use hierarchy::Hierarchies;
 pub use placement::Placement;
 pub use settle::{settle, shortcoming};
+pub use shortage::Shortage;
 
 use crate::StartError;
 use oci_spec::runtime::Spec;
@@ -347,6 +349,15 @@ impl Cgroup {
     /// Processes the kernel killed in it for want of memory, so far; none are known without cgroups.
     pub fn oom_kills(&self) -> u64 {
         self.path.as_ref().map_or(0, |path| tree::oom_kills(Hierarchies::get(), path))
+    }
+
+    /// Word of the kernel when one of its processes may have been killed for want of memory; `None` where
+    /// nobody counts.
+    ///
+    /// # Errors
+    /// What the kernel says of opening its files.
+    pub fn watch_memory(&self) -> io::Result<Option<Shortage>> {
+        self.path.as_ref().map_or(Ok(None), |path| Shortage::open(Hierarchies::get(), path))
     }
 
     /// Its folder in every hierarchy, the unified one last.
