@@ -129,3 +129,31 @@ fn what_is_allowed(world: &World) {
     let host = inside(world, "rights", "cat /host");
     assert_eq!(host.lines().next(), own.to_str(), "{host}");
 }
+
+scenario! {
+    /// Forms that are seldom written do what BuildKit does: several folders become one, several files go into a
+    /// folder that is there whatever its name ends in, and are refused as one file; a pattern may match
+    /// nothing; `WORKDIR` makes what is missing for the user of the stage; of a port's two numbers the
+    /// container's counts.
+    seldom_forms_of_instructions_are_taken, |world| {
+        world.compose("build").ok();
+        world.compose("up -d").ok();
+        let shown = |script: &str| inside(world, "forms", script);
+        assert_eq!(shown("ls /merged /there"), "/merged:\nfirst\nsecond\n\n/there:\na.conf\nb.conf\n");
+        assert_eq!(shown("ls /matched /nothing"), "/matched:\nfirst\n\n/nothing:\n");
+        let owners = "0:0\n1000:44\n1000:44\n1000:44\n0:0\n";
+        assert_eq!(shown("stat -c %u:%g /home /home/of /home/of/user /home/of/user/made /there"), owners);
+        let ports = serde_json::json!({"90/tcp": {}, "8000/udp": {}, "8001/udp": {}, "8002/udp": {}});
+        assert_eq!(configuration(world, "project-forms")["ExposedPorts"], ports);
+
+        let refused = |from: &str, to: &str, line: u32, why: &str| {
+            world.edit("forms.Dockerfile", from, to);
+            world.compose("build").exits(1).says(&format!("forms.Dockerfile:{line}")).says(why);
+            world.edit("forms.Dockerfile", to, from);
+        };
+        refused("*.conf /there", "*.conf /elsewhere", 5, "several things cannot be one file");
+        refused("one/first none*", "one/first none", 6, "`none` is not there");
+        refused("8000-8002", "8002-8000", 8, "`8002-8000/udp` is no port");
+        refused("USER 1000:44", "USER nobody-here", 11, "nobody-here");
+    }
+}

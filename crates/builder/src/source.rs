@@ -132,7 +132,7 @@ impl Source {
     pub(crate) fn find(&self, pattern: &str, exclude: &Exclude) -> io::Result<Vec<Found>> {
         let pattern = clean(pattern);
         let pattern = pattern.trim_start_matches('/');
-        let paths = match pattern.contains(['*', '?', '[']) {
+        let paths = match is_pattern(pattern) {
             true => matching(self.root(), pattern)?,
             false => vec![PathBuf::from(pattern)],
         };
@@ -191,6 +191,11 @@ impl Source {
     }
 }
 
+/// Whether a path stands for those that match it.
+pub(crate) fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '['])
+}
+
 /// The paths that a pattern matches, sorted. A part without wildcards is taken as it is.
 fn matching(root: &OwnedFd, pattern: &str) -> io::Result<Vec<PathBuf>> {
     let bad = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
@@ -213,7 +218,7 @@ fn matching(root: &OwnedFd, pattern: &str) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.split('/') {
         let mut next = vec![];
-        if !part.contains(['*', '?', '[']) {
+        if !is_pattern(part) {
             next.extend(found.iter().map(|path| path.join(part)));
         } else {
             let rule = Ignore::of([part]).map_err(bad)?;

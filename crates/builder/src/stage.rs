@@ -483,8 +483,10 @@ impl<'a> Worker<'a> {
     fn expose(&mut self, words: &[Word]) -> Result<(), Stop> {
         for word in words {
             for port in expand_list(word, &self.state.scope)? {
-                let (number, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
-                let protocol = protocol.to_ascii_lowercase();
+                // Of `host:container` only the latter means something; a build check says so.
+                let (_, inside) = port.rsplit_once(':').unwrap_or(("", &port));
+                let (number, protocol) = inside.split_once('/').unwrap_or((inside, ""));
+                let protocol = if protocol.is_empty() { "tcp" } else { protocol }.to_ascii_lowercase();
                 let bad = || {
                     at(word.span, "bad-port", format!("`{port}` is no port such as `80/tcp`"))
                         .help("a port or a range of them, and `tcp`, `udp` or `sctp`")
@@ -493,7 +495,8 @@ impl<'a> Worker<'a> {
                     return Err(bad().into());
                 }
                 let (first, last) = number.split_once('-').unwrap_or((number, number));
-                let (first, last): (u16, u16) = first.parse().ok().zip(last.parse().ok()).ok_or_else(bad)?;
+                let range = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
+                let (first, last) = range.filter(|(first, last)| first <= last).ok_or_else(bad)?;
                 for number in first..=last {
                     let exposed = format!("{number}/{protocol}");
                     if !self.state.config.exposed_ports.contains(&exposed) {
@@ -526,11 +529,18 @@ impl<'a> Worker<'a> {
         self.state.config.working_dir = if path == "/" { String::new() } else { path.clone() };
         let text = format!("WORKDIR {path}");
         let layers = self.state.all_layers();
-        let key = Key::new("workdir").with_all(layers.iter().map(Digest::as_str)).with(&path).finish();
         let span = instruction.span;
+        // What is missing is made for who goes on in it.
+        let owner = match self.state.config.user.as_str() {
+            "" => None,
+            user => Some(self.owner(user, span)?),
+        };
+        let key = Key::new("workdir").with_all(layers.iter().map(Digest::as_str)).with(&path);
+        let key = key.with(format!("{:?}", owner.unwrap_or_default())).finish();
         self.layered(instruction, &text, &key, |worker, _| {
             worker.changed(span, &layers, |root| {
-                let mut target = crate::copy::Target::new(root, crate::copy::Manner::default());
+                let manner = crate::copy::Manner { owner, mode: None };
+                let mut target = crate::copy::Target::new(root, manner);
                 target.make_folder(std::path::Path::new(path.trim_start_matches('/'))).map(drop)
             })
         })

@@ -4,7 +4,7 @@ use crate::copy::{Manner, Target};
 use crate::error::at;
 use crate::mode::Mode;
 use crate::remote::{Commit, Download};
-use crate::source::{Exclude, Found, Source};
+use crate::source::{self, Exclude, Found, Source};
 use crate::stage::{Stop, Worker, met};
 use crate::state::Key;
 use diagnostic::Span;
@@ -54,10 +54,6 @@ impl Worker<'_> {
         let asked = self.expand(&transfer.destination)?;
         let is_folder = asked.ends_with('/') || asked.ends_with("/.") || asked == "." || parents;
         let destination = self.state.absolute(&asked);
-        if pieces.len() > 1 && !is_folder {
-            let message = format!("several things cannot be copied to `{asked}`, which is no folder");
-            return Err(at(span, "not-a-folder", message).help("let the destination end in `/`").into());
-        }
         if is_folder && let Some(url) = pieces.iter().find_map(Piece::nameless) {
             let message = format!("no file name can be made of {url}");
             return Err(at(span, "no-name", message).help("name the file in the destination").into());
@@ -86,7 +82,8 @@ impl Worker<'_> {
                 Piece::Git(commit) => key.with("git").with(commit.key()),
             };
         }
-        let place = Place { path: PathBuf::from(destination.trim_start_matches('/')), is_folder, parents };
+        let mut place =
+            Place { path: PathBuf::from(destination.trim_start_matches('/')), is_folder, parents };
         let text = instruction.original.clone();
         let unpack = add.and_then(|add| add.unpack) == Some(true);
         self.layered(instruction, &text, &key.finish(), |worker, _| {
@@ -99,8 +96,15 @@ impl Worker<'_> {
             }
             worker.changed(span, &layers, |root| {
                 let mut target = Target::new(root, manner);
-                let is_folder = place.is_folder || target.is_folder(&place.path);
-                let place = Place { is_folder, ..place };
+                place.is_folder |= target.is_folder(&place.path);
+                if pieces.len() > 1 && !place.is_folder {
+                    // The first of them makes what the others come to.
+                    place.is_folder = pieces.first().is_some_and(Piece::makes_a_folder);
+                    if !place.is_folder {
+                        let why = format!("several things cannot be one file: let `{asked}` end in `/`");
+                        return Err(io::Error::other(why));
+                    }
+                }
                 if place.is_folder {
                     target.make_folder(&place.path)?;
                 }
@@ -151,7 +155,8 @@ impl Worker<'_> {
                 }
                 _ => at(word.span, "not-readable", format!("cannot read `{path}`: {error}")),
             })?;
-            if found.is_empty() {
+            // A pattern may match nothing; a path has to be there.
+            if found.is_empty() && !source::is_pattern(&path) {
                 let message = format!("nothing that counts matches `{path}`");
                 let why = match source.is_whole() {
                     true => within(source),
@@ -193,7 +198,8 @@ impl Worker<'_> {
         Ok(Manner { owner, mode })
     }
 
-    fn owner(&self, text: &str, span: Span) -> Result<(u32, u32), Stop> {
+    /// The numbers of a user, and of the group that is named with it or is the user's own.
+    pub(crate) fn owner(&self, text: &str, span: Span) -> Result<(u32, u32), Stop> {
         let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
         // Numbers need no names, and a user's number is then its group's, too.
         let number = |text: &str| text.parse::<u32>().ok();
@@ -277,6 +283,15 @@ impl Worker<'_> {
 }
 
 impl Piece {
+    /// Whether a folder comes of it where nothing is yet.
+    fn makes_a_folder(&self) -> bool {
+        match self {
+            Self::Files(found) => found.start.is_folder(),
+            Self::Archive(_) | Self::Git(_) => true,
+            Self::Text { .. } | Self::Download(_) => false,
+        }
+    }
+
     /// The address of a file that gives it no name.
     fn nameless(&self) -> Option<&str> {
         match self {
