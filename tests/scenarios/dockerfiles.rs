@@ -134,7 +134,7 @@ scenario! {
     /// Forms that are seldom written do what BuildKit does: several folders become one, several files go into a
     /// folder that is there whatever its name ends in, and are refused as one file; a pattern may match
     /// nothing; `WORKDIR` makes what is missing for the user of the stage; of a port's two numbers the
-    /// container's counts.
+    /// container's counts. The root of a step waits for no disk.
     seldom_forms_of_instructions_are_taken, |world| {
         world.compose("build").ok();
         world.compose("up -d").ok();
@@ -143,6 +143,8 @@ scenario! {
         assert_eq!(shown("ls /matched /nothing"), "/matched:\nfirst\n\n/nothing:\n");
         let owners = "0:0\n1000:44\n1000:44\n1000:44\n0:0\n";
         assert_eq!(shown("stat -c %u:%g /home /home/of /home/of/user /home/of/user/made /there"), owners);
+        let root = shown("cat /home/of/user/mounted");
+        assert!(root.contains("volatile"), "{root}");
         let ports = serde_json::json!({"90/tcp": {}, "8000/udp": {}, "8001/udp": {}, "8002/udp": {}});
         assert_eq!(configuration(world, "project-forms")["ExposedPorts"], ports);
 

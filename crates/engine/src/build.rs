@@ -345,6 +345,8 @@ impl Workshop {
             rlimits: job.rlimits.clone(),
             shm_size: job.shm_size,
             log: LogConfig { none: true, ..LogConfig::default() },
+            // A layer counts as there only once all of it has been put on the disk.
+            volatile: true,
             ..ContainerSpec::new(name, &self.pod, "build", Image::empty().reference)
         })
     }

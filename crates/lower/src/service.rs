@@ -145,6 +145,7 @@ impl Lowering<'_> {
             shm_size: service.shm_size.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0),
             log: self.logging(service),
             auto_remove: false,
+            volatile: false,
             annotations: service.annotations.clone(),
             labels: self.container_labels(service, &mounts),
             mounts,

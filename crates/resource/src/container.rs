@@ -96,6 +96,10 @@ pub struct ContainerSpec {
     pub log: LogConfig,
     /// It is removed, with its anonymous volumes, when its process has ended.
     pub auto_remove: bool,
+    /// Nothing that is written into its root need outlive a crash of the machine: what its programs want to
+    /// be sure is on the disk is not waited for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub volatile: bool,
     /// OCI annotations.
     pub annotations: BTreeMap<String, String>,
     /// Labels, the managed ones among them (`com.docker.compose.config-hash` is how a change is seen).
@@ -156,6 +160,7 @@ impl ContainerSpec {
             shm_size: None,
             log: LogConfig::default(),
             auto_remove: false,
+            volatile: false,
             annotations: BTreeMap::new(),
             labels: Labels::new(),
         }

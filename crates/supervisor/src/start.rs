@@ -334,7 +334,7 @@ impl Supervisor {
             layers: &record.layers,
             upper: &home.join("upper"),
             work: &home.join("work"),
-            volatile: record.spec.auto_remove,
+            volatile: record.spec.auto_remove || record.spec.volatile,
             network: shares[0].as_share(),
             pid: shares[1].as_share(),
             ipc: shares[2].as_share(),

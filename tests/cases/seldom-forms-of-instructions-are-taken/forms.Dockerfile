@@ -9,5 +9,5 @@ EXPOSE 9000:90 8000-8002/udp
 # What is missing belongs to who works there; what is there stays as it is.
 USER 1000:44
 WORKDIR /home/of/user
-RUN touch made
+RUN touch made && grep ' / ' /proc/self/mounts > mounted
 WORKDIR /there
