@@ -35,7 +35,9 @@ impl Supervisor {
         container.kill_others();
         container.mounts = None;
         container.shortage = None;
-        let oom = container.cgroup.oom_kills() > container.oom_kills;
+        // Its cgroup may be gone before this is told.
+        let killed = container.cgroup.oom_kills();
+        let oom = killed > container.oom_kills;
         let ran = container.since.take().map(|since| since.elapsed()).unwrap_or_default();
         let (policy, state) = (container.record.spec.restart, &mut container.state);
         let healing = std::mem::take(&mut container.healing);
@@ -57,7 +59,7 @@ impl Supervisor {
             self.tear_down(slot);
         }
         self.changed(slot);
-        self.tell_killed(slot);
+        self.tell_killed(slot, killed);
         self.tell(slot, EventKind::Died { exit, restarting: again, ran });
         // A signal by which it ends is no stop.
         if self.containers.get(&slot).is_some_and(|container| !container.stopping.is_empty()) {

@@ -44,23 +44,23 @@ impl Supervisor {
         let Some(shortage) = &mut container.shortage else { return };
         shortage.heard();
         shortage.silence();
-        let run = container.run;
-        self.tell_killed(slot);
+        let (run, killed) = (container.run, container.cgroup.oom_kills());
+        self.tell_killed(slot, killed);
         self.reactor.after(PAUSE, Timer::Shortage(slot, run));
     }
 
     /// The pause is over.
     pub(crate) fn listen_again(&mut self, slot: Slot, run: u64) {
-        if self.containers.get(&slot).is_some_and(|container| container.run == run) {
+        if self.containers.get(&slot).is_some_and(|container| container.run == run && container.is_up()) {
             self.listen_for_shortage(slot);
-            self.tell_killed(slot);
+            let killed = self.containers.get(&slot).map_or(0, |container| container.cgroup.oom_kills());
+            self.tell_killed(slot, killed);
         }
     }
 
-    /// Tells of those that were killed since the last time.
-    pub(crate) fn tell_killed(&mut self, slot: Slot) {
+    /// Tells of those that were killed since the last time, if this many were in all.
+    pub(crate) fn tell_killed(&mut self, slot: Slot, killed: u64) {
         let Some(container) = self.containers.get_mut(&slot) else { return };
-        let killed = container.cgroup.oom_kills();
         if killed > container.oom_told {
             container.oom_told = killed;
             self.tell(slot, EventKind::Oom);
