@@ -5,7 +5,7 @@ use crate::world::{kill, patience};
 use crate::{World, until};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
@@ -173,14 +173,29 @@ impl Terminal {
         self.parser.process(text.as_bytes());
     }
 
+    /// Waits until the program is stopped.
+    pub fn is_stopped(&self) {
+        let child = Pid::from_child(&self.child);
+        let asked = || waitpid(Some(child), WaitOptions::UNTRACED | WaitOptions::NOHANG).unwrap();
+        let status = until("the program on the terminal stops", asked);
+        assert!(status.1.stopped(), "{status:?}");
+    }
+
+    /// Puts the terminal to lines with echo on the first screen, as a shell does when its program is stopped.
+    pub fn as_a_shell_wants_it(&mut self) {
+        let mut settings = tcgetattr(&self.slave).unwrap();
+        settings.local_modes |= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+        tcsetattr(&self.slave, OptionalActions::Now, &settings).unwrap();
+        (&self.slave).write_all(b"\x1b[?1049l\x1b[?25h\x1b[2J").unwrap();
+        self.lacks("CONTAINER");
+    }
+
     /// Gives the terminal another width, as one that breaks its lines anew then (tmux, kitty, those of desktops).
     /// The program is stopped meanwhile: all it has drawn is of the former width, and it learns of the new one when
     /// the terminal has it.
     pub fn reflow(&mut self, columns: u16) {
         self.signal("STOP");
-        let child = Pid::from_child(&self.child);
-        let stopped = waitpid(Some(child), WaitOptions::UNTRACED).unwrap().unwrap();
-        assert!(stopped.1.stopped(), "{stopped:?}");
+        self.is_stopped();
         self.drawn_to_the_end();
         self.parser = broken_anew(&mut self.parser, columns);
         let (rows, _) = self.parser.screen().size();

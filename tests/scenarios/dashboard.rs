@@ -3,6 +3,64 @@
 use scenarios::scenario;
 
 scenario! {
+    /// The dashboard stops when it is told to, by a key or a signal, and leaves the terminal to the shell meanwhile;
+    /// when it goes on it takes it again, also after a stop that nobody can foresee.
+    the_dashboard_stops_and_goes_on, |world| {
+        world.compose("up -d").ok();
+        let mut ui = world.terminal("ui", 24, 80);
+        ui.shows("1 of 1 running");
+        for stop in ["key", "TSTP"] {
+            if stop == "key" { ui.keys("\x1a") } else { ui.signal(stop) }
+            ui.is_stopped();
+            ui.assert_given_back();
+            ui.signal("CONT");
+            ui.shows("1 of 1 running");
+        }
+        // A shell that sees its program stopped gives the terminal its own modes back.
+        ui.signal("STOP");
+        ui.is_stopped();
+        ui.as_a_shell_wants_it();
+        ui.signal("CONT");
+        ui.shows("1 of 1 running");
+        ui.keys("?");
+        ui.shows("leave; containers run on");
+        ui.keys("qq");
+        assert_eq!(ui.end(), 0);
+        ui.assert_given_back();
+    }
+}
+
+scenario! {
+    /// The dashboard goes on while what it shows comes and goes: a project that is taken down by another command and
+    /// comes back, services that do not run, and searches for what is not there.
+    the_dashboard_outlives_what_it_shows, |world| {
+        let mut ui = world.terminal("ui", 24, 80);
+        ui.shows("no containers");
+        ui.keys("jx");
+        ui.shows("does not run");
+        ui.keys("u");
+        ui.shows("start db:");
+        world.compose("up -d").ok();
+        ui.shows("2 of 2 running");
+        ui.keys("k/nowhere to be found\r");
+        ui.shows("not found");
+        ui.keys("nN\x1b");
+        ui.lacks("not found");
+        ui.keys("jj");
+        ui.shows("log: web-1");
+        world.compose("down -t 0").ok();
+        ui.shows("no containers");
+        ui.keys("e");
+        ui.shows("does not run");
+        world.compose("up -d").ok();
+        ui.shows("2 of 2 running");
+        ui.keys("q");
+        assert_eq!(ui.end(), 0);
+        ui.assert_given_back();
+    }
+}
+
+scenario! {
     /// The dashboard shows what happens while it happens, does what keys ask for, and gives the terminal
     /// back however it ends.
     the_dashboard_shows_and_acts, |world| {

@@ -16,7 +16,7 @@ use crate::attached::{next_instant, next_line};
 use crate::commands::{exec, graph::speaks_unicode};
 use crate::exit::{Exit, Failure};
 use crate::graph::{self, Graph};
-use crate::runtime::Interrupts;
+use crate::runtime::{Interrupts, Job, Told};
 use crate::session::{Session, Subject};
 use crate::verb::{self, Act};
 use crate::view::logs::display_name;
@@ -57,6 +57,7 @@ pub(crate) struct Dashboard<'a> {
     model: Model,
     look: Look,
     interrupts: Interrupts,
+    job: Job,
     journal: Events,
     logs: Option<LogStream>,
     /// Lines from here on are new.
@@ -85,6 +86,7 @@ impl<'a> Dashboard<'a> {
             model: Model::new(subject.pod.as_str()),
             look,
             interrupts,
+            job: Job::listen()?,
             journal,
             logs: None,
             since: None,
@@ -114,10 +116,14 @@ impl<'a> Dashboard<'a> {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.tick().await;
         loop {
-            screen.draw(|frame| ui::draw(frame, &self.model, self.look))?;
+            screen.draw(|frame| ui::draw(frame, &mut self.model, self.look))?;
             tokio::select! {
                 biased;
                 _ = self.interrupts.next_of_all() => return Ok(Exit::Interrupted),
+                told = self.job.next() => match told {
+                    Told::Stop => screen.suspend()?,
+                    Told::Continued => screen.retake()?,
+                },
                 input = screen.next() => {
                     let request = match input? {
                         Input::Key(key) => self.model.press(key),

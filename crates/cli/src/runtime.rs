@@ -56,6 +56,42 @@ pub(crate) fn interruptible(
     })
 }
 
+/// What the shell does to a program on its terminal, from now on told instead of done: SIGTSTP, which would
+/// stop it, and SIGCONT, which continues it after whatever has stopped it.
+pub(crate) struct Job {
+    stop: Signal,
+    continued: Signal,
+}
+
+/// What the shell did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The program is to stop.
+    Stop,
+    /// It was stopped, and goes on.
+    Continued,
+}
+
+impl Job {
+    /// From now on they are told.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |number: nix::sys::signal::Signal| {
+            signal(SignalKind::from_raw(number as i32))
+                .map_err(|error: io::Error| Failure::because("cannot listen to signals", error))
+        };
+        use nix::sys::signal::Signal::{SIGCONT, SIGTSTP};
+        Ok(Self { stop: listen(SIGTSTP)?, continued: listen(SIGCONT)? })
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.stop.recv() => Told::Stop,
+            _ = self.continued.recv() => Told::Continued,
+        }
+    }
+}
+
 /// SIGINT and SIGTERM as they come.
 pub(crate) struct Interrupts {
     interrupt: Signal,

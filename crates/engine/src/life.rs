@@ -267,14 +267,19 @@ impl Engine {
         Ok(())
     }
 
-    /// As `client`, for a request that cannot be made twice: a connection that was kept is only good
-    /// while a supervisor still answers.
+    /// As `client`, for a request that cannot be made twice: a connection that was kept is not used, since it may
+    /// be to a supervisor that has ended, and another one answers now.
     async fn living_client(&self, pod: &PodName) -> Result<Arc<Client>, ClientError> {
         let kept = self.inner.clients.lock().await.get(pod).cloned();
-        if let Some(kept) = kept
-            && Client::connect(self.roots(), pod).await?.is_none()
-        {
-            self.drop_client(pod, &kept).await;
+        if let Some(kept) = kept {
+            match Client::connect(self.roots(), pod).await? {
+                None => self.drop_client(pod, &kept).await,
+                Some(anew) => {
+                    let anew = Arc::new(anew);
+                    self.inner.clients.lock().await.insert(pod.clone(), anew.clone());
+                    return Ok(anew);
+                }
+            }
         }
         self.client(pod).await
     }

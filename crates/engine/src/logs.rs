@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use supervisor::EventStream;
 use supervisor::log::{Line, Query, Reader, Stream, Watch};
+use supervisor::{ClientError, EventStream};
 
 /// Which lines of the logs are wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -210,7 +210,12 @@ impl LogStream {
 
     /// Listens to the supervisor, perhaps a new one.
     async fn reconnect(&mut self) -> Result<(), EngineError> {
-        self.events = Some(self.engine.events(&self.pod).await?);
+        self.events = match self.engine.events(&self.pod).await {
+            Ok(events) => Some(events),
+            // It ended with the last container, just now: whether anything can write is looked at again.
+            Err(EngineError::Supervisor { source: ClientError::Gone { .. }, .. }) => None,
+            Err(error) => return Err(error),
+        };
         self.discover(None)?;
         self.wake();
         Ok(())

@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 /// Lines that are kept; older ones are still in `compose logs`.
 const KEPT: usize = 10_000;
 
+/// Bytes of text that are kept: a line may have thousands.
+const BYTES: usize = 8 << 20;
+
 /// A line that a container wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -19,23 +22,29 @@ pub struct Entry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     entries: VecDeque<Entry>,
+    /// Bytes of their texts.
+    bytes: usize,
     /// The number of the oldest line.
     first: u64,
     /// The container whose lines are shown; all, when `None`.
     only: Option<String>,
     /// The number of the line at the bottom; `None` follows the newest.
     bottom: Option<u64>,
+    /// The number of the line at the bottom of a pane that has the oldest one at its top, as it was drawn last.
+    least: u64,
     /// What is searched, in lower case; empty when nothing is.
     search: String,
 }
 
 impl Log {
     pub(crate) fn push(&mut self, entry: Entry) {
-        if self.entries.len() == KEPT {
-            self.entries.pop_front();
+        self.bytes += entry.text.len();
+        self.entries.push_back(entry);
+        while self.entries.len() > KEPT || self.bytes > BYTES {
+            let Some(oldest) = self.entries.pop_front() else { return };
+            self.bytes -= oldest.text.len();
             self.first += 1;
         }
-        self.entries.push_back(entry);
     }
 
     /// Shows the lines of this container only, from the newest on.
@@ -90,7 +99,8 @@ impl Log {
 
     /// Scrolls up, or down with a negative number; down past the newest line means to follow.
     pub(crate) fn scroll(&mut self, up: isize) {
-        let end = self.end();
+        // What is scrolled is what is seen: above the oldest line there is nothing.
+        let end = self.end().max(self.least);
         let distance = up.unsigned_abs();
         self.bottom = if up >= 0 {
             let mut before = self.shown().rev().map(|(number, _)| number).filter(|&number| number <= end);
@@ -101,10 +111,32 @@ impl Log {
         };
     }
 
-    /// The oldest line at the bottom.
+    /// Goes to the oldest line.
     pub(crate) fn top(&mut self) {
         let oldest = self.shown().next().map(|(number, _)| number);
         self.bottom = oldest;
+    }
+
+    /// Takes the rows of the pane, and how many of them a line takes. Where what is looked at would leave some
+    /// blank above the oldest line, that one is at the top.
+    pub(crate) fn fill(&mut self, rows: usize, height: impl Fn(&Entry) -> usize) {
+        let mut left = rows;
+        let filling = self.shown().take_while(|(_, entry)| {
+            let is_taken = left > 0;
+            left = left.saturating_sub(height(entry));
+            is_taken
+        });
+        self.least = filling.last().map_or(0, |(number, _)| number);
+    }
+
+    /// Whether the pane has the oldest line at its top, and is seen [downwards](Self::downwards) from there.
+    pub(crate) fn is_at_top(&self) -> bool {
+        self.bottom.is_some_and(|bottom| bottom < self.least)
+    }
+
+    /// Lines from the oldest on, each with whether it has what is searched.
+    pub(crate) fn downwards(&self) -> impl Iterator<Item = (&Entry, bool)> {
+        self.shown().map(|(_, entry)| (entry, self.has(entry)))
     }
 
     /// Lines from the bottom up, each with whether it has what is searched.
@@ -201,5 +233,33 @@ mod tests {
         assert_eq!(bottom(&log), "Line 5");
         log.push(Entry { name: "odd".to_owned(), text: "new".to_owned() });
         assert_eq!((bottom(&log), log.upwards().count()), ("Line 6", 1));
+    }
+
+    #[test]
+    fn long_lines_are_let_go_sooner() {
+        let mut log = log(3);
+        for _ in 0..9 {
+            log.push(Entry { name: "odd".to_owned(), text: "x".repeat(1 << 20) });
+        }
+        assert_eq!((log.entries.len(), log.bytes, log.first), (8, BYTES, 4));
+        log.push(Entry { name: "odd".to_owned(), text: "x".repeat(BYTES + 1) });
+        assert_eq!((log.entries.len(), log.bytes), (0, 0));
+    }
+
+    #[test]
+    fn what_is_scrolled_stays_within_the_lines() {
+        let mut log = log(20);
+        log.fill(6, |_| 1);
+        log.top();
+        assert!(log.is_at_top());
+        log.scroll(10);
+        log.scroll(-1);
+        assert_eq!((bottom(&log), log.is_at_top()), ("Line 6", false));
+        log.scroll(1);
+        assert_eq!((bottom(&log), log.is_at_top()), ("Line 5", false));
+        log.scroll(1);
+        assert!(log.is_at_top());
+        log.search_for("line 3");
+        assert_eq!((log.counted(), log.is_at_top()), ((1, 1), true));
     }
 }

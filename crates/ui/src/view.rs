@@ -55,8 +55,8 @@ impl Look {
     }
 }
 
-/// Draws everything.
-pub fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
+/// Draws everything. The model learns how much of the log is seen, which scrolling goes by.
+pub fn draw(frame: &mut Frame<'_>, model: &mut Model, look: Look) {
     let area = frame.area();
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         return too_small(frame, area);

@@ -93,6 +93,13 @@ impl Screen {
         self.enter(None)
     }
 
+    /// Takes the terminal again after this program was stopped, by whatever signal: a shell has had it meanwhile,
+    /// and may have put it back to what it was.
+    pub(super) fn retake(&mut self) -> Result<(), Failure> {
+        self.leave();
+        self.enter(None)
+    }
+
     /// Draws what has changed.
     pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Result<(), Failure> {
         self.terminal.draw(draw).map(drop).map_err(failed)

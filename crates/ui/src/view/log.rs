@@ -9,11 +9,21 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr as _;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, look: Look) {
     if area.height == 0 {
         return;
     }
+    let columns = usize::from(area.width).saturating_sub(front(model).unwrap_or(0));
+    model.log.fill(usize::from(area.height - 1), |entry| breaks(&entry.text, columns).len());
     frame.render_widget(title(model, area.width, look), Rect { height: 1, ..area });
+    if model.log.is_at_top() {
+        let all = model.log.downwards();
+        let lines = all.flat_map(|(entry, found)| lines(model, entry, found, area.width, look));
+        for (y, line) in (area.y + 1..area.bottom()).zip(lines) {
+            frame.render_widget(line, Rect { y, height: 1, ..area });
+        }
+        return;
+    }
     let mut y = area.bottom();
     for (entry, found) in model.log.upwards() {
         let lines = lines(model, entry, found, area.width, look);
@@ -45,7 +55,7 @@ fn title(model: &Model, width: u16, look: Look) -> Line<'static> {
 
 /// One entry: its name where several are shown, and its text on as many lines as that takes.
 fn lines<'a>(model: &Model, entry: &'a Entry, found: bool, width: u16, look: Look) -> Vec<Line<'a>> {
-    let name = if model.chosen_row().is_none() { prefix(model, entry) } else { String::new() };
+    let name = front(model).map_or_else(String::new, |columns| prefix(entry, columns));
     let columns = usize::from(width).saturating_sub(name.width());
     let starts = breaks(&entry.text, columns);
     let ends = starts.iter().skip(1).copied().chain([entry.text.len()]);
@@ -61,9 +71,18 @@ fn lines<'a>(model: &Model, entry: &'a Entry, found: bool, width: u16, look: Loo
     lines.collect()
 }
 
-/// `web-1 | `, as wide as the longest name, but no more than a name may take of a narrow screen.
-fn prefix(model: &Model, entry: &Entry) -> String {
+/// Columns of what stands in front of each line: the longest name, but no more than a name may take of a narrow
+/// screen, and a bar. Nothing does where the lines of one container are shown.
+fn front(model: &Model) -> Option<usize> {
     const WIDEST: usize = 20;
     let widest = model.rows.iter().map(|row| row.name.width()).max().unwrap_or(0);
-    format!("{} | ", crate::text::fit(&entry.name, widest.clamp(1, WIDEST), false))
+    model.chosen_row().is_none().then_some(widest.clamp(1, WIDEST) + BAR.len())
+}
+
+/// Between a name and its line.
+const BAR: &str = " | ";
+
+/// `web-1 | ` in so many columns.
+fn prefix(entry: &Entry, columns: usize) -> String {
+    format!("{}{BAR}", crate::text::fit(&entry.name, columns - BAR.len(), false))
 }

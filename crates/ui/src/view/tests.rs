@@ -56,7 +56,7 @@ fn sample() -> Model {
     model
 }
 
-fn screen(model: &Model, columns: u16, rows: u16) -> Terminal<TestBackend> {
+fn screen(model: &mut Model, columns: u16, rows: u16) -> Terminal<TestBackend> {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
     terminal.draw(|frame| draw(frame, model, PLAIN)).unwrap();
     terminal
@@ -69,59 +69,59 @@ fn typed(model: &mut Model, keys: &str) {
 
 #[test]
 fn the_project_at_80_by_24() {
-    insta::assert_snapshot!(screen(&sample(), 80, 24).backend());
+    insta::assert_snapshot!(screen(&mut sample(), 80, 24).backend());
 }
 
 #[test]
 fn the_project_at_120_by_40() {
-    insta::assert_snapshot!(screen(&sample(), 120, 40).backend());
+    insta::assert_snapshot!(screen(&mut sample(), 120, 40).backend());
 }
 
 #[test]
 fn the_project_at_40_by_10() {
-    insta::assert_snapshot!(screen(&sample(), 40, 10).backend());
+    insta::assert_snapshot!(screen(&mut sample(), 40, 10).backend());
 }
 
 #[test]
 fn one_container_and_a_search() {
     let mut model = sample();
     typed(&mut model, "jj/attempt 1\n");
-    insta::assert_snapshot!(screen(&model, 80, 16).backend());
+    insta::assert_snapshot!(screen(&mut model, 80, 16).backend());
 }
 
 #[test]
 fn a_question_is_asked_at_the_bottom() {
     let mut model = sample();
     typed(&mut model, "jjjr");
-    insta::assert_snapshot!(screen(&model, 40, 10).backend());
+    insta::assert_snapshot!(screen(&mut model, 40, 10).backend());
 }
 
 #[test]
 fn help_and_the_graph() {
     let mut model = sample();
     typed(&mut model, "?");
-    insta::assert_snapshot!("help", screen(&model, 80, 24).backend());
+    insta::assert_snapshot!("help", screen(&mut model, 80, 24).backend());
     typed(&mut model, "qg");
-    insta::assert_snapshot!("graph", screen(&model, 60, 8).backend());
+    insta::assert_snapshot!("graph", screen(&mut model, 60, 8).backend());
 }
 
 #[test]
 fn help_on_a_small_screen_scrolls_to_its_last_key() {
     let mut model = sample();
     typed(&mut model, &format!("?{}", "j".repeat(100)));
-    let last = screen(&model, 40, 12).backend().to_string();
+    let last = screen(&mut model, 40, 12).backend().to_string();
     assert!(last.contains("q ctrl-c") && last.contains("leave; containers run on"), "{last}");
     typed(&mut model, &"k".repeat(100));
-    insta::assert_snapshot!("help_at_40_by_12", screen(&model, 40, 12).backend());
+    insta::assert_snapshot!("help_at_40_by_12", screen(&mut model, 40, 12).backend());
     typed(&mut model, "?");
-    assert!(screen(&model, 40, 12).backend().to_string().contains("log: all"));
+    assert!(screen(&mut model, 40, 12).backend().to_string().contains("log: all"));
 }
 
 #[test]
 fn a_terminal_that_is_too_small_says_so() {
-    insta::assert_snapshot!(screen(&sample(), 25, 5).backend());
-    screen(&sample(), 1, 1);
-    screen(&Model::new("empty"), 30, 8);
+    insta::assert_snapshot!(screen(&mut sample(), 25, 5).backend());
+    screen(&mut sample(), 1, 1);
+    screen(&mut Model::new("empty"), 30, 8);
 }
 
 #[test]
@@ -131,15 +131,32 @@ fn many_containers_scroll_with_the_chosen_one() {
         (1..=40).map(|number| row(&format!("s{number:02}-1"), "Up 1 second", Mood::Well)).collect(),
     );
     typed(&mut model, &"j".repeat(25));
-    let shown = screen(&model, 60, 20).backend().to_string();
+    let shown = screen(&mut model, 60, 20).backend().to_string();
     assert!(shown.contains("s25-1") && !shown.contains("s26-1") && !shown.contains("s10-1"), "{shown}");
+}
+
+#[test]
+fn the_oldest_line_is_at_the_top_and_lines_go_on_below_it() {
+    let mut model = sample();
+    screen(&mut model, 80, 16);
+    model.press(Key::Home);
+    insta::assert_snapshot!("oldest_lines", screen(&mut model, 80, 16).backend());
+    let top = |model: &mut Model| screen(model, 80, 16).backend().to_string();
+    let oldest = top(&mut model);
+    model.press(Key::PageUp);
+    assert_eq!(top(&mut model), oldest);
+    // The first key that goes down is seen.
+    typed(&mut model, "]");
+    assert_ne!(top(&mut model), oldest);
+    typed(&mut model, "[[");
+    assert_eq!(top(&mut model), oldest);
 }
 
 #[test]
 fn colours_are_used_only_where_they_are_wanted() {
     let cells = |look| {
         let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
-        terminal.draw(|frame| draw(frame, &sample(), look)).unwrap();
+        terminal.draw(|frame| draw(frame, &mut sample(), look)).unwrap();
         terminal.backend().buffer().content.clone()
     };
     assert!(cells(PLAIN).iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
