@@ -248,7 +248,7 @@ fn name(assembler: &mut Assembler<'_>, parsed: &[Parsed]) -> Option<String> {
 
 /// Whether the text of a variable says yes, as Go reads a boolean.
 fn is_yes(text: &str) -> bool {
-    matches!(text, "1" | "t" | "T" | "true" | "True" | "TRUE")
+    matches!(text.to_ascii_lowercase().as_str(), "1" | "t" | "true" | "y" | "yes" | "on")
 }
 
 fn folder_name(directory: &Path) -> String {

@@ -124,9 +124,25 @@ scenario! {
         ] {
             world.compose(&format!("--dry-run {line}")).ok().says("DRY-RUN MODE - ").says(told);
         }
+        for (line, told) in [
+            ("image tag busybox localhost/other", "name busybox:latest localhost/other:latest too"),
+            ("image push busybox", "push busybox:latest (linux/"), ("image save -o kept.tar busybox", "save busybox:latest to kept.tar"),
+            ("image copy busybox oci:kept", "copy busybox to oci:kept"), ("image import . localhost/x", "import . as localhost/x:latest"),
+            ("image prune -a", "remove the layers that nothing needs then"),
+            ("system prune --volumes", "remove the build cache"), ("bundle -o kept.tar", "write kept.tar with 1 image"),
+            ("logout quay.io", "forget the credentials for quay.io"),
+        ] {
+            let told = world.compose(&format!("--dry-run {line}")).ok().says(&format!("DRY-RUN MODE - {told}"));
+            assert_eq!(told.stdout, "", "{line}");
+        }
+        for line in ["image load -i kept.tar", "load kept.tar", "login quay.io"] {
+            world.compose(&format!("--dry-run {line}")).exits(1).says("nothing to show").says("nothing was done");
+        }
         let images = world.compose("--dry-run down --rmi all").ok().stderr;
         assert_eq!(images.matches("remove image").count(), 1, "both services have the same image: {images}");
-        assert!(!world.project().join("here").exists() && !world.project().join("files.tar").exists());
+        for path in ["here", "files.tar", "kept.tar", "kept"] {
+            assert!(!world.project().join(path).exists(), "{path}");
+        }
         assert_eq!(seen(), before);
 
         // What another command waits for ends, and only then it is told what would be done next.
@@ -141,6 +157,18 @@ scenario! {
         assert!(lines[0].contains("start project-db-1") && lines[1].contains("create project-web-run-"), "{one_off}");
         assert!(lines[3].contains("remove project-web-run-"), "{one_off}");
         assert_eq!(world.state("db"), "exited");
+
+        // What nothing uses any more is named, and what is used is not.
+        let used = world.compose("--dry-run image prune -a").ok().stderr;
+        assert!(!used.contains("untag"), "{used}");
+        world.compose("--dry-run image rm busybox").exits(1).says("is used by container");
+        world.compose("down").ok();
+        let volumes = world.compose("volumes -q").ok().stdout;
+        for line in ["image rm busybox", "image prune -a", "system prune -a --volumes"] {
+            world.compose(&format!("--dry-run {line}")).ok().says("DRY-RUN MODE - untag busybox");
+        }
+        world.compose("image ls -q busybox").ok();
+        assert_eq!(world.compose("volumes -q").ok().stdout, volumes);
     }
 }
 

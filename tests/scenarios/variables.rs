@@ -82,8 +82,23 @@ scenario! {
         with(world, &[("COMPOSE_ANSI", "green")], "ps").exits(1).says("`green`");
 
         with(world, &[("COMPOSE_PARALLEL_LIMIT", "1")], "pull").ok();
-        with(world, &[("COMPOSE_PARALLEL_LIMIT", "many")], "pull").exits(1).says("COMPOSE_PARALLEL_LIMIT is `many`");
+        // What means nothing is refused by every command, also by those that would not ask for it.
+        for line in ["pull", "ps", "config", "ls", "image ls", "up -d"] {
+            let told = with(world, &[("COMPOSE_PARALLEL_LIMIT", "many")], line).exits(1);
+            told.says("COMPOSE_PARALLEL_LIMIT is `many`; expected an integer");
+        }
         with(world, &[("COMPOSE_PARALLEL_LIMIT", "many")], "--parallel 2 pull").ok();
+        for name in ["COMPATIBILITY", "CONVERT_WINDOWS_PATHS", "DISABLE_ENV_FILE", "FROZEN", "IGNORE_ORPHANS", "MENU",
+            "REMOVE_ORPHANS", "STATUS_STDOUT"] {
+            let name = format!("COMPOSE_{name}");
+            let told = with(world, &[(&name, "ture")], "ps").exits(1);
+            told.says(&format!("{name} is `ture`; expected true or false"));
+            with(world, &[(&name, "Off")], "ps").ok();
+        }
+        world.write(".env", "A=1\nCOMPOSE_FROZEN=ture\n");
+        with(world, &[], "up -d").exits(1).says(".env:2").says("COMPOSE_FROZEN is `ture`");
+        with(world, &[("COMPOSE_FROZEN", "no")], "ps").ok();
+        world.write(".env", "");
 
         world.compose("-f compose.yaml -f other.yaml up -d").ok();
         with(world, &[], "up -d").ok().says("orphan");

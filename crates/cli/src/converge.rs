@@ -212,14 +212,14 @@ impl Job<'_> {
         let performer = Performer::new(self.engine()?, &self.desired.pod, &Observed::default());
         let quiet = Progress::new(Mode::Quiet, "build", false, false);
         let shown = if self.tuning.quiet_build { &quiet } else { self.progress };
-        let performer = performer.building(shown, self.session.parallel()?);
+        let performer = performer.building(shown, self.session.parallel());
         let quiet = self.tuning.quiet_pull;
         let tell = |event: apply::Event| {
             if !quiet && let Some(line) = perform::line(images.get(event.step), &event.kind) {
                 self.progress.tell(&line);
             }
         };
-        let outcome = apply::apply(images, &performer, self.session.parallel()?, tell).await;
+        let outcome = apply::apply(images, &performer, self.session.parallel(), tell).await;
         outcome.map_err(|failed| perform::failure(failed, &self.desired))?;
         Ok(performer.unpulled())
     }

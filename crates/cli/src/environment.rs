@@ -5,9 +5,24 @@
 use crate::arguments::Globals;
 use crate::exit::Failure;
 use crate::files;
-use crate::output::truthy;
+use crate::output::{falsy, truthy};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Variables that say yes or no.
+const SWITCHES: [&str; 8] = [
+    "COMPOSE_COMPATIBILITY",
+    "COMPOSE_CONVERT_WINDOWS_PATHS",
+    "COMPOSE_DISABLE_ENV_FILE",
+    "COMPOSE_FROZEN",
+    "COMPOSE_IGNORE_ORPHANS",
+    "COMPOSE_MENU",
+    "COMPOSE_REMOVE_ORPHANS",
+    "COMPOSE_STATUS_STDOUT",
+];
+
+/// How many pulls, pushes and builds may go on at the same time.
+const PARALLEL_LIMIT: &str = "COMPOSE_PARALLEL_LIMIT";
 
 /// Variables, the process's over those of the files.
 #[derive(Clone, Debug, Default)]
@@ -30,10 +45,7 @@ impl Environment {
             .collect();
         process.entry("PWD".to_owned()).or_insert_with(|| current.display().to_string());
         let mut environment = Self { process, ..Self::default() };
-        environment.disabled = match environment.process.get("COMPOSE_DISABLE_ENV_FILE") {
-            None => false,
-            Some(text) => boolean("COMPOSE_DISABLE_ENV_FILE", text)?,
-        };
+        environment.disabled = environment.of_process("COMPOSE_DISABLE_ENV_FILE").is_some_and(truthy);
         let named: Vec<String> = match environment.process.get("COMPOSE_ENV_FILES") {
             _ if !globals.env_files.is_empty() => globals.env_files.clone(),
             Some(list) => {
@@ -122,6 +134,37 @@ impl Environment {
         self.process.get(name).map(String::as_str)
     }
 
+    /// Refuses values that mean nothing, whether or not this command would ask for them: what is misspelt in a
+    /// profile of the shell is told by the first command. A variable that a flag stands over is not looked at.
+    ///
+    /// # Errors
+    /// The variable, where it is set, and what it may be.
+    pub(crate) fn check(&self, globals: &Globals) -> Result<(), Failure> {
+        let refused = |name: &str, text: &str, expected: &str| {
+            let origin = self.origin(name).filter(|_| !self.process.contains_key(name));
+            let place = origin.map_or_else(String::new, |place| format!("{place}: "));
+            Err(Failure::new(format!(
+                "{place}the environment variable {name} is `{text}`; expected {expected}"
+            )))
+        };
+        for name in SWITCHES {
+            if let Some(text) = self.filled(name).filter(|text| !truthy(text) && !falsy(text)) {
+                return refused(name, text, "true or false");
+            }
+        }
+        match self.filled(PARALLEL_LIMIT).filter(|_| globals.parallel.is_none()) {
+            Some(text) if limit(text).is_none() => {
+                refused(PARALLEL_LIMIT, text, "an integer, or -1 for no limit")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many pulls, pushes and builds may go on at the same time, where a variable says so.
+    pub(crate) fn parallel_limit(&self) -> Option<i64> {
+        self.filled(PARALLEL_LIMIT).and_then(limit)
+    }
+
     /// Whether a variable says yes.
     pub(crate) fn says_yes(&self, name: &str) -> bool {
         self.get(name).is_some_and(truthy)
@@ -143,14 +186,8 @@ fn place(path: &Path, name: &str) -> Option<String> {
     compose_spec::dotenv::place(&sources, file, name).map(|span| sources.place(span))
 }
 
-fn boolean(name: &str, text: &str) -> Result<bool, Failure> {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "t" | "true" => Ok(true),
-        "" | "0" | "f" | "false" => Ok(false),
-        _ => {
-            Err(Failure::new(format!("the environment variable {name} is `{text}`; expected true or false")))
-        }
-    }
+fn limit(text: &str) -> Option<i64> {
+    text.trim().parse().ok()
 }
 
 /// Reads an environment file, whose values may refer to the variables known so far.

@@ -85,6 +85,12 @@ impl Failure {
         Self::new(format!("{what} is not supported yet"))
     }
 
+    /// A verb of which it cannot be said what it would do, and why.
+    pub(crate) fn without_dry_run(verb: &str, why: &str) -> Self {
+        Self::new(format!("`--dry-run` has nothing to show of `compose {verb}`: {why}"))
+            .hint("nothing was done; leave `--dry-run` out to do it")
+    }
+
     /// The number given to the shell.
     pub(crate) fn code(&self) -> u8 {
         match self {

@@ -88,6 +88,11 @@ pub(crate) fn message(text: &str) {
     let _ = write(Stream::Err, text);
 }
 
+/// Says what would be done, if this were no dry run.
+pub(crate) fn planned(text: &str) {
+    message(&format!("DRY-RUN MODE - {text}\n"));
+}
+
 /// Writes a warning to standard error.
 pub(crate) fn warning(text: &str, colour: bool) {
     if colour {
@@ -105,6 +110,11 @@ pub(crate) fn status(text: &str) -> Result<(), Failure> {
     }
     message(&format!("{text}\n"));
     Ok(())
+}
+
+/// Whether an environment variable's text means no; the empty one does.
+pub(crate) fn falsy(text: &str) -> bool {
+    matches!(text.to_ascii_lowercase().as_str(), "" | "0" | "f" | "false" | "n" | "no" | "off")
 }
 
 /// Whether an environment variable's text means yes.

@@ -68,6 +68,7 @@ impl Session {
                 .hint("say `insecure = true` of the registry in registries.conf"));
         }
         let environment = Environment::read(&globals, &current)?;
+        environment.check(&globals)?;
         let ansi = Ansi::choose(&globals, &environment)?;
         let mode = mode(&globals, &environment, ansi)?;
         let colour = ansi.colours(terminal::stdout(), &environment);
@@ -276,19 +277,11 @@ impl Session {
     }
 
     /// How many pulls may go on at the same time.
-    pub(crate) fn parallel(&self) -> Result<NonZeroUsize, Failure> {
+    pub(crate) fn parallel(&self) -> NonZeroUsize {
         let unlimited = NonZeroUsize::new(64).expect("64 is not 0");
-        let limit = match (self.globals.parallel, self.environment.borrow().filled("COMPOSE_PARALLEL_LIMIT"))
-        {
-            (Some(limit), _) => limit,
-            (None, Some(text)) => text.trim().parse().map_err(|_| {
-                Failure::new(format!(
-                    "the environment variable COMPOSE_PARALLEL_LIMIT is `{text}`, not an integer"
-                ))
-            })?,
-            (None, None) => -1,
-        };
-        Ok(usize::try_from(limit).ok().and_then(NonZeroUsize::new).unwrap_or(unlimited))
+        let limit = self.globals.parallel.or_else(|| self.environment.borrow().parallel_limit());
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        limit.and_then(NonZeroUsize::new).unwrap_or(unlimited)
     }
 
     /// The documents of a project that cannot be read.

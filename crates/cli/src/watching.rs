@@ -61,7 +61,7 @@ pub(crate) fn tell_rules(sources: &[Source]) -> Result<(), Failure> {
         for rule in &watched.rules {
             let text =
                 format!("watch {} for service {}: {:?}", rule.path.display(), watched.service, rule.action);
-            output::message(&format!("DRY-RUN MODE - {text}\n"));
+            output::planned(&text);
         }
     }
     Ok(())

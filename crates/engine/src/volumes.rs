@@ -49,6 +49,15 @@ impl Engine {
         self.store().volume(name)
     }
 
+    /// The volumes that no container mounts, anonymous ones included. It is not held: one may be claimed meanwhile.
+    pub fn unused_volumes(&self) -> Vec<VolumeRecord> {
+        let claimants = |volume: &VolumeRecord| {
+            self.living_claimants(&self.roots().volume(&volume.spec.name).join("users"))
+        };
+        let volumes = self.volumes().into_iter();
+        volumes.filter(|volume| claimants(volume).is_ok_and(|containers| containers.is_empty())).collect()
+    }
+
     /// All volumes, anonymous ones included.
     pub fn volumes(&self) -> Vec<VolumeRecord> {
         self.store().volumes()

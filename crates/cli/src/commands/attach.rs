@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let container = select::running(&observed.containers, &args.service, args.index)?;
     let name = &container.record.spec.name;
     if session.globals.dry_run {
-        output::message(&format!("DRY-RUN MODE - attach to {name}\n"));
+        output::planned(&format!("attach to {name}"));
         return Ok(Exit::Success);
     }
     let failed = |error| Failure::because(format!("cannot attach to container `{name}`"), error);

@@ -109,12 +109,12 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     if session.globals.dry_run {
         for build in &builds {
-            crate::output::message(&format!("DRY-RUN MODE - build {}\n", build.name));
+            crate::output::planned(&format!("build {}", build.name));
         }
         return Ok(Exit::Success);
     }
     session.timing("desired");
-    let (engine, width) = (session.engine()?, session.parallel()?);
+    let (engine, width) = (session.engine()?, session.parallel());
     session.work(async {
         let built = building::build(engine, builds, width, &progress).await;
         session.timing("built");

@@ -4,6 +4,7 @@ use super::image::places;
 use crate::bundle::Portable;
 use crate::exit::{Exit, Failure};
 use crate::lock;
+use crate::output;
 use crate::perform;
 use crate::session::Session;
 use crate::view::progress::{Line, Progress, Status};
@@ -29,14 +30,14 @@ pub(crate) struct Args {
 
 /// Packs the project.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    if session.globals.dry_run {
-        return Err(Failure::unsupported("`--dry-run` with `compose bundle`"));
-    }
     let loaded = session.load_whole()?;
     let desired = wanted::of_project(session, &loaded, &lower::Selection::all())?;
     let portable = Portable::of(&loaded.0, &desired, args.with_secrets)?;
     for text in &portable.warnings {
         session.warn(text);
+    }
+    if session.globals.dry_run {
+        return preview(session.viewer()?, &wants(&desired), args);
     }
     let engine = session.engine()?;
     let progress = session.progress_unless(args.quiet, "bundle");
@@ -65,6 +66,26 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         written.map_err(|error| places::failure("cannot bundle", error))?;
         Ok(Exit::Success)
     })
+}
+
+/// Says what would be pulled and written.
+fn preview(engine: &Engine, wants: &[Want<'_>], args: &Args) -> Result<Exit, Failure> {
+    for Want { need, is_built } in wants {
+        let name = need.reference.familiar();
+        match (engine.store().image(&need.reference, need.platform.as_ref()), is_built) {
+            (Some(_), _) => {}
+            (None, true) => return Err(unbuilt(&name)),
+            (None, false) => output::planned(&format!("pull {name}")),
+        }
+    }
+    let count = wants.len();
+    let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
+    output::planned(&format!("write {} with {images}", args.output.display()));
+    Ok(Exit::Success)
+}
+
+fn unbuilt(name: &str) -> Failure {
+    Failure::new(format!("there is no image `{name}`")).hint("build it first: `compose build`")
 }
 
 /// An image that the project wants, and whether it is built.
@@ -107,9 +128,7 @@ async fn images(engine: &Engine, wants: &[Want<'_>], progress: &Progress) -> Res
         }
         let name = need.reference.familiar();
         if *is_built {
-            return Err(
-                Failure::new(format!("there is no image `{name}`")).hint("build it first: `compose build`")
-            );
+            return Err(unbuilt(&name));
         }
         let id = format!("Image {name}");
         progress.tell(&Line::new(id.clone(), Status::Working, "Pulling"));

@@ -67,11 +67,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let tty = !args.detach && !args.no_tty && terminal::stdin() && terminal::stdout();
     let id = &container.record.id;
     if session.globals.dry_run {
-        output::message(&format!(
-            "DRY-RUN MODE - exec {} in {}\n",
-            argv.join(" "),
-            container.record.spec.name
-        ));
+        output::planned(&format!("exec {} in {}", argv.join(" "), container.record.spec.name));
         return Ok(Exit::Success);
     }
     let engine = session.engine()?;

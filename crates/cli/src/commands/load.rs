@@ -23,7 +23,7 @@ pub(crate) struct Args {
 /// Loads a bundle and says what is left to do.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if session.globals.dry_run {
-        return Err(Failure::unsupported("`--dry-run` with `compose load`"));
+        return Err(Failure::without_dry_run("load", "what a bundle holds is known once it was read whole"));
     }
     let folder = args.folder.clone().unwrap_or_else(|| session.current().to_owned());
     std::fs::create_dir_all(&folder)

@@ -67,7 +67,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         let name = old.as_ref().filter(|_| given).map_or(&project.name, |old| &old.lock.project);
         lock::write(project, name, &change.after)?;
     }
-    output::result(&if args.format == "json" { change.json() } else { change.text() })?;
+    let dry_run = session.globals.dry_run;
+    output::result(&if args.format == "json" { change.json() } else { change.text(dry_run) })?;
     Ok(Exit::Success)
 }
 
@@ -182,7 +183,7 @@ impl Change {
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self, dry_run: bool) -> String {
         let all: BTreeSet<&Reference> = self.before.keys().chain(self.after.keys()).collect();
         let changed = all.into_iter().filter(|reference| self.word(reference) != "kept");
         let mut text: String = changed
@@ -191,6 +192,7 @@ impl Change {
         let count = self.after.len();
         let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
         text.push_str(&match self.is_any() {
+            true if dry_run => format!("DRY-RUN MODE - {} would hold {images}\n", lock::NAME),
             true => format!("{} holds {images}\n", lock::NAME),
             false => format!("{} is up to date: it holds {images}\n", lock::NAME),
         });

@@ -27,7 +27,7 @@ pub(crate) struct Args {
 /// Logs in.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if session.globals.dry_run {
-        return Err(Failure::unsupported("`--dry-run` with `compose login`"));
+        return Err(Failure::without_dry_run("login", "a login is what the registry says of it"));
     }
     if args.password.is_some() {
         session.warn("a password on the command line can be seen by others; --password-stdin is safer");

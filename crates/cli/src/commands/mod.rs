@@ -254,7 +254,7 @@ impl Verb {
             | Self::Top(_)
             | Self::Volumes(_)
             | Self::Wait(_) => Some(Purpose::Look),
-            Self::Image(args) => Some(args.purpose()),
+            Self::Image(args) => Some(args.purpose(dry_run)),
             Self::Pod(args) => Some(args.purpose(dry_run)),
             _ if dry_run => Some(Purpose::Look),
             _ => Some(Purpose::Work),

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let needs = needs(session, &desired, args, policy, &progress)?;
     if session.globals.dry_run {
         for (need, _) in needs.values() {
-            crate::output::message(&format!("DRY-RUN MODE - pull {}\n", need.reference.written()));
+            crate::output::planned(&format!("pull {}", need.reference.written()));
         }
         return Ok(Exit::Success);
     }
@@ -133,7 +133,7 @@ async fn pull(
     use futures_util::stream::{self, StreamExt as _};
     let performer = Performer::new(session.engine()?, &desired.pod, &Observed::default());
     let performer = &performer;
-    let width = session.parallel()?.get();
+    let width = session.parallel().get();
     let mut pulls = stream::iter(needs.into_values().map(|(need, services)| async move {
         let buildable = need.buildable;
         let planned = Planned { step: Step::Pull { need, services }, reason: Reason::Asked };

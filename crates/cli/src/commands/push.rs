@@ -39,11 +39,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let pushes = pushes(&desired, &progress);
     if session.globals.dry_run {
         for name in pushes.iter().flat_map(|push| &push.names) {
-            crate::output::message(&format!("DRY-RUN MODE - push {}\n", name.written()));
+            crate::output::planned(&format!("push {}", name.written()));
         }
         return Ok(Exit::Success);
     }
-    let (engine, width) = (session.engine()?, session.parallel()?);
+    let (engine, width) = (session.engine()?, session.parallel());
     session.work(async {
         let failed = push(engine, pushes, width, &progress).await;
         progress.finish();

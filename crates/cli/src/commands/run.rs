@@ -271,7 +271,7 @@ impl OneOffRun<'_> {
             preview.tell();
         }
         let verbs = ["create", "start", "remove"].into_iter().take(if self.args.rm { 3 } else { 2 });
-        verbs.for_each(|verb| output::message(&format!("DRY-RUN MODE - {verb} {}\n", self.spec.name)));
+        verbs.for_each(|verb| output::planned(&format!("{verb} {}", self.spec.name)));
         Ok(Exit::Success)
     }
 
@@ -411,8 +411,7 @@ impl OneOffRun<'_> {
     async fn build(&self, engine: &Engine, progress: &Progress) -> Result<(), Failure> {
         let quiet = Progress::new(Mode::Quiet, "build", false, false);
         let shown = if self.args.quiet_build { &quiet } else { progress };
-        let built =
-            crate::building::build_to_run(engine, &self.builds, self.session.parallel()?, shown).await;
+        let built = crate::building::build_to_run(engine, &self.builds, self.session.parallel(), shown).await;
         built.map(drop).map_err(crate::building::failure)
     }
 

@@ -20,7 +20,7 @@ impl Preview {
     /// Says what would be done, as `--dry-run` does.
     pub(crate) fn tell(&self) {
         for line in self.to_string().lines() {
-            crate::output::message(&format!("DRY-RUN MODE - {line}\n"));
+            crate::output::planned(line);
         }
     }
 

@@ -95,6 +95,7 @@ impl Session {
             .or_else(|| first.and_then(|file| file.parent().map(Path::to_owned)))
             .unwrap_or_else(|| self.current.clone());
         self.environment.borrow_mut().add_default(&directory)?;
+        self.environment.borrow().check(&self.globals)?;
         Ok((files, directory))
     }
 

@@ -27,6 +27,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let platform = args.platform.as_deref().map(places::platform).transpose()?;
     let place = |text: &str| Location::parse(text).map_err(Failure::new);
     let (from, to) = (place(&args.source)?, place(&args.target)?);
+    if session.globals.dry_run {
+        output::planned(&format!("copy {} to {}", args.source, args.target));
+        return Ok(Exit::Success);
+    }
     let engine = session.engine()?;
     let progress = session.progress_unless(args.quiet, "copy");
     session.work(async {

@@ -31,6 +31,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         change::apply(&mut config, instruction)
             .map_err(|error| Failure::because(format!("--change `{instruction}`"), error))?;
     }
+    if session.globals.dry_run {
+        output::planned(&format!("import {} as {}", args.path.display(), reference.familiar()));
+        return Ok(Exit::Success);
+    }
     let image = session
         .engine()?
         .import(&reference, &args.path, &config)

@@ -29,6 +29,12 @@ pub(crate) struct Args {
 
 /// Loads images and prints their names.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
+    if session.globals.dry_run {
+        return Err(Failure::without_dry_run(
+            "image load",
+            "what an archive holds is known once it was read whole",
+        ));
+    }
     let options = LoadOptions {
         platform: args.platform.as_deref().map(places::platform).transpose()?,
         pick: None,

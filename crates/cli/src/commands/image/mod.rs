@@ -58,8 +58,9 @@ enum Verb {
 
 impl Args {
     /// What the verb wants in an ordinary user's world.
-    pub(super) fn purpose(&self) -> Purpose {
+    pub(super) fn purpose(&self, dry_run: bool) -> Purpose {
         match self.verb {
+            _ if dry_run => Purpose::Look,
             Verb::History(_) | Verb::Inspect(_) | Verb::Ls(_) => Purpose::Look,
             _ => Purpose::Work,
         }
@@ -68,9 +69,6 @@ impl Args {
 
 /// Runs a verb of the group.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    if session.globals.dry_run {
-        return Err(Failure::unsupported("`--dry-run` with `compose image`"));
-    }
     match &args.verb {
         Verb::Copy(args) => copy::run(args, session),
         Verb::History(args) => history::run(args, session),

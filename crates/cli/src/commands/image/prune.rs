@@ -26,6 +26,10 @@ pub(crate) struct Args {
 /// Asks, removes, and says how much room that made.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let filters = read(&args.filters)?;
+    if session.globals.dry_run {
+        preview(session.viewer()?, args.all.then_some(&filters))?;
+        return Ok(Exit::Success);
+    }
     if args.all && !args.force && !prompt::confirm("Remove all images that no container uses?")? {
         return Ok(Exit::Success);
     }
@@ -45,12 +49,9 @@ pub(crate) fn read(texts: &[String]) -> Result<Filters, Failure> {
 /// Removes the unused images that `which` means, if any, and the layers that nothing needs then; gives the bytes
 /// of those.
 pub(crate) fn prune(engine: &Engine, which: Option<&Filters>) -> Result<u64, Failure> {
-    let known = engine.store().images();
-    for image in known.iter().filter(|image| which.is_some_and(|filters| filters.takes(image))) {
-        if user(engine, &image.id)?.is_none() {
-            remove(engine, image)?;
-            output::line(&untagged(image))?;
-        }
+    for image in &unused(engine, which)? {
+        remove(engine, image)?;
+        output::line(&format!("Untagged: {}", image.reference.familiar()))?;
     }
     let failed = |error| Failure::because("cannot remove layers that nothing needs any more", error);
     let collected = engine.collect_garbage().map_err(failed)?;
@@ -60,6 +61,32 @@ pub(crate) fn prune(engine: &Engine, which: Option<&Filters>) -> Result<u64, Fai
     Ok(collected.bytes)
 }
 
-fn untagged(image: &Image) -> String {
-    format!("Untagged: {}", image.reference.familiar())
+/// Says what [`prune`] would remove.
+///
+/// # Errors
+/// The projects cannot be listed.
+pub(crate) fn preview(engine: &Engine, which: Option<&Filters>) -> Result<(), Failure> {
+    unused(engine, which)?.iter().for_each(tell);
+    output::planned(NEEDLESS_LAYERS);
+    Ok(())
+}
+
+/// What is said of the layers that would go with images.
+pub(crate) const NEEDLESS_LAYERS: &str = "remove the layers that nothing needs then";
+
+/// Says that an image would be removed.
+pub(super) fn tell(image: &Image) {
+    output::planned(&format!("untag {}", image.reference.familiar()));
+}
+
+/// The images that `which` means, if any, and no container uses.
+fn unused(engine: &Engine, which: Option<&Filters>) -> Result<Vec<Image>, Failure> {
+    let meant = engine.store().images().into_iter();
+    let mut images = vec![];
+    for image in meant.filter(|image| which.is_some_and(|filters| filters.takes(image))) {
+        if user(engine, &image.id)?.is_none() {
+            images.push(image);
+        }
+    }
+    Ok(images)
 }

@@ -33,6 +33,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     };
     let target = args.target.as_deref().map(import::parse).transpose()?;
     let target = target.as_ref().unwrap_or(&image.reference);
+    if session.globals.dry_run {
+        let platforms: Vec<String> = images.iter().map(|image| image.platform.to_string()).collect();
+        output::planned(&format!("push {} ({})", target.familiar(), platforms.join(", ")));
+        return Ok(Exit::Success);
+    }
     let progress = session.progress_unless(args.quiet, "push");
     let engine = session.engine()?;
     session.work(async {

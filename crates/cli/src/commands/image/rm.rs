@@ -1,6 +1,7 @@
 //! `compose image rm`: takes images away, and their layers when nothing else needs them.
 
 use super::find::{matching, missing, remove, running_user, user};
+use super::prune::{NEEDLESS_LAYERS, tell};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
@@ -47,6 +48,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
                 "remove the container first; `compose down` removes those of a project"
             }));
         }
+    }
+    if session.globals.dry_run {
+        chosen.iter().for_each(|image| tell(image));
+        output::planned(NEEDLESS_LAYERS);
+        return Ok(Exit::Success);
     }
     let engine = session.engine()?;
     for image in &chosen {

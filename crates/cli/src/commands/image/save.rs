@@ -42,6 +42,13 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     };
     let known = session.viewer()?.store().images();
     let images = chosen(&known, &args.images)?;
+    if session.globals.dry_run {
+        let names = images.iter().flat_map(|(_, names)| names).map(Reference::familiar);
+        let path =
+            args.output.as_ref().map_or("standard output".to_owned(), |path| path.display().to_string());
+        output::planned(&format!("save {} to {path}", names.collect::<Vec<_>>().join(", ")));
+        return Ok(Exit::Success);
+    }
     let (path, stream) = match &args.output {
         Some(path) => (path.as_path(), None),
         None => (Path::new("standard output"), Some(standard_output(form)?)),

@@ -2,6 +2,7 @@
 
 use super::find;
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::session::Session;
 
 /// Flags of `image tag`.
@@ -21,6 +22,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if reference.digest.is_some() {
         return Err(Failure::new(format!("`{}` names a digest", args.reference))
             .hint("a digest is what an image has, not what it is called; give a name and a tag"));
+    }
+    if session.globals.dry_run {
+        let (image, name) = (image.reference.familiar(), reference.familiar());
+        output::planned(&format!("name {image} {name} too"));
+        return Ok(Exit::Success);
     }
     let store = session.engine()?.store();
     store

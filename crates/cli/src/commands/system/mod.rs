@@ -24,9 +24,6 @@ enum Verb {
 
 /// Runs a verb of the group.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    if session.globals.dry_run {
-        return Err(Failure::unsupported("`--dry-run` with `compose system`"));
-    }
     match &args.verb {
         Verb::Df(args) => df::run(args, session),
         Verb::Prune(args) => prune::run(args, session),

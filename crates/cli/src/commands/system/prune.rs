@@ -9,6 +9,7 @@ use crate::session::Session;
 use crate::view::size;
 use crate::{output, prompt};
 use engine::{Engine, EngineError, bytes_below};
+use resource::VolumeRecord;
 
 /// Flags of `system prune`.
 #[derive(Debug, clap::Args)]
@@ -35,6 +36,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         return Err(Failure::new("`--filter until=…` does not go with `--volumes`")
             .hint("when a volume was last used is not known; ask for volumes without `until`"));
     }
+    if session.globals.dry_run {
+        return preview(args, session, &filters);
+    }
     if !args.force && !prompt::confirm(&question(args, &filters))? {
         return Ok(Exit::Success);
     }
@@ -52,6 +56,26 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
+/// Says what would be removed.
+fn preview(args: &Args, session: &Session, filters: &Filters) -> Result<Exit, Failure> {
+    let engine = session.viewer()?;
+    if args.volumes {
+        for volume in engine.unused_volumes().iter().filter(|volume| is_meant(volume, filters)) {
+            output::planned(&format!("remove volume {}", volume.spec.name));
+        }
+    }
+    if filters.is_empty() {
+        output::planned("remove the build cache");
+    }
+    images::preview(engine, args.all.then_some(filters))?;
+    Ok(Exit::Success)
+}
+
+/// Whether a volume is one that was made for a container and has what is asked for.
+fn is_meant(volume: &VolumeRecord, filters: &Filters) -> bool {
+    volume.anonymous && filters.takes_labels(&volume.spec.labels)
+}
+
 fn question(args: &Args, filters: &Filters) -> String {
     let mut what = vec![];
     what.extend(filters.is_empty().then_some("the build cache"));
@@ -63,8 +87,7 @@ fn question(args: &Args, filters: &Filters) -> String {
 /// Removes volumes that were made for a container that is gone; gives their bytes.
 fn prune_volumes(engine: &Engine, filters: &Filters) -> Result<u64, Failure> {
     let mut freed = 0;
-    let volumes = engine.volumes().into_iter().filter(|volume| volume.anonymous);
-    for volume in volumes.filter(|volume| filters.takes_labels(&volume.spec.labels)) {
+    for volume in engine.volumes().iter().filter(|volume| is_meant(volume, filters)) {
         let name = &volume.spec.name;
         let bytes = bytes_below(&engine.roots().volume(name).join("_data"));
         match engine.remove_volume(name) {
