@@ -281,6 +281,11 @@ impl Project {
     pub fn network_place(&self, network: &str, path: &str) -> Span {
         self.tree.place(&format!("networks.{network}.{path}"))
     }
+
+    /// The place of what `path` names in a volume (see [`Node::place`]), or of the deepest part of it.
+    pub fn volume_place(&self, volume: &str, path: &str) -> Span {
+        self.tree.place(&format!("volumes.{volume}.{path}"))
+    }
 }
 
 impl Service {

@@ -64,6 +64,16 @@ scenario! {
         world.edit("compose.yaml", "{driver: local, driver_opts: {type: none", "{driver: unknown, driver_opts: {type: none");
         world.compose("up -d volumes").exits(1).says("driver `unknown`").says("compose.yaml:");
         world.edit("compose.yaml", "{driver: unknown, driver_opts: {type: none", "{driver: local, driver_opts: {type: none");
+        for (given, other, said) in [
+            ("o: \"size=128k,mode=711,uid=33\"", "size: 128k", "`size` is not supported"),
+            ("o: \"size=128k,mode=711,uid=33\"", "opts: \"size=128k\"", "has no option `opts`"),
+            ("{type: none, device: \"${PWD}/device\", o: bind}", "{type: none, device: \"${PWD}/device\"}", "make no mount"),
+            ("{type: none, device: \"${PWD}/device\", o: bind}", "{type: none, o: bind}", "absolute path"),
+        ] {
+            world.edit("compose.yaml", given, other);
+            world.compose("up -d --force-recreate volumes").exits(1).says(said).says("compose.yaml:");
+            world.edit("compose.yaml", other, given);
+        }
         world.compose("down -v -t 0").ok();
         let kept = |name: &str| world.roots().data.join("volumes").join(name).exists();
         assert!(kept("made-outside") && !kept("project_copied"));

@@ -1,7 +1,7 @@
 //! The named volumes of the selected services.
 
 use crate::lowering::{Lowering, hash};
-use diagnostic::{Severity, Span};
+use diagnostic::{Diagnostic, Severity, Span};
 use resource::{DesiredService, MountSpec, VolumeName, VolumeSpec, label};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +35,9 @@ impl Lowering<'_> {
                     "",
                 );
             }
+            if driver == "local" && !volume.external {
+                self.check_options(key, &volume.driver_opts);
+            }
             let spec = VolumeSpec {
                 name: name.clone(),
                 external: volume.external,
@@ -45,6 +48,16 @@ impl Lowering<'_> {
             volumes.push(if spec.external { spec } else { self.labelled(spec, key) });
         }
         volumes
+    }
+
+    /// Tells what of the driver's options cannot be had. They are those of mount(8), so that the driver makes
+    /// a mount, or none.
+    fn check_options(&mut self, key: &str, options: &BTreeMap<String, String>) {
+        let Some(fault) = fault(options) else { return };
+        let option = fault.option.map(|name| format!("driver_opts.{name}"));
+        let span = self.project.volume_place(key, option.as_deref().unwrap_or("driver_opts"));
+        let message = format!("volume `{key}`: {}", fault.what);
+        self.found.push(Diagnostic::error("unusable-value", message).at(span, "").help(fault.help));
     }
 
     /// A volume that the file does not declare: as if it stood there with this name and nothing else.
@@ -60,5 +73,72 @@ impl Lowering<'_> {
         spec.labels.insert(label::VOLUME.to_owned(), key.to_owned());
         spec.labels.insert(label::CONFIG_HASH.to_owned(), hash);
         spec
+    }
+}
+
+/// What is wrong with the options of a volume.
+#[derive(Debug, PartialEq, Eq)]
+struct Fault<'a> {
+    /// The one it is about; `None` for all together.
+    option: Option<&'a str>,
+    what: String,
+    help: &'static str,
+}
+
+/// What of these options the driver `local` cannot do.
+fn fault(options: &BTreeMap<String, String>) -> Option<Fault<'_>> {
+    if let Some(name) = options.keys().find(|name| !matches!(name.as_str(), "type" | "o" | "device")) {
+        let (what, help) = match name.as_str() {
+            "size" => (
+                "`size` is not supported: a volume is as large as its disk, project quotas are not set"
+                    .to_owned(),
+                "leave it out, or keep the volume in memory: `type: tmpfs, device: tmpfs, o: size=10m`",
+            ),
+            _ => (
+                format!("the driver `local` has no option `{name}`"),
+                "it has `type`, `device` and `o`, as mount(8)",
+            ),
+        };
+        return Some(Fault { option: Some(name), what, help });
+    }
+    let option = |name: &str| options.get(name).map(String::as_str).unwrap_or_default();
+    let binds = option("o").split(',').any(|word| matches!(word, "bind" | "rbind"));
+    let mounts = !matches!(option("type"), "" | "none" | "bind");
+    let what = match (binds, mounts) {
+        _ if options.is_empty() => return None,
+        (true, _) if option("device").starts_with('/') => return None,
+        (false, true) => return None,
+        (true, _) => "a folder that is bound is a `device` with an absolute path",
+        (false, false) => "these options make no mount",
+    };
+    let help = "give a `type` and a `device`, or `o: bind` and a `device` that is an absolute path";
+    Some(Fault { option: None, what: what.to_owned(), help })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_make_a_mount_or_are_refused() {
+        let about = |pairs: &[(&str, &str)]| {
+            let options =
+                pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            fault(&options).map(|fault| (fault.option.map(str::to_owned), fault.what))
+        };
+        for sound in [
+            &[][..],
+            &[("type", "none"), ("o", "bind"), ("device", "/srv")],
+            &[("o", "ro,rbind"), ("device", "/srv")],
+            &[("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=1m")],
+            &[("type", "nfs"), ("device", ":/export"), ("o", "addr=host")],
+        ] {
+            assert_eq!(about(sound), None);
+        }
+        let (option, what) = about(&[("type", "tmpfs"), ("device", "tmpfs"), ("size", "1m")]).unwrap();
+        assert!(option.as_deref() == Some("size") && what.contains("quotas"), "{what}");
+        assert_eq!(about(&[("mountpoint", "/srv")]).unwrap().0.as_deref(), Some("mountpoint"));
+        assert!(about(&[("o", "bind"), ("device", "./srv")]).unwrap().1.contains("absolute"));
+        assert!(about(&[("type", "none"), ("device", "/srv")]).unwrap().1.contains("no mount"));
     }
 }

@@ -19,6 +19,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("networks.*.ipam.config[].ip_range", r#""10.8.0.0/28""#),
     ("networks.*.driver", r#""macvlan""#),
     ("networks.*.driver_opts", r#"{"com.docker.network.driver.mtu": "1400"}"#),
+    ("volumes.*.driver_opts", r#"{"type": "tmpfs", "device": "tmpfs"}"#),
     ("services.*.networks.*.driver_opts", r#"{"com.docker.network.endpoint.ifname": "lan0"}"#),
     ("services.*.networks.*.link_local_ips", r#"["169.254.8.1"]"#),
     ("networks.*.ipam.config[].subnet", r#""10.8.0.0/24""#),
