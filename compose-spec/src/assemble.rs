@@ -444,6 +444,8 @@ impl<'a> Assembler<'a> {
         let Some(extends) = child.as_map_mut().and_then(|map| map.remove("extends")) else { return child };
         let Some(wanted) = extends.node.str("service").map(str::to_owned) else {
             self.lacks(&extends.node, "`extends`", "service");
+            // What is wrong with it has been told, and what it would have given is not asked for.
+            self.incomplete = true;
             return child;
         };
         let span = extends.node.get("service").map_or(extends.node.span, |node| node.span);
@@ -515,7 +517,10 @@ impl<'a> Assembler<'a> {
         from: Option<&Path>,
         around: &Surroundings,
     ) -> Option<(PathBuf, Rc<Map>)> {
-        let text = node.as_str()?;
+        let Some(text) = node.as_str() else {
+            self.incomplete = true;
+            return None;
+        };
         if paths::is_remote(text) {
             self.remote("remote-extends", format!("`{text}` cannot be extended from"), node.span);
             return None;
