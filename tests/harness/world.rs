@@ -290,6 +290,29 @@ impl World {
         assert!(left.is_empty() && stragglers.is_empty(), "left behind: {left:#?}, processes {stragglers:?}");
     }
 
+    /// Fails when the store has something half-made, or something that says whose that was. Nothing may be under way.
+    pub fn assert_nothing_half_made(&self) {
+        let (data, run) = (&self.roots.data, &self.roots.run);
+        let folders = [
+            data.join("tmp"),
+            data.join("images"),
+            data.join("blobs/sha256"),
+            run.join("locks"),
+            run.join("pins"),
+        ];
+        let whole = |folder: &Path, name: &str| {
+            (folder.ends_with("images") || folder.ends_with("sha256")) && !name.ends_with(".tmp")
+        };
+        for folder in folders {
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            // An empty layer is kept for those views that need one.
+            let left: Vec<_> =
+                names.filter(|name| !whole(&folder, name) && !name.starts_with("empty")).collect();
+            assert!(left.is_empty(), "left in {}: {left:?}", folder.display());
+        }
+    }
+
     /// Remembers the user namespace that the world has now, to look for what stays in it.
     pub(crate) fn note_namespace(&self) {
         if self.account.is_some() {

@@ -9,7 +9,8 @@ use std::path::Path;
 
 scenario! {
     /// A `load`, an `import`, a bundle's `load` and a `push` that are killed at any step leave no image that is not
-    /// whole, and are finished by the next; what stays of them goes with the first clearing.
+    /// whole, and are finished by the next, with which goes what is half-made; what stays whole goes with the first
+    /// clearing.
     images_survive_a_kill_at_any_step, |world| {
         let (registry, depot) = (MovingRegistry::new(), Depot::start(None));
         world.write(".env", &format!("REGISTRY={}\n", registry.address()));
@@ -52,6 +53,10 @@ fn killed(world: &World, command: &str, before: impl Fn(&World), done: &dyn Fn(&
         assert_whole(world, &good);
         world.compose(command).ok();
         assert!(done(world) && layers(world) == good, "{command}");
+        // What is pushed is not made here.
+        if !command.contains("docker://") {
+            world.assert_nothing_half_made();
+        }
     }
 }
 

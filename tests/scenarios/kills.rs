@@ -36,12 +36,19 @@ scenario! {
 }
 
 scenario! {
-    /// A `pull` that is killed at any step is repaired by the next, and leaves nothing of its own.
+    /// A `pull` that is killed at any step is repaired by the next; what it leaves half-made goes with that, or with
+    /// whatever command makes an image next.
     a_pull_killed_at_any_step_is_repaired, |world| {
         at_every_step(world, "pull", |_| {}, |world| {
+            world.assert_nothing_half_made();
             world.compose("up -d").ok();
             world.compose("down -v -t 0 --rmi all").ok();
         });
+        std::fs::create_dir(world.project().join("files")).unwrap();
+        world.write("files/one", "one\n");
+        let import = "image import files localhost/files:1";
+        let begin = |world: &World| drop(world.compose("system prune --all --force").ok());
+        then(world, "pull", World::killed_at, import, begin, World::assert_nothing_half_made);
     }
 }
 

@@ -48,7 +48,7 @@ impl Store {
     /// [`StoreError::Pack`], [`StoreError::Unpack`], [`StoreError::Io`]; nothing is left behind then.
     pub fn layer_of_changes(&self, upper: &Path) -> Result<Made, StoreError> {
         self.prepare()?;
-        let folder = self.temporary("changes");
+        let folder = self.temporary("changes")?;
         let made = self.copy_changes(upper, &folder).and_then(|(info, archive_size)| {
             let pin = self.pin(std::slice::from_ref(&info.diff_id))?;
             if let LayerSlot::Missing(_claim) = self.begin_layer(&info.diff_id)? {
@@ -73,7 +73,7 @@ impl Store {
     /// The same of files that lack something.
     pub(crate) fn take_files(&self, upper: PathBuf, omitted: Omitted) -> Result<Option<Made>, StoreError> {
         self.prepare()?;
-        let folder = self.temporary("changes");
+        let folder = self.temporary("changes")?;
         let made = self.take(&upper, &folder, omitted);
         discard(&upper)?;
         discard(&folder)?;
@@ -107,7 +107,7 @@ impl Store {
     /// [`StoreError::Io`]
     pub fn scratch(&self, kind: &str) -> Result<PathBuf, StoreError> {
         self.prepare()?;
-        Ok(self.temporary(kind))
+        self.temporary(kind)
     }
 
     /// Writes the archive of a layer that was made here, uncompressed: the one that its diff id is the

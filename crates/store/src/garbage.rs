@@ -3,6 +3,7 @@
 use crate::kept::named_in;
 use crate::layers::{ASIDE, discard, refuse_newer};
 use crate::lock::{Claim, is_held};
+use crate::temporary::is_abandoned;
 use crate::{Store, StoreError};
 use resource::{Digest, Image};
 use std::collections::BTreeSet;
@@ -44,6 +45,8 @@ impl Store {
     /// [`StoreError::Io`]
     pub fn pin(&self, layers: &[Digest]) -> Result<Pin, StoreError> {
         static COUNTER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        // Whoever makes layers or images begins here: room for them is made first.
+        self.making.swept.get_or_init(|| drop(self.sweep()));
         let _shared = self.share()?;
         let count = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = self.roots.run.join("pins").join(format!("{}-{count}", std::process::id()));
@@ -90,7 +93,7 @@ impl Store {
         let mut collected = Collected::default();
         for layer in digests(&self.roots.data.join("layers")).filter(|layer| !layers.contains(layer)) {
             collected.bytes += self.layer_document(&layer).map_or(0, |info| info.size);
-            let (folder, dead) = (self.layer_folder(&layer), self.temporary("dead"));
+            let (folder, dead) = (self.layer_folder(&layer), self.unused("dead"));
             std::fs::rename(&folder, dead).map_err(|source| StoreError::io("delete", &folder, source))?;
             collected.layers.push(layer);
         }
@@ -105,8 +108,9 @@ impl Store {
             collected.bytes += std::fs::metadata(&path).map_or(0, |status| status.len());
             std::fs::remove_file(&path).map_err(|source| StoreError::io("delete", &path, source))?;
         }
+        self.remove_unwritten();
         drop(lock);
-        self.sweep()?;
+        self.sweep_making()?;
         Ok(collected)
     }
 
@@ -158,13 +162,27 @@ impl Store {
         entries(&self.roots.data.join("images")).find(|path| refuse_newer::<Image>(path).is_err())
     }
 
-    /// Removes what crashed processes left half-made.
+    /// Removes what crashed processes left half-made. Where nothing is, a few folders are listed.
     ///
     /// # Errors
     /// [`StoreError::Io`]
     pub fn sweep(&self) -> Result<(), StoreError> {
+        let path = self.roots.run.join("store.lock");
+        if path.exists() {
+            let lock = sys::file::Lock::try_exclusive(&path)
+                .map_err(|source| StoreError::io("lock", &path, source))?;
+            // Else somebody writes just now; whoever comes next looks again.
+            if lock.is_some() {
+                self.remove_unwritten();
+            }
+        }
+        self.sweep_making()
+    }
+
+    /// Removes layers, archives and volumes whose makers died, and the locks and pins they held.
+    fn sweep_making(&self) -> Result<(), StoreError> {
         for path in entries(&self.roots.data.join("tmp")) {
-            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default().to_owned();
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
             if let Some(hex) = name.strip_prefix("layer-") {
                 let lock = self.roots.run.join("locks").join(format!("layer-{hex}"));
                 match Claim::attempt_now(&lock) {
@@ -174,22 +192,30 @@ impl Store {
                 }
             } else if name.starts_with(ASIDE) {
                 // Containers may run on it, which a collection is told of.
-            } else if name.starts_with("dead-") || name.split('-').nth(1).is_some_and(is_dead) {
+            } else if name.starts_with("dead-") || is_abandoned(&self.roots, name) {
                 discard(&path)?;
             }
         }
-        for folder in ["images", "blobs/sha256"] {
-            for path in entries(&self.roots.data.join(folder)) {
-                // NAME.PID.COUNT.tmp, of a document being replaced.
-                let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-                let owner = name.strip_suffix(".tmp").and_then(|name| name.rsplit('.').nth(1));
-                if owner.is_some_and(is_dead) {
-                    // Another sweep may have been quicker.
-                    let _ = std::fs::remove_file(&path);
-                }
+        for folder in ["locks", "pins"] {
+            for path in entries(&self.roots.run.join(folder)) {
+                // A claim removes its file when it is given up.
+                drop(Claim::attempt_now(&path));
             }
         }
         Ok(())
+    }
+
+    /// Removes documents and blobs that were being written beside their place, `NAME.PID.COUNT.tmp`. Under the
+    /// store's exclusive lock: whoever writes there shares it, so their writers died.
+    fn remove_unwritten(&self) {
+        for folder in ["images", "blobs/sha256"] {
+            for path in entries(&self.roots.data.join(folder)) {
+                if path.extension().is_some_and(|end| end == "tmp") {
+                    // Only room is lost when it stays.
+                    drop(std::fs::remove_file(&path));
+                }
+            }
+        }
     }
 
     fn pinned(&self) -> BTreeSet<Digest> {
@@ -216,9 +242,4 @@ pub(crate) fn digests(folder: &Path) -> impl Iterator<Item = Digest> {
     entries(folder).filter_map(|path| {
         Digest::parse(&format!("sha256:{}", path.file_name().and_then(OsStr::to_str)?)).ok()
     })
-}
-
-/// Whether there is no process with this number; a text that is no number belongs to nobody we know.
-fn is_dead(pid: &str) -> bool {
-    pid.parse::<u32>().is_ok_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
 }

@@ -132,6 +132,7 @@ impl Store {
     /// [`StoreError::NewerDocument`], [`StoreError::Io`].
     pub fn tag_image(&self, image: &Image, reference: &Reference) -> Result<Image, StoreError> {
         self.refuse_newer_image(reference, Some(&image.platform))?;
+        let _shared = self.share()?;
         let tagged = Image { reference: reference.clone(), tagged: Timestamp::now(), ..image.clone() };
         write_document(&self.image_file(reference, Some(&image.platform)), &tagged)?;
         Ok(tagged)
@@ -142,6 +143,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`]
     pub fn refresh_image(&self, image: &Image, platform: Option<&Platform>) -> Result<Image, StoreError> {
+        let _shared = self.share()?;
         let image = Image { tagged: Timestamp::now(), ..image.clone() };
         write_document(&self.image_file(&image.reference, platform), &image)?;
         Ok(image)

@@ -12,7 +12,7 @@ impl Store {
     /// [`StoreError::Unpack`], [`StoreError::Io`]; nothing is left behind then.
     pub fn unpack_apart(&self, archive: impl Read + Send) -> Result<std::path::PathBuf, StoreError> {
         self.prepare()?;
-        let folder = self.temporary("archive");
+        let folder = self.temporary("archive")?;
         let source = Source { bytes: BufReader::with_capacity(1 << 18, archive), blob: None, from: None };
         if let Err(error) = self.unpack_into(&folder, source, None) {
             discard(&folder)?;
@@ -33,7 +33,7 @@ impl Store {
         config: &ImageConfig,
     ) -> Result<Image, StoreError> {
         self.prepare()?;
-        let folder = self.temporary("import");
+        let folder = self.temporary("import")?;
         let source = Source { bytes: BufReader::with_capacity(1 << 18, rootfs), blob: None, from: None };
         let made = self
             .unpack_into(&folder, source, None)

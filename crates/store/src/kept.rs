@@ -54,7 +54,7 @@ impl Store {
     pub fn keep_layer_blob(&self, mut bytes: impl Read, promised: &(Digest, u64)) -> Result<(), StoreError> {
         self.prepare()?;
         let path = self.blob_file(&promised.0);
-        let temporary = path.with_extension(format!("{}.0.tmp", std::process::id()));
+        let temporary = self.temporary("blob")?;
         let mut write = || -> Result<(), StoreError> {
             let failed = |source| StoreError::io("write", &temporary, source);
             let mut file = BufWriter::with_capacity(1 << 18, File::create(&temporary).map_err(failed)?);

@@ -21,7 +21,7 @@ use std::io::{self, BufRead};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// How names in `DATA/tmp` begin that are of layers which were replaced: `aside-HEX-PID-COUNT`.
+/// How names in `DATA/tmp` begin that are of layers which were replaced: `aside-HEX-OWNER-COUNT`.
 pub(crate) const ASIDE: &str = "aside-";
 
 /// What is known of an unpacked layer: its document.
@@ -185,7 +185,7 @@ impl Store {
         let target = self.layer_folder(diff_id);
         if target.exists() {
             refuse_newer::<LayerInfo>(&target.join("layer.json"))?;
-            let aside = self.temporary(&format!("{ASIDE}{}", diff_id.hex()));
+            let aside = self.unused(&format!("{ASIDE}{}", diff_id.hex()));
             std::fs::rename(&target, &aside).map_err(|source| StoreError::io("replace", &target, source))?;
         }
         std::fs::rename(folder, &target).map_err(|source| StoreError::io("publish", &target, source))

@@ -9,6 +9,7 @@
 //!
 //! ```text
 //! DATA/tmp/layer-HEX/         a layer being made, by whoever holds RUN/locks/layer-HEX
+//! DATA/tmp/KIND-OWNER-COUNT   what whoever holds RUN/locks/owner-OWNER makes (see `temporary`)
 //! DATA/tmp/aside-HEX-*        a layer that was replaced, until nothing runs on it
 //! DATA/tmp/dead-*             what is being deleted
 //! DATA/layers/HEX/layer.json  what it is, and whether it has been synced (see `layers`)
@@ -43,6 +44,7 @@ mod mounts;
 mod pack;
 mod sparse;
 mod steps;
+mod temporary;
 mod transfer;
 mod tree;
 mod unpack;
@@ -68,8 +70,9 @@ pub use usage::{Usage, bytes_below};
 
 use resource::{Mapping, Roots};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use temporary::Making;
 
 /// The version of the layout that this program writes.
 const FORMAT: u32 = 1;
@@ -80,6 +83,8 @@ pub struct Store {
     pub(crate) roots: Roots,
     /// Its folders are there; clones know it, too.
     prepared: Arc<OnceLock<()>>,
+    /// What it has half-made.
+    making: Arc<Making>,
 }
 
 impl Store {
@@ -111,7 +116,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(foreign(None)),
             Err(source) => return Err(StoreError::io("read", &path, source)),
         }
-        Ok(Self { roots: roots.clone(), prepared: Arc::default() })
+        Ok(Self { roots: roots.clone(), prepared: Arc::default(), making: Arc::default() })
     }
 
     /// Makes the folders and the format file, mode 0700 whatever the umask.
@@ -143,13 +148,6 @@ impl Store {
     /// The roots it was opened with.
     pub fn roots(&self) -> &Roots {
         &self.roots
-    }
-
-    /// A new path below `DATA/tmp` that no other thread or process uses.
-    pub(crate) fn temporary(&self, kind: &str) -> PathBuf {
-        static COUNTER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let count = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.roots.data.join("tmp").join(format!("{kind}-{}-{count}", std::process::id()))
     }
 }
 
@@ -202,7 +200,7 @@ enum Meeting {
 /// Forgets all images of a store whose layers lack their owners, so that they are pulled again; volumes
 /// stay. No container needs them.
 fn begin_again(roots: &Roots) -> Result<(), StoreError> {
-    let store = Store { roots: roots.clone(), prepared: Arc::default() };
+    let store = Store { roots: roots.clone(), prepared: Arc::default(), making: Arc::default() };
     make(&roots.run)?;
     make(&roots.data.join("tmp"))?;
     let path = roots.run.join("store.lock");
@@ -212,7 +210,7 @@ fn begin_again(roots: &Roots) -> Result<(), StoreError> {
         return Ok(()); // somebody else was quicker
     }
     for folder in ["images", "blobs", "layers"] {
-        let (folder, dead) = (roots.data.join(folder), store.temporary("dead"));
+        let (folder, dead) = (roots.data.join(folder), store.unused("dead"));
         match std::fs::rename(&folder, &dead) {
             Ok(()) => layers::discard(&dead)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -96,7 +96,7 @@ impl Store {
                 continue;
             };
             self.prepare()?;
-            let dead = self.temporary("dead");
+            let dead = self.unused("dead");
             std::fs::rename(&path, &dead).map_err(|source| StoreError::io("delete", &path, source))?;
             forget_size(&lock)?;
             forgotten.bytes += crate::usage::bytes_below(&dead);

@@ -25,7 +25,7 @@ impl Store {
         }
         self.prepare()?;
         let record = VolumeRecord { spec: spec.clone(), created: Timestamp::now(), anonymous };
-        let (target, folder) = (self.roots.volume(&spec.name), self.temporary("volume"));
+        let (target, folder) = (self.roots.volume(&spec.name), self.temporary("volume")?);
         let failed = |source| StoreError::io("make", &target, source);
         let made = make(&folder, &record).and_then(|()| std::fs::rename(&folder, &target));
         match made {
@@ -88,7 +88,7 @@ impl Store {
         if !is_name(name.as_str()) {
             return Err(StoreError::BadVolumeName(name.clone()));
         }
-        let (folder, dead) = (self.roots.volume(name), self.temporary("dead"));
+        let (folder, dead) = (self.roots.volume(name), self.unused("dead"));
         match std::fs::rename(&folder, &dead) {
             Ok(()) => discard(&dead).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

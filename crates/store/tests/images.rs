@@ -151,27 +151,47 @@ fn what_dead_processes_left_is_swept_and_what_lives_is_not() {
     let test = TestStore::new();
     test.store.prepare().unwrap();
     let tmp = test.store.roots().data.join("tmp");
-    let mut child = std::process::Command::new("true").spawn().unwrap();
-    let dead = child.id();
-    child.wait().unwrap();
+    // Nobody holds what it says; that there is a process with this number says nothing.
+    let reused = std::process::id();
     let half = digest_of(b"half");
-    for name in
-        [format!("import-{dead}-0"), "dead-1-0".to_owned(), format!("layer-{}", digest_of(b"crashed").hex())]
-    {
+    for name in [
+        "import-0123456789abcdef-0".to_owned(),
+        format!("import-{reused}-0"),
+        "dead-1-0".to_owned(),
+        format!("layer-{}", digest_of(b"crashed").hex()),
+    ] {
         std::fs::create_dir_all(tmp.join(name).join("tree/inside")).unwrap();
     }
-    let alive = tmp.join(format!("import-{}-99", std::process::id()));
+    let alive = test.store.scratch("import").unwrap();
     std::fs::create_dir(&alive).unwrap();
     let writer = test.store.begin_layer(&half).unwrap();
     let held = tmp.join(format!("layer-{}", half.hex()));
     std::fs::create_dir(&held).unwrap();
-    std::fs::write(test.store.roots().data.join(format!("images/x.json.{dead}.0.tmp")), "").unwrap();
+    let (data, run) = (&test.store.roots().data, &test.store.roots().run);
+    std::fs::write(data.join(format!("images/x.json.{reused}.0.tmp")), "").unwrap();
+    std::fs::write(run.join("pins/1-0"), "").unwrap();
+    let writing = test.store.share().unwrap();
+    let unwritten = || std::fs::read_dir(data.join("images")).unwrap().count();
+    test.store.sweep().unwrap();
+    assert_eq!(unwritten(), 1, "somebody may be writing it");
+    drop(writing);
     test.store.sweep().unwrap();
     let mut left = test.leftovers();
     left.sort();
     assert_eq!(left, [alive, held]);
-    assert_eq!(std::fs::read_dir(test.store.roots().data.join("images")).unwrap().count(), 0);
+    assert_eq!(unwritten(), 0);
+    assert_eq!(std::fs::read_dir(run.join("pins")).unwrap().count(), 0);
     drop(writer);
+}
+
+#[test]
+fn whoever_makes_an_image_first_clears_what_the_dead_have_left() {
+    let test = TestStore::new();
+    test.store.prepare().unwrap();
+    let tmp = test.store.roots().data.join("tmp");
+    std::fs::create_dir_all(tmp.join("import-0123456789abcdef-0/tree")).unwrap();
+    drop(test.store.pin(&[]).unwrap());
+    assert!(test.leftovers().is_empty());
 }
 
 #[test]
