@@ -81,6 +81,8 @@ mod life;
 mod limits;
 #[path = "scenarios/locks.rs"]
 mod locks;
+#[path = "scenarios/logins.rs"]
+mod logins;
 #[path = "scenarios/logs.rs"]
 mod logs;
 #[path = "scenarios/mounts.rs"]

@@ -1,13 +1,35 @@
 //! A registry that is pushed to: it keeps what it is given, wants a login to write when it was told one, and
 //! remembers what it was asked. What is pushed has to be whole: blobs have their digests, manifests name
-//! blobs that are there.
+//! blobs that are there. It may speak TLS, and not let everybody read either.
+
+mod secure;
+
+pub use secure::certificate;
+use secure::secured;
 
 use crate::images::digest;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
+
+/// Whom a registry lets in, and how it is spoken to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gate {
+    /// `user:password` in base64, when writing needs it.
+    pub login: Option<&'static str>,
+    /// Reading needs it, too.
+    pub reading: bool,
+    /// The login goes to the registry itself, not to a token service.
+    pub basic: bool,
+    /// What the token service takes in the place of a login.
+    pub refresh: Option<&'static str>,
+    /// It speaks TLS with this certificate of `crates/registry/tests/certificates`.
+    pub certificate: Option<&'static str>,
+    /// It wants to see a certificate of its own authority.
+    pub wants_certificate: bool,
+}
 
 /// The registry; it ends with the test program.
 #[derive(Clone, Debug)]
@@ -18,8 +40,9 @@ pub struct Depot {
 
 #[derive(Debug, Default)]
 struct State {
-    /// `user:password` in base64, when writing needs it.
-    login: Option<String>,
+    gate: Gate,
+    /// Where its token service is.
+    realm: String,
     blobs: BTreeMap<String, Vec<u8>>,
     /// Repository and digest of each blob that is in it.
     there: BTreeSet<(String, String)>,
@@ -43,16 +66,28 @@ type Answer = (&'static str, Vec<(&'static str, String)>, Vec<u8>);
 
 impl Depot {
     /// One that anybody may read and that `login`, a `user:password` in base64, may write.
-    pub fn start(login: Option<&str>) -> Self {
+    pub fn start(login: Option<&'static str>) -> Self {
+        Self::behind(Gate { login, ..Gate::default() })
+    }
+
+    /// One that lets in whom the gate says.
+    pub fn behind(gate: Gate) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = State { login: login.map(str::to_owned), ..State::default() };
-        let depot = Self { port, state: Arc::new(Mutex::new(state)) };
+        let realm = match gate.certificate {
+            Some(_) => format!("https://0.0.0.0:{port}/token"),
+            None => format!("http://127.0.0.1:{port}/token"),
+        };
+        let depot = Self { port, state: Arc::new(Mutex::new(State { gate, realm, ..State::default() })) };
         let served = depot.clone();
+        let config = gate.certificate.map(|name| secure::config(name, gate.wants_certificate));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let depot = served.clone();
-                std::thread::spawn(move || depot.serve(stream));
+                let (depot, config) = (served.clone(), config.clone());
+                std::thread::spawn(move || match config {
+                    Some(config) => depot.serve(secured(config, stream)),
+                    None => depot.serve(stream),
+                });
             }
         });
         depot
@@ -61,6 +96,11 @@ impl Depot {
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The same place under a name that is not loopback's: what is there has to prove who it is.
+    pub fn distant(&self) -> String {
+        format!("0.0.0.0:{}", self.port)
     }
 
     /// The manifest under a tag or digest of a repository.
@@ -75,20 +115,24 @@ impl Depot {
         std::mem::take(&mut self.state.lock().unwrap().log)
     }
 
-    fn serve(&self, stream: TcpStream) -> Option<()> {
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        let mut stream = stream;
+    fn serve(&self, stream: impl Read + Write) -> Option<()> {
+        let mut reader = BufReader::new(stream);
         loop {
-            let request = read(&mut reader)?;
+            let Some(request) = read(&mut reader) else {
+                // What servers say to a greeting of TLS where they do not speak it.
+                return reader.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").ok();
+            };
             let (status, headers, body) = self.answer(&request);
             let mut head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
             for (name, value) in headers {
                 head += &format!("{name}: {value}\r\n");
             }
+            let stream = reader.get_mut();
             stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
             if request.method != "HEAD" {
                 stream.write_all(&body).ok()?;
             }
+            stream.flush().ok()?;
         }
     }
 
@@ -103,14 +147,7 @@ impl Depot {
         };
         state.log.push(line);
         let path = request.path.trim_start_matches("/v2/").to_owned();
-        if path.is_empty() && state.login.is_some() && request.authorization != "Bearer known" {
-            let realm = format!("http://127.0.0.1:{}/token", self.port);
-            let challenge = format!("Bearer realm=\"{realm}\",service=\"depot\"");
-            return ("401 Unauthorized", vec![("WWW-Authenticate", challenge)], vec![]);
-        }
-        if let Some(scope) = state.refused(request, &path) {
-            let realm = format!("http://127.0.0.1:{}/token", self.port);
-            let challenge = format!("Bearer realm=\"{realm}\",service=\"depot\",scope=\"{scope}\"");
+        if let Some(challenge) = state.refused(request, &path) {
             return ("401 Unauthorized", vec![("WWW-Authenticate", challenge)], vec![]);
         }
         if let Some((repository, rest)) = path.split_once("/blobs/uploads/") {
@@ -145,12 +182,18 @@ impl Depot {
 impl State {
     /// A token says what it is good for.
     fn token(&self, request: &Request) -> Answer {
+        let form = if request.method == "POST" {
+            pairs(&String::from_utf8_lossy(&request.body))
+        } else {
+            request.query.clone()
+        };
+        let refresh = form.get("refresh_token");
         let known =
-            self.login.as_ref().is_some_and(|login| request.authorization == format!("Basic {login}"));
-        if !known && !request.authorization.is_empty() {
+            self.is_login(request) || (refresh.is_some() && refresh.map(String::as_str) == self.gate.refresh);
+        if !known && (refresh.is_some() || !request.authorization.is_empty()) {
             return ("401 Unauthorized", vec![], vec![]);
         }
-        let scopes = request.query.get("scope").cloned().unwrap_or_default();
+        let scopes = form.get("scope").cloned().unwrap_or_default();
         let token = match (known, scopes.is_empty()) {
             (true, true) => "known".to_owned(),
             (true, false) => scopes.replace(' ', "+"),
@@ -159,20 +202,36 @@ impl State {
         ("200 OK", vec![], format!("{{\"token\":\"{token}\"}}").into_bytes())
     }
 
-    /// The scope that a request lacks.
+    fn is_login(&self, request: &Request) -> bool {
+        self.gate.login.is_some_and(|login| request.authorization == format!("Basic {login}"))
+    }
+
+    /// The challenge to a request that lacks something.
     fn refused(&self, request: &Request, path: &str) -> Option<String> {
-        self.login.as_ref()?;
-        if matches!(request.method.as_str(), "GET" | "HEAD") {
+        self.gate.login.or(self.gate.refresh)?;
+        let reads = matches!(request.method.as_str(), "GET" | "HEAD");
+        if self.gate.basic {
+            let free = reads && !path.is_empty() && !self.gate.reading;
+            return (!free && !self.is_login(request)).then(|| "Basic realm=\"depot\"".to_owned());
+        }
+        let challenge = format!("Bearer realm=\"{}\",service=\"depot\"", self.realm);
+        if path.is_empty() {
+            return (request.authorization != "Bearer known").then_some(challenge);
+        }
+        if reads && !self.gate.reading {
             return None;
         }
         let repository = path.split("/blobs/").next()?.split("/manifests/").next()?;
-        let mut scope = format!("repository:{repository}:pull,push");
+        let mut scope = format!("repository:{repository}:{}", if reads { "pull" } else { "pull,push" });
         if let Some(from) = request.query.get("from") {
             scope += &format!(" repository:{from}:pull");
         }
         let granted = request.authorization.trim_start_matches("Bearer ").to_owned();
         let granted: Vec<&str> = granted.split('+').collect();
-        (!scope.split(' ').all(|wanted| granted.contains(&wanted))).then_some(scope)
+        let may = |wanted: &str| {
+            granted.iter().any(|given| *given == wanted || given.strip_suffix(",push") == Some(wanted))
+        };
+        (!scope.split(' ').all(may)).then(|| format!("{challenge},scope=\"{scope}\""))
     }
 
     fn upload(&mut self, request: &Request, repository: &str, rest: &str) -> Answer {
@@ -225,18 +284,13 @@ impl State {
 }
 
 /// Reads a request; `None` at the end, or when it is no text: the first words of TLS.
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+fn read(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
     let mut words = line.split(' ');
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let mut pairs = BTreeMap::<String, String>::new();
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-        let value = value.replace("%2C", ",").replace("%20", " ");
-        let known = pairs.entry(name.to_owned()).or_default();
-        *known = format!("{known} {value}").trim().to_owned();
-    }
+    let query = pairs(query);
     let (mut length, mut chunked, mut authorization) = (0, false, String::new());
     loop {
         let mut line = String::new();
@@ -266,5 +320,16 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         body.resize(length, 0);
         reader.read_exact(&mut body).ok()?;
     }
-    Some(Request { method, path: path.to_owned(), query: pairs, authorization, body })
+    Some(Request { method, path: path.to_owned(), query, authorization, body })
+}
+
+/// The pairs of a query or form; values of one name are joined by blanks.
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    let mut pairs = BTreeMap::<String, String>::new();
+    for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
+        let value = value.replace("%2C", ",").replace("%20", " ");
+        let known = pairs.entry(name.to_owned()).or_default();
+        *known = format!("{known} {value}").trim().to_owned();
+    }
+    pairs
 }

@@ -17,7 +17,7 @@ mod web;
 mod who;
 mod world;
 
-pub use depot::Depot;
+pub use depot::{Depot, Gate, certificate};
 pub use emulator::Emulator;
 pub use images::{Image, architecture, big as big_image, index as image_index, telling as telling_image};
 pub use killing::{Ending, kill_points};

@@ -32,6 +32,9 @@ scenario! {
                 assert!(output.stderr.contains(text), "{fault:?}: no {text:?} in\n{}", output.stderr);
             }
             assert!(output.stderr.matches("error: ").count() == 1, "{}", output.stderr);
+            if matches!(fault, Some(Fault::Status("404 Not Found" | "401 Unauthorized" | "403 Forbidden"))) {
+                output.says(&format!("compose login 127.0.0.1:{port}`"));
+            }
             for folder in ["images", "layers", "tmp", "pods"] {
                 assert_eq!(entries(&world.roots().data.join(folder)), 0, "{fault:?} left something in {folder}");
             }

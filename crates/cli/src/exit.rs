@@ -131,10 +131,12 @@ impl Failure {
             }
             Self::Drawn(text) => text.clone(),
             Self::Diagnosed(told, _) => diagnostic::render(&told.0, &told.1, colour),
-            Self::Message { hint, .. } => {
+            Self::Message { hint, source, .. } => {
                 let line = self.line();
                 let mut text = format!("{red}error{off}: {line}\n");
-                if let Some(hint) = hint.clone().or_else(|| kernel_hint(&line)) {
+                let of_engine = source.as_deref().and_then(|source| source.downcast_ref());
+                let hint = hint.clone().or_else(|| of_engine.and_then(crate::remedies::of));
+                if let Some(hint) = hint.or_else(|| kernel_hint(&line)) {
                     let _ = writeln!(text, "  = help: {hint}");
                 }
                 text

@@ -27,6 +27,7 @@ mod privilege;
 mod prompt;
 mod pushing;
 mod refusal;
+mod remedies;
 mod runtime;
 mod select;
 mod session;

@@ -33,19 +33,18 @@ pub(crate) async fn push(
         }
         Err(error) => {
             progress.tell(&Line::new(id, Status::Error, "Error"));
-            Err(failure(error, &reference.registry))
+            Err(failure(&error))
         }
     }
 }
 
 /// The failure that a push's error is for the user.
-fn failure(error: EngineError, registry: &str) -> Failure {
-    let said = perform::chain(&error);
-    let failure = Failure::new(said.as_str());
-    if said.contains("login") || said.contains("credentials") {
-        return failure.hint(format!("log in to the registry: `compose login {registry}`"));
+fn failure(error: &EngineError) -> Failure {
+    let failure = Failure::new(perform::chain(error));
+    match crate::remedies::of(error) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
-    failure
 }
 
 /// Layers of an image on their way.

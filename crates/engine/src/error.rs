@@ -399,6 +399,28 @@ impl EngineError {
         }
     }
 
+    /// What a registry did not do, where that is what went wrong.
+    pub fn of_registry(&self) -> Option<&registry::RegistryError> {
+        use crate::{ArchiveError, PullError, PushError};
+        match self {
+            Self::Registry { source, .. } | Self::Digest { source, .. } => Some(source),
+            Self::Pull { source, .. } => match &**source {
+                PullError::Registry(error) => Some(error),
+                _ => None,
+            },
+            Self::Push { source, .. } => match &**source {
+                PushError::Registry(error) => Some(error),
+                PushError::Configuration(error) => error.of_registry(),
+                _ => None,
+            },
+            Self::Archive(error) => match &**error {
+                ArchiveError::Blob(PushError::Registry(error)) => Some(error),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The kind of failure, when it was the supervisor that refused.
     pub fn kind(&self) -> Option<&supervisor::FailureKind> {
         match self {

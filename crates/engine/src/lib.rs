@@ -72,7 +72,7 @@ pub use observe::{Scope, is_interrupted};
 pub use pods::PodSummary;
 pub use pull::{PullError, PullEvent};
 pub use push::{PushError, PushEvent, Pushed};
-pub use registry::{Kept, LoggedOut, LoginError};
+pub use registry::{Kept, LoggedOut, LoginError, RegistryError, Remedy};
 pub use runtime::cgroup::Usage;
 pub use send::{Sending, Sent};
 pub use stats::{Sample, Traffic, processor_percent};

@@ -448,7 +448,10 @@ impl Push<'_> {
         match self.registry.begin_upload(self.target, Some((digest, &beside))).await {
             // It may not be read any more by who may write here.
             Err(error)
-                if matches!(*error.source, Failure::NotFound { .. } | Failure::Unauthorised { .. }) =>
+                if matches!(
+                    *error.source,
+                    Failure::NotFound { .. } | Failure::Unauthorised { .. } | Failure::Forbidden { .. }
+                ) =>
             {
                 Ok(self.registry.begin_upload(self.target, None).await?)
             }

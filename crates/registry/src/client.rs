@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 const REDIRECT_LIMIT: usize = 6;
 /// Bytes that the answer of a token service may have.
 const TOKEN_LIMIT: usize = 256 * 1024;
+/// How `Authorization` begins with a token.
+const BEARER: &[u8] = b"Bearer ";
 /// Bytes of an error's body that are looked at.
 const ERROR_LIMIT: usize = 64 * 1024;
 
@@ -147,8 +149,14 @@ impl Client {
         self.drain(answer).await;
         let (credential, fault) = self.credentials.find(&endpoint.registry, &endpoint.repository).await;
         let answer = self.prove_and_ask(endpoint, &origin, &mut ask, &challenges, credential).await;
+        let refused = |failure: &Failure| {
+            matches!(
+                failure,
+                Failure::Unauthorised { .. } | Failure::Forbidden { .. } | Failure::NotFound { denied: true }
+            )
+        };
         match (answer, fault) {
-            (Err(Failure::Unauthorised { .. } | Failure::NotFound { denied: true }), Some(fault)) => {
+            (Err(failure), Some(fault)) if refused(&failure) => {
                 Err(Failure::Unauthorised { given: false, helper: Some(fault.to_string()) })
             }
             (answer, _) => answer,
@@ -171,7 +179,16 @@ impl Client {
             return Err(Failure::Unauthorised { given, helper: None });
         };
         let answer = self.follow(origin, ask, Some(&authorization)).await?;
-        self.judge(origin, ask, answer, Some(given)).await
+        let judged = self.judge(origin, ask, answer, Some(given)).await;
+        match judged {
+            // Its token service accepted the credentials: it is what they allow that does not do.
+            Err(Failure::Unauthorised { given: true, .. })
+                if authorization.as_bytes().starts_with(BEARER) =>
+            {
+                Err(denied(ask, true))
+            }
+            judged => judged,
+        }
     }
 
     /// Asks a registry whether it knows who has this credential.
@@ -296,9 +313,9 @@ impl Client {
         Err(match (status.as_u16(), given) {
             (404, _) => Failure::NotFound { denied: false },
             // A token that the service gave anybody is not enough: it may not even exist.
-            (401, Some(false)) | (403, None | Some(false)) => Failure::NotFound { denied: true },
-            (401 | 403, _) if errors.errors.iter().any(|error| error.code == "DENIED") => {
-                Failure::NotFound { denied: true }
+            (401, Some(false)) | (403, None | Some(false)) => denied(ask, false),
+            (401 | 403, given) if errors.errors.iter().any(|error| error.code == "DENIED") => {
+                denied(ask, given == Some(true))
             }
             (401 | 403, given) => Failure::Unauthorised { given: given == Some(true), helper: None },
             (429, _) => Failure::RateLimited { after },
@@ -409,6 +426,11 @@ impl Client {
             }
         }
     }
+}
+
+/// What it means that who asks may not: registries hide what they have, and nobody can hide what is sent to them.
+fn denied(ask: &Ask, given: bool) -> Failure {
+    if ask.changes() { Failure::Forbidden { given } } else { Failure::NotFound { denied: true } }
 }
 
 /// The seconds for which a registry wants to be left alone. A date instead of them is not looked at.

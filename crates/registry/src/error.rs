@@ -64,6 +64,8 @@ pub struct RegistryError {
     pub act: Act,
     /// The image's reference, as people write it.
     pub image: String,
+    /// The name that credentials for that registry are kept under: `docker.io`.
+    pub registry: String,
     /// The registry that was asked last, `registry-1.docker.io` or a mirror.
     pub endpoint: String,
     /// Why not.
@@ -106,6 +108,12 @@ pub enum Failure {
         given: bool,
         /// The helper that should have given credentials and did not, and why.
         helper: Option<String>,
+    },
+    /// It knows who asks, and they may not write there, or it lets nobody write who has not logged in.
+    #[error("{}", if *given { "the stored credentials do not allow to write there" } else { "writing there needs a login" })]
+    Forbidden {
+        /// Credentials were sent.
+        given: bool,
     },
     /// It allows no more requests for now.
     #[error("the registry allows no more requests for now{}", after.map_or_else(String::new, |seconds| format!("; it wants to be left alone for {seconds} seconds")))]
@@ -183,6 +191,42 @@ pub enum Failure {
     },
 }
 
+/// What is wrong with who answers in the place of a registry. Found as what an [`io::Error`] has inside.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeerFault {
+    /// Nobody who is known here vouches for it.
+    #[error("its certificate is of an authority that is not known here")]
+    UnknownAuthority,
+    /// Its certificate was good once.
+    #[error("its certificate has expired")]
+    Expired,
+    /// Its certificate will be good, or this machine's clock is wrong.
+    #[error("its certificate is not valid yet; is this machine's clock right?")]
+    NotValidYet,
+    /// Its certificate is for others.
+    #[error("its certificate is for {} alone", .0.join(", "))]
+    OtherNames(Vec<String>),
+    /// What it says is no TLS.
+    #[error("it does not speak TLS")]
+    NoTls,
+    /// It ends the connection where it should prove who it is.
+    #[error("it hung up instead")]
+    HungUp,
+}
+
+/// What somebody can do about a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Look whether the image is named right, or log in where it is one that not everybody may see.
+    NameOrLogin,
+    /// Log in.
+    Login,
+    /// Have the authority of the registry at this `host:port` known here.
+    Authority(String),
+    /// Allow that registry to be spoken to in the clear.
+    Insecure,
+}
+
 /// Platforms that are named where the one that is wanted is missing.
 const OFFERED: usize = 20;
 
@@ -212,6 +256,23 @@ impl Failure {
     /// Whether the registry said that it has no such image, or none for us.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(self, Self::NotFound { .. } | Self::Unauthorised { given: false, .. })
+    }
+
+    /// What somebody can do about it, where that is known.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::NotFound { .. } => Some(Remedy::NameOrLogin),
+            Self::Unauthorised { .. } | Self::Forbidden { .. } => Some(Remedy::Login),
+            Self::Unreachable { address, source } => {
+                let fault = source.get_ref().and_then(|inner| inner.downcast_ref::<PeerFault>());
+                match fault? {
+                    PeerFault::UnknownAuthority => Some(Remedy::Authority(address.clone())),
+                    PeerFault::NoTls => Some(Remedy::Insecure),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
     }
 
     /// Whether asking again may help: the network's fault rather than an answer.

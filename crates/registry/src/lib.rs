@@ -23,7 +23,7 @@ mod tried;
 
 pub use conf::Registries;
 pub use credentials::Credentials;
-pub use error::{Act, ConfigError, Failure, RegistryError};
+pub use error::{Act, ConfigError, Failure, PeerFault, RegistryError, Remedy};
 pub use fetch::{Content, Fetched, Version};
 
 pub use bytes::Bytes;
@@ -240,6 +240,7 @@ impl Registry {
             act: Act::Get,
             image: reference.familiar(),
             endpoint: reference.registry.clone(),
+            registry: reference.registry.clone(),
             source: Box::new(failure),
             before: vec![],
         })
@@ -412,8 +413,14 @@ impl Registry {
 impl Place {
     /// An error of something that came, or did not come, from here.
     pub fn error(&self, source: Failure) -> RegistryError {
-        let (image, endpoint) = (self.reference.familiar(), self.endpoint.host().to_owned());
-        RegistryError { act: self.act, image, endpoint, source: Box::new(source), before: vec![] }
+        RegistryError {
+            act: self.act,
+            image: self.reference.familiar(),
+            endpoint: self.endpoint.host().to_owned(),
+            registry: self.endpoint.registry.clone(),
+            source: Box::new(source),
+            before: vec![],
+        }
     }
 
     /// The reference that was found here.

@@ -174,6 +174,7 @@ fn location(endpoint: &Endpoint, answer: &hyper::Response<hyper::body::Incoming>
 }
 
 fn blocked(act: Act, reference: &Reference) -> RegistryError {
-    let (image, endpoint) = (reference.familiar(), reference.registry.clone());
-    RegistryError { act, image, endpoint, source: Box::new(Failure::Blocked), before: vec![] }
+    let (image, registry) = (reference.familiar(), reference.registry.clone());
+    let (endpoint, source) = (registry.clone(), Box::new(Failure::Blocked));
+    RegistryError { act, image, endpoint, registry, source, before: vec![] }
 }

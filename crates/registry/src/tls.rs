@@ -1,6 +1,7 @@
 //! TLS configurations, made when the first secure connection is: reading a machine's authorities takes
 //! longer than everything else a program that only speaks to itself does.
 
+use crate::error::PeerFault;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,16 +66,12 @@ impl Tls {
 /// What is wrong with a peer, in the words of somebody who has to do something about it.
 pub(crate) fn told(error: io::Error) -> io::Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    let text = match inner {
+    let fault = match inner {
         Some(Error::InvalidCertificate(fault)) => match fault {
-            CertificateError::UnknownIssuer => {
-                "its certificate is of an authority that is not known here".to_owned()
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "its certificate has expired".to_owned()
-            }
+            CertificateError::UnknownIssuer => PeerFault::UnknownAuthority,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => PeerFault::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "its certificate is not valid yet; is this machine's clock right?".to_owned()
+                PeerFault::NotValidYet
             }
             CertificateError::NotValidForNameContext { presented, .. } => {
                 // `DnsName("other.example.com")`
@@ -82,18 +79,15 @@ pub(crate) fn told(error: io::Error) -> io::Error {
                     let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
                     inner.trim_matches(|edge| matches!(edge, '"' | ')')).to_owned()
                 };
-                format!(
-                    "its certificate is for {} alone",
-                    presented.iter().map(name).collect::<Vec<_>>().join(", ")
-                )
+                PeerFault::OtherNames(presented.iter().map(name).collect())
             }
             _ => return error,
         },
-        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => "it does not speak TLS".to_owned(),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => "it hung up instead".to_owned(),
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => PeerFault::NoTls,
+        None if error.kind() == io::ErrorKind::UnexpectedEof => PeerFault::HungUp,
         _ => return error,
     };
-    io::Error::new(io::ErrorKind::InvalidData, text)
+    io::Error::new(io::ErrorKind::InvalidData, fault)
 }
 
 /// The machine's authorities (Mozilla's where it has none), and those given besides.

@@ -1,6 +1,6 @@
 //! The places that were asked for an image in vain, and what is told when none is left.
 
-use crate::conf::Spot;
+use crate::conf::{Endpoint, Spot};
 use crate::{Act, Failure, RegistryError};
 use resource::Reference;
 
@@ -8,7 +8,7 @@ use resource::Reference;
 #[derive(Debug)]
 pub(crate) struct Tried<'a> {
     reference: &'a Reference,
-    failures: Vec<(String, Failure)>,
+    failures: Vec<(Endpoint, Failure)>,
     /// How many of them are of names that are settled.
     settled: usize,
 }
@@ -24,7 +24,7 @@ impl<'a> Tried<'a> {
     /// What is told when no other name may be asked for: which is the first registry that has an image is
     /// only known where those before it say that they have none.
     pub(crate) fn add(&mut self, spot: &Spot, failure: Failure) -> Result<(), RegistryError> {
-        self.failures.push((spot.endpoint.host().to_owned(), failure));
+        self.failures.push((spot.endpoint.clone(), failure));
         if spot.is_last {
             let told = self.best(self.settled);
             if !self.failures[told].1.is_absence() {
@@ -51,7 +51,14 @@ impl<'a> Tried<'a> {
 
     fn take(&mut self, told: usize) -> RegistryError {
         let (endpoint, source) = self.failures.remove(told);
-        let (image, before) = (self.reference.familiar(), std::mem::take(&mut self.failures));
-        RegistryError { act: Act::Get, image, endpoint, source: Box::new(source), before }
+        let before = std::mem::take(&mut self.failures).into_iter();
+        RegistryError {
+            act: Act::Get,
+            image: self.reference.familiar(),
+            endpoint: endpoint.host().to_owned(),
+            registry: endpoint.registry,
+            source: Box::new(source),
+            before: before.map(|(endpoint, failure)| (endpoint.host().to_owned(), failure)).collect(),
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 mod support;
 
-use registry::{Credentials, Failure, Found, Registries, Registry, RegistryError};
+use registry::{Credentials, Failure, Found, Registries, Registry, RegistryError, Remedy};
 use resource::{Digest, Platform, Reference};
 use std::path::Path;
 use support::{Answer, Image, Request, Server};
@@ -116,6 +116,21 @@ async fn credentials_are_for_the_token_service_and_the_token_for_the_registry() 
     assert!(matches!(*error.source, Failure::Unauthorised { given: true, .. }), "{error:?}");
     let error = find(&client("", ""), &server).await.unwrap_err();
     assert!(matches!(*error.source, Failure::NotFound { denied: true }), "{error:?}");
+}
+
+#[tokio::test]
+async fn who_may_read_and_not_write_is_told_that() {
+    // No token that the service gives is enough.
+    let (server, _) = token_registry("others");
+    let begin = async |client: &Registry| {
+        let reference = Reference::parse(&format!("{}/app", server.address)).unwrap();
+        let place = client.target(&reference).unwrap();
+        *client.begin_upload(&place, None).await.unwrap_err().source
+    };
+    assert!(matches!(begin(&client("", "")).await, Failure::Forbidden { given: false }));
+    let failure = begin(&client(&login(&server, "right"), "")).await;
+    assert!(matches!(failure, Failure::Forbidden { given: true }), "{failure:?}");
+    assert_eq!(failure.remedy(), Some(Remedy::Login));
 }
 
 #[tokio::test]

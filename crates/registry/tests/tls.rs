@@ -4,7 +4,7 @@
 
 mod support;
 
-use registry::{Credentials, Failure, Registries, Registry};
+use registry::{Credentials, Failure, Registries, Registry, Remedy};
 use resource::{Digest, Platform, Reference};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,7 +113,10 @@ async fn what_is_wrong_with_a_certificate_is_told() {
         ("expired.crt", "second.crt", "has expired"),
         ("named.crt", "second.crt", "is for other.example.com alone"),
     ] {
-        let failure = asked(&server_with(certificate, false), false, OWN, &[authority]).await.unwrap_err();
+        let server = server_with(certificate, false);
+        let failure = asked(&server, false, OWN, &[authority]).await.unwrap_err();
+        let remedy = Remedy::Authority(format!("0.0.0.0:{}", server.address.port()));
+        assert_eq!(failure.remedy(), told.contains("authority").then_some(remedy));
         let Failure::Unreachable { source, .. } = &failure else { panic!("{failure:?}") };
         assert_eq!(source.to_string(), format!("its certificate {told}"));
         assert!(failure.to_string().starts_with("there is no secure connection to 0.0.0.0:"), "{failure}");

@@ -49,7 +49,13 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     runtime::interruptible(Size::One, async {
         let kept = Engine::log_in(&args.registry, &user, &password).await;
-        let kept = kept.map_err(|error| Failure::new(crate::perform::chain(&error)))?;
+        let kept = kept.map_err(|error| {
+            let failure = Failure::new(crate::perform::chain(&error));
+            match crate::remedies::of_login(&error) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })?;
         let place = match kept {
             Kept::File(path) => format!("kept in {}", path.display()),
             Kept::Helper(helper) => format!("kept by docker-credential-{helper}"),

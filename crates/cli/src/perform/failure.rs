@@ -134,21 +134,6 @@ fn hint_for(error: &ActError) -> Option<String> {
         _ => {}
     }
     match &**error {
-        EngineError::Pull { .. } if chain(&**error).contains("no such image") => Some(
-            "check the name and the tag; a private image needs a login: `compose login REGISTRY`".to_owned(),
-        ),
-        EngineError::Pull { reference, .. } if wants_login(&chain(&**error)) => {
-            Some(format!("log in to the registry: `compose login {}`", reference.registry))
-        }
-        EngineError::Pull { reference, .. }
-            if chain(&**error).contains("an authority that is not known here") =>
-        {
-            let registry = &reference.registry;
-            Some(format!("put that authority's certificate into /etc/containers/certs.d/{registry}/ca.crt"))
-        }
-        EngineError::Pull { .. } if chain(&**error).contains("it does not speak TLS") => {
-            Some("where that is as it should be, say `insecure = true` of it in registries.conf".to_owned())
-        }
         EngineError::NameTaken { .. } => {
             Some("remove that container, or give this one another `container_name`".to_owned())
         }
@@ -162,13 +147,8 @@ fn hint_for(error: &ActError) -> Option<String> {
             Some("stop and remove those containers first".to_owned())
         }
         error if denied(error) => crate::privilege::hint(),
-        _ => None,
+        error => crate::remedies::of(error),
     }
-}
-
-/// Whether an error with its causes comes of a registry that wants to know who asks.
-fn wants_login(said: &str) -> bool {
-    said.contains("the registry wants a login") || said.contains("the stored credentials")
 }
 
 /// Whether the kernel denied something for want of privilege: `EPERM`.

@@ -1,0 +1,126 @@
+//! Scenarios about registries that speak TLS, and those that want to know who reads.
+
+use scenarios::{Depot, Gate, Output, World, certificate, scenario};
+
+/// `user:secret`, as HTTP has it.
+const LOGIN: &str = "dXNlcjpzZWNyZXQ=";
+
+scenario! {
+    /// A registry is believed by the authority that `certs.d` has for its host and port, and by no other; what is wrong
+    /// with its certificate is said, and what to do; it is shown the client's where it wants one. In the clear
+    /// nobody is spoken to but the machine itself, and who is said to be insecure.
+    registries_prove_who_they_are, |world| {
+        world.compose("pull plain").ok();
+        let depot = with("server.crt");
+        let hint = format!("certs.d/{}/ca.crt", depot.distant());
+        push(world, &depot).exits(1).says("is of an authority that is not known here").says(&hint);
+        pull(world, &depot).exits(1).says("compose.yaml:6:12").says(&hint);
+        login(world, &depot, "secret").exits(1).says("is not known here").says(&hint);
+        give(world, &depot, &["second.crt"]);
+        push(world, &depot).exits(1).says("is of an authority that is not known here");
+        give(world, &depot, &["ca.crt"]);
+        push(world, &depot).ok();
+        pull(world, &depot).ok();
+
+        let expired = with("expired.crt");
+        give(world, &expired, &["second.crt"]);
+        push(world, &expired).exits(1).says("its certificate has expired");
+        let other = with("named.crt");
+        give(world, &other, &["second.crt"]);
+        push(world, &other).exits(1).says("its certificate is for other.example.com alone");
+
+        let choosy = Gate { certificate: Some("server.crt"), wants_certificate: true, ..Gate::default() };
+        let choosy = Depot::behind(choosy);
+        give(world, &choosy, &["ca.crt"]);
+        push(world, &choosy).exits(1);
+        give(world, &choosy, &["client.cert"]);
+        push(world, &choosy).exits(1).says("client.key");
+        give(world, &choosy, &["client.key"]);
+        push(world, &choosy).ok();
+
+        let plain = Depot::start(None);
+        let refused = push(world, &plain).exits(1).says("it does not speak TLS");
+        refused.says(&format!("`insecure = true` of `{}`", plain.distant()));
+        let conf = std::fs::read_to_string(world.project().join("../registries.conf")).unwrap();
+        let insecure = format!("[[registry]]\nlocation = '{}'\ninsecure = true\n", plain.distant());
+        world.write("../registries.conf", &format!("{conf}\n{insecure}"));
+        push(world, &plain).ok();
+    }
+}
+
+scenario! {
+    /// Where reading needs a login, too, one that is proved lets in who pushes, pulls and locks, at the registry
+    /// itself or by way of its token service, until it is forgotten; a token that was given in its place does
+    /// the same. Whoever has none is told at which registry to log in.
+    registries_let_in_who_may, |world| {
+        world.compose("pull plain").ok();
+        let guarded = Gate { login: Some(LOGIN), reading: true, certificate: Some("server.crt"), ..Gate::default() };
+        for gate in [guarded, Gate { basic: true, ..guarded }] {
+            let depot = Depot::behind(gate);
+            give(world, &depot, &["ca.crt"]);
+            let hint = format!("`compose login {}`", depot.distant());
+            push(world, &depot).exits(1).says("login").says(&hint);
+            login(world, &depot, "wrong").exits(1).says("does not accept this name and password");
+            login(world, &depot, "secret").ok();
+            push(world, &depot).ok();
+            pull(world, &depot).ok();
+            asking(world, &["lock"]).ok();
+            asking(world, &["pull", "--frozen", "copied"]).ok();
+            asking(world, &["logout", &depot.distant()]).ok().says("Removed login credentials");
+            pull(world, &depot).exits(1).says("login").says(&hint);
+            push(world, &depot).exits(1).says("login").says(&hint);
+            std::fs::remove_file(world.project().join("compose.lock")).unwrap();
+        }
+
+        let refreshed = Gate { login: None, refresh: Some("whispered"), ..guarded };
+        let depot = Depot::behind(refreshed);
+        give(world, &depot, &["ca.crt"]);
+        let keep = |token: &str| {
+            let kept = format!("{{\"auths\":{{\"{}\":{{\"identitytoken\":\"{token}\"}}}}}}", depot.distant());
+            world.write("auth.json", &kept);
+        };
+        keep("whispered");
+        push(world, &depot).ok();
+        pull(world, &depot).ok();
+        keep("shouted");
+        pull(world, &depot).exits(1).says("does not accept the stored credentials");
+    }
+}
+
+fn with(certificate: &'static str) -> Depot {
+    Depot::behind(Gate { certificate: Some(certificate), ..Gate::default() })
+}
+
+/// Puts files of the tests' authorities where the client looks for those of this registry.
+fn give(world: &World, depot: &Depot, files: &[&str]) {
+    let folder = format!("../.config/containers/certs.d/{}", depot.distant());
+    std::fs::create_dir_all(world.project().join(&folder)).unwrap();
+    for file in files {
+        let text = std::fs::read_to_string(certificate(file)).unwrap();
+        world.write(&format!("{folder}/{file}"), &text);
+    }
+}
+
+fn push(world: &World, depot: &Depot) -> Output {
+    asking(world, &["image", "push", "busybox", &format!("{}/copies/busybox:1", depot.distant())])
+}
+
+/// Pulls what was pushed, and nothing that is here helps.
+fn pull(world: &World, depot: &Depot) -> Output {
+    world.write(".env", &format!("COPY={}\n", depot.distant()));
+    asking(world, &["pull", "copied"])
+}
+
+fn login(world: &World, depot: &Depot, password: &str) -> Output {
+    let mut command = world.program();
+    command.env("REGISTRY_AUTH_FILE", world.project().join("auth.json"));
+    command.args(["login", "-u", "user", "--password-stdin", &depot.distant()]);
+    world.finish(command, password)
+}
+
+/// Runs `compose` with the credentials that the project has.
+fn asking(world: &World, arguments: &[&str]) -> Output {
+    let mut command = world.program();
+    command.env("REGISTRY_AUTH_FILE", world.project().join("auth.json")).args(arguments);
+    world.finish(command, "")
+}
