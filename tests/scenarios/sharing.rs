@@ -63,6 +63,41 @@ scenario! {
     }
 }
 
+scenario! {
+    /// The end of a pid namespace's first process is that of all in it: who shares one is started again by policy
+    /// after its owner, and so is who shares the network of one that ended while nobody supervised. Where the
+    /// owner does not come back, that is told.
+    who_shares_a_namespace_comes_back_with_its_owner, |world| {
+        world.compose("up -d").ok();
+        let process = |service: &str| world.first_process(&world.id(service));
+        let first = |service: &str| process(service).unwrap();
+        let services = ["owner", "processes", "network"];
+        let back = |ended: &[(&str, i32)]| {
+            until("all are back", || {
+                ended.iter().all(|(service, pid)| world.state(service) == "running" && process(service).is_some_and(|now| now != *pid)).then_some(())
+            });
+            assert_eq!(namespace(world, "owner", "pid"), namespace(world, "processes", "pid"));
+            assert_eq!(namespace(world, "owner", "net"), namespace(world, "network", "net"));
+        };
+        let ended = ["owner", "processes"].map(|service| (service, first(service)));
+        kill(first("owner"));
+        back(&ended);
+
+        let ended = services.map(|service| (service, first(service)));
+        kill(world.supervisor().unwrap());
+        kill(first("owner"));
+        kill(first("network"));
+        world.compose("up -d").ok();
+        back(&ended);
+
+        world.edit("compose.yaml", "command: sleep 1000\n    restart: always", "command: sleep 1000\n    restart: \"no\"");
+        world.compose("up -d").ok();
+        kill(first("owner"));
+        until("nobody waits", || (world.state("processes") == "exited").then_some(()));
+        world.compose("events --since 1m --until 0s").ok().says("project-owner-1, whose namespace it shares, does not run");
+    }
+}
+
 /// What the namespace of a service's first process is, as the kernel tells it.
 fn namespace(world: &World, service: &str, kind: &str) -> std::path::PathBuf {
     let pid = world.processes(&world.id(service))[0];

@@ -175,6 +175,11 @@ impl Container {
             || matches!(self.state.status, Status::Running | Status::Paused | Status::Restarting)
     }
 
+    /// It has ended and is to be started again by policy, which has not begun.
+    pub(crate) fn waits_for_restart(&self) -> bool {
+        self.state.status == Status::Restarting && self.starting.is_none()
+    }
+
     /// Its process lives.
     pub(crate) fn is_up(&self) -> bool {
         matches!(self.state.status, Status::Running | Status::Paused)

@@ -135,6 +135,8 @@ pub(crate) struct Supervisor {
     waiters: Vec<Waiter>,
     /// Starts asked for in this round.
     pub(crate) wanted: Vec<Wanted>,
+    /// Runs whose restart is due, and waits for the container whose namespaces they share.
+    pub(crate) sharers: Vec<(Slot, u64)>,
     /// Makes the network namespaces of the first of them.
     pub(crate) maker: Option<Maker>,
     pub(crate) netlink: Option<Netlink>,
@@ -173,6 +175,7 @@ impl Supervisor {
             probe_remains: BTreeMap::new(),
             waiters: vec![],
             wanted: vec![],
+            sharers: vec![],
             maker: None,
             netlink: None,
             seccomp: runtime::seccomp::Cache::default(),
@@ -237,7 +240,13 @@ impl Supervisor {
     }
 
     fn end_of_round(&mut self) {
-        self.launch();
+        loop {
+            self.release_sharers();
+            if self.wanted.is_empty() {
+                break;
+            }
+            self.launch();
+        }
         if self.rules_changed {
             self.publish().unwrap_or_else(|error| complain(&error));
         }
