@@ -124,6 +124,8 @@ scenario! {
         }
         world.run(&["exec", "-T", "other", "rm", "/tmp/well"], "").ok();
         until("other is unhealthy", || (world.row("other")["Health"] == "unhealthy").then_some(()));
+        let told = world.compose("up -d").ok();
+        told.says("other-1 Running unhealthy").says("not all is well: see `compose logs other`");
         assert_eq!((count("other start"), count("other die")), (1, 0));
         assert_eq!((count("web health_status: unhealthy"), count("web die")), (2, 2));
         world.compose("stop -t 0").ok();
@@ -147,6 +149,11 @@ scenario! {
         let of = |action: &str| -> Vec<_> {
             events.iter().filter(|event| event["action"] == action).map(time).collect()
         };
+        // While it waits, `up` does not call that running.
+        let told = until("a pause that `up` falls into", || {
+            Some(world.compose("up -d").ok()).filter(|told| told.stderr.contains("Restarting"))
+        });
+        told.says("Restarting (1)").says(" restarted ").says("not all is well: see `compose logs web`");
         let (ends, starts) = (of("die"), of("start"));
         for (number, (end, start)) in ends.iter().zip(&starts[1..]).enumerate() {
             let pause = start.as_nanosecond() - end.as_nanosecond();

@@ -14,6 +14,7 @@ use crate::exit::Failure;
 use crate::perform::{self, Performer};
 use crate::session::{self, Session};
 use crate::view::progress::{Line, Mode, Progress, Status};
+use crate::view::row;
 use engine::{Engine, EngineError, ProjectLock, Scope};
 use plan::{Plan, Policy, Question, Verb, Warning};
 pub(crate) use preview::Preview;
@@ -59,6 +60,8 @@ pub(crate) struct Converged {
     pub(crate) unchanged: bool,
     /// There was nothing the verb could have acted on.
     pub(crate) nothing: bool,
+    /// Services whose containers are as they are wanted, and end again and again or are unhealthy.
+    pub(crate) ill: BTreeSet<String>,
 }
 
 impl Job<'_> {
@@ -135,9 +138,9 @@ impl Job<'_> {
                     observed = self.observe()?;
                     continue;
                 }
-                self.tell_running(&observed, &plan);
+                let ill = self.tell_running(&observed, &plan);
                 drop(lock);
-                return Ok(Converged { unchanged, nothing });
+                return Ok(Converged { unchanged, nothing, ill });
             };
             drop(lock);
             patience.before(&awaits).await;
@@ -187,7 +190,7 @@ impl Job<'_> {
         if let Some(failure) = preview.plan.failures.first() {
             return Err(failed(failure));
         }
-        Ok(Converged { unchanged: true, nothing: false })
+        Ok(Converged { unchanged: true, nothing: false, ill: BTreeSet::new() })
     }
 
     /// Pulls and builds; what could not be pulled is built, if it can be.
@@ -309,27 +312,38 @@ impl Job<'_> {
         outcome.map_err(|failed| perform::failure(failed, &self.desired))
     }
 
-    /// Tells of containers that are up to date and run already.
-    fn tell_running(&self, observed: &Observed, plan: &Plan) {
+    /// Tells of containers that are up to date and run already, or would if they did not end again and again;
+    /// gives the services of those that are not well.
+    fn tell_running(&self, observed: &Observed, plan: &Plan) -> BTreeSet<String> {
+        use resource::Status::{Restarting, Running};
+        let mut ill = BTreeSet::new();
         if !self.tuning.tell_running {
-            return;
+            return ill;
         }
         let touched: BTreeSet<&str> =
             plan.steps().filter_map(|(_, planned)| touched(&planned.step)).collect();
         for container in &observed.containers {
-            let spec = &container.record.spec;
+            let (spec, state) = (&container.record.spec, &container.state);
             let wanted = self.desired.services.iter().any(|service| service.name == spec.service);
             let new = self.policy.since <= container.record.created
-                || container.state.started.is_some_and(|started| self.policy.since <= started);
-            if wanted
-                && spec.number.is_some()
-                && container.state.status == resource::Status::Running
-                && !new
-                && !touched.contains(spec.name.as_str())
-            {
-                self.progress.tell(&Line::new(format!("Container {}", spec.name), Status::Done, "Running"));
+                || state.started.is_some_and(|started| self.policy.since <= started);
+            if !wanted || spec.number.is_none() || new || touched.contains(spec.name.as_str()) {
+                continue;
+            }
+            let text = match state.status {
+                Running => "Running",
+                Restarting => "Restarting",
+                _ => continue,
+            };
+            let line = |status| Line::new(format!("Container {}", spec.name), status, text);
+            if state.status == Running && row::health(state) != "unhealthy" {
+                self.progress.tell(&line(Status::Done));
+            } else {
+                self.progress.tell(&line(Status::Warning).details(row::ailment(state, self.policy.now)));
+                ill.insert(spec.service.clone());
             }
         }
+        ill
     }
 }
 

@@ -92,7 +92,12 @@ impl Made {
         copies::tell_ports(session, progress, &pod, &self.moved)?;
         progress.finish();
         if done.unchanged && !session.globals.dry_run {
-            progress.note("nothing to do: everything is as the Compose file wants it");
+            progress.note(&match done.ill.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                [] => "nothing to do: everything is as the Compose file wants it".to_owned(),
+                ref ill => {
+                    format!("nothing to change, but not all is well: see `compose logs {}`", ill.join(" "))
+                }
+            });
         }
         Ok(())
     }

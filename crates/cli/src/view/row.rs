@@ -68,6 +68,26 @@ pub(crate) fn why(state: &ContainerState) -> String {
     }
 }
 
+/// What is wrong with a container that is unhealthy or waits to be restarted, behind the word for its state.
+pub(crate) fn ailment(state: &ContainerState, now: resource::Timestamp) -> String {
+    let status = status(state, now);
+    let what = match state.status {
+        Status::Restarting => format!("{}{}", status.trim_start_matches("Restarting "), restarts(state)),
+        _ => health(state).to_owned(),
+    };
+    let why = why(state);
+    if why.is_empty() { what } else { format!("{what}: {why}") }
+}
+
+/// `, restarted twice`; nothing of one that never was.
+fn restarts(state: &ContainerState) -> String {
+    match state.restart_count {
+        0 => String::new(),
+        1 => ", restarted once".to_owned(),
+        count => format!(", restarted {count} times"),
+    }
+}
+
 /// What a person wants to know of a container that is not as it should be: why it is not up or not well, and
 /// how often it was restarted. Nothing of one that was stopped, or ended with exit code 0.
 pub(crate) fn trouble(name: &str, state: &ContainerState, now: resource::Timestamp) -> Option<String> {
@@ -80,11 +100,7 @@ pub(crate) fn trouble(name: &str, state: &ContainerState, now: resource::Timesta
         Status::Restarting => true,
         Status::Running | Status::Paused => false,
     };
-    let restarts = match state.restart_count {
-        0 => String::new(),
-        1 => ", restarted once".to_owned(),
-        count => format!(", restarted {count} times"),
-    };
+    let restarts = restarts(state);
     let reason = if why.is_empty() { String::new() } else { format!(": {why}") };
     if is_down {
         return Some(format!("{name} is not up, {}{restarts}{reason}", status(state, now)));
