@@ -159,3 +159,32 @@ scenario! {
         refused("USER 1000:44", "USER nobody-here", 11, "nobody-here");
     }
 }
+
+scenario! {
+    /// A build tells what its checks find, once the images are there that say which variables exist; nothing
+    /// where none is wanted. Where the Dockerfile or a build argument wants findings to be errors, nothing is done.
+    a_build_tells_what_its_checks_find, |world| {
+        let silent = |output: &scenarios::Output, text: &str| {
+            assert!(!output.stderr.contains(text), "{}", output.stderr);
+        };
+        let found = ["Dockerfile:3:11: `PAHT` is not set here (UndefinedVar)", "Dockerfile:7:1: "];
+        let told = world.compose("build").ok().says(found[0]).says(found[1]);
+        silent(&told, "StageNameCasing");
+        let (steps, _) = told.stderr.split_once("Built").unwrap();
+        assert!(!steps.contains("PAHT"), "{steps}");
+        // What a heredoc does is told with the step, and kept in the image's history.
+        told.says("RUN <<END (echo of a heredoc)");
+        world.compose("image history --no-trunc project-web").ok().says("echo of a heredoc");
+        silent(&world.compose("build --quiet").ok(), "PAHT");
+        world.compose("--progress json build").ok().says("\"warning\":true").says("UndefinedVar");
+
+        let argument = |value: &str| {
+            world.compose(&format!("build --no-cache --build-arg BUILDKIT_DOCKERFILE_CHECK={value}"))
+        };
+        silent(&argument("skip=all").ok(), "PAHT");
+        silent(&argument("error=true").exits(1).says("Dockerfile:7:1").says("StageNameCasing"), "#1 ");
+        argument("eror=true").exits(1).says("BUILDKIT_DOCKERFILE_CHECK: `eror=true` is no option");
+        world.edit("Dockerfile", "StageNameCasing", "StageNameCasing;error=true");
+        silent(&world.compose("build --no-cache").exits(1).says("Dockerfile:7:1"), "#1 ");
+    }
+}

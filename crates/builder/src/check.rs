@@ -1,11 +1,17 @@
-//! The build checks: what is accepted in a Dockerfile but probably not what was meant. Nothing is built.
+//! The build checks: what is accepted in a Dockerfile but probably not what was meant. `build --check` makes them
+//! and builds nothing; a build tells what they find, or fails where the Dockerfile wants that.
 
-use crate::graph::{Contexts, Target};
+use crate::event::{Event, EventKind};
+use crate::graph::{Contexts, Graph, Node, Origin, Target};
 use crate::{BuildError, error::at};
 use diagnostic::{Diagnostic, Sources};
-use dockerfile::{Given, Ignore, Surroundings, lint};
+use dockerfile::{Given, Ignore, Surroundings, expand, lint};
 use resource::{BuildSpec, Platform};
 use std::collections::BTreeMap;
+use store::Store;
+
+/// Environments of base images, by the text of `FROM` once expanded.
+type Environments = BTreeMap<String, Vec<(String, String)>>;
 
 /// What the checks of one build found.
 #[derive(Clone, Debug)]
@@ -29,18 +35,73 @@ pub fn check(specs: &[BuildSpec]) -> Result<Vec<Findings>, BuildError> {
 
 fn check_one(spec: &BuildSpec, contexts: &mut Contexts<'_>) -> Result<Findings, BuildError> {
     let target = Target::read(spec, contexts)?;
+    let diagnostics = found(&target, &BTreeMap::new())?;
+    Ok(Findings { name: spec.name.clone(), sources: target.sources, diagnostics })
+}
+
+/// What the checks find in the Dockerfile of a build.
+fn found(target: &Target, environments: &Environments) -> Result<Vec<Diagnostic>, BuildError> {
     let ignore = Sources::new().add(".dockerignore", target.ignore.as_str());
     let ignore = Ignore::parse(ignore, &target.ignore).map_err(|found| {
         let message = found.first().map_or_else(String::new, |fault| fault.message.to_string());
         target.drawn(at(diagnostic::Span::NOWHERE, "bad-ignore-file", format!(".dockerignore: {message}")))
     })?;
     let given = Given {
-        build_args: &spec.args,
+        build_args: &target.spec.args,
         build: &Platform::host(),
         target: &target.platform,
         target_stage: target.file.stages[target.stage].name.as_ref().map_or("default", |name| &name.text),
     };
-    let around = Surroundings { given: &given, ignore: Some(&ignore), environments: &BTreeMap::new() };
-    let diagnostics = lint(&target.file, &around);
-    Ok(Findings { name: spec.name.clone(), sources: target.sources, diagnostics })
+    Ok(lint(&target.file, &Surroundings { given: &given, ignore: Some(&ignore), environments }))
+}
+
+/// Refuses builds whose Dockerfiles want findings to be errors and have some.
+pub(crate) fn refuse(graph: &Graph, store: &Store) -> Result<(), BuildError> {
+    for at in 0..graph.targets.len() {
+        let target = &graph.targets[at];
+        if !target.file.fails_on_findings(&target.spec.args) {
+            continue;
+        }
+        let diagnostics = found(target, &environments(graph, at, store))?;
+        if !diagnostics.is_empty() {
+            return Err(BuildError { sources: target.sources.clone(), diagnostics });
+        }
+    }
+    Ok(())
+}
+
+/// Tells what the checks find where it is no error. The images that stages start from are here by now. Of a
+/// build for several platforms it is told once; `firsts` are the places where another build begins.
+pub(crate) fn tell(graph: &Graph, firsts: &[usize], store: &Store, tell: &(dyn Fn(Event) + Sync)) {
+    for at in firsts {
+        let target = &graph.targets[*at];
+        // A `.dockerignore` that is none has failed the build.
+        for finding in found(target, &environments(graph, *at, store)).unwrap_or_default() {
+            let place = match finding.span().is_nowhere() {
+                true => "build arguments".to_owned(),
+                false => target.sources.place(finding.span()),
+            };
+            let (check, message) = (finding.code, finding.message.to_string());
+            tell(Event { step: 0, kind: EventKind::Found { place, check, message } });
+        }
+    }
+}
+
+/// The environments of those images of a build that are here.
+fn environments(graph: &Graph, at: usize, store: &Store) -> Environments {
+    let target = &graph.targets[at];
+    let mut known = Environments::new();
+    for stage in 0..target.file.stages.len() {
+        let node = Node { target: at, stage };
+        let Ok(name) = expand(&target.file.stages[stage].from, &target.global) else { continue };
+        let (Ok(Origin::Image(reference)), Ok(platform)) = (graph.base(node), graph.platform(node)) else {
+            continue;
+        };
+        let platform = (platform != Platform::host()).then_some(&platform);
+        if let Some(image) = store.image(&reference, platform) {
+            let pairs = image.config.environment.iter().filter_map(|entry| entry.split_once('='));
+            known.insert(name, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
+        }
+    }
+    known
 }

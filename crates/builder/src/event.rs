@@ -34,4 +34,13 @@ pub enum EventKind {
     Failed(String),
     /// An image is ready: its id.
     Ready(Digest),
+    /// A build check found something in a Dockerfile: its place, the check's name, and what it says.
+    Found {
+        /// `Dockerfile:3:1`
+        place: String,
+        /// `StageNameCasing`
+        check: &'static str,
+        /// In words.
+        message: String,
+    },
 }

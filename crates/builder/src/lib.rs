@@ -82,6 +82,7 @@ pub fn build(
     let targets = specs.iter().map(|spec| Target::read(spec, &mut contexts)).collect::<Result<_, _>>()?;
     let graph = Graph::new(targets)?;
     foreign::check(&graph)?;
+    check::refuse(&graph, store)?;
     let board = Board::new(width.get());
     let (images, pins) = (Mutex::new(HashMap::new()), Mutex::default());
     let site = Site { store, machine, graph: &graph, board: &board, tell, images, pins };
@@ -109,6 +110,7 @@ pub fn build(
         .map(|(target, spec)| is_inline(spec).then(|| cache::registry::field(&steps(target))))
         .collect();
     let states = board.end()?;
+    check::tell(&graph, &firsts, store, tell);
     let mut images = vec![];
     for (target, spec) in specs.iter().enumerate() {
         let Some(state) = states.get(&graph.wanted(target)) else { continue };

@@ -38,8 +38,11 @@ impl Worker<'_> {
             .with(format!("{network:?} {:?}", run.security))
             .with_all(mounts.key())
             .finish();
-        let text = instruction.original.clone();
-        let noted = self.noted(&text);
+        let text = told(instruction, run);
+        let noted = self.noted(&match heredoc(instruction, run) {
+            Some(content) => format!("{}\n{}", instruction.original, content.trim_end()),
+            None => text.clone(),
+        });
         self.layered_as(instruction, &text, &noted, &key, |worker, told| {
             worker.execute(instruction, run, Program { argv, script, network, layers }, mounts, told)
         })
@@ -144,7 +147,7 @@ impl Worker<'_> {
         }
         // Its changes are nobody's; what cannot be removed now is swept later.
         drop(std::fs::remove_dir_all(&ran.changes));
-        Err(failure(instruction, ran.code, &lines).into())
+        Err(failure(instruction, run, ran.code, &lines).into())
     }
 }
 
@@ -156,13 +159,35 @@ struct Program {
     layers: Vec<Digest>,
 }
 
-fn failure(instruction: &Instruction, code: i32, lines: &Lines) -> Diagnostic {
+/// The text of a heredoc that is all that is run; the line above it says nothing of it.
+fn heredoc<'r>(instruction: &Instruction, run: &'r Run) -> Option<&'r str> {
+    match &run.command {
+        RunCommand::Script { content, .. } => Some(content),
+        // Where a line has more than the heredoc's word, the shell is given that line, too.
+        RunCommand::Shell(text) if text.contains('\n') => {
+            let first = text.lines().next().unwrap_or_default().trim_end();
+            (first.is_empty() || !instruction.original.ends_with(first)).then_some(text)
+        }
+        _ => None,
+    }
+}
+
+/// How a step is called while it is at work: `RUN <<EOF (set -e…)`.
+fn told(instruction: &Instruction, run: &Run) -> String {
+    let Some(content) = heredoc(instruction, run) else { return instruction.original.clone() };
+    let mut lines = content.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let more = if lines.next().is_some() { "…" } else { "" };
+    format!("{} ({first}{more})", instruction.original)
+}
+
+fn failure(instruction: &Instruction, run: &Run, code: i32, lines: &Lines) -> Diagnostic {
     let what = match code {
         137 => "was killed (exit code 137)".to_owned(),
         code => format!("ended with exit code {code}"),
     };
-    let first = instruction.original.lines().next().unwrap_or_default();
-    let mut diagnostic = at(instruction.span, "step-failed", format!("`{}` {what}", shortened(first)));
+    let text = told(instruction, run);
+    let mut diagnostic = at(instruction.span, "step-failed", format!("`{}` {what}", shortened(&text)));
     if !lines.last.is_empty() {
         let last: Vec<&str> = lines.last.iter().map(String::as_str).collect();
         diagnostic = diagnostic.note(format!("its last output was:\n{}", last.join("\n")));

@@ -75,6 +75,7 @@ pub(crate) async fn build(
     for name in names {
         progress.tell(&Line::new(id(&name), status, text));
     }
+    view.end();
     built
 }
 
@@ -89,7 +90,7 @@ fn name(build: &BuildSpec) -> String {
 /// The failure that a build's error is for the user.
 pub(crate) fn failure(error: EngineError) -> Failure {
     match error {
-        EngineError::Build(error) => Failure::Drawn(error.render(false)),
+        EngineError::Build(error) => Failure::Diagnosed(Box::new((error.sources, error.diagnostics)), 1),
         error => Failure::because("cannot build", error),
     }
 }

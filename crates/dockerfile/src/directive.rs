@@ -75,7 +75,7 @@ fn directive(file: FileId, line: &Physical<'_>) -> Option<Directive> {
 }
 
 /// `skip=A,B;error=true;experimental=all`.
-fn check(value: &Word, faults: &mut Vec<Diagnostic>) -> CheckDirective {
+pub(crate) fn check(value: &Word, faults: &mut Vec<Diagnostic>) -> CheckDirective {
     let mut check = CheckDirective::default();
     let mut start = 0;
     for part in value.text.split(';') {

@@ -7,13 +7,15 @@ mod images;
 mod variables;
 mod writing;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use diagnostic::{Diagnostic, Severity};
+use diagnostic::{Diagnostic, Severity, Span};
 
+use crate::directive;
 use crate::ignore::Ignore;
 use crate::scope::Given;
-use crate::tree::{Chosen, Dockerfile};
+use crate::tree::{CheckDirective, Chosen, Dockerfile, Word};
 
 /// The name of every check.
 pub const RULES: [&str; 21] = [
@@ -43,6 +45,9 @@ pub const RULES: [&str; 21] = [
 /// The checks that are made only where `# check=experimental=…` asks for them.
 const EXPERIMENTAL: [&str; 1] = ["InvalidDefinitionDescription"];
 
+/// The build argument that says what `# check=` does, and wins over it.
+const CHECK_ARG: &str = "BUILDKIT_DOCKERFILE_CHECK";
+
 /// What the checks know besides the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
@@ -61,7 +66,8 @@ pub fn lint(dockerfile: &Dockerfile, around: &Surroundings<'_>) -> Vec<Diagnosti
     writing::check(dockerfile, &mut findings);
     images::check(dockerfile, around, &mut findings);
     variables::check(dockerfile, around, &mut findings);
-    let check = &dockerfile.directives.check;
+    let (check, told) = chosen(dockerfile, around.given.build_args);
+    findings.extend(told);
     findings.retain(|finding| {
         let asked = !EXPERIMENTAL.contains(&finding.code) || check.experimental.contains(finding.code);
         asked && !check.skip.contains(finding.code)
@@ -72,6 +78,32 @@ pub fn lint(dockerfile: &Dockerfile, around: &Surroundings<'_>) -> Vec<Diagnosti
         findings.iter_mut().for_each(|finding| finding.severity = Severity::Error);
     }
     findings
+}
+
+impl Dockerfile {
+    /// Whether a build fails where the checks find something, or because nobody can say what they are to do.
+    pub fn fails_on_findings(&self, build_args: &BTreeMap<String, String>) -> bool {
+        let (check, told) = chosen(self, build_args);
+        check.error || diagnostic::has_errors(&told)
+    }
+}
+
+/// What the checks are to do: as the build argument of the builder says, else as the file does.
+fn chosen<'d>(
+    dockerfile: &'d Dockerfile,
+    build_args: &BTreeMap<String, String>,
+) -> (Cow<'d, CheckDirective>, Vec<Diagnostic>) {
+    let Some(text) = build_args.get(CHECK_ARG) else {
+        return (Cow::Borrowed(&dockerfile.directives.check), vec![]);
+    };
+    let mut told = vec![];
+    let word = Word { text: text.clone(), span: Span::NOWHERE, escape: '\\' };
+    let check = directive::check(&word, &mut told);
+    for fault in &mut told {
+        // There is no line to show it at.
+        fault.message = format!("{CHECK_ARG}: {}", fault.message).into();
+    }
+    (Cow::Owned(check), told)
 }
 
 impl Chosen {

@@ -17,6 +17,8 @@ use std::time::Instant;
 pub(crate) struct BuildView<'a> {
     progress: &'a Progress,
     steps: HashMap<u32, Step>,
+    /// What the build checks say, to be told in the end.
+    found: Vec<String>,
 }
 
 struct Step {
@@ -27,12 +29,16 @@ struct Step {
 
 impl<'a> BuildView<'a> {
     pub(crate) fn new(progress: &'a Progress) -> Self {
-        Self { progress, steps: HashMap::new() }
+        Self { progress, steps: HashMap::new(), found: vec![] }
     }
 
     /// Shows what happened.
     pub(crate) fn show(&mut self, event: BuildEvent) {
         let number = event.step;
+        if let BuildEventKind::Found { place, check, message } = event.kind {
+            self.found.push(format!("{place}: {message} ({check})"));
+            return;
+        }
         if let BuildEventKind::Begun { build, label, text } = &event.kind {
             let first = text.lines().next().unwrap_or_default();
             let title = format!("[{label}] {first}");
@@ -46,6 +52,13 @@ impl<'a> BuildView<'a> {
             Mode::Tty => self.progress.tell(&line(step, &event.kind)),
         }
     }
+
+    /// Tells what the build checks have found.
+    pub(crate) fn end(self) {
+        if self.progress.mode() != Mode::Quiet {
+            self.found.iter().for_each(|found| self.progress.warning(found));
+        }
+    }
 }
 
 fn plain(number: u32, step: &Step, kind: &BuildEventKind) -> String {
@@ -56,6 +69,7 @@ fn plain(number: u32, step: &Step, kind: &BuildEventKind) -> String {
         BuildEventKind::Done(took) => format!("DONE {:.1}s", took.as_secs_f64()),
         BuildEventKind::Failed(why) => format!("ERROR: {why}"),
         BuildEventKind::Ready(image) => format!("image {image}"),
+        BuildEventKind::Found { message, .. } => message.clone(),
     };
     format!("#{number} {rest}")
 }
@@ -68,6 +82,7 @@ fn json(number: u32, step: &Step, kind: &BuildEventKind) -> serde_json::Value {
         BuildEventKind::Done(took) => ("Done", "Built", format!("{:.3}s", took.as_secs_f64())),
         BuildEventKind::Failed(why) => ("Error", "Error", why.clone()),
         BuildEventKind::Ready(image) => ("Done", "Built", image.to_string()),
+        BuildEventKind::Found { message, .. } => ("Warning", "Found", message.clone()),
     };
     let mut object = serde_json::json!({
         "id": format!("#{number} {}", step.title),
@@ -89,6 +104,7 @@ fn line(step: &Step, kind: &BuildEventKind) -> Line {
         BuildEventKind::Cached => line(Status::Done, "Cached"),
         BuildEventKind::Done(_) | BuildEventKind::Ready(_) => line(Status::Done, "Done"),
         BuildEventKind::Failed(_) => line(Status::Error, "Error"),
+        BuildEventKind::Found { message, .. } => line(Status::Warning, "Found").details(message.clone()),
     }
 }
 
