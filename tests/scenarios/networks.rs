@@ -6,8 +6,10 @@ use std::process::Command;
 
 scenario! {
     /// A container that takes the place of another, which ends before it starts, has that one's addresses, of the
-    /// same number on the same network; so has one that is stopped and started, or restarted.
+    /// same number on the same network, fixed by the file or chosen, also where it gets anonymous volumes of its
+    /// own; so has one that is stopped and started, or restarted.
     addresses_stay_where_containers_take_places, |world| {
+        world.write(".env", &format!("NET={}\n", number(world, 112)));
         world.compose("up -d").ok();
         let script = "ip -o addr show scope global | awk '{print $2, $4}'; cat /sys/class/net/eth*/address";
         let seen = |number: &str| world.run(&["exec", "-T", "--index", number, "web", "sh", "-c", script], "").ok().stdout;
@@ -15,11 +17,16 @@ scenario! {
         assert_eq!(first[0].lines().count(), 5, "two networks, one with IPv6: {}", first[0]);
         assert_ne!(first[0], first[1]);
         world.edit("compose.yaml", "SHAPE: round", "SHAPE: square");
-        for line in ["up -d", "up -d --force-recreate", "restart -t 0", "stop -t 0", "start"] {
+        world.compose("exec -T web touch /own/kept").ok();
+        let lines =
+            ["up -d", "up -d --force-recreate", "up -d --force-recreate -V", "restart -t 0", "stop -t 0", "start"];
+        for line in lines {
             world.compose(line).ok();
             if line.starts_with("stop") {
                 continue;
             }
+            let kept = world.compose("exec -T web ls /own").ok().stdout == "kept\n";
+            assert_eq!(kept, lines[..2].contains(&line), "after `{line}`");
             assert_eq!([seen("1"), seen("2")], first, "after `{line}`");
         }
         assert_ne!(world.compose("ps -q web").ok().stdout, ids, "they are other containers");

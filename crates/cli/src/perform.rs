@@ -10,7 +10,8 @@ use apply::Perform;
 use engine::{Engine, EngineError};
 use plan::{Change, Planned, Reason, Step};
 use resource::{
-    BuildSpec, ContainerId, ContainerName, ImageNeed, NetworkName, Observed, PodName, Reference, Resources,
+    BuildSpec, ContainerId, ContainerName, ImageNeed, NetworkName, Observed, PodName, Predecessor, Reference,
+    Resources,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
@@ -146,7 +147,7 @@ impl<'a> Performer<'a> {
     async fn create(
         &self,
         spec: &resource::ContainerSpec,
-        replaces: Option<&ContainerId>,
+        replaces: Option<&Predecessor>,
     ) -> Result<(), ActError> {
         let (engine, wanted, old) = (self.engine.clone(), spec.clone(), replaces.cloned());
         let made = tokio::task::spawn_blocking(move || engine.create_container(&wanted, old.as_ref())).await;

@@ -14,7 +14,7 @@ use crate::names::{self, Owner};
 use crate::{Engine, EngineError, cdi, disk, resolve};
 use resource::{
     ContainerId, ContainerName, ContainerRecord, ContainerSpec, IdentityShare, Image, LogServer, Mount,
-    NetworkMode, PodName, Reference, SyslogAddress, VolumeName,
+    NetworkMode, PodName, Predecessor, Reference, SyslogAddress, VolumeName,
 };
 use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -28,15 +28,15 @@ impl Engine {
     /// Makes a container: resolves image and wishes to its document, leases its addresses, makes its
     /// anonymous volumes and fills fresh ones. One rename commits; a failure undoes everything.
     ///
-    /// `replaces` is the container whose place it takes: anonymous volumes at the same targets and
-    /// fixed addresses come over from it.
+    /// `replaces` is the container whose place it takes: fixed addresses and, unless they are to be new, anonymous
+    /// volumes at the same targets come over from it.
     ///
     /// # Errors
     /// [`EngineError::NoImage`], [`EngineError::NameTaken`], [`EngineError::Resolve`], …
     pub fn create_container(
         &self,
         spec: &ContainerSpec,
-        replaces: Option<&ContainerId>,
+        replaces: Option<&Predecessor>,
     ) -> Result<ContainerId, EngineError> {
         self.store().prepare()?;
         // No layer is collected before the document that needs it is there.
@@ -52,12 +52,13 @@ impl Engine {
         spec: &ContainerSpec,
         image: &Image,
         below: &[Stub],
-        replaces: Option<&ContainerId>,
+        replaces: Option<&Predecessor>,
     ) -> Result<ContainerId, EngineError> {
         names::check(&spec.name.0)?;
         names::check(&spec.pod.0)?;
-        let replaced = replaces.and_then(|id| self.record(&spec.pod, id));
-        let mut planned = self.planned(spec, image, replaced.as_ref())?;
+        let replaced = replaces.and_then(|one| self.record(&spec.pod, &one.id));
+        let mounted = replaced.as_ref().filter(|_| replaces.is_some_and(|one| !one.renew_anonymous));
+        let mut planned = self.planned(spec, image, mounted.map_or(&[], |record| &record.mounts))?;
         if self.pod(&spec.pod).is_none() {
             self.create_pod(&spec.pod, &resource::Labels::new())?;
         }
@@ -101,12 +102,12 @@ impl Engine {
         here.or_else(other).ok_or_else(|| EngineError::NoImage { reference: reference.clone() })
     }
 
-    /// All that needs no id and makes nothing.
+    /// All that needs no id and makes nothing. Anonymous volumes of `replaced` are mounted again.
     fn planned<'a>(
         &self,
         spec: &'a ContainerSpec,
         image: &'a Image,
-        replaced: Option<&ContainerRecord>,
+        replaced: &[Mount],
     ) -> Result<Planned<'a>, EngineError> {
         let mut taken_over = vec![];
         for (name, read_only) in &spec.volumes_from {
@@ -119,7 +120,6 @@ impl Engine {
                     .map(|mount| (mount.clone(), *read_only)),
             );
         }
-        let replaced = replaced.map_or(&[][..], |record| &record.mounts);
         let failed = |source| EngineError::Resolve { container: spec.name.clone(), source };
         let planned = Planned {
             spec,

@@ -14,7 +14,7 @@ use crate::world::{World, active};
 use crate::{Failure, Orphans, Plan, Policy, Reason, Step, StepId, Verb, Warning, difference};
 use resource::{
     ContainerId, ContainerName, ContainerSpec, DesiredService, IdentityShare, Mount, MountSpec, NetworkMode,
-    NetworkName, ObservedContainer, VolumeName, label,
+    NetworkName, ObservedContainer, Predecessor, VolumeName, label,
 };
 use std::collections::HashMap;
 
@@ -400,8 +400,9 @@ impl<'a> Converge<'a, '_> {
         }
         let temporary = ContainerName(format!("{}_{name}", old.record.id.short()));
         let spec = self.spec(service, number, temporary.clone(), Some(&name));
-        let replaces = (!self.policy.renew_anonymous).then(|| old.record.id.clone());
-        let created = self.create(service, spec, replaces, reason.clone(), vec![]);
+        let predecessor =
+            Predecessor { id: old.record.id.clone(), renew_anonymous: self.policy.renew_anonymous };
+        let created = self.create(service, spec, Some(predecessor), reason.clone(), vec![]);
         if self.policy.verb == Verb::Up && service.update.is_some() && active(old) {
             let (name, ready) = (temporary, Some(created));
             return Member { name, existing: None, ready, start, old: Some(old) };
@@ -420,7 +421,7 @@ impl<'a> Converge<'a, '_> {
         &mut self,
         service: &'a DesiredService,
         spec: ContainerSpec,
-        replaces: Option<ContainerId>,
+        replaces: Option<Predecessor>,
         reason: Reason,
         mut after: Vec<StepId>,
     ) -> StepId {

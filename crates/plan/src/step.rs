@@ -2,7 +2,7 @@
 
 use resource::{
     BuildSpec, Condition, ContainerId, ContainerName, ContainerSpec, Hook, ImageNeed, Labels, NetworkName,
-    NetworkSpec, PodName, Reference, Resources, VolumeName, VolumeSpec,
+    NetworkSpec, PodName, Predecessor, Reference, Resources, VolumeName, VolumeSpec,
 };
 use std::fmt;
 use std::time::Duration;
@@ -76,8 +76,8 @@ pub enum Step {
     CreateContainer {
         /// The whole of it, under its temporary name when it replaces another.
         spec: Box<ContainerSpec>,
-        /// The container whose place it takes and whose anonymous volumes it is given.
-        replaces: Option<ContainerId>,
+        /// The container whose place it takes.
+        replaces: Option<Predecessor>,
     },
     /// Gives a container that stays, running or not, other published ports and other names on its
     /// networks.

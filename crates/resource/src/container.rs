@@ -350,6 +350,15 @@ impl ContainerRecord {
     }
 }
 
+/// The container whose place a new one takes: addresses that are fixed go over at once, others once it is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Predecessor {
+    /// Its id.
+    pub id: ContainerId,
+    /// The new one gets anonymous volumes of its own, rather than this one's.
+    pub renew_anonymous: bool,
+}
+
 /// What the CDI devices of a container bring along.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Injected {

@@ -33,7 +33,9 @@ pub use build::{
     BuildCache, BuildContext, BuildNetwork, BuildSecret, BuildSpec, CacheSource, CacheTarget,
     DockerfileSource, OciLayout,
 };
-pub use container::{ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, Injected, Resources};
+pub use container::{
+    ContainerRecord, ContainerSpec, Endpoint, EndpointSpec, Injected, Predecessor, Resources,
+};
 pub use desired::{
     AfterFailure, Dependency, Desired, DesiredService, ImageNeed, PartPlace, PullPolicy, StartHook, Update,
     UpdateOrder,

@@ -2,7 +2,7 @@
 
 use crate::world::{World, volume, words};
 use engine::EngineError;
-use resource::{Mount, MountSpec, Propagation, VolumeSpec};
+use resource::{ContainerId, Mount, MountSpec, Predecessor, Propagation, VolumeSpec};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -95,7 +95,8 @@ pub(crate) fn a_replacement_takes_over_volumes_and_addresses() {
     spec.mounts = vec![volume(None, "/anonymous")];
     let old = engine.create_container(&spec, None).unwrap();
     spec.name = "web-new".into();
-    let new = engine.create_container(&spec, Some(&old)).unwrap();
+    let in_place_of = |id: &ContainerId, renew_anonymous| Predecessor { id: id.clone(), renew_anonymous };
+    let new = engine.create_container(&spec, Some(&in_place_of(&old, false))).unwrap();
     let volume_of = |id| match &world.observed(id).record.mounts[0] {
         Mount::Bind { volume, anonymous: true, .. } => volume.clone().unwrap(),
         other => panic!("{other:?}"),
@@ -109,7 +110,12 @@ pub(crate) fn a_replacement_takes_over_volumes_and_addresses() {
     world.wait(engine.rename_container(&world.pod, &new, &"web".into())).unwrap();
     assert_eq!(engine.find_container(&"web".into()), Some((world.pod.clone(), new.clone())));
     assert_eq!(engine.find_container(&"web-new".into()), None);
-    world.wait(engine.remove_container(&world.pod, &new, true)).unwrap();
+    let other = engine.create_container(&spec, Some(&in_place_of(&new, true))).unwrap();
+    assert_ne!(volume_of(&other), kept);
+    assert_eq!(world.observed(&other).record.endpoints[0].addresses[0].0.to_string(), fixed);
+    for id in [new, other] {
+        world.wait(engine.remove_container(&world.pod, &id, true)).unwrap();
+    }
     assert_eq!(engine.volume(&kept), None);
 }
 

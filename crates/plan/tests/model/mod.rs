@@ -430,10 +430,10 @@ impl World {
         self.observed.volumes.retain(|volume| volume.record.spec.name != *name);
     }
 
-    fn create(&mut self, spec: &ContainerSpec, replaces: Option<&ContainerId>) {
+    fn create(&mut self, spec: &ContainerSpec, replaces: Option<&Predecessor>) {
         assert!(self.observed.pod.is_some(), "no pod");
         assert!(!self.names().contains(&spec.name.as_str()), "{} is taken", spec.name);
-        if let Some(id) = replaces {
+        if let Some(Predecessor { id, .. }) = replaces {
             assert!(self.observed.containers.iter().any(|container| container.record.id == *id));
         }
         if let NetworkMode::Container(name) = &spec.network_mode {
