@@ -158,12 +158,12 @@ scenario! {
 
         world.compose("down -t 0 -v --remove-orphans").ok();
         assert!(world.rows().is_empty());
-        assert_eq!(made(), ["project_own", "shared"], "no service of the file mounts them");
-        // They are the project's as soon as the file says so, and what is in them stays.
+        assert_eq!(made(), ["shared"], "the file does not declare it");
+        // It is the project's as soon as the file says so, and what is in it stays.
         world.edit("compose.yaml", "volumes: {own: {}}", "volumes: {own: {}, shared: {name: shared}}");
         world.edit("compose.yaml", "volumes: [\"./:/srv:ro\"]", "volumes: [\"./:/srv:ro\", \"own:/own\", \"shared:/all\"]");
         world.compose("up -d").ok();
-        assert_eq!(world.compose("exec -T web cat /own/file /all/file").ok().stdout, "own\nall\n");
+        assert_eq!(world.compose("exec -T web cat /all/file").ok().stdout, "all\n");
         world.compose("down -t 0 -v").ok();
         assert_eq!(made(), [""; 0]);
     }

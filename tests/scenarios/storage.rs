@@ -38,6 +38,39 @@ scenario! {
 }
 
 scenario! {
+    /// `down -v` takes all volumes of the file, also those that no service mounts or that one of another profile
+    /// has; with names, those of these services and of what they depend on. What is external or was made by
+    /// another project stays.
+    down_takes_the_volumes_of_the_file, |world| {
+        world.compose("-p other -f other.yaml create").ok();
+        world.compose("--profile tools create").ok();
+        world.compose("run --rm -T --no-deps -v spare:/spare web true").ok();
+        let volumes = || {
+            let folder = std::fs::read_dir(world.roots().data.join("volumes")).unwrap();
+            let mut names: Vec<_> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let theirs = ["made-outside", "of-other"];
+        let left = |own: &[&str]| assert_eq!(volumes(), [&theirs, own].concat());
+        left(&["project_below", "project_spare", "project_tool", "project_web"]);
+        world.compose("down -v -t 0 side").ok();
+        left(&["project_below", "project_spare", "project_tool", "project_web"]);
+        world.compose("down -v -t 0 web").ok().says("project_below").says("still in use");
+        left(&["project_below", "project_spare", "project_tool"]);
+        world.compose("rm -f").ok();
+        world.compose("down -v -t 0 side").ok();
+        left(&["project_below", "project_spare", "project_tool"]);
+        world.compose("down -v -t 0 web").ok();
+        left(&["project_spare", "project_tool"]);
+        world.compose("--profile tools rm -f").ok();
+        world.compose("down -v -t 0").ok();
+        left(&[]);
+        world.compose("-p other -f other.yaml down -v -t 0").ok();
+    }
+}
+
+scenario! {
     /// Limits, capabilities, sysctls and the host name are those of the file, as the kernel reports them.
     limits_are_those_of_the_file, |world| {
         let started = world.compose("up -d").ok();

@@ -148,6 +148,8 @@ fn task(
     let mut desired = wanted::existing(session, subject, &observed, &chosen);
     if act.keep_named {
         desired.volumes.clear();
+    } else if matches!(act.verb, Verb::Down { volumes: true, .. }) {
+        wanted::add_declared_volumes(session, subject, &mut desired);
     }
     session.timing("desired");
     Ok(Task { desired, progress: session.progress_in(act.mode.unwrap_or(session.mode), operation) })

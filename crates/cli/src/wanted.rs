@@ -6,7 +6,7 @@ use crate::files::Disk;
 use crate::session::{Session, Subject};
 use compose_spec::{Loaded, Project};
 use lower::{Lowered, Options, Selection};
-use resource::{Desired, Observed, Platform};
+use resource::{Desired, Observed, Platform, VolumeSpec};
 use std::collections::BTreeSet;
 
 impl Subject {
@@ -96,6 +96,15 @@ pub(crate) fn existing(
         service.selected = chosen.is_empty() || chosen.contains(&service.name);
     }
     desired
+}
+
+/// Adds the volumes of the file that no service mounts: a one-off, or a service that is gone, may have made them.
+pub(crate) fn add_declared_volumes(session: &Session, subject: &Subject, desired: &mut Desired) {
+    let Some((project, loaded)) = &subject.loaded else { return };
+    let declared = lower::declared_volumes(project, &options(session, loaded));
+    let is_new = |volume: &VolumeSpec| desired.volumes.iter().all(|known| known.name != volume.name);
+    let new: Vec<_> = declared.into_iter().filter(is_new).collect();
+    desired.volumes.extend(new);
 }
 
 /// Writes the digests of images that are here into what is wanted.

@@ -34,6 +34,7 @@ pub use hooks::hook;
 pub use labels::from_labels;
 pub use one_off::{OneOff, OneOffContainer, one_off};
 pub use selection::Selection;
+pub use volume::declared_volumes;
 
 use compose_spec::{Files, Project};
 use diagnostic::{Diagnostic, Sources, has_errors};

@@ -1,6 +1,9 @@
-//! The named volumes of the selected services.
+//! The named volumes of the selected services, and all that the file declares.
 
+use crate::Options;
 use crate::lowering::{Lowering, hash};
+use compose_spec::Project;
+use compose_spec::model::Volume;
 use diagnostic::{Diagnostic, Severity, Span};
 use resource::{DesiredService, MountSpec, VolumeName, VolumeSpec, label};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,12 +23,9 @@ impl Lowering<'_> {
         let mut volumes = vec![];
         for name in used {
             let Some((key, volume)) = declared(name) else { continue };
-            let driver = volume
-                .driver
-                .clone()
-                .filter(|driver| !driver.is_empty())
-                .unwrap_or_else(|| "local".to_owned());
-            if driver != "local" && !volume.external {
+            let spec = self.volume(key, volume);
+            if spec.driver != "local" && !volume.external {
+                let driver = &spec.driver;
                 let message = format!("volume `{key}`: driver `{driver}` is not supported, only `local` is");
                 self.tell(
                     Severity::Error,
@@ -35,19 +35,24 @@ impl Lowering<'_> {
                     "",
                 );
             }
-            if driver == "local" && !volume.external {
+            if spec.driver == "local" && !volume.external {
                 self.check_options(key, &volume.driver_opts);
             }
-            let spec = VolumeSpec {
-                name: name.clone(),
-                external: volume.external,
-                driver,
-                options: volume.driver_opts.clone(),
-                labels: volume.labels.clone(),
-            };
-            volumes.push(if spec.external { spec } else { self.labelled(spec, key) });
+            volumes.push(spec);
         }
         volumes
+    }
+
+    fn volume(&self, key: &str, volume: &Volume) -> VolumeSpec {
+        let driver = volume.driver.clone().filter(|driver| !driver.is_empty());
+        let spec = VolumeSpec {
+            name: VolumeName(volume.name.clone()),
+            external: volume.external,
+            driver: driver.unwrap_or_else(|| "local".to_owned()),
+            options: volume.driver_opts.clone(),
+            labels: volume.labels.clone(),
+        };
+        if spec.external { spec } else { self.labelled(spec, key) }
     }
 
     /// Tells what of the driver's options cannot be had. They are those of mount(8), so that the driver makes
@@ -74,6 +79,12 @@ impl Lowering<'_> {
         spec.labels.insert(label::CONFIG_HASH.to_owned(), hash);
         spec
     }
+}
+
+/// Every volume that the file declares, whether or not a service mounts it.
+pub fn declared_volumes(project: &Project, options: &Options<'_>) -> Vec<VolumeSpec> {
+    let lowering = Lowering::new(project, options);
+    project.volumes.iter().map(|(key, volume)| lowering.volume(key, volume)).collect()
 }
 
 /// What is wrong with the options of a volume.

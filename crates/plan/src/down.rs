@@ -8,7 +8,7 @@ use crate::lifecycle::stop_in_order;
 use crate::world::World;
 use crate::{Orphans, Plan, Policy, Reason, RemoveImages, Step, StepId, Warning};
 use resource::{
-    ContainerId, ContainerName, DesiredService, NetworkName, ObservedContainer, VolumeName, label,
+    ContainerId, ContainerName, DesiredService, MountSpec, NetworkName, ObservedContainer, VolumeName, label,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -48,7 +48,7 @@ pub(crate) fn down(world: &World<'_>, policy: &Policy, flags: Flags) -> Plan {
     }
     let mut last = networks(&mut plan, world, flags, &stops, &removals);
     if flags.volumes {
-        last.extend(volumes(&mut plan, world, &removals));
+        last.extend(volumes(&mut plan, world, flags, &removals));
     }
     images(&mut plan, world, flags, &removals);
     let empty = removals.len() == world.observed.containers.len();
@@ -132,10 +132,18 @@ fn networks(
     steps
 }
 
-/// Removes the declared volumes that nothing mounts any more.
-fn volumes(plan: &mut Plan, world: &World<'_>, removals: &HashMap<&ContainerId, StepId>) -> Vec<StepId> {
+/// Removes the declared volumes that nothing mounts any more: all of them, or those of the services that are
+/// asked for and of what these depend on.
+fn volumes(
+    plan: &mut Plan,
+    world: &World<'_>,
+    flags: Flags,
+    removals: &HashMap<&ContainerId, StepId>,
+) -> Vec<StepId> {
+    let asked = (!flags.whole).then(|| volumes_of_selected(world));
+    let is_asked = |name: &VolumeName| asked.as_ref().is_none_or(|asked| asked.contains(name));
     let mut steps = vec![];
-    for spec in world.desired.volumes.iter().filter(|volume| !volume.external) {
+    for spec in world.desired.volumes.iter().filter(|volume| !volume.external && is_asked(&volume.name)) {
         let Some(volume) = world.volume(&spec.name).filter(|volume| world.owns(&volume.record.spec.labels))
         else {
             continue;
@@ -157,6 +165,25 @@ fn volumes(plan: &mut Plan, world: &World<'_>, removals: &HashMap<&ContainerId, 
         }
     }
     steps
+}
+
+/// The named volumes of the selected services and of what they depend on.
+fn volumes_of_selected<'a>(world: &World<'a>) -> HashSet<&'a VolumeName> {
+    let mut services: HashSet<&str> = HashSet::new();
+    // Dependents come after what they depend on.
+    for service in world.desired.services.iter().rev() {
+        if service.selected || services.contains(service.name.as_str()) {
+            services.insert(&service.name);
+            services.extend(service.depends_on.iter().map(|dependency| dependency.service.as_str()));
+        }
+    }
+    let asked = world.desired.services.iter().filter(|service| services.contains(service.name.as_str()));
+    let mounts = asked.flat_map(|service| &service.container.mounts);
+    let named = mounts.filter_map(|mount| match mount {
+        MountSpec::Volume { source, .. } => source.as_ref(),
+        _ => None,
+    });
+    named.collect()
 }
 
 /// Removes the images of the services, or those built for the project.

@@ -248,8 +248,9 @@ impl Session {
     /// With the file, for commands about what exists; what nothing uses in the file is told by those that work
     /// by the file or look at it.
     fn whole(&self, services: &[String]) -> Result<Subject, Failure> {
-        // What exists is not made from environment files; a missing one is no reason to fail.
-        let options = Options { resolve_environment: false, ..Options::default() };
+        // What exists is not made from environment files; a missing one is no reason to fail. A volume may exist
+        // that no enabled service mounts.
+        let options = Options { resolve_environment: false, all_resources: true, ..Options::default() };
         let mut input = self.input(&[], options)?;
         let load = |input: &Input| self.load_telling(input, |told| told.code != "unused");
         let (mut project, mut loaded) = load(&input)?;
