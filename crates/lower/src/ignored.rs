@@ -2,6 +2,7 @@
 
 use crate::lowering::Lowering;
 use compose_spec::Service;
+use compose_spec::model::Restart;
 use compose_spec::tree::Node;
 
 /// What never does anything here, wherever it is given.
@@ -31,6 +32,11 @@ impl Lowering<'_> {
                 self.options.single_id && !service.group_add.is_empty(),
                 "this account has no subordinate ids, so the kernel lets it set no groups",
             ),
+            (
+                "mem_swappiness",
+                service.mem_swappiness == Some(0),
+                "Docker Compose takes 0 for a value that is not given; 1 is the least",
+            ),
             ("models", !service.models.is_empty(), "there is no model runner"),
             (
                 "storage_opt",
@@ -51,6 +57,12 @@ impl Lowering<'_> {
             if node.is_some_and(|node| !node.is_null()) {
                 self.ignored(service, path, why);
             }
+        }
+        let attempts = "deploy.restart_policy.max_attempts";
+        let node = attempts.split('.').try_fold(&service.tree, |node, key| node.get(key));
+        let is_limited = node.and_then(Node::as_int).is_some_and(|count| count != 0);
+        if is_limited && !matches!(service.restart_policy(), Restart::OnFailure { .. }) {
+            self.ignored(service, attempts, "restarts are counted with `condition: on-failure` alone");
         }
         let mode = service.tree.get("deploy").and_then(|deploy| deploy.str("mode"));
         if let Some(mode) = mode.filter(|mode| !matches!(*mode, "" | "replicated")) {
