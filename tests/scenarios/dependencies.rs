@@ -1,5 +1,6 @@
 //! Scenarios about what services are to each other: optional, taken along, waited for in vain.
 
+use resource::{ContainerState, Timestamp, document};
 use scenarios::{World, scenario, until};
 
 scenario! {
@@ -40,9 +41,11 @@ scenario! {
 }
 
 scenario! {
-    /// A service's health check is laid over its image's, field by field, and can switch it off; in the start
-    /// period failures do not count and probes come at the start interval; a paused container is not probed. What a
-    /// probe whose time is over had started can print to the end, and dies of no closed pipe.
+    /// A service's health check is laid over its image's, field by field, and can switch it off; probes come an
+    /// interval after the start and after the end of the last one, run as the container's own process does, and the
+    /// last five are remembered with the first of what they printed. In the start period failures do not count and
+    /// probes come at the start interval; a restart begins anew; a paused container is not probed. What a probe whose
+    /// time is over had started can print to the end, and dies of no closed pipe.
     a_health_check_is_laid_over_the_images, |world| {
         world.compose("up -d --build").ok();
         let health = |service: &str| world.row(service)["Health"].as_str().unwrap().to_owned();
@@ -67,10 +70,28 @@ scenario! {
         inside(world, "image", "touch /s/well");
         becomes("image", "healthy");
 
+        let report = |service: &str| state(world, service).health.unwrap_or_else(|| panic!("no health of {service}"));
+        let paced = until("five probes at their pace", || Some(report("paced").probes).filter(|probes| probes.len() == 5));
+        let begun = state(world, "paced").started.unwrap();
+        let free = std::iter::once(begun).chain(paced.iter().map(|probe| probe.ended));
+        for (before, probe) in free.zip(&paced) {
+            // The clock that tells and the one that waits are two.
+            let pause = probe.started.duration_since(before).as_millis();
+            assert!(pause >= 290, "a probe {pause} ms after {before}");
+        }
+        assert!(paced.iter().all(|probe| probe.exit_code == 3 && probe.output.len() == 4096), "{paced:?}");
+        assert!(paced[0].output.starts_with("web /etc red\noops\nxxx"), "{paced:?}");
+        assert_eq!(report("exact").probes[0].output, "$HOME; id\n");
+        until("no more than five", || (report("command").probes[0].started > begun).then_some(()));
+        assert_eq!(report("command").probes.len(), 5);
+
         until("probes in the start period", || (probes(world, "patient") > 3).then_some(()));
         assert_eq!(health("patient"), "starting");
         inside(world, "patient", "touch /s/well");
         becomes("patient", "healthy");
+        inside(world, "patient", "rm /s/well");
+        world.compose("restart -t 0 patient").ok();
+        becomes("patient", "starting");
 
         if world.has_limits() {
             world.compose("pause image").ok();
@@ -101,13 +122,16 @@ fn inside(world: &World, service: &str, command: &str) -> String {
     world.run(&["exec", "-T", service, "sh", "-c", command], "").stdout
 }
 
-/// When the first container of a service was started last, as its supervisor has written it.
-fn started(world: &World, service: &str) -> String {
+/// When the first container of a service was started last.
+fn started(world: &World, service: &str) -> Timestamp {
+    state(world, service).started.unwrap()
+}
+
+/// What the first container of a service does, as its supervisor has written it.
+fn state(world: &World, service: &str) -> ContainerState {
     let id = world.id(service);
     let state = world.roots().run.join(format!("pods/project/containers/{id}/state.json"));
-    let text = std::fs::read_to_string(state).unwrap();
-    let json: serde_json::Value = serde_json::from_str(text.split_once('\n').unwrap().1).unwrap();
-    json["started"].as_str().unwrap().to_owned()
+    document::decode(&std::fs::read(state).unwrap()).unwrap()
 }
 
 /// How often `policy` has run.

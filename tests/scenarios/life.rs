@@ -120,7 +120,7 @@ scenario! {
         world.compose("stop stubborn").ok();
         let runs = world.compose("logs --no-log-prefix stubborn").stdout;
         assert_eq!(world.state("stubborn"), "exited");
-        world.compose("ps").ok();
+        until("nobody is left who could start it", || world.supervisor().is_none().then_some(()));
         assert_eq!(world.compose("logs --no-log-prefix stubborn").stdout, runs);
     }
 }
@@ -155,10 +155,20 @@ scenario! {
 }
 
 scenario! {
-    /// A dependency that fails keeps its dependents from starting, and the error names it.
+    /// A dependency that fails, becomes unhealthy, ends before it is healthy or has no check keeps its dependents
+    /// from starting, and the error names it. One of which there are to be no containers is not waited for.
     a_failed_dependency_stops_the_start, |world| {
-        world.compose("up -d").exits(1).says("prepare").says("7");
-        assert_ne!(world.state("web"), "running");
+        for (dependent, why) in [
+            ("web", "\"prepare\" didn't complete successfully: exit 7"),
+            ("on-sick", "container project-sick-1 is unhealthy"),
+            ("on-ended", "container project-ended-1 exited (5)"),
+            ("on-unchecked", "container project-unchecked-1 has no healthcheck configured"),
+        ] {
+            world.compose(&format!("up -d {dependent}")).exits(1).says(why);
+            assert_eq!(world.state(dependent), "created");
+        }
+        world.compose("up -d --scale sick=0 on-sick").ok();
+        assert_eq!(world.state("on-sick"), "running");
     }
 }
 

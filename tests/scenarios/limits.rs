@@ -26,6 +26,7 @@ scenario! {
         let pod = deployed.above();
         if deployed.is_v2 {
             let started = started.says("swappiness: cgroup v2 does not have it").says("(compose.yaml:");
+            let started = started.says("oom_kill_disable: cgroup v2 does not have it");
             assert_eq!(memory.read("", &["memory.max", "memory.low"]), ["67108864", "33554432"]);
             assert_eq!(memory.read("", &["memory.swap.max"]), ["16777216"], "swap alone");
             assert_eq!(cpu.read("", &["cpu.weight", "cpu.max"]), ["20", "20000 50000"]);

@@ -8,11 +8,15 @@ use std::time::Duration;
 
 const A: u16 = 1;
 const PTR: u16 = 12;
+const MX: u16 = 15;
+const AAAA: u16 = 28;
+const NO_ERROR: u8 = 0;
 const NO_SUCH_NAME: u8 = 3;
 
 scenario! {
-    /// Names follow scale, recreation and stops at once; links, search domains, servers and extra hosts
-    /// are the file's; what is not ours is asked of its servers, and never for an internal network.
+    /// Names follow scale, recreation and stops at once; replicas are answered in ever another order, and a name
+    /// without such a record is there all the same; links, search domains, servers and extra hosts are the file's;
+    /// what is not ours is asked of its servers, and never for an internal network.
     names_follow_what_runs, |world| {
         let net = if world.who() == Who::Root { 108 } else { 109 };
         world.write(".env", &format!("NET={net}\n"));
@@ -23,8 +27,14 @@ scenario! {
         let ask = |name: &str| by_udp(&namespace(world, "client"), name, A, false).addresses();
         let db = ask("db");
         assert_eq!(db.len(), 1);
-        for name in ["DB", "Db.Project_Front", "project-db-1", "store", "legacy"] {
+        let links = ["store", "db-1", "project-db-1", "legacy"];
+        for name in ["DB", "Db.Project_Front", "project-db-1.project_front"].iter().chain(&links) {
             assert_eq!(ask(name), db, "{name}");
+        }
+        assert_eq!(by_udp(&client, "db", A, false).lifetimes(), [600], "seconds");
+        for kind in [AAAA, MX] {
+            let answer = by_udp(&client, "db", kind, false);
+            assert_eq!((answer.code, answer.records.len()), (NO_ERROR, 0), "the name is there, without such a record");
         }
         assert_eq!(by_udp(&client, "db", A, true).addresses(), db, "with EDNS");
         assert_eq!(by_tcp(&client, "db", A).addresses(), db, "by TCP");
@@ -37,14 +47,23 @@ scenario! {
         let outside = BTreeSet::from([IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7))]);
         assert_eq!(ask("www.example.com"), outside);
         assert_eq!(by_tcp(&client, "www.example.com", A).addresses(), outside);
+        assert_eq!(ask("db.project_inner"), outside, "it is not on that network");
         let closed = by_udp(&namespace(world, "closed"), "secret.example.com", A, false);
         assert_eq!(closed.code, NO_SUCH_NAME);
         let asked: Vec<_> = asked.try_iter().collect();
         assert!(asked.iter().any(|name| name == "www.example.com"), "{asked:?}");
-        assert!(!asked.iter().any(|name| name == "secret.example.com"), "{asked:?}");
+        let ours = |name: &String| name.eq_ignore_ascii_case("db") || name == "secret.example.com";
+        assert!(!asked.iter().any(ours), "{asked:?}");
 
         world.compose("up -d --scale web=3").ok();
-        assert_eq!(ask("web").len(), 3);
+        let replicas = ask("web");
+        assert_eq!(replicas.len(), 3);
+        let mut first = BTreeSet::new();
+        until("each replica is answered first", || {
+            let answer = by_udp(&client, "web", A, false).in_order()[0];
+            first.insert(answer);
+            (first == replicas).then_some(())
+        });
         world.compose("up -d --scale web=1").ok();
         world.compose("up -d --force-recreate db").ok();
         let held = world.row("db")["ID"].as_str().unwrap().to_owned();
@@ -131,8 +150,18 @@ impl Reply {
     }
 
     fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.in_order().into_iter().collect()
+    }
+
+    fn in_order(&self) -> Vec<IpAddr> {
         let four = self.records.iter().filter(|(kind, _)| *kind == A);
         four.map(|(_, data)| <[u8; 4]>::try_from(&self.bytes[data.clone()]).unwrap().into()).collect()
+    }
+
+    /// How long each record may be kept, seconds; it is said before the length of the data.
+    fn lifetimes(&self) -> Vec<u32> {
+        let lifetime = |data: &std::ops::Range<usize>| &self.bytes[data.start - 6..data.start - 2];
+        self.records.iter().map(|(_, data)| u32::from_be_bytes(lifetime(data).try_into().unwrap())).collect()
     }
 
     fn names(&self) -> Vec<String> {

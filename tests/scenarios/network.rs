@@ -52,10 +52,19 @@ scenario! {
 }
 
 scenario! {
-    /// Host addresses, random ports, ranges and udp work as written.
+    /// Host addresses, random ports, ranges and udp work as written; a range has a port for each replica, a port
+    /// without a range is one replica's.
     ports_are_published_as_written, |world| {
-        let first = free_port();
-        world.write(".env", &format!("RANGE={first}-{}\n", first + 5));
+        let mut ports = vec![];
+        while ports.len() < 6 {
+            let next = free_port();
+            if ports.last().is_some_and(|last| last + 1 != next) {
+                ports.clear();
+            }
+            ports.push(next);
+        }
+        let (first, fixed) = (ports[0], free_port());
+        world.write(".env", &format!("RANGE={first}-{}\nFIXED={fixed}\n", first + 5));
         world.compose("up -d").ok();
         let bound = world.compose("port web 80").ok().stdout;
         assert!(bound.contains(&format!("127.0.0.1:{}", world.port())), "{bound}");
@@ -69,6 +78,20 @@ scenario! {
         let range = published.iter().find(|port| port["TargetPort"] == 81).unwrap();
         let range = range["PublishedPort"].as_u64().unwrap();
         assert!((u64::from(first)..=u64::from(first) + 5).contains(&range), "{range} from {first}");
+        // Each of its own: the first of the range that nobody has.
+        let each = world.rows().into_iter().filter(|row| row["Service"] == "each");
+        let mut each: Vec<_> = each.map(|row| row["Publishers"][0]["PublishedPort"].as_u64().unwrap()).collect();
+        each.extend([range]);
+        assert!(each.iter().all(|port| (u64::from(first)..=u64::from(first) + 5).contains(port)), "{each:?}");
+        assert_eq!(each.iter().collect::<BTreeSet<_>>().len(), 4, "{each:?}");
+        for port in &each[..3] {
+            until("a replica answers", || http(&format!("127.0.0.1:{port}"), "passwd"));
+        }
+        let refused = world.compose("--profile twice up -d twice").exits(1).says("already allocated");
+        refused.says(&format!("127.0.0.1:{fixed}/tcp (held by container project-twice-")).says("compose.yaml:");
+        let states: Vec<_> = world.rows().into_iter().filter(|row| row["Service"] == "twice").collect();
+        assert_eq!(states.iter().filter(|row| row["State"] == "running").count(), 1, "{states:?}");
+        assert_eq!(states.iter().filter(|row| row["State"] == "created").count(), 1, "{states:?}");
         let told = world.row("udp")["Ports"].as_str().unwrap().to_owned();
         assert_eq!(told, format!("127.0.0.1:{}->9000/udp, 9002/tcp, 9001/udp", world.port()));
         let pid = world.processes(&world.id("udp"))[0];
@@ -87,7 +110,7 @@ scenario! {
             let (length, _) = socket.recv_from(&mut answer).ok()?;
             (&answer[..length] == b"ping").then_some(())
         });
-        world.compose("down -t 0").ok();
+        world.compose("--profile twice down -t 0").ok();
         assert_eq!(http(&format!("127.0.0.1:{random}"), "page"), None);
     }
 }

@@ -1,8 +1,11 @@
 //! Scenarios about networks as the file declares them, seen by netlink and /proc from inside and outside.
 
+use crate::rootless::on_a_machine;
 use scenarios::{Who, World, scenario, within};
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 scenario! {
     /// A container that takes the place of another, which ends before it starts, has that one's addresses, of the
@@ -40,7 +43,11 @@ scenario! {
     networks_are_made_as_declared, |world| {
         let net = number(world, 104);
         world.write(".env", &format!("NET={net}\n"));
-        world.compose("up -d").ok();
+        let told = world.compose("up -d").ok();
+        for (option, line) in [("com.example.shape", 10), ("com.example.colour", 53)] {
+            let mut below = told.stderr.lines().skip_while(|line| !line.contains(option)).skip(1);
+            assert!(below.next().is_some_and(|place| place.contains(&format!("compose.yaml:{line}:"))), "{told:?}");
+        }
         let links = inside(world, "web", "ip -j addr");
         let names: Vec<_> = links.iter().map(|link| link["ifname"].as_str().unwrap()).collect();
         assert_eq!(names.len(), 4, "{names:?}");
@@ -94,6 +101,32 @@ scenario! {
         world.compose("up -d").ok();
         assert_eq!(link(&inside(world, "web", "ip -j addr"), "lan0")["mtu"], 1300);
         assert_eq!(world.id("quiet"), before);
+    }
+}
+
+scenario! {
+    /// Addresses that the file does not give are none that the machine has a route or a name server for.
+    a_network_finds_room_beside_the_machines_routes, |world| {
+        let machine = Alone::new();
+        for route in ["172.17.0.0/17", "172.19.5.0/24", "172.20.0.1"] {
+            machine.ip(&format!("route add {route} dev wire"));
+        }
+        world.compose("pull").ok();
+        world.write("resolv.conf", "nameserver 172.18.0.9\n");
+        let file = world.project().join("resolv.conf");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let setup = format!(
+            "mount --bind {} /etc/resolv.conf && set -- nsenter --net={} \"$@\"", file.display(), machine.file()
+        );
+        let up = on_a_machine(world, &setup, &["up", "-d"]);
+        assert!(up.status.success(), "{up:?}");
+        let blocks = ["eth0", "eth1"].map(|link| {
+            let links = inside(world, "web", &format!("ip -j -4 addr show {link}"));
+            addresses(&links[0]).remove(0)
+        });
+        assert_eq!(blocks, ["172.21.0.2/16", "172.22.0.2/16"]);
+        let down = on_a_machine(world, &setup, &["down", "-t", "0"]);
+        assert!(down.status.success(), "{down:?}");
     }
 }
 
@@ -159,6 +192,43 @@ fn link<'a>(links: &'a [Value], name: &str) -> &'a Value {
 fn addresses(link: &Value) -> Vec<String> {
     let infos = link["addr_info"].as_array().unwrap();
     infos.iter().map(|info| format!("{}/{}", info["local"].as_str().unwrap(), info["prefixlen"])).collect()
+}
+
+/// A machine's network without anything but a wire that leads nowhere; gone when dropped.
+struct Alone(String);
+
+impl Alone {
+    fn new() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let machine = Self(format!("alone{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed)));
+        assert!(Command::new("ip").args(["netns", "add", &machine.0]).status().unwrap().success());
+        for line in [
+            "link set lo up",
+            "link add wire type veth peer name end",
+            "link set end up",
+            "addr add 198.51.100.1/24 dev wire",
+            "link set wire up",
+            "route add default via 198.51.100.2",
+        ] {
+            machine.ip(line);
+        }
+        machine
+    }
+
+    fn ip(&self, line: &str) {
+        let done = Command::new("ip").args(["-n", &self.0]).args(line.split(' ')).status();
+        assert!(done.unwrap().success(), "{line}");
+    }
+
+    fn file(&self) -> String {
+        format!("/run/netns/{}", self.0)
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        drop(Command::new("ip").args(["netns", "del", &self.0]).status());
+    }
 }
 
 /// An interface of the host's that nobody else uses; gone when dropped.
