@@ -83,6 +83,23 @@ scenario! {
 }
 
 scenario! {
+    /// A container that mounts an image is made anew when that is another, and only then.
+    a_mounted_image_that_is_another_makes_another_container, |world| {
+        world.compose("up -d --build").ok();
+        assert_eq!(inside(world, "reader", "cat /pages/note"), "first\n");
+        let ids = || [world.id("reader"), world.id("aside")];
+        let before = ids();
+        world.compose("up -d --build -t 0").ok();
+        assert_eq!(ids(), before);
+        world.write("note", "second\n");
+        world.compose("up -d --build -t 0").ok().says("mounted image changed: /pages is now sha256:");
+        assert_eq!(inside(world, "reader", "cat /pages/note"), "second\n");
+        assert!(ids()[0] != before[0] && ids()[1] == before[1]);
+        world.compose("up -d --dry-run").ok().says("nothing to do");
+    }
+}
+
+scenario! {
     /// Mounts made later on the host or in a container are seen on the other side as the propagation of the
     /// bind says, and not beyond it.
     mounts_travel_as_asked, root_only = "a user's mounts are seen by nobody else", |world| {

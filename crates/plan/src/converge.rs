@@ -460,6 +460,9 @@ impl<'a> Converge<'a, '_> {
         if let Some(image) = self.world.image(&service.image) {
             spec.labels.insert(label::IMAGE.to_owned(), image.to_string());
         }
+        if let Some(mounted) = self.world.mounted_images(service) {
+            spec.labels.insert(label::IMAGE_VOLUME_DIGEST.to_owned(), mounted);
+        }
         if let Some(lasting) = lasting {
             let value =
                 if service.fixed_name { lasting.0.clone() } else { format!("{}-{number}", service.name) };

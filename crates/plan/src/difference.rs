@@ -136,6 +136,7 @@ fn managed(key: &str) -> bool {
         label::ONE_OFF,
         label::CONFIG_HASH,
         label::IMAGE,
+        label::IMAGE_VOLUME_DIGEST,
         label::DEPENDS_ON,
         label::CONFIG_FILES,
         label::WORKING_DIR,

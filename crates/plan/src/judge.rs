@@ -193,14 +193,20 @@ impl<'a> Judge<'a, '_> {
             return Some(Reason::Changed { service, changes: difference::containers(&old, new) });
         }
         let image = self.world.image(&self.service.image)?;
-        (*image != container.record.manifest).then(|| {
+        let changed = |field: &str, key: String| Reason::Changed {
+            service: service.clone(),
+            changes: vec![crate::Change { field: field.to_owned(), keys: vec![key] }],
+        };
+        if *image != container.record.manifest {
             let digest: String = image.as_str().chars().take("sha256:".len() + 12).collect();
-            let key = format!("{} is now {digest}", new.image.written());
-            Reason::Changed {
-                service,
-                changes: vec![crate::Change { field: "image".to_owned(), keys: vec![key] }],
-            }
-        })
+            return Some(changed("image", format!("{} is now {digest}", new.image.written())));
+        }
+        let mounted = old.labels.get(label::IMAGE_VOLUME_DIGEST)?;
+        let wanted = self.world.mounted_images(self.service)?;
+        let other = wanted.split(',').find(|one| !mounted.split(',').any(|other| other == *one))?;
+        let (target, digest) = other.split_once('=').unwrap_or((other, ""));
+        let digest: String = digest.chars().take("sha256:".len() + 12).collect();
+        Some(changed("mounted image", format!("{target} is now {digest}")))
     }
 
     fn bound_to(&self, _: &ObservedContainer) -> Option<Reason> {

@@ -1,7 +1,7 @@
 //! What is observed, sorted by what is asked of it: which container is whose, and what is ours.
 
 use resource::{
-    ContainerName, Desired, DesiredService, Digest, ImageNeed, Labels, NetworkName, Observed,
+    ContainerName, Desired, DesiredService, Digest, ImageNeed, Labels, MountSpec, NetworkName, Observed,
     ObservedContainer, ObservedNetwork, ObservedVolume, Platform, Status, VolumeName, label,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -92,6 +92,20 @@ impl<'a> World<'a> {
     /// The digest of the manifest that a container made now would have.
     pub(crate) fn image(&self, need: &'a ImageNeed) -> Option<&'a Digest> {
         need.resolved.as_ref().or_else(|| self.found(need).map(|image| &image.manifest))
+    }
+
+    /// `target=digest` of each image that a container of this service made now would mount, joined by commas;
+    /// `None` when it mounts none, or one that is not there.
+    pub(crate) fn mounted_images(&self, service: &'a DesiredService) -> Option<String> {
+        let mounts = service.container.mounts.iter().filter_map(|mount| match mount {
+            MountSpec::Image { source, target, .. } => Some((source, target)),
+            _ => None,
+        });
+        let digests = mounts.map(|(source, target)| {
+            let need = service.mounted_images.iter().find(|need| need.reference == *source)?;
+            Some(format!("{target}={}", self.image(need)?))
+        });
+        digests.collect::<Option<Vec<String>>>().filter(|all| !all.is_empty()).map(|all| all.join(","))
     }
 
     /// The image in the store that satisfies a need.

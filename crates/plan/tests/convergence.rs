@@ -4,7 +4,10 @@ mod model;
 
 use model::{World, at, digest, endpoint, up, wish};
 use plan::{Consent, Orphans, Policy, Recreate, Verb};
-use resource::{Condition, Dependency, INFRA, NetworkMode, PortSpec, Protocol, Status, label};
+use resource::{
+    Condition, Dependency, INFRA, ImageNeed, MountSpec, NetworkMode, PortSpec, Protocol, Reference, Status,
+    label,
+};
 
 fn text(world: &World, wish: &model::Wish) -> String {
     world.plan(wish, &up(world.now + 100)).to_string()
@@ -25,6 +28,25 @@ fn a_first_up_makes_everything_and_waits_for_health() {
          7 await shop-db-1 healthy [after 6] because web depends on db\n\
          8 start shop-web-1 [after 5, 7] because it is new\n"
     );
+}
+
+#[test]
+fn a_container_is_made_anew_when_an_image_it_mounts_is_another() {
+    let mounting = |number| {
+        let mut wish = wish(&["web"]);
+        let web = &mut wish.0.services[0];
+        let need = ImageNeed { reference: Reference::parse("pages:1").unwrap(), ..web.image.clone() };
+        let (source, target) = (need.reference.clone(), "/pages".to_owned());
+        web.container.mounts = vec![MountSpec::Image { source, target, subpath: None }];
+        web.mounted_images = vec![ImageNeed { resolved: Some(digest(number)), ..need }];
+        wish
+    };
+    let mut world = World::default();
+    world.converge(&mounting(2), Verb::Up);
+    assert_eq!(text(&world, &mounting(2)), "");
+    let text = text(&world, &mounting(3));
+    let why = "because mounted image of `web` changed: /pages is now sha256:000000000000\n";
+    assert!(text.contains(why) && text.contains("remove shop-web-1"), "{text}");
 }
 
 #[test]

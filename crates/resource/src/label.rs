@@ -14,6 +14,8 @@ pub const SLUG: &str = "com.docker.compose.slug";
 pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 /// On containers: digest of the image's manifest.
 pub const IMAGE: &str = "com.docker.compose.image";
+/// On containers that mount images: `target=digest of the manifest`, joined by commas.
+pub const IMAGE_VOLUME_DIGEST: &str = "com.docker.compose.image-volume-digest";
 /// On containers: `service:condition:restart`, joined by commas.
 pub const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 /// On containers and pods: absolute paths of the Compose files, joined by commas.
