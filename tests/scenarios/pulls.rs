@@ -99,6 +99,19 @@ scenario! {
         by_default("linux/arm/v7/more");
         world.compose("create app").exits(1).says("DOCKER_DEFAULT_PLATFORM is `linux/arm/v7/more`, which is no platform");
 
+        // What can be built is asked for first.
+        drop(registry.asked());
+        set(world, &registry, "missing");
+        world.compose("up -d built").ok().says("team/built:1 Not pulled").says("it is built");
+        assert!(registry.asked().iter().any(|path| path.contains("team/built")));
+        assert_eq!(world.compose("exec -T built cat /told").ok().stdout, "built");
+        registry.put(telling("team/built:1", "published", None));
+        world.compose("up -d -t 0 built").ok();
+        assert_eq!(world.compose("exec -T built cat /told").ok().stdout, "built");
+        world.compose("up -d -t 0 --pull always built").ok().says("team/built:1 Pulled");
+        assert_eq!(world.compose("exec -T built cat /told").ok().stdout, "published");
+        world.compose("rm -s -f built").ok();
+
         set(world, &registry, "never");
         world.compose("down -t 0").ok();
         world.compose("image prune --all --force").ok();

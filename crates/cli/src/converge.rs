@@ -218,7 +218,11 @@ impl Job<'_> {
         let performer = performer.building(shown, self.session.parallel());
         let quiet = self.tuning.quiet_pull;
         let tell = |event: apply::Event| {
-            if !quiet && let Some(line) = perform::line(images.get(event.step), &event.kind) {
+            let planned = images.get(event.step);
+            if !quiet && let Some(mut line) = perform::line(planned, &event.kind) {
+                if event.kind == apply::EventKind::Done && performer.went_without(&planned.step) {
+                    (line.status, line.text) = (Status::Warning, "Not pulled".to_owned());
+                }
                 self.progress.tell(&line);
             }
         };

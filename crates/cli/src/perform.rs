@@ -89,6 +89,12 @@ impl<'a> Performer<'a> {
         Self { builds: Some((progress, width)), ..self }
     }
 
+    /// Whether a step that has ended well was a pull of what can be built instead.
+    pub(crate) fn went_without(&self, step: &Step) -> bool {
+        let unpulled = self.unpulled.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(step, Step::Pull { need, .. } if unpulled.contains(&need.reference))
+    }
+
     /// Images that could not be pulled and can be built.
     pub(crate) fn unpulled(self) -> Vec<Reference> {
         self.unpulled.into_inner().unwrap_or_else(PoisonError::into_inner)
