@@ -16,6 +16,9 @@ scenario! {
             ("/relative", "0:0:755", "from the content\n"),
             ("/etc/site.conf", "0:0:644", "listen 80\n"),
             ("/etc/variable", "33:44:440", "from the environment"),
+            // A secret beats a config, and a volume both.
+            ("/both", "0:0:644", "from the file\n"),
+            ("/taken", "0:0:644", "listen 80\n"),
         ];
         let pid = world.processes(&world.id("web"))[0];
         let mounts = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();

@@ -87,6 +87,8 @@ scenario! {
     a_mounted_image_that_is_another_makes_another_container, |world| {
         world.compose("up -d --build").ok();
         assert_eq!(inside(world, "reader", "cat /pages/note"), "first\n");
+        let labels = world.row("pages")["Labels"].to_string();
+        assert!(labels.contains("own=of the image") && labels.contains("over=of the file"), "{labels}");
         let ids = || [world.id("reader"), world.id("aside")];
         let before = ids();
         world.compose("up -d --build -t 0").ok();
@@ -120,6 +122,11 @@ scenario! {
         assert_eq!(inside(world, "flat", "ls /tree/later"), "", "what is mounted below does not come along");
         world.compose("up -d -t 0 --force-recreate alone").ok();
         assert_eq!(inside(world, "alone", "ls /tree/later"), "file\n");
+        world.compose("up -d sealed open").ok();
+        for service in ["sealed", "open"] {
+            refused(world, service, "touch /tree/file", "Read-only");
+            refused(world, service, "touch /tree/later/more", "Read-only");
+        }
 
         inside(world, "partner", "mount -t tmpfs own /tree/inside && echo own > /tree/inside/file");
         assert_eq!(std::fs::read_to_string(tree.0.join("inside/file")).unwrap(), "own\n");

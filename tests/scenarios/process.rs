@@ -26,6 +26,7 @@ scenario! {
         assert_eq!(status(world, "named", "Uid"), "33 33 33 33");
         assert_eq!(status(world, "named", "Gid"), "44 44 44 44");
         assert_eq!(status(world, "named", "Groups"), "44 77");
+        assert_eq!(status(world, "member", "Groups"), "33 44", "those of the image's file");
         assert_eq!(inside(world, "named", "readlink /proc/1/cwd; stat -c %u /made/for/it"), "/made/for/it\n0\n");
         assert_eq!(inside(world, "named", "cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname"), "boxed\nexample.com\n");
         let variables = "OWN=1\nPATH=/bin\n";

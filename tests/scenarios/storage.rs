@@ -17,12 +17,31 @@ scenario! {
         inside("first", "echo no > /fixed/file").exits(1).says("Read-only");
         inside("first", "dd if=/dev/zero of=/scratch/big bs=1M count=2").exits(1).says("No space");
         inside("second", "echo no > /etc/x").exits(1).says("Read-only");
+        let options = |path: &str| {
+            let mounts = inside("first", "cat /proc/mounts").ok().stdout;
+            let of = |line: &str| line.split(' ').nth(1) == Some(path);
+            let found = mounts.lines().find(|line| of(line)).unwrap();
+            found.split(' ').nth(3).unwrap().split(',').filter(|word| word.starts_with("no")).collect::<Vec<_>>().join(",")
+        };
+        assert_eq!((options("/plain"), options("/loose")), ("nosuid,nodev,noexec".into(), "nosuid,nodev".into()));
+        assert_eq!(inside("first", "stat -c %a /plain /loose").ok().stdout, "1777\n700\n");
+        inside("first", "touch /plain/x /scratch/x /data/x").ok();
+        world.compose("restart -t 0 first").ok();
+        assert_eq!(inside("first", "ls -d /plain/x /scratch/x /data/x").stdout, "/data/x\n", "memory is empty with every start");
         inside("second", "echo own > /data/own").ok();
         let anonymous = || {
             let entries = std::fs::read_dir(world.roots().data.join("volumes")).unwrap().flatten();
             entries.filter(|entry| entry.file_name().len() == 64).count()
         };
         assert_eq!(anonymous(), 1);
+        world.compose("run --rm -T second sh -c true").ok();
+        assert_eq!(anonymous(), 1, "that of a one-off goes with it");
+        world.compose("run -T second sh -c true").ok();
+        assert_eq!(anonymous(), 2);
+        world.compose("down -t 0 --remove-orphans -v").ok();
+        world.compose("up -d").ok();
+        inside("second", "echo own > /data/own").ok();
+        inside("first", "echo changed > /data/from-image").ok();
         world.compose("up -d --force-recreate -t 0").ok();
         assert_eq!(inside("second", "cat /data/own").ok().stdout, "own\n");
         assert_eq!(anonymous(), 1);
