@@ -14,6 +14,9 @@ scenario! {
         let id = world.id("web");
         assert!(state_folder(world, &id).join(&id).exists(), "the runtime has not run it");
         assert_eq!(parent(world, &id), world.supervisor());
+        let bundle = world.roots().container_run(&"project".into(), &id.as_str().into()).join("bundle/config.json");
+        let given: serde_json::Value = serde_json::from_slice(&std::fs::read(&bundle).unwrap()).unwrap();
+        assert_eq!(given["annotations"], serde_json::json!({"com.example.note": "for the runtime"}));
         is_as_asked(world);
         is_reached(world);
         ends_are_told(world, &id);
