@@ -105,6 +105,8 @@ mod platforms;
 mod pods;
 #[path = "scenarios/process.rs"]
 mod process;
+#[path = "scenarios/providers.rs"]
+mod providers;
 #[path = "scenarios/pulls.rs"]
 mod pulls;
 #[path = "scenarios/pushing.rs"]

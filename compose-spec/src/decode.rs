@@ -322,6 +322,7 @@ fn model(entry: &Entry) -> Model {
         model: text(node, "model").unwrap_or_default(),
         context_size: int(node, "context_size"),
         runtime_flags: texts(node, "runtime_flags"),
+        extensions: extensions(node),
         span: Some(entry.key_span),
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use diagnostic::Span;
 
 use super::FileMount;
+use crate::tree::Node;
 
 /// A soft and a hard limit; −1: unlimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +130,7 @@ pub struct Build {
 }
 
 /// A model of the top level.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     /// Real name.
     pub name: String,
@@ -139,6 +140,8 @@ pub struct Model {
     pub context_size: Option<i64>,
     /// Flags for the runner.
     pub runtime_flags: Vec<String>,
+    /// The `x-…` values.
+    pub extensions: BTreeMap<String, Node>,
     /// Where it is said.
     pub span: Option<Span>,
 }

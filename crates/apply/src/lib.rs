@@ -1,7 +1,7 @@
 //! Runs a plan on an engine and tells what happens; it decides nothing.
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use plan::{Await, Plan, Planned, Step, StepId};
+use plan::{Await, Plan, Planned, Provide, Step, StepId};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -11,7 +11,7 @@ pub trait Perform: Sync {
     /// Why an act could not be done.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Does one act. [`Step::Await`] and [`Step::Ask`] are never handed to it. `tell` may be called
+    /// Does one act. [`Step::Await`], [`Step::Provide`] and [`Step::Ask`] are never handed to it. `tell` may be called
     /// while the act goes on.
     fn perform(
         &self,
@@ -60,9 +60,14 @@ pub enum EventKind {
 pub enum Outcome {
     /// Everything is done.
     Done,
-    /// Everything is done that is not behind one of these. When one of them holds, or can no longer
-    /// hold, observe and plan again.
-    Waiting(Vec<Await>),
+    /// Everything is done that is not behind one of these. When one of the conditions holds, or can no longer
+    /// hold, or one of the providers has come to its end, observe and plan again.
+    Waiting {
+        /// Conditions.
+        awaits: Vec<Await>,
+        /// What providers have to do.
+        provides: Vec<Provide>,
+    },
 }
 
 /// A step could not be done.
@@ -79,8 +84,8 @@ pub struct StepFailed<E: std::error::Error + 'static> {
 
 /// Runs each step once the steps before it are done, at most `width` at a time.
 ///
-/// What is behind an [`Step::Await`] is not run: everything else is, then the awaits that were
-/// reached are the outcome.
+/// What is behind a [`Step::Await`] or [`Step::Provide`] is not run: everything else is, then those of
+/// them that were reached are the outcome.
 ///
 /// # Errors
 /// The first [`StepFailed`]. After a failure nothing more is started, and what is running is waited for.
@@ -94,13 +99,14 @@ pub async fn apply<E: Perform>(
     let mut ready: BTreeSet<StepId> =
         plan.steps().filter(|(id, _)| missing[id.index()] == 0).map(|(id, _)| id).collect();
     let mut running = FuturesUnordered::new();
-    let mut waiting = vec![];
+    let (mut awaits, mut provides) = (vec![], vec![]);
     let mut failed = None;
     loop {
         while failed.is_none() && running.len() < width.get() {
             let Some(id) = ready.pop_first() else { break };
             match &plan.get(id).step {
-                Step::Await(wait) => waiting.push(wait.clone()),
+                Step::Await(wait) => awaits.push(wait.clone()),
+                Step::Provide(provide) => provides.push(provide.clone()),
                 Step::Ask(_) => {}
                 step => running.push(run(id, step, engine, &tell)),
             }
@@ -123,8 +129,8 @@ pub async fn apply<E: Perform>(
     }
     match failed {
         Some(failed) => Err(failed),
-        None if waiting.is_empty() => Ok(Outcome::Done),
-        None => Ok(Outcome::Waiting(waiting)),
+        None if awaits.is_empty() && provides.is_empty() => Ok(Outcome::Done),
+        None => Ok(Outcome::Waiting { awaits, provides }),
     }
 }
 

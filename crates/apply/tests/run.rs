@@ -148,7 +148,7 @@ async fn everything_that_need_not_wait_is_done_before_the_wait_is_told() {
     let engine = Fake::default();
     let outcome =
         apply(&project(Condition::Healthy), &engine, width(16), |_| {}).await.expect("nothing fails");
-    let Outcome::Waiting(waits) = outcome else { panic!("b waits for a") };
+    let Outcome::Waiting { awaits: waits, .. } = outcome else { panic!("b waits for a") };
     assert_eq!(waits.iter().map(|wait| wait.container.as_str()).collect::<Vec<_>>(), ["p-a-1"]);
     let log = engine.log();
     assert!(log.contains(&"-start p-c-1".to_owned()), "{log:?}");

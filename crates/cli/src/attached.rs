@@ -93,11 +93,11 @@ pub(crate) async fn run(mut attached: Attached<'_, '_>) -> Result<Exit, Failure>
     let create = Policy { verb: Verb::Create, ..attached.made.policy.clone() };
     let progress = session.progress("up");
     let job = job(&attached, &progress, create, true);
-    tokio::select! {
+    let created = tokio::select! {
         biased;
-        created = job.run() => created.map(drop)?,
+        created = job.run() => created?,
         _ = next_signal(&mut interrupts, attached.menu) => return Ok(Exit::Interrupted),
-    }
+    };
     progress.finish();
     let desired = &attached.made.desired;
     let pod = desired.pod.clone();
@@ -110,7 +110,7 @@ pub(crate) async fn run(mut attached: Attached<'_, '_>) -> Result<Exit, Failure>
     let starting = self::job(
         &attached,
         &quiet,
-        Policy { orphans: Orphans::Ignore, ..attached.made.policy.clone() },
+        Policy { orphans: Orphans::Ignore, provided: created.provided, ..attached.made.policy.clone() },
         false,
     );
     let menu = attached.menu.then(|| Menu::open(session.colour, watching.is_some())).transpose()?;
@@ -156,7 +156,7 @@ fn job<'a, 's: 'a>(
     policy: Policy,
     first: bool,
 ) -> Job<'a> {
-    let tuning = Tuning { images_done: !first, ..attached.made.tuning };
+    let tuning = Tuning { images_done: !first, starts_next: first, ..attached.made.tuning };
     Job { session: attached.session, progress, desired: attached.made.desired.clone(), policy, tuning }
 }
 

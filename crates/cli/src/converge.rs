@@ -3,23 +3,26 @@
 //! ```text
 //! lock ─▶ observe ─▶ plan images ─▶ pull, build (lock given up) ─▶ lock, observe
 //!      ─▶ plan ─▶ apply ─┬▶ done
-//!                        └▶ waiting: lock given up until a condition holds or cannot hold, then lock …
+//!                        └▶ waiting: lock given up until a condition holds or cannot hold, or a provider has
+//!                                    come to its end, then lock …
 //! ```
-//! The lock is never held while waiting for a registry, a container's health, or a person.
+//! The lock is never held while waiting for a registry, a container's health, a provider, or a person.
 
 mod preview;
 mod waiting;
 
 use crate::exit::Failure;
 use crate::perform::{self, Performer};
+use crate::provider::{self, Providers};
 use crate::session::{self, Session};
 use crate::view::progress::{Line, Mode, Progress, Status};
 use crate::view::row;
 use engine::{Engine, EngineError, ProjectLock, Scope};
-use plan::{Plan, Policy, Question, Verb, Warning};
+use plan::{Plan, Policy, Provided, Question, Verb, Warning};
 pub(crate) use preview::Preview;
 use resource::{Desired, Observed, PodName, PullPolicy, Reference, Resources, Timestamp};
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,6 +53,8 @@ pub(crate) struct Tuning {
     pub(crate) images_done: bool,
     /// Containers that run already are told of.
     pub(crate) tell_running: bool,
+    /// What it makes is started by a job that follows, which makes what is left, too.
+    pub(crate) starts_next: bool,
     /// The time that waits for conditions may take in all.
     pub(crate) limit: Option<Duration>,
 }
@@ -62,6 +67,8 @@ pub(crate) struct Converged {
     pub(crate) nothing: bool,
     /// Services whose containers are as they are wanted, and end again and again or are unhealthy.
     pub(crate) ill: BTreeSet<String>,
+    /// What has come of providers.
+    pub(crate) provided: BTreeMap<String, Provided>,
 }
 
 impl Job<'_> {
@@ -94,7 +101,7 @@ impl Job<'_> {
         crate::mending::mend(self.engine()?, &self.desired, &self.policy.verb, told).await?;
         let mut observed = self.observe()?;
         if let Some(expected) = expected {
-            self.preview(&observed).is(expected)?;
+            self.preview(&observed)?.is(expected)?;
         }
         if self.wants_images() {
             let images = plan::plan_images(&self.desired, &observed, Timestamp::now());
@@ -110,26 +117,32 @@ impl Job<'_> {
         }
         self.session.timing("observed");
         let mut patience = Patience::default();
+        let mut providers = Providers::new(self.session, self.progress, &self.desired);
         loop {
             self.policy.now = Timestamp::now();
-            let plan = plan::plan(&self.desired, &observed, &self.policy);
+            let (desired, told) = self.given()?;
+            told.into_iter().for_each(|text| self.warn_once(text, &mut warned));
+            let plan = plan::plan(&desired, &observed, &self.policy);
+            drop(desired);
             self.session.timing("planned");
             self.warn(&plan, &mut warned);
             let asked: Vec<Question> = plan.questions().cloned().collect();
             if !asked.is_empty() && self.ask(&asked)? {
                 continue;
             }
-            unchanged &= plan.is_empty();
+            unchanged &= is_unchanged(&plan);
             if self.wants_images() && !plan.is_empty() {
                 self.warn_of_limits(&mut warned)?;
             }
             let nothing = plan.warnings.contains(&Warning::NothingToDo);
             let outcome = self.apply(&plan, &observed, &mut warned).await?;
             self.session.timing("applied");
-            if let Some(failure) = plan.failures.first() {
+            // What a provider failed to end keeps nothing else from ending.
+            let goes_on = !self.wants_images() && matches!(outcome, apply::Outcome::Waiting { .. });
+            if let Some(failure) = plan.failures.first().filter(|_| !goes_on) {
                 return Err(failed(failure));
             }
-            let apply::Outcome::Waiting(awaits) = outcome else {
+            let apply::Outcome::Waiting { awaits, provides } = outcome else {
                 if self.policy.wait && !plan.is_empty() {
                     // Whether what was started stays up shows itself in the next plan.
                     drop(lock);
@@ -140,14 +153,54 @@ impl Job<'_> {
                 }
                 let ill = self.tell_running(&observed, &plan);
                 drop(lock);
-                return Ok(Converged { unchanged, nothing, ill });
+                return Ok(Converged { unchanged, nothing, ill, provided: self.policy.provided });
             };
             drop(lock);
+            providers.begin(provides)?;
             patience.before(&awaits).await;
-            self.wait(&awaits, deadline).await?;
+            let provided = self.wait(&awaits, &mut providers, deadline).await?;
             lock = self.lock().await?;
+            if let Some((service, provided)) = provided {
+                self.keep(service, provided)?;
+            }
             observed = self.observe()?;
         }
+    }
+
+    /// Notes what has come of a provider, under the project's lock.
+    fn keep(&mut self, service: String, provided: Provided) -> Result<(), Failure> {
+        let (engine, pod) = (self.engine()?, &self.desired.pod);
+        if let Provided::Done(answers) = &provided
+            && self.wants_images()
+            && engine.pod(pod).is_some()
+        {
+            provider::remember(engine, pod, &service, answers)?;
+        }
+        self.policy.provided.insert(service, provided);
+        Ok(())
+    }
+
+    /// What is wanted, with what providers have answered, and what is to be told of that. Where one that a
+    /// service depends on is not asked, by `--no-deps`, what it answered last holds.
+    fn given(&self) -> Result<(Cow<'_, Desired>, Vec<String>), Failure> {
+        let services = &self.desired.services;
+        let is_here = |name: &String| services.iter().any(|service| service.name == *name);
+        let mut depends_on = services.iter().flat_map(|service| &service.depends_on);
+        let mut answers = BTreeMap::new();
+        if self.wants_images() && depends_on.any(|on| !is_here(&on.service)) {
+            answers = provider::remembered(self.session.viewer()?, &self.desired.pod);
+            answers.retain(|name, _| !is_here(name));
+        }
+        answers.extend(self.policy.provided.iter().filter_map(|(service, provided)| match provided {
+            Provided::Done(answers) | Provided::Assumed(answers) => Some((service.clone(), answers.clone())),
+            Provided::Failed { .. } => None,
+        }));
+        if answers.is_empty() {
+            return Ok((Cow::Borrowed(&self.desired), vec![]));
+        }
+        let mut desired = self.desired.clone();
+        let told = lower::give(&mut desired, &answers);
+        Ok((Cow::Owned(desired), told))
     }
 
     fn wants_images(&self) -> bool {
@@ -171,16 +224,36 @@ impl Job<'_> {
     /// # Errors
     /// The project cannot be looked at.
     pub(crate) fn look(&self) -> Result<Preview, Failure> {
-        Ok(self.preview(&self.observe()?))
+        self.preview(&self.observe()?)
     }
 
-    fn preview(&self, observed: &Observed) -> Preview {
-        let mut desired = self.desired.clone();
+    /// What would be done if providers answered as they did last.
+    fn preview(&self, observed: &Observed) -> Result<Preview, Failure> {
+        let assumed = Job { policy: self.assuming()?, desired: self.desired.clone(), ..*self };
+        let (desired, _) = assumed.given()?;
+        let mut desired = desired.into_owned();
         let images = self.wants_images().then(|| plan::plan_images(&desired, observed, Timestamp::now()));
         if images.is_some() {
             crate::wanted::resolve(&mut desired, observed);
         }
-        Preview { images: images.unwrap_or_default(), plan: plan::plan(&desired, observed, &self.policy) }
+        let plan = plan::plan(&desired, observed, &assumed.policy);
+        Ok(Preview { images: images.unwrap_or_default(), plan })
+    }
+
+    /// The flags, with what providers that nobody has asked answered last.
+    fn assuming(&self) -> Result<Policy, Failure> {
+        let mut policy = self.policy.clone();
+        let mut provided =
+            self.desired.services.iter().filter(|service| service.provider.is_some()).peekable();
+        if self.wants_images() && provided.peek().is_some() {
+            let mut last = provider::remembered(self.session.viewer()?, &self.desired.pod);
+            for service in provided {
+                if let Some(answers) = last.remove(&service.name) {
+                    policy.provided.entry(service.name.clone()).or_insert(Provided::Assumed(answers));
+                }
+            }
+        }
+        Ok(policy)
     }
 
     /// Prints what would be done, and does nothing at all.
@@ -190,7 +263,12 @@ impl Job<'_> {
         if let Some(failure) = preview.plan.failures.first() {
             return Err(failed(failure));
         }
-        Ok(Converged { unchanged: true, nothing: false, ill: BTreeSet::new() })
+        Ok(Converged {
+            unchanged: true,
+            nothing: false,
+            ill: BTreeSet::new(),
+            provided: self.policy.provided,
+        })
     }
 
     /// Pulls and builds; what could not be pulled is built, if it can be.
@@ -238,7 +316,12 @@ impl Job<'_> {
     }
 
     fn warn(&self, plan: &Plan, warned: &mut BTreeSet<String>) {
-        for warning in plan.warnings.iter().filter(|warning| **warning != Warning::NothingToDo) {
+        let is_told = |warning: &&Warning| match warning {
+            Warning::NothingToDo => false,
+            Warning::NotCreated { .. } => !self.tuning.starts_next,
+            _ => true,
+        };
+        for warning in plan.warnings.iter().filter(is_told) {
             self.warn_once(warning.to_string(), warned);
         }
     }
@@ -387,6 +470,12 @@ impl Stages {
     }
 }
 
+/// Whether nothing is to be done but to ask.
+fn is_unchanged(plan: &Plan) -> bool {
+    let asks = |step: &plan::Step| matches!(step, plan::Step::Ask(_) | plan::Step::Provide(_));
+    plan.steps().all(|(_, planned)| asks(&planned.step))
+}
+
 fn touched(step: &plan::Step) -> Option<&str> {
     use plan::Step;
     match step {
@@ -431,6 +520,7 @@ fn failed(failure: &plan::Failure) -> Failure {
         None => Failure::new(failure.to_string()),
     };
     match failure {
+        plan::Failure::Provider { help: Some(help), .. } => said.hint(help),
         plan::Failure::WaitExited { .. } => said.hint("`compose logs` shows what it wrote before it ended"),
         _ => said,
     }

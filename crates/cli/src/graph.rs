@@ -81,7 +81,15 @@ impl Graph {
     /// The graph of a project's enabled services; with states, when it was looked at.
     pub(crate) fn of(project: &Project, observed: Option<&Observed>) -> Self {
         let state = |name: &str| observed.map(|observed| state(&observed.containers, name));
-        let services = project.services.keys().map(|name| (Kind::Service, name, state(name)));
+        let services = project.services.iter().map(|(name, service)| {
+            let provided =
+                |by: &compose_spec::model::Provider| (format!("provided by {}", by.kind), Health::Down);
+            let state = match &service.provider {
+                Some(by) => observed.map(|_| provided(by)),
+                None => state(name),
+            };
+            (Kind::Service, name, state)
+        });
         let networks = project.networks.keys().map(|name| (Kind::Network, name, None));
         let volumes = project.volumes.keys().map(|name| (Kind::Volume, name, None));
         let nodes: Vec<Node> = services

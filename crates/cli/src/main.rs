@@ -25,6 +25,7 @@ mod perform;
 mod plugin;
 mod privilege;
 mod prompt;
+mod provider;
 mod pushing;
 mod refusal;
 mod remedies;

@@ -234,7 +234,7 @@ impl Perform for Performer<'_> {
                 self.engine.create_volume(spec)?;
             }
             Step::RemoveVolume { volume } => self.engine.remove_volume(volume)?,
-            Step::Await(_) | Step::Ask(_) => {}
+            Step::Await(_) | Step::Provide(_) | Step::Ask(_) => {}
             step => self.container(step).await?,
         }
         Ok(())
@@ -360,6 +360,8 @@ fn words(planned: &Planned) -> Option<(String, (&'static str, &'static str))> {
         | Step::CreatePod { .. }
         | Step::RemovePod { .. }
         | Step::Await(_)
+        // What a provider does, it tells itself.
+        | Step::Provide(_)
         | Step::Ask(_) => return None,
     })
 }

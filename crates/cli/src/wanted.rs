@@ -56,6 +56,19 @@ pub(crate) fn of_project(
     Ok(lowered.desired)
 }
 
+/// Refuses services that are to be started and use a model of which nobody says where it is served.
+///
+/// # Errors
+/// Diagnostics, a model each.
+pub(crate) fn foresee_models(
+    session: &Session,
+    (project, loaded): &(Project, Loaded),
+    services: &BTreeSet<&str>,
+) -> Result<(), Failure> {
+    let found = lower::unserved_models(project, services);
+    if found.is_empty() { Ok(()) } else { Err(session.diagnostics(loaded, &found)) }
+}
+
 fn lower(
     session: &Session,
     project: &Project,

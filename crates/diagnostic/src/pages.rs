@@ -91,6 +91,7 @@ static PAGES: &[(&str, &str)] = &pages![
     "no-file",
     "no-healthcheck",
     "no-image",
+    "no-model-endpoint",
     "no-project-name",
     "no-shell",
     "no-source",

@@ -202,6 +202,10 @@ impl Lowering<'_> {
         let mut links = vec![];
         for link in &service.links {
             let (target, alias) = link.split_once(':').unwrap_or((link, link));
+            if self.is_provided(target) {
+                self.ignored(service, "links", &format!("`{target}` has a provider, and no container"));
+                continue;
+            }
             let container = self.first_container(target);
             let numbered = [format!("{target}-1"), format!("{}-{target}-1", self.project.name)];
             for name in std::iter::once(alias.to_owned()).chain(numbered) {

@@ -37,7 +37,6 @@ impl Lowering<'_> {
                 service.mem_swappiness == Some(0),
                 "Docker Compose takes 0 for a value that is not given; 1 is the least",
             ),
-            ("models", !service.models.is_empty(), "there is no model runner"),
             (
                 "storage_opt",
                 !service.storage_opt.is_empty(),

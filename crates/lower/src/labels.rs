@@ -20,8 +20,14 @@ impl Lowering<'_> {
 
     /// Labels of a container: the user's, then the managed ones, which win.
     ///
-    /// The hash covers what secrets and configs contain: other contents make another container.
-    pub(crate) fn container_labels(&self, service: &Service, mounts: &[MountSpec]) -> Labels {
+    /// The hash covers what secrets and configs contain, and what is told of models: others make another
+    /// container.
+    pub(crate) fn container_labels(
+        &self,
+        service: &Service,
+        mounts: &[MountSpec],
+        told: &BTreeMap<String, Option<String>>,
+    ) -> Labels {
         let mut labels = service.labels.clone();
         labels.extend(self.everywhere());
         labels.extend(self.provenance());
@@ -29,7 +35,7 @@ impl Lowering<'_> {
         put(label::SERVICE, service.name.clone());
         put(label::CONTAINER_NUMBER, "1".to_owned());
         put(label::ONE_OFF, "False".to_owned());
-        put(label::CONFIG_HASH, hash(definition(service, mounts)));
+        put(label::CONFIG_HASH, hash(definition(service, mounts, told)));
         let depends_on: Vec<_> = service
             .depends_on
             .iter()
@@ -68,13 +74,14 @@ impl Lowering<'_> {
 }
 
 /// All that a container is made of, as text.
-fn definition(service: &Service, mounts: &[MountSpec]) -> String {
+fn definition(service: &Service, mounts: &[MountSpec], told: &BTreeMap<String, Option<String>>) -> String {
     let contents = mounts.iter().filter_map(|mount| match mount {
         MountSpec::Content { content, target, .. } => Some(format!("\n{target} {}", hash(content))),
         MountSpec::File { sha256, target, .. } => Some(format!("\n{target} {sha256}")),
         _ => None,
     });
-    std::iter::once(service.canonical_json()).chain(contents).collect()
+    let told = told.iter().map(|(name, value)| format!("\n{name}={}", value.as_deref().unwrap_or_default()));
+    std::iter::once(service.canonical_json()).chain(contents).chain(told).collect()
 }
 
 fn word(condition: Wanted) -> &'static str {
@@ -137,6 +144,7 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
         place: String::new(),
         pre_start: vec![],
         mounted_images: vec![],
+        provider: None,
         update: None,
         places: vec![],
         builds: vec![],

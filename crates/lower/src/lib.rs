@@ -15,6 +15,7 @@ mod labels;
 mod limits;
 mod logging;
 mod lowering;
+mod models;
 mod mounts;
 mod named;
 mod network;
@@ -23,6 +24,7 @@ mod one_off;
 mod order;
 mod places;
 mod pod;
+mod provider;
 mod security;
 mod selection;
 mod service;
@@ -32,7 +34,9 @@ mod volume;
 
 pub use hooks::hook;
 pub use labels::from_labels;
+pub use models::unserved_models;
 pub use one_off::{OneOff, OneOffContainer, one_off};
+pub use provider::{give, give_one_off};
 pub use selection::Selection;
 pub use volume::declared_volumes;
 
@@ -86,12 +90,19 @@ pub fn lower(
         let Some(service) = project.services.get(*name) else { continue };
         if let Some(mut lowered) = lowering.service(service) {
             lowered.selected = selection.selects(name);
-            lowered.replicas = selection.scale.get(*name).copied().unwrap_or(lowered.replicas);
+            match selection.scale.get(*name) {
+                Some(_) if lowered.provider.is_some() => {
+                    lowering.error(service, "provider", "it has a provider, and no containers to scale");
+                }
+                Some(replicas) => lowered.replicas = *replicas,
+                None => {}
+            }
             services.push(lowered);
         }
     }
     lowering.share_namespaces(&mut services);
-    services.iter_mut().for_each(|service| lowering.start_hooks(service));
+    let with_containers = services.iter_mut().filter(|service| service.provider.is_none());
+    with_containers.for_each(|service| lowering.start_hooks(service));
     named::bind(&lowering.pod(), &mut services);
     let services = order::dependencies_first(services);
     let networks = lowering.networks(&services);

@@ -81,6 +81,10 @@ pub fn one_off(
         return Err(vec![Diagnostic::error("unknown-service", format!("no such service: {service}"))]);
     };
     let Some(mut lowered) = lowering.service(service) else { return Err(lowering.found) };
+    if lowered.provider.is_some() {
+        lowering.error(service, "provider", "it has a provider, and no container to run anything in");
+        return Err(lowering.found);
+    }
     let mut spec = lowered.container.clone();
     let slug = overrides.slug.get(..12).unwrap_or(&overrides.slug);
     let separator = lowering.separator();

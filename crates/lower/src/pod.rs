@@ -29,7 +29,7 @@ impl Lowering<'_> {
         let all = project.services.values().chain(others);
         let all: Vec<_> = all.filter_map(|service| lowering.service(service)).collect();
         let infra = self.infra(&all, &shared);
-        for service in services.iter_mut() {
+        for service in services.iter_mut().filter(|service| service.provider.is_none()) {
             join(service, &infra.container.name, &shared);
         }
         services.insert(0, infra);
@@ -74,6 +74,7 @@ impl Lowering<'_> {
                 .map(|place| self.options.sources.place(place))
                 .unwrap_or_default(),
             pre_start: vec![],
+            provider: None,
             update: None,
             builds: vec![],
             mounted_images: vec![],

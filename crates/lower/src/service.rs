@@ -8,19 +8,20 @@ use resource::{
     Condition, ContainerSpec, Dependency, DesiredService, HealthCheck, ImageNeed, OnUnhealthy, Platform,
     ProcessSpec, PullPolicy, Reference, RestartPolicy,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 impl Lowering<'_> {
     /// Lowers a service; `None` after an error without which there is nothing to go on with.
     pub(crate) fn service(&mut self, service: &Service) -> Option<DesiredService> {
-        self.tell_ignored(service);
-        if service.provider.is_some() {
-            self.error(service, "provider", "services of a `provider` are not supported");
-            return None;
+        if let Some(provider) = &service.provider {
+            return self.provided(service, provider);
         }
+        self.tell_ignored(service);
         self.check_words(service);
+        let bound = bound_to(service);
+        self.check_bonds(service, &bound);
         let image = self.image(service)?;
         let container = self.container(service, &image);
         let places = self.part_places(service, &container);
@@ -34,10 +35,11 @@ impl Lowering<'_> {
             separator: self.separator().to_owned(),
             depends_on: service.depends_on.iter().map(dependency).collect(),
             image,
-            bound_to: bound_to(service).into_iter().collect(),
+            bound_to: bound.into_iter().collect(),
             place: self.options.sources.place(service.span),
             pre_start: vec![],
             mounted_images: self.mounted_images(service),
+            provider: None,
             update: self.update(service),
             places,
             builds,
@@ -107,6 +109,8 @@ impl Lowering<'_> {
     fn container(&mut self, service: &Service, image: &ImageNeed) -> ContainerSpec {
         let (network_mode, endpoints) = self.connection(service);
         let mounts = self.mounts(service);
+        let told = self.model_variables(service);
+        let labels = self.container_labels(service, &mounts, &told);
         ContainerSpec {
             name: self.first_container(&service.name),
             pod: self.pod(),
@@ -114,7 +118,7 @@ impl Lowering<'_> {
             number: Some(1),
             image: image.reference.clone(),
             platform: image.platform.clone(),
-            process: process(service),
+            process: process(service, told),
             hostname: service.hostname.clone(),
             domainname: service.domainname.clone(),
             ports: self.ports(service, &network_mode),
@@ -147,7 +151,7 @@ impl Lowering<'_> {
             auto_remove: false,
             volatile: false,
             annotations: service.annotations.clone(),
-            labels: self.container_labels(service, &mounts),
+            labels,
             mounts,
         }
     }
@@ -219,12 +223,13 @@ impl Lowering<'_> {
     }
 }
 
-/// What runs. An empty command means the same as none: the image's, unless there is an entry point.
-fn process(service: &Service) -> ProcessSpec {
+/// What runs, with variables besides its own. An empty command means the same as none: the image's, unless there
+/// is an entry point.
+fn process(service: &Service, told: BTreeMap<String, Option<String>>) -> ProcessSpec {
     ProcessSpec {
         entrypoint: service.entrypoint.clone(),
         command: service.command.clone().filter(|words| !words.is_empty()),
-        environment: service.environment.clone(),
+        environment: service.environment.clone().into_iter().chain(told).collect(),
         working_dir: service.working_dir.clone(),
         user: service.user.clone(),
         groups: service.group_add.clone(),
@@ -234,7 +239,7 @@ fn process(service: &Service) -> ProcessSpec {
     }
 }
 
-fn dependency((name, dependency): (&String, &model::Dependency)) -> Dependency {
+pub(crate) fn dependency((name, dependency): (&String, &model::Dependency)) -> Dependency {
     Dependency {
         service: name.clone(),
         condition: match dependency.condition {

@@ -8,8 +8,9 @@
 
 use crate::hooks;
 use crate::judge::{Fate, Judged, judge, name_of, volumes};
+use crate::provide::{self, Hold};
 use crate::renew::{Renewed, on_network, renewed};
-use crate::start::{Group, Member, start, why_start};
+use crate::start::{Group, Groups, Member, Phase, why_start};
 use crate::world::{World, active};
 use crate::{Failure, Orphans, Plan, Policy, Reason, Step, StepId, Verb, Warning, difference};
 use resource::{
@@ -41,16 +42,15 @@ pub(crate) fn converge(world: &World<'_>, policy: &Policy) -> Plan {
         early: vec![vec![]; judged.len()],
         placed: Vec::with_capacity(judged.len()),
         names: HashMap::new(),
+        asked: vec![None; judged.len()],
+        held: vec![],
     };
     converge.pod();
     converge.restarting_dependents();
     converge.orphans();
     converge.all_networks(&renewed);
     converge.all_volumes(&renewed);
-    let groups: Vec<_> = (0..judged.len()).map(|place| converge.service(place)).collect();
-    if policy.verb == Verb::Up {
-        start(&mut converge.plan, world, policy, &groups, &converge.raised);
-    }
+    converge.services();
     converge.plan
 }
 
@@ -98,6 +98,10 @@ struct Converge<'a, 'b> {
     placed: Vec<Vec<StepId>>,
     /// Names that lowering could not foresee: that of a service's first replica when its number is not 1.
     names: HashMap<ContainerName, ContainerName>,
+    /// By service: the step that asks its provider.
+    asked: Vec<Option<StepId>>,
+    /// The steps that ask providers, after which containers of the service at hand are made.
+    held: Vec<StepId>,
 }
 
 impl<'a> Converge<'a, '_> {
@@ -159,7 +163,13 @@ impl<'a> Converge<'a, '_> {
         let services = &self.world.desired.services;
         let mut shaken: Vec<bool> = self.judged.iter().map(Judged::remade).collect();
         let mut with: Vec<Option<&str>> = vec![None; services.len()];
+        // What waits for a provider is not made anew before that has answered.
+        let waits = |service: &DesiredService| {
+            let mut on = service.depends_on.iter().filter_map(|on| self.world.service(&on.service));
+            on.any(|on| provide::is_pending(self.policy, on))
+        };
         for (place, service) in services.iter().enumerate() {
+            shaken[place] &= !waits(service);
             let cause = service.depends_on.iter().find(|dependency| {
                 dependency.restart
                     && self
@@ -280,22 +290,66 @@ impl<'a> Converge<'a, '_> {
         }
     }
 
+    /// Puts all containers in place, and starts them with `up`. Where a provider has to be asked, service by
+    /// service: what depends on it is made after it has answered, and it is asked after what it depends on is
+    /// started.
+    fn services(&mut self) {
+        let services: Vec<&'a DesiredService> = self.world.desired.services.iter().collect();
+        let (groups, raised) = (Groups::new(services.len()), std::mem::take(&mut self.raised));
+        let starts = self.policy.verb == Verb::Up;
+        let (world, policy) = (self.world, self.policy);
+        let mut phase = Phase::new(world, policy, &services, &groups, &raised);
+        let one_by_one = services.iter().any(|service| provide::is_pending(policy, service));
+        for (place, service) in services.iter().enumerate() {
+            groups.set(place, self.service(place));
+            if starts && one_by_one {
+                phase.group(&mut self.plan, place);
+                self.asked[place] = phase.asked[place];
+            } else if provide::is_pending(policy, service) {
+                self.asked[place] =
+                    provide::ask_unstarted(&mut self.plan, world, policy, service, &self.asked);
+            }
+        }
+        if starts && !one_by_one {
+            (0..services.len()).for_each(|place| phase.group(&mut self.plan, place));
+        }
+        if starts {
+            phase.end(&mut self.plan);
+        } else {
+            let failures = services.iter().filter(|service| provide::is_needed(world, service));
+            self.plan.failures.extend(failures.filter_map(|service| provide::failure(policy, service)));
+        }
+    }
+
     /// Puts a service's containers in place.
     fn service(&mut self, place: usize) -> Group<'a> {
         let service = &self.world.desired.services[place];
         let judged = self.judged;
+        let hold = provide::hold(self.world, self.policy, place, &self.asked);
+        self.held = match &hold {
+            Hold::After(steps) => steps.clone(),
+            Hold::Free | Hold::Back(_) => vec![],
+        };
         for (container, reason) in &judged[place].surplus {
             self.stop(container, reason.clone(), vec![]);
             self.remove(container, reason.clone(), false, vec![]);
         }
-        let members: Vec<_> =
-            judged[place].fates.iter().map(|fate| self.fate(place, service, fate)).collect();
+        // What is held back stays as it is.
+        let stays = |fate: &&Fate<'_>| {
+            !matches!(hold, Hold::Back(_)) || matches!(fate, Fate::Keep(_) | Fate::Finish { .. })
+        };
+        let fates = judged[place].fates.iter().filter(stays);
+        let members: Vec<_> = fates.map(|fate| self.fate(place, service, fate)).collect();
         let first = members.first().filter(|first| first.old.is_none());
         if let Some(first) = first.filter(|first| first.name != service.container.name) {
             self.names.insert(service.container.name.clone(), first.name.clone());
         }
         self.placed.push(members.iter().filter_map(|member| member.ready).collect());
-        Group { service, members, dependencies: service.depends_on.iter().collect() }
+        let group = Group { service, members, dependencies: service.depends_on.iter().collect() };
+        if let Hold::Back(provided) = &hold {
+            provide::note_held(&mut self.plan, self.policy, &group, provided);
+        }
+        group
     }
 
     fn fate(&mut self, place: usize, service: &'a DesiredService, fate: &Fate<'a>) -> Member<'a> {
@@ -442,6 +496,7 @@ impl<'a> Converge<'a, '_> {
         if after.is_empty() {
             after.extend(self.pod);
         }
+        after.extend(&self.held);
         self.plan.add(Step::CreateContainer { spec: Box::new(spec), replaces }, reason, after)
     }
 

@@ -142,6 +142,7 @@ fn managed(key: &str) -> bool {
         label::WORKING_DIR,
         label::ENVIRONMENT_FILE,
         label::VERSION,
+        label::PROVIDED,
         label::REPLACE,
         label::NETWORK,
         label::VOLUME,

@@ -5,8 +5,9 @@
 
 use crate::hooks::is_hook;
 use crate::lifecycle::stop_in_order;
+use crate::provide;
 use crate::world::World;
-use crate::{Orphans, Plan, Policy, Reason, RemoveImages, Step, StepId, Warning};
+use crate::{Orphans, Plan, Policy, ProviderAct, Reason, RemoveImages, Step, StepId, Warning};
 use resource::{
     ContainerId, ContainerName, DesiredService, MountSpec, NetworkName, ObservedContainer, VolumeName, label,
 };
@@ -23,10 +24,15 @@ pub(crate) struct Flags {
 /// Plans `down`.
 pub(crate) fn down(world: &World<'_>, policy: &Policy, flags: Flags) -> Plan {
     let mut plan = Plan::default();
-    let mut stops =
-        stop_in_order(&mut plan, world, policy, &|service: &DesiredService, _: &ObservedContainer| {
-            (flags.whole || service.selected).then_some(Reason::Asked)
-        });
+    let is_asked = |service: &DesiredService| flags.whole || service.selected;
+    let which = |service: &DesiredService, _: &ObservedContainer| is_asked(service).then_some(Reason::Asked);
+    let end = |service: &DesiredService| is_asked(service).then_some(ProviderAct::Down);
+    let mut stops = stop_in_order(&mut plan, world, policy, &which, &end);
+    let asked: Vec<StepId> = plan
+        .steps()
+        .filter(|(_, planned)| matches!(planned.step, Step::Provide(_)))
+        .map(|(id, _)| id)
+        .collect();
     let leaving: Vec<_> = leaving(world, policy, flags).collect();
     for (container, reason) in &leaving {
         let id = &container.record.id;
@@ -53,13 +59,14 @@ pub(crate) fn down(world: &World<'_>, policy: &Policy, flags: Flags) -> Plan {
     images(&mut plan, world, flags, &removals);
     let empty = removals.len() == world.observed.containers.len();
     if let Some(pod) = world.observed.pod.as_ref().filter(|_| flags.whole && empty) {
-        let mut after: Vec<_> = removals.into_values().chain(last).collect();
+        let mut after: Vec<_> = removals.into_values().chain(last).chain(asked).collect();
         after.sort_unstable();
         plan.add(Step::RemovePod { pod: pod.name.clone() }, Reason::Asked, after);
     }
-    if plan.is_empty() {
+    if plan.is_empty() && policy.provided.is_empty() {
         plan.warnings.push(Warning::NothingToDo);
     }
+    plan.failures = provide::failures(world, policy);
     plan
 }
 

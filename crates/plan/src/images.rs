@@ -13,7 +13,7 @@ pub(crate) fn images(desired: &Desired, observed: &Observed, now: Timestamp) -> 
     let mut plan = Plan::default();
     let mut pulls: Vec<(ImageNeed, Vec<String>, Reason)> = vec![];
     let mut build = Build::default();
-    let wanting = |service: &&DesiredService| service.replicas > 0 && !service.container.is_infra();
+    let wanting = |service: &&DesiredService| service.replicas > 0 && service.has_image();
     let needs = desired.services.iter().filter(wanting).flat_map(|service| {
         let hooks = service.pre_start.iter().map(|hook| &hook.image);
         let hooks = hooks.filter(|image| image.reference != service.image.reference);

@@ -192,6 +192,9 @@ impl<'a> Judge<'a, '_> {
             }
             return Some(Reason::Changed { service, changes: difference::containers(&old, new) });
         }
+        if self.is_told() && old.labels.get(label::PROVIDED) != new.labels.get(label::PROVIDED) {
+            return Some(Reason::Changed { service, changes: difference::containers(old, new) });
+        }
         let image = self.world.image(&self.service.image)?;
         let changed = |field: &str, key: String| Reason::Changed {
             service: service.clone(),
@@ -207,6 +210,15 @@ impl<'a> Judge<'a, '_> {
         let (target, digest) = other.split_once('=').unwrap_or((other, ""));
         let digest: String = digest.chars().take("sha256:".len() + 12).collect();
         Some(changed("mounted image", format!("{target} is now {digest}")))
+    }
+
+    /// Whether all that providers have for the service is in what is wanted of it.
+    fn is_told(&self) -> bool {
+        let on = self.service.depends_on.iter().filter_map(|on| self.world.service(&on.service));
+        on.into_iter().all(|on| {
+            let assumed = matches!(self.policy.provided.get(&on.name), Some(crate::Provided::Assumed(_)));
+            assumed || !crate::provide::is_pending(self.policy, on)
+        })
     }
 
     fn bound_to(&self, _: &ObservedContainer) -> Option<Reason> {

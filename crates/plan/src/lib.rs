@@ -11,6 +11,7 @@ mod images;
 mod judge;
 mod lifecycle;
 mod policy;
+mod provide;
 mod reason;
 mod renew;
 mod start;
@@ -19,9 +20,9 @@ mod succession;
 mod world;
 
 pub use graph::{Plan, Planned, StepId};
-pub use policy::{Consent, Orphans, Policy, Recreate, RemoveImages, Verb};
+pub use policy::{Consent, Orphans, Policy, Provided, Recreate, RemoveImages, Verb};
 pub use reason::{Change, Failure, Reason, Warning};
-pub use step::{Await, Question, Step};
+pub use step::{Await, Provide, ProviderAct, Question, Step};
 
 use resource::{Desired, Observed, Timestamp};
 

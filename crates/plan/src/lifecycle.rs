@@ -1,9 +1,10 @@
 //! The verbs that take containers as they are: start, stop, restart, pause, unpause, kill, rm.
 
 use crate::converge::stop_step;
+use crate::provide;
 use crate::start::{Group, Member, start, why_start};
 use crate::world::{World, active};
-use crate::{Failure, Orphans, Plan, Policy, Reason, Step, StepId, Warning};
+use crate::{Failure, Orphans, Plan, Policy, ProviderAct, Reason, Step, StepId, Warning};
 use resource::{ContainerId, Dependency, DesiredService, INFRA, ObservedContainer, Status};
 use std::collections::{HashMap, HashSet};
 
@@ -31,7 +32,7 @@ pub(crate) fn starting(world: &World<'_>, policy: &Policy) -> Plan {
             Group { service, members, dependencies: service.depends_on.iter().collect() }
         })
         .collect();
-    start(&mut plan, world, policy, &groups, &raised);
+    start(&mut plan, world, policy, groups, &raised);
     plan
 }
 
@@ -61,12 +62,14 @@ fn raise(plan: &mut Plan, world: &World<'_>) -> Vec<StepId> {
         .collect()
 }
 
-/// Stops the containers, a service only after all that depend on it; returns each container's stop.
+/// Stops the containers, a service only after all that depend on it; returns each container's stop. A provider is
+/// asked for what `end` says in the place of its service.
 pub(crate) fn stop_in_order<'a>(
     plan: &mut Plan,
     world: &World<'a>,
     policy: &Policy,
     which: &dyn Fn(&DesiredService, &ObservedContainer) -> Option<Reason>,
+    end: &dyn Fn(&DesiredService) -> Option<ProviderAct>,
 ) -> HashMap<&'a ContainerId, StepId> {
     let services = &world.desired.services;
     let mut stops = HashMap::new();
@@ -80,6 +83,8 @@ pub(crate) fn stop_in_order<'a>(
             stops.insert(&container.record.id, step);
             own.push(step);
         }
+        let end = end(service).and_then(|act| provide::end(plan, policy, service, act, &after[place]));
+        own.extend(end);
         // With nothing to stop here, what is below still waits for what is above.
         let before = if own.is_empty() { std::mem::take(&mut after[place]) } else { own };
         for dependency in &service.depends_on {
@@ -94,7 +99,9 @@ pub(crate) fn stop_in_order<'a>(
 /// Stops what runs of the selected services.
 pub(crate) fn stopping(world: &World<'_>, policy: &Policy) -> Plan {
     let mut plan = Plan::default();
-    stop_in_order(&mut plan, world, policy, &|service, _| service.selected.then_some(Reason::Asked));
+    let end = |service: &DesiredService| service.selected.then_some(ProviderAct::Stop);
+    stop_in_order(&mut plan, world, policy, &|service, _| service.selected.then_some(Reason::Asked), &end);
+    plan.failures = provide::failures(world, policy);
     plan
 }
 
@@ -123,9 +130,10 @@ pub(crate) fn restarting(world: &World<'_>, policy: &Policy, no_deps: bool) -> P
     }
     let reason = |service: &DesiredService| reasons[world.index[service.name.as_str()]].clone();
     let done = |container: &ObservedContainer| container.state.started.is_some_and(|at| at >= policy.since);
-    let stops = stop_in_order(&mut plan, world, policy, &|service, container| {
+    let which = |service: &DesiredService, container: &ObservedContainer| {
         reason(service).filter(|_| !done(container))
-    });
+    };
+    let stops = stop_in_order(&mut plan, world, policy, &which, &|_| None);
     let raised = raise(&mut plan, world);
     let chosen = services.iter().filter(|service| service.name == INFRA || reason(service).is_some());
     let groups: Vec<_> = chosen
@@ -142,7 +150,7 @@ pub(crate) fn restarting(world: &World<'_>, policy: &Policy, no_deps: bool) -> P
             Group { service, members, dependencies }
         })
         .collect();
-    start(&mut plan, world, policy, &groups, &raised);
+    start(&mut plan, world, policy, groups, &raised);
     plan
 }
 
@@ -184,7 +192,9 @@ pub(crate) fn killing(world: &World<'_>, policy: &Policy, signal: i32) -> Plan {
 pub(crate) fn removing(world: &World<'_>, policy: &Policy, stop: bool, volumes: bool) -> Plan {
     let mut plan = Plan::default();
     let stops = if stop {
-        stop_in_order(&mut plan, world, policy, &|service, _| service.selected.then_some(Reason::Asked))
+        let which =
+            |service: &DesiredService, _: &ObservedContainer| service.selected.then_some(Reason::Asked);
+        stop_in_order(&mut plan, world, policy, &which, &|_| None)
     } else {
         HashMap::new()
     };

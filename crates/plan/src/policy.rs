@@ -1,8 +1,8 @@
 //! How a plan is to be made: the verb and its flags.
 
-use resource::{Timestamp, VolumeName};
+use resource::{Answers, Timestamp, VolumeName};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What the user asked for, and how.
@@ -27,6 +27,8 @@ pub struct Policy {
     pub now: Timestamp,
     /// Consent given so far.
     pub consent: Consent,
+    /// What has come of providers that were run so far, by service.
+    pub provided: BTreeMap<String, Provided>,
     /// After the start, wait until every service runs, is healthy or has completed (`up --wait`).
     pub wait: bool,
 }
@@ -44,6 +46,7 @@ impl Policy {
             since,
             now: since,
             consent: Consent::default(),
+            provided: BTreeMap::new(),
             wait: false,
         }
     }
@@ -129,6 +132,25 @@ pub enum Orphans {
     Ignore,
     /// They are removed.
     Remove,
+}
+
+/// What has come of a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Provided {
+    /// It has done what it was asked to. What it answered is in what is wanted.
+    Done(Answers),
+    /// It has not been run; what it answered last time is taken to be what it will answer, and is in what is
+    /// wanted.
+    Assumed(Answers),
+    /// It failed.
+    Failed {
+        /// Why, as a part of a sentence.
+        said: String,
+        /// What to do about it.
+        help: Option<String>,
+        /// The line to show.
+        place: String,
+    },
 }
 
 /// Volumes that may be removed, with their contents, and made anew because their definition changed.

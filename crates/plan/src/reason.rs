@@ -102,6 +102,8 @@ pub enum Reason {
     Orphan(String),
     /// The user asked for it.
     Asked,
+    /// Only the provider knows whether the service is there.
+    EachTime,
     /// Its bridge is not in the kernel.
     BridgeGone,
     /// The pull policy says so.
@@ -147,6 +149,7 @@ impl fmt::Display for Reason {
             Self::WaitedFor => write!(formatter, "every service is waited for"),
             Self::Orphan(service) => write!(formatter, "the project has no service {service}"),
             Self::Asked => write!(formatter, "it was asked for"),
+            Self::EachTime => write!(formatter, "a provider is asked each time"),
             Self::BridgeGone => write!(formatter, "its bridge is gone"),
             Self::Stale => write!(formatter, "it is older than its pull policy allows"),
             Self::PullPolicy(policy) => write!(formatter, "its pull policy is {policy}"),
@@ -197,6 +200,13 @@ pub enum Warning {
         /// What failed.
         failure: String,
     },
+    /// Not made yet: what a provider tells it is known only when containers run that the provider needs.
+    NotCreated {
+        /// The service that is not made.
+        dependent: String,
+        /// The service that is provided.
+        provided: String,
+    },
     /// `down`, `rm`, `kill` and the like found nothing.
     NothingToDo,
 }
@@ -239,6 +249,11 @@ impl fmt::Display for Warning {
             Self::OptionalDependency { dependent, failure } => {
                 write!(formatter, "optional dependency of {dependent} failed to start: {failure}")
             }
+            Self::NotCreated { dependent, provided } => write!(
+                formatter,
+                "service {dependent} is not created: what the provider of {provided} tells it is known only \
+                 when the containers run that {provided} depends on"
+            ),
             Self::NothingToDo => write!(formatter, "no resource found"),
         }
     }
@@ -353,6 +368,18 @@ pub enum Failure {
         /// The line of the service.
         place: String,
     },
+    /// The provider of a service has failed.
+    #[error("service \"{service}\": {said}")]
+    Provider {
+        /// The service.
+        service: String,
+        /// What went wrong.
+        said: String,
+        /// What to do about it.
+        help: Option<String>,
+        /// The line of the provider.
+        place: String,
+    },
     /// A container that runs before a service starts has failed.
     #[error("service \"{service}\" is not started: its pre_start hook {container} exited ({})", code_text(*.code))]
     StartHook {
@@ -398,6 +425,7 @@ impl Failure {
             | Self::FixedName { place, .. }
             | Self::NotSucceeded { place, .. }
             | Self::StartHook { place, .. }
+            | Self::Provider { place, .. }
             | Self::NotPulled { place, .. }
             | Self::NotBuilt { place, .. } => {
                 Some(place).filter(|place| !place.is_empty()).map(String::as_str)

@@ -5,13 +5,16 @@
 //! waits; one that cannot is a failure, and what is behind it is left out.
 
 use crate::hooks;
+use crate::provide;
 use crate::succession::{Gate, Queue};
 use crate::world::World;
-use crate::{Await, Failure, Plan, Policy, Reason, Step, StepId, Warning};
+use crate::{Await, Failure, Plan, Policy, ProviderAct, Reason, Step, StepId, Warning};
 use resource::{
     Condition, ContainerName, Dependency, DesiredService, ExitStatus, HealthStatus, ObservedContainer, Status,
 };
+use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::ops::Index;
 
 /// A container in the start phase.
 pub(crate) struct Member<'a> {
@@ -37,6 +40,35 @@ pub(crate) struct Group<'a> {
     pub(crate) dependencies: Vec<&'a Dependency>,
 }
 
+/// The services in the start phase, each from the moment it is known.
+#[derive(Default)]
+pub(crate) struct Groups<'a>(Vec<OnceCell<Group<'a>>>);
+
+impl<'a> Groups<'a> {
+    /// Room for so many.
+    pub(crate) fn new(number: usize) -> Self {
+        Self((0..number).map(|_| OnceCell::new()).collect())
+    }
+
+    /// Puts one at its place, once.
+    pub(crate) fn set(&self, place: usize, group: Group<'a>) {
+        // A second one has no place to be.
+        drop(self.0[place].set(group));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Group<'a>> {
+        self.0.iter().filter_map(OnceCell::get)
+    }
+}
+
+impl<'a> Index<usize> for Groups<'a> {
+    type Output = Group<'a>;
+
+    fn index(&self, place: usize) -> &Group<'a> {
+        self.0[place].get().expect("a group is put there before it, and what depends on it, is started")
+    }
+}
+
 /// Why an existing container is started, if it is: not when it runs, and not when this command
 /// started it already and it has ended since.
 pub(crate) fn why_start(container: &ObservedContainer, policy: &Policy) -> Option<Reason> {
@@ -53,40 +85,29 @@ pub(crate) fn start(
     plan: &mut Plan,
     world: &World<'_>,
     policy: &Policy,
-    groups: &[Group<'_>],
+    groups: Vec<Group<'_>>,
     raised: &[StepId],
 ) {
-    let index =
-        groups.iter().enumerate().map(|(index, group)| (group.service.name.as_str(), index)).collect();
-    let mut phase = Phase {
-        world,
-        policy,
-        groups,
-        index,
-        raised,
-        starts: groups.iter().map(|group| vec![None; group.members.len()]).collect(),
-        blocked: vec![false; groups.len()],
-        awaits: HashMap::new(),
-    };
-    for place in 0..groups.len() {
+    let services: Vec<&DesiredService> = groups.iter().map(|group| group.service).collect();
+    let found = Groups(groups.into_iter().map(OnceCell::from).collect());
+    let mut phase = Phase::new(world, policy, &services, &found, raised);
+    for place in 0..services.len() {
         phase.group(plan, place);
     }
-    if policy.wait {
-        for place in 0..groups.len() {
-            phase.wait_for(plan, place);
-        }
-    }
+    phase.end(plan);
 }
 
 pub(crate) struct Phase<'a, 'b> {
     world: &'b World<'a>,
     pub(crate) policy: &'b Policy,
-    pub(crate) groups: &'b [Group<'a>],
+    pub(crate) groups: &'b Groups<'a>,
     index: HashMap<&'b str, usize>,
     /// Networks that are made to exist in the kernel again.
     raised: &'b [StepId],
     /// The step that starts each member, by group and place in it.
     pub(crate) starts: Vec<Vec<Option<StepId>>>,
+    /// The step that asks each group's provider.
+    pub(crate) asked: Vec<Option<StepId>>,
     /// Groups that are not started because something they need failed.
     blocked: Vec<bool>,
     awaits: HashMap<(ContainerName, Condition), StepId>,
@@ -99,10 +120,52 @@ pub(crate) enum Verdict {
     Fails(Failure),
 }
 
-impl Phase<'_, '_> {
-    fn group(&mut self, plan: &mut Plan, place: usize) {
+impl<'a, 'b> Phase<'a, 'b> {
+    /// The phase of these services, whose groups are put in place as it goes on.
+    pub(crate) fn new(
+        world: &'b World<'a>,
+        policy: &'b Policy,
+        services: &[&'b DesiredService],
+        groups: &'b Groups<'a>,
+        raised: &'b [StepId],
+    ) -> Self {
+        Self {
+            world,
+            policy,
+            groups,
+            index: services
+                .iter()
+                .enumerate()
+                .map(|(place, service)| (service.name.as_str(), place))
+                .collect(),
+            raised,
+            starts: vec![vec![]; services.len()],
+            asked: vec![None; services.len()],
+            blocked: vec![false; services.len()],
+            awaits: HashMap::new(),
+        }
+    }
+
+    /// After all groups: `--wait`.
+    pub(crate) fn end(&mut self, plan: &mut Plan) {
+        for place in (0..self.starts.len()).filter(|_| self.policy.wait) {
+            self.wait_for(plan, place);
+        }
+    }
+
+    /// Starts the group at a place, when all before it have been.
+    pub(crate) fn group(&mut self, plan: &mut Plan, place: usize) {
         let group = &self.groups[place];
-        let starting = group.members.iter().any(|member| member.start.is_some());
+        self.starts[place] = vec![None; group.members.len()];
+        if let Some(failure) = provide::failure(self.policy, group.service) {
+            self.blocked[place] = true;
+            if provide::is_needed(self.world, group.service) && !plan.failures.contains(&failure) {
+                plan.failures.push(failure);
+            }
+            return;
+        }
+        let pending = provide::is_pending(self.policy, group.service);
+        let starting = pending || group.members.iter().any(|member| member.start.is_some());
         let mut after: Vec<StepId> = vec![];
         for dependency in &group.dependencies {
             let Some(on) = self.index.get(dependency.service.as_str()).copied() else { continue };
@@ -126,6 +189,10 @@ impl Phase<'_, '_> {
                         .push(Warning::OptionalDependency { dependent: group.service.name.clone(), failure });
                 }
             }
+        }
+        if pending && !self.blocked[place] {
+            self.asked[place] = provide::ask(plan, group.service, ProviderAct::Up, Reason::EachTime, after);
+            return;
         }
         if !self.blocked[place] {
             match hooks::before_start(plan, self.world, self.policy, group, &after) {
@@ -210,8 +277,14 @@ impl Phase<'_, '_> {
         dependency: &Dependency,
     ) -> Result<Vec<StepId>, Option<Failure>> {
         let group = &self.groups[on];
+        if let Some(failure) = provide::failure(self.policy, group.service) {
+            return Err(Some(failure));
+        }
+        if self.blocked[on] && group.service.provider.is_some() {
+            return Err(None);
+        }
         if group.service.replicas == 0 {
-            return Ok(vec![]);
+            return Ok(self.asked[on].into_iter().collect());
         }
         if self.blocked[on] {
             return Err(None);

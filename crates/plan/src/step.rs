@@ -2,7 +2,7 @@
 
 use resource::{
     BuildSpec, Condition, ContainerId, ContainerName, ContainerSpec, Hook, ImageNeed, Labels, NetworkName,
-    NetworkSpec, PodName, Predecessor, Reference, Resources, VolumeName, VolumeSpec,
+    NetworkSpec, PodName, Predecessor, ProviderSpec, Reference, Resources, VolumeName, VolumeSpec,
 };
 use std::fmt;
 use std::time::Duration;
@@ -163,6 +163,9 @@ pub enum Step {
         /// Its anonymous volumes go too.
         volumes: bool,
     },
+    /// Has a program act for a service that it provides. Never performed: the caller has it run without holding
+    /// the project's lock, then observes and plans again.
+    Provide(Provide),
     /// Asks for consent. Never performed and nothing comes after it: without consent things stay as
     /// they are. Who consents adds the answer to [`crate::Policy::consent`] and plans again.
     Ask(Question),
@@ -181,6 +184,39 @@ pub struct Await {
     pub required: bool,
     /// It is waited for no longer than this, and that is well, too.
     pub limit: Option<Duration>,
+}
+
+/// What a program that provides a service has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provide {
+    /// The service.
+    pub service: String,
+    /// What is to be done for it.
+    pub act: ProviderAct,
+    /// The program.
+    pub provider: ProviderSpec,
+}
+
+/// What a provider can be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderAct {
+    /// Make the service be there, and say how it is reached.
+    Up,
+    /// Let it rest, if it can.
+    Stop,
+    /// Take it away.
+    Down,
+}
+
+impl ProviderAct {
+    /// The word that a provider knows it by.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Stop => "stop",
+            Self::Down => "down",
+        }
+    }
 }
 
 /// Consent that is needed.
@@ -251,6 +287,9 @@ impl fmt::Display for Step {
             }
             Self::RemoveContainer { container, volumes: true, .. } => {
                 write!(formatter, "remove {container} and its anonymous volumes")
+            }
+            Self::Provide(Provide { service, act, provider }) => {
+                write!(formatter, "run provider {}: {} {service}", provider.kind, act.as_str())
             }
             Self::Ask(question) => write!(formatter, "ask {question}"),
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     BuildSpec, Condition, ContainerSpec, Digest, Labels, NetworkName, NetworkSpec, Part, Platform, PodName,
-    Reference, Resources, VolumeSpec,
+    ProviderSpec, Reference, Resources, VolumeSpec,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -69,9 +69,19 @@ pub struct DesiredService {
     /// How its containers are replaced; `None`: all at once, each as soon as its successor is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update: Option<Update>,
+    /// The program that provides it, instead of containers: then it has none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderSpec>,
     /// How its image is built, and after it the builds that this takes files from; empty when it is not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub builds: Vec<BuildSpec>,
+}
+
+impl DesiredService {
+    /// Whether its containers are made of an image that somebody has: not an infra, nor what a program provides.
+    pub fn has_image(&self) -> bool {
+        self.provider.is_none() && !self.container.is_infra()
+    }
 }
 
 /// How running containers are replaced. The old one is there, if need be stopped, until the new one is

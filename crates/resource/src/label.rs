@@ -26,6 +26,8 @@ pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
 pub const ENVIRONMENT_FILE: &str = "com.docker.compose.project.environment_file";
 /// On containers and pods of a copy: the name of the project that it is a copy of. Ours.
 pub const ORIGIN: &str = "compose.project.origin";
+/// On containers: SHA-256 of the variables that providers of other services gave it, hexadecimal. Ours.
+pub const PROVIDED: &str = "compose.provided";
 /// On everything: the version of this program.
 pub const VERSION: &str = "com.docker.compose.version";
 /// On a container that took another's place: `service-number`, or its fixed name.

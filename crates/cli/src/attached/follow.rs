@@ -13,8 +13,10 @@ use crate::terminal;
 use crate::view::progress::{Mode, Progress};
 use engine::{Engine, Event, EventKind, LogLine, LogQuery, LogStream};
 use nix::sys::signal::Signal;
-use plan::{Orphans, Policy, Verb};
-use resource::{ContainerId, Desired, ExitStatus, INFRA, ObservedContainer, PodName, Status, Timestamp};
+use plan::{Orphans, Policy, Provided, Verb};
+use resource::{
+    Answers, ContainerId, Desired, ExitStatus, INFRA, ObservedContainer, PodName, Status, Timestamp,
+};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -296,13 +298,22 @@ impl Follow<'_, '_> {
         let alone = self.alone();
         desired.services.iter_mut().for_each(|service| service.selected = alone || service.name != INFRA);
         let session = self.attached.session;
+        // Who wants it at once does not wait for providers.
+        let skipped =
+            desired.services.iter().filter(|service| service.provider.is_some() && timeout.is_some());
+        let skipped =
+            skipped.map(|service| (service.name.clone(), Provided::Done(Answers::default()))).collect();
         let timeout = timeout.or(self.attached.made.policy.timeout);
         self.stopping = Some(Box::pin(async move {
             // What is redrawn in place would wipe out the lines of the containers.
             let mode = if session.mode == Mode::Tty { Mode::Plain } else { session.mode };
             let progress = Progress::new(mode, "stop", session.colour_errors, false);
-            let policy =
-                Policy { timeout, orphans: Orphans::Ignore, ..Policy::new(Verb::Stop, Timestamp::now()) };
+            let policy = Policy {
+                timeout,
+                orphans: Orphans::Ignore,
+                provided: skipped,
+                ..Policy::new(Verb::Stop, Timestamp::now())
+            };
             let job = Job { session, progress: &progress, desired, policy, tuning: Tuning::default() };
             job.run().await.map(drop)
         }));

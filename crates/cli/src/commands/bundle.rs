@@ -97,7 +97,7 @@ struct Want<'a> {
 /// Every image and platform once.
 fn wants(desired: &Desired) -> Vec<Want<'_>> {
     let mut wants: Vec<Want<'_>> = vec![];
-    for service in desired.services.iter().filter(|service| !service.container.is_infra()) {
+    for service in desired.services.iter().filter(|service| service.has_image()) {
         for want in of_service(service) {
             let same = |known: &Want<'_>| {
                 known.need.reference == want.need.reference && known.need.platform == want.need.platform

@@ -143,6 +143,7 @@ impl Making {
             return Err(Failure::new(format!("no such service: {name}")));
         }
         let mut desired = wanted::of_project(session, loaded, &selection)?;
+        wanted::foresee_models(session, loaded, &started(&desired).collect())?;
         crate::building::complete(session, &mut desired);
         self.policies(&mut desired, pull);
         if let Some(hold) = Hold::asked(session, self.frozen, &loaded.0)? {
@@ -203,6 +204,11 @@ impl Making {
             (false, false) => Ok(Orphans::Warn),
         }
     }
+}
+
+/// The services that have containers.
+pub(super) fn started(desired: &Desired) -> impl Iterator<Item = &str> {
+    desired.services.iter().filter(|service| service.replicas > 0).map(|service| service.name.as_str())
 }
 
 /// Reads a pull policy's name.

@@ -88,7 +88,7 @@ fn needs(
     progress: &Progress,
 ) -> Result<Needs, Failure> {
     let mut needs = Needs::new();
-    for service in &desired.services {
+    for service in desired.services.iter().filter(|service| service.has_image()) {
         let need = &service.image;
         // Without a policy of its own an image is refreshed.
         let wanted = match (policy, need.policy) {

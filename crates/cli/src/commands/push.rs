@@ -69,7 +69,7 @@ pub(crate) struct Push {
 /// The images that services are built as, each name once; the others are left out, and that is said.
 pub(crate) fn pushes(desired: &Desired, progress: &Progress) -> Vec<Push> {
     let mut pushes: Vec<Push> = vec![];
-    for service in &desired.services {
+    for service in desired.services.iter().filter(|service| service.has_image()) {
         let build = service.builds.first().filter(|build| build.named && build.name == service.name);
         let Some(build) = build else {
             let id = format!("Image {}", service.image.reference.written());

@@ -12,6 +12,7 @@ use crate::exit::{Exit, Failure};
 use crate::hook::{self, HookError};
 use crate::lock::hold::Hold;
 use crate::perform::{self, Performer};
+use crate::provider;
 use crate::runtime::Interrupts;
 use crate::session::Session;
 use crate::stream::{self, Joined};
@@ -20,7 +21,7 @@ use crate::{environment, files, output, terminal, wanted};
 use compose_spec::{Loaded, Options, Project};
 use engine::{Engine, EngineError, FailureKind, Stdio};
 use lower::{OneOff, OneOffContainer};
-use plan::{Orphans, Planned, Policy, Reason, Step, Verb};
+use plan::{Orphans, Planned, Policy, Provided, Reason, Step, Verb};
 use resource::{
     BuildSpec, Condition, ContainerId, ContainerSpec, Desired, ExitStatus, ImageNeed, Observed, PodName,
     PullPolicy, Timestamp, label,
@@ -127,6 +128,8 @@ struct OneOffRun<'a> {
     builds: Vec<BuildSpec>,
     /// Services that it can do without.
     optional: BTreeSet<String>,
+    /// Variables that the command line sets.
+    set: BTreeSet<String>,
     orphans: Orphans,
     tty: bool,
 }
@@ -145,6 +148,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let tty = overrides.tty;
     let made = lower::one_off(project, service, &overrides, &wanted::options(session, texts));
     let made = made.map_err(|diagnostics| session.diagnostics(texts, &diagnostics))?;
+    let set = overrides.environment.into_keys().collect();
     let OneOffContainer { mut spec, image: mut need, mut builds, volumes } = made;
     if let Some(policy) = pull_policy(args.pull.as_deref())? {
         need.policy = policy;
@@ -161,7 +165,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         hold.project(&loaded, &mut dependencies)?;
     }
     let optional = optional(project, service);
-    let one = OneOffRun { args, session, dependencies, spec, need, builds, optional, orphans, tty };
+    let one = OneOffRun { args, session, dependencies, spec, need, builds, optional, set, orphans, tty };
     if session.globals.dry_run {
         return one.dry_run();
     }
@@ -258,6 +262,8 @@ fn dependencies(
     }
     let mut desired = wanted::of_project(session, loaded, &selection)?;
     desired.services.retain(|known| known.name != service);
+    let started = super::create::started(&desired).chain([service]).collect();
+    wanted::foresee_models(session, loaded, &started)?;
     // They are waited for as the service's own `depends_on` says, by way of its conditions.
     desired.services.iter_mut().for_each(|known| known.selected = false);
     Ok(desired)
@@ -333,7 +339,7 @@ impl OneOffRun<'_> {
 
     /// Brings up what the service needs, and creates the container.
     async fn make(&self, engine: &Engine, progress: &Progress) -> Result<ContainerId, Failure> {
-        self.dependencies_job(progress).run().await?;
+        let done = self.dependencies_job(progress).run().await?;
         self.await_dependencies(engine).await?;
         self.image(engine, progress).await?;
         let pod = &self.spec.pod;
@@ -343,13 +349,30 @@ impl OneOffRun<'_> {
         let _lock = lock.map_err(&about)?;
         let performer = Performer::new(engine, pod, &Observed::default());
         let planned = Planned {
-            step: Step::CreateContainer { spec: Box::new(self.spec.clone()), replaces: None },
+            step: Step::CreateContainer { spec: Box::new(self.given(engine, done.provided)), replaces: None },
             reason: Reason::Asked,
         };
         let made = perform::alone(&performer, &planned, |line| progress.tell(line)).await;
         made.map_err(|error| perform::explain(&planned, error, &self.dependencies))?;
         let found = engine.find_container(&self.spec.name).map(|(_, id)| id);
         found.ok_or_else(|| Failure::new(format!("container `{}` was removed meanwhile", self.spec.name)))
+    }
+
+    /// The container, with what the providers of the service's dependencies have answered; by `--no-deps`, last.
+    fn given(&self, engine: &Engine, provided: BTreeMap<String, Provided>) -> ContainerSpec {
+        let answers = if self.args.no_deps {
+            provider::remembered(engine, &self.spec.pod)
+        } else {
+            let done = provided.into_iter().filter_map(|(service, provided)| match provided {
+                Provided::Done(answers) => Some((service, answers)),
+                _ => None,
+            });
+            done.collect()
+        };
+        let mut spec = self.spec.clone();
+        let needs: Vec<String> = depends_on(&self.spec).into_iter().map(|(service, _)| service).collect();
+        lower::give_one_off(&mut spec, needs.iter().map(String::as_str), &answers, &self.set);
+        spec
     }
 
     /// Waits for what the service's `depends_on` asks of each dependency.

@@ -69,8 +69,10 @@ fn origins(session: &Session, project: &Project, loaded: &Loaded, service: &str,
         change.keys.is_empty() || change.keys.iter().any(|key| explanation.path.ends_with(&format!(".{key}")))
     };
     let named: Vec<&Explanation> = all.iter().filter(names).collect();
-    let shown = if named.is_empty() { all.iter().collect() } else { named };
     let mut text = String::new();
+    let provided = provided(project, service, change, &named, &path);
+    text.push_str(&provided);
+    let shown = if named.is_empty() && provided.is_empty() { all.iter().collect() } else { named };
     for explanation in shown.iter().take(SHOWN) {
         // The value itself may be secret; its place is not.
         let place = explanation.written.as_ref().map_or("nothing in the file", |written| &written.place);
@@ -81,12 +83,33 @@ fn origins(session: &Session, project: &Project, loaded: &Loaded, service: &str,
         }
         text.push('\n');
     }
-    if shown.is_empty() {
+    if shown.is_empty() && provided.is_empty() {
         let place = project.services.get(service).map(|service| loaded.sources.place(service.span));
         let gone = place.map_or_else(String::new, |place| format!(" ({place})"));
         let _ = writeln!(text, "  {path} is not in the file any more{gone}");
     }
     text
+}
+
+/// The variables that are not in the file, where a provider may have them, a line each.
+fn provided(
+    project: &Project,
+    service: &str,
+    change: &Change,
+    in_file: &[&Explanation],
+    path: &str,
+) -> String {
+    let is_provided = |name: &&String| project.services.get(*name).is_some_and(|on| on.provider.is_some());
+    let Some(service) = project.services.get(service).filter(|_| change.field == "environment") else {
+        return String::new();
+    };
+    let providers: Vec<&str> = service.depends_on.keys().filter(is_provided).map(String::as_str).collect();
+    if providers.is_empty() {
+        return String::new();
+    }
+    let is_in_file = |key: &&String| in_file.iter().any(|one| one.path.ends_with(&format!(".{key}")));
+    let others = change.keys.iter().filter(|key| !is_in_file(key));
+    others.map(|key| format!("  {path}.{key} from the provider of {}\n", providers.join(" or "))).collect()
 }
 
 /// Whether a reason says something by itself: that one step replaces another does not.
@@ -98,6 +121,7 @@ fn is_of(step: &Step, service: &str) -> bool {
     match step {
         Step::CreateContainer { spec, .. } | Step::UpdateContainer { spec, .. } => spec.service == service,
         Step::StartContainer { service: of, .. } => of == service,
+        Step::Provide(provide) => provide.service == service,
         Step::Pull { services, .. } | Step::Build { services, .. } => services.iter().any(|of| of == service),
         _ => false,
     }
@@ -109,6 +133,7 @@ fn act(step: &Step) -> &'static str {
         Step::CreateContainer { .. } => "created",
         Step::UpdateContainer { .. } => "updated in place",
         Step::StartContainer { .. } => "started",
+        Step::Provide(_) => "its provider asked",
         Step::Pull { .. } => PULLED,
         Step::Build { .. } => "built",
         _ => "changed",

@@ -2,10 +2,11 @@
 
 use super::Job;
 use crate::exit::Failure;
+use crate::provider::Providers;
 use crate::view::progress::{Line, Status};
 use engine::EngineError;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use plan::Await;
+use plan::{Await, Provided};
 use resource::{Condition, Timestamp};
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,13 @@ use std::time::{Duration, Instant};
 const SETTLED: Duration = Duration::from_millis(200);
 
 impl Job<'_> {
-    /// Waits until one of the conditions holds or can no longer hold.
-    pub(super) async fn wait(&self, awaits: &[Await], deadline: Option<Instant>) -> Result<(), Failure> {
+    /// Waits until one of the conditions holds or can no longer hold, or a provider has come to its end.
+    pub(super) async fn wait(
+        &self,
+        awaits: &[Await],
+        providers: &mut Providers<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<(String, Provided)>, Failure> {
         let pod = &self.desired.pod;
         let engine = self.engine()?;
         let mut waits = FuturesUnordered::new();
@@ -28,7 +34,7 @@ impl Job<'_> {
                 });
             }
         }
-        let first = async {
+        let held = async {
             while let Some((wait, state)) = waits.next().await {
                 match state {
                     Ok(Some(state)) => return self.tell_waited(wait, &state),
@@ -43,24 +49,26 @@ impl Job<'_> {
                 }
             }
         };
-        match deadline {
-            None => first.await,
-            Some(deadline) => {
-                let limit = self.tuning.limit.unwrap_or_default().as_secs();
-                if tokio::time::timeout_at(deadline.into(), first).await.is_err() {
-                    let waited = if self.policy.wait {
-                        "application not healthy"
-                    } else {
-                        "timeout waiting for dependencies"
-                    };
-                    return Err(Failure::new(format!("{waited} after {limit}s")).hint(format!(
-                        "project `{pod}` still waits for {}",
-                        awaits.iter().map(|wait| wait.container.as_str()).collect::<Vec<_>>().join(", ")
-                    )));
-                }
+        let runs = !providers.is_empty();
+        let first = async {
+            tokio::select! {
+                () = held, if !awaits.is_empty() => None,
+                ended = providers.next(), if runs => ended,
+                else => None,
             }
-        }
-        Ok(())
+        };
+        let Some(deadline) = deadline else { return Ok(first.await) };
+        let limit = self.tuning.limit.unwrap_or_default().as_secs();
+        tokio::time::timeout_at(deadline.into(), first).await.map_err(|_| {
+            let waited =
+                if self.policy.wait { "application not healthy" } else { "timeout waiting for dependencies" };
+            let mut left: Vec<&str> = awaits.iter().map(|wait| wait.container.as_str()).collect();
+            if runs {
+                left.push("providers");
+            }
+            Failure::new(format!("{waited} after {limit}s"))
+                .hint(format!("project `{pod}` still waits for {}", left.join(", ")))
+        })
     }
 
     /// What has to hold of a container, and for whom: `until it is healthy, for web`.
@@ -144,6 +152,9 @@ pub(super) struct Patience {
 
 impl Patience {
     pub(super) async fn before(&mut self, awaits: &[Await]) {
+        if awaits.is_empty() {
+            return;
+        }
         let spinning = self
             .last
             .as_ref()

@@ -41,7 +41,7 @@ impl Want {
 /// A Dockerfile cannot be read.
 pub(crate) fn of(loaded: &(Project, Loaded), desired: &Desired) -> Result<Vec<Want>, Failure> {
     let built: Vec<&Reference> = desired.services.iter().filter_map(built).collect();
-    let services = desired.services.iter().filter(|service| !service.container.is_infra());
+    let services = desired.services.iter().filter(|service| service.has_image());
     let needs: Vec<(&str, &ImageNeed)> = services
         .flat_map(|service| needs(service).map(move |need| (service.name.as_str(), need)))
         .filter(|(_, need)| !built.contains(&&need.reference))

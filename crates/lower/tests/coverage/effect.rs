@@ -129,6 +129,7 @@ const BESIDE: &[(&str, &str, &str, &str)] = &[
     ("networks.*.ipam.config[].aux_addresses", "networks.*.ipam.config[]", "subnet", r#""10.8.0.0/24""#),
     ("networks.*.ipam.config[].gateway", "networks.*.ipam.config[]", "subnet", r#""10.8.0.0/24""#),
     ("networks.*.ipam.config[].ip_range", "networks.*.ipam.config[]", "subnet", r#""10.8.0.0/24""#),
+    ("models", "models.*", "x-endpoint", r#""http://h/v1""#),
     ("networks.*.enable_ipv4", "networks.*", "enable_ipv6", "true"),
     ("x-pod.memswap_limit", "x-pod", "mem_limit", r#""64m""#),
     ("services.*.memswap_limit", "services.*", "mem_limit", r#""64m""#),
@@ -161,7 +162,7 @@ const SURROUNDINGS: &str = r#"{
     "volumes": {"sample": {}},
     "secrets": {"sample": {"environment": "SET"}},
     "configs": {"sample": {"content": "text"}},
-    "models": {"key": {"model": "example"}, "sample": {"model": "example"}}
+    "models": {"key": {"model": "example", "x-endpoint": "http://h/v1"}, "sample": {"model": "example"}}
 }"#;
 
 /// A project of one file; any other file is there and holds a line.

@@ -26,7 +26,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("include", "acted on when the files are read"),
     ("services.*.networks.*.gw_priority", "acted on where there are several networks"),
     ("services.*.networks.*.priority", "acted on where there are several networks"),
-    ("models.*.model", "read, not acted on: there is no model runner, which is told"),
     ("services.*.attach", "acted on by `up`"),
     ("services.*.build.secrets[].source", "acted on by builds"),
     ("services.*.env_file[].format", "acted on when the files are read"),

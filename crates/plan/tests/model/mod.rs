@@ -68,6 +68,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
             place: "compose.yaml:2:3".to_owned(),
             pre_start: vec![],
             mounted_images: vec![],
+            provider: None,
             update: None,
             places: vec![],
             builds: vec![],
@@ -273,7 +274,9 @@ impl World {
                 .filter(|(id, _)| {
                     !done.contains(id) && plan.before(*id).iter().all(|before| done.contains(before))
                 })
-                .filter(|(_, planned)| !matches!(planned.step, Step::Await(_) | Step::Ask(_)))
+                .filter(|(_, planned)| {
+                    !matches!(planned.step, Step::Await(_) | Step::Provide(_) | Step::Ask(_))
+                })
                 .collect();
             if ready.is_empty() {
                 break;
@@ -364,7 +367,7 @@ impl World {
                 self.container(container).state.status = Status::Running
             }
             Step::Pull { .. } | Step::Build { .. } | Step::RemoveImage { .. } => {}
-            Step::Await(_) | Step::Ask(_) => panic!("never performed"),
+            Step::Await(_) | Step::Provide(_) | Step::Ask(_) => panic!("never performed"),
         }
         self.used_by();
     }
