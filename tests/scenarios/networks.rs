@@ -44,7 +44,7 @@ scenario! {
         let net = number(world, 104);
         world.write(".env", &format!("NET={net}\n"));
         let told = world.compose("up -d").ok();
-        for (option, line) in [("com.example.shape", 10), ("com.example.colour", 53)] {
+        for (option, line) in [("com.example.shape", 9), ("com.example.colour", 52)] {
             let mut below = told.stderr.lines().skip_while(|line| !line.contains(option)).skip(1);
             assert!(below.next().is_some_and(|place| place.contains(&format!("compose.yaml:{line}:"))), "{told:?}");
         }
@@ -55,32 +55,34 @@ scenario! {
         assert_eq!((&lan["mtu"], &lan["address"]), (&1400.into(), &"02:42:0a:d8:00:10".into()));
         let addresses = addresses(lan);
         for expected in [
-            format!("10.216.{net}.2/24"), format!("fd16:{net}::9/64"),
+            format!("10.216.{net}.8/24"), format!("fd16:{net}::9/64"),
             "169.254.9.1/16".to_owned(), "fe80::9/64".to_owned(),
         ] {
             assert!(addresses.contains(&expected), "{expected} not in {addresses:?}");
         }
-        // The primary network gets the service's own hardware address.
-        assert_eq!(link(&links, "eth0")["address"], "02:42:0a:d8:00:99");
-        let six = self::addresses(link(&links, "six0"));
+        // The primary network, which is not the first by name, gets the service's own hardware address.
+        let six = link(&links, "six0");
+        assert_eq!(six["address"], "02:42:0a:d8:00:99");
+        assert_ne!(link(&links, "eth0")["address"], "02:42:0a:d8:00:99");
+        let six = self::addresses(six);
         assert!(!six.is_empty() && six.iter().all(|address| address.contains(':')), "{six:?}");
         let martians = world.compose("exec -T web cat /proc/sys/net/ipv4/conf/lan0/log_martians").ok();
         assert_eq!(martians.stdout.trim(), "1");
         let routes = inside(world, "web", "ip -j route");
         let default = routes.iter().find(|route| route["dst"] == "default").unwrap();
-        assert_eq!((&default["dev"], &default["gateway"]), (&"lan0".into(), &format!("10.216.{net}.6").into()));
+        assert_eq!((&default["dev"], &default["gateway"]), (&"lan0".into(), &format!("10.216.{net}.10").into()));
         let routes = inside(world, "web", "ip -j -6 route");
         let default = routes.iter().find(|route| route["dst"] == "default").unwrap();
         assert_eq!(default["gateway"], format!("fd16:{net}::7"));
 
-        // The block's first seven: .1 is the printer's, .2 is fixed, .6 is the gateway's.
+        // Of the range's eight, .8 is fixed, .9 is the printer's, .10 is the gateway's.
         let given: Vec<_> = (1..=2).map(|index| {
             let links = inside(world, &format!("--index {index} all"), "ip -j -4 addr show eth0");
             self::addresses(&links[0]).remove(0)
         }).collect();
         assert_ne!(given[0], given[1]);
         for address in &given {
-            assert!([3, 4, 5, 7].iter().any(|last| *address == format!("10.216.{net}.{last}/24")), "{address}");
+            assert!((11..=15).any(|last| *address == format!("10.216.{net}.{last}/24")), "{address}");
         }
 
         // Containers that may not talk to one another do not.
@@ -88,8 +90,12 @@ scenario! {
         let other = self::addresses(&other[0])[0].split('/').next().unwrap().to_owned();
         world.run(&["exec", "-T", "--index", "1", "lone", "ping", "-c", "1", "-w", "1", &other], "").exits(1);
         assert_eq!(inside(world, "quiet", "ip -j addr").len(), 1);
-        // Reached, but not by name.
+        // On a network of its own.
         assert_eq!(inside(world, "plain", "ip -j addr").len(), 2);
+        assert_eq!(world.row("plain")["Networks"], "project_bridge");
+        let bridges = within(&router(world), || Command::new("ip").args(["-br", "link", "show", "type", "bridge"]).output());
+        let bridges = String::from_utf8(bridges.unwrap().stdout).unwrap();
+        assert!(bridges.lines().any(|line| line.split(' ').next() == Some(&format!("wide{net}"))), "{bridges}");
 
         let kept = std::fs::read_to_string(world.roots().network(&"project_wide".into()).join("network.json")).unwrap();
         assert!(kept.contains("\"purpose\":\"test\""), "{kept}");
@@ -168,6 +174,12 @@ scenario! {
 /// Tells the addresses of root's and of the user's world apart: both may be played at once.
 fn number(world: &World, first: u8) -> u8 {
     if world.who() == Who::Root { first } else { first + 1 }
+}
+
+/// The network namespace that a world's networks are made in.
+fn router(world: &World) -> String {
+    let infra = world.recorded("infra.json").map(|pid| pid.to_string());
+    format!("/proc/{}/ns/net", infra.unwrap_or_else(|| "self".to_owned()))
 }
 
 /// What `ip -j …` says inside the first container of a service.
