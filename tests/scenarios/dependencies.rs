@@ -85,7 +85,7 @@ scenario! {
         until("no more than five", || (report("command").probes[0].started > begun).then_some(()));
         assert_eq!(report("command").probes.len(), 5);
 
-        until("probes in the start period", || (probes(world, "patient") > 3).then_some(()));
+        until("probes in the start period", || (probes(world, "patient") > 8).then_some(()));
         assert_eq!(health("patient"), "starting");
         inside(world, "patient", "touch /s/well");
         becomes("patient", "healthy");

@@ -61,6 +61,14 @@ scenario! {
         let starts = times(world, "start");
         let apart = starts[3].duration_since(starts[2]).as_secs_f64();
         assert!(apart >= 1.5, "{apart} s between the starts {starts:?}");
+        // Both at once: both new ones run before the first old one goes.
+        let gone = times(world, "destroy").len();
+        world.edit("compose.yaml", "parallelism: 1", "parallelism: 2");
+        world.edit("compose.yaml", "VERSION: \"2\"", "VERSION: \"3\"");
+        world.compose("up -d").ok();
+        assert!(times(world, "start").last() < times(world, "destroy").get(gone));
+        world.edit("compose.yaml", "parallelism: 2", "parallelism: 1");
+        let new = ids(world);
 
         world.edit("compose.yaml", "[\"sleep\", \"1000\"]", "[\"sh\", \"-c\", \"exit 3\"]");
         world.compose("up -d").exits(1).says("project-web-1 is not replaced: the new one has ended and is removed");
