@@ -143,6 +143,37 @@ scenario! {
 }
 
 scenario! {
+    /// A stop goes on when the command that asked for it was interrupted; the next one does not take for running
+    /// what is about to end, and starts it when it has.
+    a_stop_that_was_interrupted_ends_before_the_next_start, |world| {
+        world.compose("up -d").ok();
+        let wrote = |word: &str| {
+            until(word, || world.compose("logs").stdout.contains(word).then_some(()));
+        };
+        wrote("ready");
+        let id = world.id("web");
+        let mut stop = world.background("stop");
+        wrote("asked");
+        stop.signal("INT");
+        assert_eq!(stop.end(), 130);
+        let mut up = world.background("up -d");
+        up.line("Starting");
+        assert_eq!(world.state("web"), "running", "until its time is over");
+        world.compose("exec -T web touch /tmp/go").ok();
+        up.line("Started");
+        assert_eq!(up.end(), 0);
+        let words = world.compose("logs --no-log-prefix").ok().stdout;
+        assert_eq!(words, "ready\nasked\nready\n");
+        assert_eq!((world.state("web").as_str(), world.id("web")), ("running", id));
+
+        // A signal that means the same, and is not heeded, is forgotten with the next `up`.
+        world.compose("kill -s TERM").ok();
+        world.compose("up -d").ok().says("Started");
+        world.compose("up -d").ok().says("nothing to do");
+    }
+}
+
+scenario! {
     /// A service starts when its dependencies are healthy, or completed, and not before.
     conditions_order_the_start, |world| {
         world.compose("up -d").ok();

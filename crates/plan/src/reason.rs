@@ -74,6 +74,8 @@ pub enum Reason {
     TotalsChanged,
     /// The container is there but does not run; its status.
     NotRunning(&'static str),
+    /// Somebody is stopping it, or has sent it the signal for that.
+    Stopping,
     /// It was made just now.
     New,
     /// `dependent` depends on `dependency`.
@@ -134,6 +136,7 @@ impl fmt::Display for Reason {
             Self::VolumeChanged(name, fields) => changed(formatter, &format!("volume `{name}`"), fields),
             Self::TotalsChanged => write!(formatter, "what it may use changed"),
             Self::NotRunning(status) => write!(formatter, "it is {status}"),
+            Self::Stopping => formatter.write_str("it was asked to stop"),
             Self::New => write!(formatter, "it is new"),
             Self::DependsOn { dependent, dependency } => {
                 write!(formatter, "{dependent} depends on {dependency}")

@@ -70,10 +70,11 @@ impl<'a> Index<usize> for Groups<'a> {
 }
 
 /// Why an existing container is started, if it is: not when it runs, and not when this command
-/// started it already and it has ended since.
+/// started it already and it has ended since. One that somebody is stopping ends first.
 pub(crate) fn why_start(container: &ObservedContainer, policy: &Policy) -> Option<Reason> {
     let own = container.state.started.is_some_and(|started| started >= policy.since);
     match container.state.status {
+        Status::Running if container.state.stopped_by_hand => Some(Reason::Stopping),
         Status::Running | Status::Restarting => None,
         Status::Exited if own => None,
         status => Some(Reason::NotRunning(status.as_str())),

@@ -180,6 +180,11 @@ impl Container {
         self.state.status == Status::Restarting && self.starting.is_none()
     }
 
+    /// It is on its way down, and will be there when its grace period is over.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_up() && !self.stopping.is_empty()
+    }
+
     /// Its process lives.
     pub(crate) fn is_up(&self) -> bool {
         matches!(self.state.status, Status::Running | Status::Paused)

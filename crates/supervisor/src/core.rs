@@ -135,8 +135,8 @@ pub(crate) struct Supervisor {
     waiters: Vec<Waiter>,
     /// Starts asked for in this round.
     pub(crate) wanted: Vec<Wanted>,
-    /// Runs whose restart is due, and waits for the container whose namespaces they share.
-    pub(crate) sharers: Vec<(Slot, u64)>,
+    /// Those whose time has not come.
+    pub(crate) early: Vec<Wanted>,
     /// Makes the network namespaces of the first of them.
     pub(crate) maker: Option<Maker>,
     pub(crate) netlink: Option<Netlink>,
@@ -175,7 +175,7 @@ impl Supervisor {
             probe_remains: BTreeMap::new(),
             waiters: vec![],
             wanted: vec![],
-            sharers: vec![],
+            early: vec![],
             maker: None,
             netlink: None,
             seccomp: runtime::seccomp::Cache::default(),
@@ -241,7 +241,7 @@ impl Supervisor {
 
     fn end_of_round(&mut self) {
         loop {
-            self.release_sharers();
+            self.take_up_early();
             if self.wanted.is_empty() {
                 break;
             }
@@ -405,7 +405,8 @@ impl Supervisor {
     pub(crate) fn check_waiters(&mut self, slot: Slot) {
         let Some(container) = self.containers.get(&slot) else { return };
         let (id, state) = (&container.record.id, &container.state);
-        let starting = container.starting.is_some() || self.wanted.iter().any(|wanted| wanted.slot == slot);
+        let asked = self.wanted.iter().chain(&self.early).any(|wanted| wanted.slot == slot);
+        let starting = container.starting.is_some() || asked;
         let clients = &mut self.clients;
         self.waiters.retain(|waiter| {
             let answered = waiter.id == *id && wait::answered(waiter.condition, state, starting);

@@ -21,6 +21,7 @@ mod client;
 mod connection;
 mod container;
 mod core;
+mod early;
 mod error;
 mod exec;
 mod exit;

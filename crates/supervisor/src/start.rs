@@ -63,6 +63,7 @@ impl Supervisor {
     pub(crate) fn launch(&mut self) {
         let mut claimed: Vec<Wanted> = vec![];
         for wanted in std::mem::take(&mut self.wanted) {
+            let Some(wanted) = self.unless_too_early(wanted) else { continue };
             let Some(wanted) = self.unless_there(wanted) else { continue };
             // A policy and a command may want the same one in the same round.
             let same = |earlier: &&mut Wanted| earlier.slot == wanted.slot && wanted.streams == Streams::Log;
@@ -116,7 +117,13 @@ impl Supervisor {
             start.locks.extend(wanted.locks);
             return None;
         } else if container.is_up() {
-            Reply::State(Box::new(brief(&container.state)))
+            // It may have been sent a signal to end by, and has not heeded it: now it is to stay.
+            let was_to_end = std::mem::take(&mut container.state.stopped_by_hand);
+            let state = Reply::State(Box::new(brief(&container.state)));
+            if was_to_end {
+                self.changed(wanted.slot);
+            }
+            state
         } else {
             return Some(wanted);
         };

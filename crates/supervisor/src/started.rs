@@ -6,12 +6,12 @@ use crate::health;
 use crate::protocol::{EventKind, Failure, Reply, Streams};
 use crate::reactor::EventFlags;
 use crate::start::Wanted;
-use resource::{ContainerState, ExitStatus, IdentityShare, NetworkMode, Status, Timestamp, restart};
+use resource::{ContainerState, ExitStatus, IdentityShare, Status, Timestamp};
 use runtime::StartError;
 use runtime::oci::Progress;
 use runtime::processes::MountNamespace;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Supervisor {
     /// Waits for every process that is being started to execute its program, which takes milliseconds;
@@ -102,24 +102,14 @@ impl Supervisor {
         }
     }
 
-    /// A start that failed leaves nothing behind and is not tried again, by policy neither; but for one into the
-    /// namespaces of a container that may just be ending, unseen yet.
+    /// A start that failed leaves nothing behind and is not tried again, by policy neither.
     pub(crate) fn start_failed(&mut self, slot: Slot, failure: Failure, callers: Vec<Caller>, restart: bool) {
         let message = failure.message.clone();
-        let again = restart && self.owner_may_be_ending(slot);
         if let Some(container) = self.containers.get_mut(&slot) {
             let state = &mut container.state;
-            let policy = container.record.spec.restart;
-            let again = again && policy.restarts_after(Some(failure.exit_code), state.restart_count);
             if restart || state.started.is_some() {
-                state.status = if again { Status::Restarting } else { Status::Exited };
+                state.status = Status::Exited;
                 state.finished = Some(Timestamp::now());
-            }
-            if again {
-                state.restart_count += 1;
-                let pause = restart::back_off(container.pause, Duration::ZERO);
-                container.pause = Some(pause);
-                self.reactor.after(pause, Timer::Restart(slot, container.run));
             }
             state.exit = Some(ExitStatus::Code(failure.exit_code));
             state.error = Some(message.clone());
@@ -137,63 +127,18 @@ impl Supervisor {
 
     /// A back-off is over.
     pub(crate) fn restart_due(&mut self, slot: Slot, run: u64) {
-        let is_due = |found: &&Container| found.run == run && found.waits_for_restart();
-        let Some(container) = self.containers.get(&slot).filter(is_due) else { return };
-        if self.owner_is_coming(container) {
-            self.sharers.push((slot, run));
-        } else {
-            self.wanted.push(Wanted {
+        let is_due = |found: &Container| found.run == run && found.waits_for_restart();
+        if self.containers.get(&slot).is_some_and(is_due) {
+            let wanted = Wanted {
                 slot,
                 callers: vec![],
                 locks: vec![],
                 streams: Streams::Log,
                 files: vec![],
                 restart: true,
-            });
+            };
+            self.wanted.push(wanted);
         }
-    }
-
-    /// Starts those whose restart waited for the container whose namespaces they share, and fails those for which
-    /// that one does not come any more.
-    pub(crate) fn release_sharers(&mut self) {
-        for (slot, run) in std::mem::take(&mut self.sharers) {
-            self.restart_due(slot, run);
-        }
-    }
-
-    /// Whether a container shares a namespace of one that is to be started itself: the end of the first process
-    /// of a pid namespace is that of all others in it, and all of them are to be started again then.
-    fn owner_is_coming(&self, container: &Container) -> bool {
-        self.owners(container).any(|(owner, is_of_network)| {
-            // The network namespace stays between runs; the others are those of a process.
-            let is_there = is_of_network && owner.namespace.is_some();
-            !is_there && (owner.waits_for_restart() || owner.starting.is_some())
-        })
-    }
-
-    /// Whether a container shares a pid namespace whose first process is not known to have ended. When it is killed,
-    /// it ends only after all others of the namespace were waited for by their parents, and until then nobody comes
-    /// in (`ENOMEM`): those who ended before it may be due before that is seen.
-    fn owner_may_be_ending(&self, slot: Slot) -> bool {
-        let container = self.containers.get(&slot);
-        container.is_some_and(|container| self.owners(container).any(|(owner, _)| owner.is_up()))
-    }
-
-    /// The containers of the pod whose namespaces one shares, and whether it is that of the network.
-    fn owners<'a>(&'a self, container: &'a Container) -> impl Iterator<Item = (&'a Container, bool)> {
-        let spec = &container.record.spec;
-        let network = match &spec.network_mode {
-            NetworkMode::Container(name) => Some((name, true)),
-            _ => None,
-        };
-        let others = [&spec.pid, &spec.ipc, &spec.uts].into_iter().filter_map(|share| match share {
-            IdentityShare::Container(name) => Some((name, false)),
-            IdentityShare::Private | IdentityShare::Host => None,
-        });
-        network.into_iter().chain(others).filter_map(|(name, is_of_network)| {
-            let owner = self.containers.values().find(|owner| owner.record.spec.name == *name)?;
-            Some((owner, is_of_network))
-        })
     }
 
     /// Sets the timer for a container's next probe.

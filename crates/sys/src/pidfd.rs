@@ -101,6 +101,21 @@ fn start_of(stat: &str) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
+/// Whether a process has begun to end, or has and is not reaped yet. False where there is none with this number, and
+/// of one whose first thread alone has ended: the others may go on for ever.
+pub fn is_exiting(pid: i32) -> bool {
+    stat(pid).and_then(|stat| is_exiting_by(&stat)).unwrap_or(false)
+}
+
+fn is_exiting_by(stat: &str) -> Option<bool> {
+    /// Among the flags of field 9; from `include/linux/sched.h`.
+    const PF_EXITING: u32 = 0x4;
+    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    let flags: u32 = fields.nth(6)?.parse().ok()?;
+    let threads: u32 = fields.nth(10)?.parse().ok()?;
+    Some(flags & PF_EXITING != 0 && threads <= 1)
+}
+
 /// Waits for a process's end, at most so long; whether it has ended. It is not reaped.
 ///
 /// # Errors
@@ -137,6 +152,21 @@ mod tests {
         assert_eq!(start_of(STAT), Some(12345));
         assert_eq!(start_of(&STAT.replace(") S", ") Z")), None);
         assert_eq!(start_of(""), None);
+    }
+
+    #[test]
+    fn an_end_that_has_begun_is_seen_unless_other_threads_go_on() {
+        assert_eq!(is_exiting_by(STAT), Some(false));
+        let exiting = STAT.replace("4194560", "4194564");
+        assert_eq!(is_exiting_by(&exiting), Some(true));
+        assert_eq!(is_exiting_by(&exiting.replace(" 20 0 1 0 ", " 20 0 3 0 ")), Some(false));
+        assert_eq!(is_exiting_by(""), None);
+        let mut child = Command::new("true").spawn().unwrap();
+        let pid = child.id() as i32;
+        assert!(wait_for_end(open(pid).unwrap(), Duration::from_secs(60)).unwrap());
+        assert!(is_exiting(pid), "it is not reaped yet");
+        child.wait().unwrap();
+        assert!(!is_exiting(pid));
     }
 
     #[test]
