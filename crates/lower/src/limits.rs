@@ -144,6 +144,13 @@ impl Lowering<'_> {
         let quota = service.cpu_quota.filter(|quota| *quota != 0);
         let period =
             service.cpu_period.and_then(|period| u64::try_from(period).ok()).filter(|period| *period > 0);
+        if period.is_some_and(|period| !PERIODS.contains(&period)) {
+            let (first, last) = (PERIODS.start(), PERIODS.end());
+            self.error(service, "cpu_period", format!("a period is from {first} to {last} µs"));
+        }
+        if quota.is_some_and(|quota| (1..LEAST_QUOTA).contains(&quota)) {
+            self.error(service, "cpu_quota", format!("the least quota is {LEAST_QUOTA} µs"));
+        }
         match service.cpu_limit().filter(|cpus| *cpus > 0.0) {
             None => (quota, period),
             Some(_) if quota.is_some() || period.is_some() => {
@@ -176,6 +183,12 @@ impl Lowering<'_> {
     }
 }
 
+/// The periods of CPU time that the kernel takes, µs.
+const PERIODS: std::ops::RangeInclusive<u64> = 1000..=1_000_000;
+
+/// The least CPU time in a period that the kernel takes, µs.
+const LEAST_QUOTA: i64 = 1000;
+
 /// The length of a period of CPU time where only a number of CPUs is given, µs.
 const PERIOD: u64 = 100_000;
 
@@ -183,7 +196,7 @@ const PERIOD: u64 = 100_000;
 fn quota_of(cpus: f64) -> i64 {
     #[expect(clippy::cast_possible_truncation, reason = "a number of CPUs is small; a cast saturates")]
     let quota = (cpus * 100_000.0).round() as i64;
-    quota.max(1000)
+    quota.max(LEAST_QUOTA)
 }
 
 /// Reads a size of `tmpfs`, `64m`; base 1024 as mount(8) has it.

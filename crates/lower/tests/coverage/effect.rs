@@ -97,6 +97,8 @@ const SAMPLES: &[(&str, &str)] = &[
     ("services.*.volumes[].tmpfs.size", "1048576"),
     ("services.*.volumes[].type", "\"volume\""),
     ("services.*.volumes_from", r#"["base"]"#),
+    ("services.*.cpu_period", "50000"),
+    ("services.*.cpu_quota", "20000"),
     ("x-pod.cpu_shares", "512"),
     ("x-pod.cpus", "1.5"),
     ("x-pod.mem_limit", r#""64m""#),
