@@ -84,6 +84,16 @@ scenario! {
         pull(world, &depot).ok();
         keep("shouted");
         pull(world, &depot).exits(1).says("does not accept the stored credentials");
+
+        // What a file that is named does not have, the user's own has.
+        let named = std::fs::read_to_string(world.project().join("auth.json")).unwrap();
+        std::fs::create_dir_all(world.project().join("settings/containers")).unwrap();
+        world.write("settings/containers/auth.json", &named.replace("shouted", "whispered"));
+        world.write("auth.json", "{}");
+        let mut command = world.program();
+        command.env("XDG_CONFIG_HOME", world.project().join("settings"));
+        command.env("REGISTRY_AUTH_FILE", world.project().join("auth.json")).args(["pull", "copied"]);
+        world.finish(command, "").ok();
     }
 }
 

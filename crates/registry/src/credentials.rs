@@ -85,8 +85,9 @@ struct Answer {
 }
 
 impl Credentials {
-    /// Reads the files there are: `REGISTRY_AUTH_FILE`, `$XDG_RUNTIME_DIR/containers/auth.json` (root's without
-    /// a session is `/run/containers/0/auth.json`), `~/.config/containers/auth.json`, `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`.
+    /// Reads the files there are: `REGISTRY_AUTH_FILE`, else `$XDG_RUNTIME_DIR/containers/auth.json` (root's without
+    /// a session is `/run/containers/0/auth.json`); `$XDG_CONFIG_HOME/containers/auth.json` (`~/.config` where that
+    /// is not set), `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`. See containers-auth.json(5).
     ///
     /// # Errors
     /// [`ConfigError`] with the file that is damaged.
@@ -94,10 +95,10 @@ impl Credentials {
         let home = variable("HOME");
         let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
         let docker = variable("DOCKER_CONFIG").or_else(|| below_home(".docker"));
+        let config = variable("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
         let paths = [
-            variable("REGISTRY_AUTH_FILE"),
-            session_file(),
-            below_home(".config/containers/auth.json"),
+            auth_file(),
+            config.map(|config| config.join("containers/auth.json")),
             docker.map(|docker| docker.join("config.json")),
         ];
         let mut credentials = Self::default();
@@ -198,7 +199,7 @@ impl Credentials {
     }
 }
 
-/// The file that a login is written to.
+/// The file that a login is written to, and that is read first.
 pub(crate) fn auth_file() -> Option<PathBuf> {
     variable("REGISTRY_AUTH_FILE").or_else(session_file)
 }
