@@ -22,6 +22,13 @@ scenario! {
         assert_eq!(here[0]["Config"], there[0]["Config"]);
         assert_eq!(here[0]["RootFS"], there[0]["RootFS"]);
         assert_eq!(here[0]["RepoTags"].as_array().unwrap().len(), 3);
+        // What it is told to have is what it can be named by.
+        let digests = here[0]["RepoDigests"].as_array().unwrap();
+        assert_eq!(digests.len(), 2, "each repository once: {digests:?}");
+        for digest in digests.iter().chain([&here[0]["Id"]]) {
+            let named = parsed(&image(&["inspect", digest.as_str().unwrap()]).ok().stdout);
+            assert_eq!(named[0]["Id"], here[0]["Id"]);
+        }
         let steps = parsed(&image(&["history", "--format", "json", name]).ok().stdout);
         let sizes: u64 = steps.as_array().unwrap().iter().map(|step| step["Size"].as_u64().unwrap()).sum();
         assert_eq!(Some(sizes), here[0]["Size"].as_u64());
@@ -38,6 +45,8 @@ scenario! {
         assert_eq!(usage("Images"), (1, 0, false));
         let asked = world.run(&["image", "prune", "--all"], "n\n").ok();
         assert_eq!(asked.stdout, "", "a no removes nothing");
+        let id = here[0]["Id"].as_str().unwrap();
+        image(&["rm", id]).exits(1).says("`busybox:latest`").says("`localhost/mine:2`").says("--force");
         image(&["rm", "localhost/mine:1"]).ok();
         image(&["inspect", "localhost/mine:2"]).ok();
         world.compose("system prune --all --force").ok().says("Total reclaimed space");

@@ -2,9 +2,9 @@
 
 use crate::exit::Failure;
 use engine::Engine;
-use resource::{Digest, Image, Status};
+use resource::{Digest, Image, Reference, Status};
 
-/// The images that a reference or the beginning of an id names; that there is none is an error.
+/// The images that a reference, a digest or the beginning of an id names; that there is none is an error.
 pub(super) fn find<'a>(known: &'a [Image], text: &str) -> Result<Vec<&'a Image>, Failure> {
     let found = matching(known, text)?;
     if found.is_empty() { Err(missing(text)) } else { Ok(found) }
@@ -25,6 +25,18 @@ pub(super) fn matching<'a>(known: &'a [Image], text: &str) -> Result<Vec<&'a Ima
         .collect();
     if !by_name.is_empty() {
         return Ok(by_name);
+    }
+    // As `inspect` writes what has a digest: whatever tag is beside it, it says nothing.
+    let has_digest = |image: &&Image| match reference.as_ref() {
+        Ok(Reference { registry, repository, digest: Some(digest), .. }) => {
+            image.manifest == *digest
+                && (&image.reference.registry, &image.reference.repository) == (registry, repository)
+        }
+        _ => image.manifest.as_str() == text,
+    };
+    let by_digest: Vec<&Image> = known.iter().filter(has_digest).collect();
+    if !by_digest.is_empty() {
+        return Ok(by_digest);
     }
     let by_id: Vec<&Image> =
         known.iter().filter(|image| hex.len() >= 4 && image.id.hex().starts_with(hex)).collect();
@@ -73,4 +85,47 @@ pub(super) fn one<'a>(known: &'a [Image], text: &str) -> Result<&'a Image, Failu
         .iter()
         .find(|image| image.platform.os == host.os && image.platform.architecture == host.architecture);
     fits.or(found.first()).copied().ok_or_else(|| missing(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(hex: char) -> Digest {
+        Digest::parse(&format!("sha256:{}", hex.to_string().repeat(64))).unwrap()
+    }
+
+    fn image(name: &str, id: char, manifest: char) -> Image {
+        let reference = Reference::parse(name).unwrap();
+        Image { reference, id: digest(id), manifest: digest(manifest), ..Image::empty() }
+    }
+
+    #[test]
+    fn an_image_is_meant_by_name_digest_or_the_beginning_of_its_id() {
+        let known = [
+            image("busybox:1", 'a', 'd'),
+            image("busybox:2", 'a', 'd'),
+            image("quay.io/team/box:1", 'a', 'd'),
+            image("redis", 'b', 'e'),
+        ];
+        let meant =
+            |text: &str| matching(&known, text).map(|found| found.len()).map_err(|error| error.line());
+        let (own, other) = (digest('d'), digest('e'));
+        assert_eq!(meant("busybox:2"), Ok(1));
+        assert_eq!(meant(&format!("busybox@{own}")), Ok(2));
+        assert_eq!(meant(&format!("busybox:7@{own}")), Ok(2));
+        assert_eq!(meant(&format!("busybox@{other}")), Ok(0));
+        assert_eq!(meant(own.as_str()), Ok(3));
+        assert_eq!(meant("sha256:aaaa"), Ok(3));
+        assert_eq!(meant("bbbb"), Ok(1));
+        assert_eq!(meant("aaa"), Ok(0), "too short");
+        let mixed = [
+            image("one", 'a', 'd'),
+            Image {
+                id: Digest::parse(&format!("sha256:{}b", "a".repeat(63))).unwrap(),
+                ..image("two", 'a', 'd')
+            },
+        ];
+        assert!(matching(&mixed, "aaaa").unwrap_err().line().contains("several image ids"));
+    }
 }

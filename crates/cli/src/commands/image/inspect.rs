@@ -8,6 +8,7 @@ use crate::session::Session;
 use crate::view::template::{self, Format};
 use resource::{Image, Platform};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Flags of `image inspect`.
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,7 @@ pub(crate) struct Args {
     /// The platform of the image
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<String>,
-    /// References, or ids and beginnings of them
+    /// References, also with a digest, or ids and beginnings of them
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
 }
@@ -86,8 +87,9 @@ fn here(text: &str, platform: Option<&Platform>, session: &Session) -> Result<Va
     let config = store.blob(&image.id).unwrap_or_default();
     let mut object = configuration(&serde_json::from_slice(&config).unwrap_or_default());
     let same = |other: &&Image| other.id == image.id;
-    let names: Vec<String> = known.iter().filter(same).map(|image| image.reference.familiar()).collect();
-    let digests: Vec<String> = known
+    let tagged = known.iter().filter(same).filter(|other| other.reference.digest.is_none());
+    let names: Vec<String> = tagged.map(|other| other.reference.familiar()).collect();
+    let digests: BTreeSet<String> = known
         .iter()
         .filter(same)
         .map(|other| format!("{}@{}", other.reference.familiar_repository(), other.manifest))

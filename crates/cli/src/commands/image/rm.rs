@@ -6,16 +6,30 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
 use resource::Image;
+use std::collections::BTreeSet;
 
 /// Flags of `image rm`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Also images that stopped containers use, which keep their layers; no error for one that is not there
+    /// Also images that stopped containers use, which keep their layers, and all names of an id; no error for one that
+    /// is not there
     #[arg(short, long)]
     force: bool,
-    /// References, or ids and beginnings of them
+    /// References, also with a digest, or ids and beginnings of them
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
+}
+
+/// Refuses an id, or a digest alone, of an image that several repositories have: which name is to go is not said.
+fn of_one_repository(found: &[&Image], text: &str) -> Result<(), Failure> {
+    let repositories: BTreeSet<String> =
+        found.iter().map(|image| image.reference.familiar_repository()).collect();
+    if repositories.len() < 2 {
+        return Ok(());
+    }
+    let names: Vec<String> = found.iter().map(|image| format!("`{}`", image.reference.familiar())).collect();
+    Err(Failure::new(format!("`{text}` has names in several repositories: {}", names.join(", ")))
+        .hint("say which of them is to go; `--force` takes all of them away"))
 }
 
 /// Removes images. All are looked up before the first is touched.
@@ -27,6 +41,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         let found = matching(&known, text)?;
         if found.is_empty() && !args.force {
             return Err(missing(text));
+        }
+        if !args.force {
+            of_one_repository(&found, text)?;
         }
         for image in found {
             if !chosen.contains(&image) {
