@@ -284,8 +284,7 @@ pub fn variables(input: &Input, files: &dyn Files) -> (Vec<interpolate::Variable
 }
 
 impl Project {
-    /// Leaves only the named services and, if asked, what they depend on; the rest becomes disabled, and
-    /// what nothing uses any more is dropped.
+    /// Leaves only the named services and, if asked, what they depend on; the rest becomes disabled.
     pub fn keep(&mut self, names: &BTreeSet<String>, dependencies: bool) {
         let mut kept = names.clone();
         let mut queue: Vec<String> = names.iter().cloned().collect();
@@ -302,11 +301,10 @@ impl Project {
             let place = if kept.contains(&name) { &mut self.services } else { &mut self.disabled_services };
             place.insert(name, service);
         }
-        self.drop_unused();
     }
 
     /// Drops networks, volumes, secrets, configs and models that no enabled service uses.
-    pub(crate) fn drop_unused(&mut self) {
+    pub fn drop_unused(&mut self) {
         let mut used = select::Used::default();
         self.services.values().for_each(|service| used.add(service));
         self.built_from().into_iter().for_each(|service| used.add_build(service));

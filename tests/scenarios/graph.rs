@@ -24,6 +24,14 @@ web  [not created]
         world.compose("graph --format dot").ok().says("\"service:web\" -> \"service:db\" [label=\"healthy\"");
         world.compose("graph --format mermaid").ok().says("flowchart LR").says(":::ill");
         world.compose("graph --format svg db").ok().says("<svg xmlns=").says("</svg>");
+        let drawn = world.compose("graph --no-state db").ok().stdout;
+        assert_eq!(drawn, "db\n├─ network back\n└─ volume data at /var/lib/db\n");
+        world.compose("graph bd").exits(1).says("no such service: bd").says("`db`");
+        let named = world.compose("config db").ok().stdout;
+        assert!(named.contains("  db:\n") && !named.contains("  web:\n"), "{named}");
+        assert_eq!(world.compose("config --images web").ok().stdout.lines().count(), 2, "with what it needs");
+        assert!(!world.compose("config --explain services d*").ok().stdout.contains("services.web"));
+        world.compose("config bd").exits(1).says("no such service: bd");
         world.compose("graph --format png").exits(1).says("possible values: text, dot, mermaid, svg");
         world.compose("down -t 0").ok();
 

@@ -135,6 +135,9 @@ scenario! {
             let told = world.compose(&format!("--dry-run {line}")).ok().says(&format!("DRY-RUN MODE - {told}"));
             assert_eq!(told.stdout, "", "{line}");
         }
+        for line in ["config -o kept.tar", "plan -o kept.tar"] {
+            world.compose(&format!("--dry-run {line}")).ok().says("DRY-RUN MODE - write kept.tar");
+        }
         for line in ["image load -i kept.tar", "load kept.tar", "login quay.io"] {
             world.compose(&format!("--dry-run {line}")).exits(1).says("nothing to show").says("nothing was done");
         }

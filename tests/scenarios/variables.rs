@@ -44,6 +44,9 @@ scenario! {
         assert_eq!(services(&parted, "").lines().count(), 2);
         assert_eq!(services(&parted, "-f compose.yaml"), "web\n");
         with(world, &[("COMPOSE_FILE", "lost.yaml")], "config").exits(1).says("lost.yaml");
+        let told = with(world, &[("COMPOSE_FILE", "compose.yaml:")], "config").exits(1);
+        told.says("COMPOSE_FILE is `compose.yaml:`, which has an empty name");
+        with(world, &[], "--file= config").exits(1).says("empty name of a Compose file");
 
         let renamed = |value| with(world, &[("COMPOSE_PROJECT_NAME", value)], "config");
         renamed("renamed").ok().says("name: renamed\n");

@@ -5,6 +5,7 @@ use crate::graph::{self, Graph};
 use crate::output;
 use crate::session::Session;
 use clap::ValueEnum;
+use compose_spec::Options;
 
 /// Flags of `graph`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,7 @@ pub(crate) enum Form {
 
 /// Writes the graph.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
-    let (project, _) = session.load(&args.services)?;
+    let (project, _) = session.load_chosen(&args.services, Options::default())?;
     let observed = match args.no_state {
         true => None,
         false => Some(session.containers(&resource::PodName(project.name.clone()))?),

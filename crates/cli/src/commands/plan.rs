@@ -53,6 +53,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         if let Some(failure) = preview.plan.failures.first() {
             return Err(Failure::new(format!("the plan cannot be kept, it would fail: {failure}")));
         }
+        if session.globals.dry_run {
+            output::planned(&format!("write {}", path.display()));
+            return Ok(Exit::Success);
+        }
         Kept::of(job.desired, &job.policy, steps).write(&crate::files::absolute(path, session.current()))?;
     }
     Ok(Exit::Success)

@@ -5,6 +5,7 @@ use crate::arguments::Globals;
 use crate::exit::Failure;
 use crate::files::{self, Disk};
 use crate::output;
+use crate::select;
 use crate::terminal;
 use crate::view::progress::Mode;
 use compose_spec::{Input, Loaded, Options, Project};
@@ -88,6 +89,9 @@ impl Session {
             }
             found.files
         } else {
+            if named.iter().any(String::is_empty) {
+                return Err(self.unnamed_file());
+            }
             files::named(&named, &self.current)?
         };
         let first = files.iter().find(|file| file.as_path() != Path::new("-"));
@@ -97,6 +101,18 @@ impl Session {
         self.environment.borrow_mut().add_default(&directory)?;
         self.environment.borrow().check(&self.globals)?;
         Ok((files, directory))
+    }
+
+    /// What is said of a list of Compose files with an empty name in it.
+    fn unnamed_file(&self) -> Failure {
+        if !self.globals.files.is_empty() {
+            return Failure::new("an empty name of a Compose file was given with `--file`");
+        }
+        let list = self.environment.borrow().filled("COMPOSE_FILE").unwrap_or_default().to_owned();
+        Failure::new(format!(
+            "COMPOSE_FILE is `{list}`, which has an empty name of a file between its separators"
+        ))
+        .hint("leave the separator out that has no file beside it; a variable in the list may be empty")
     }
 
     /// What the loader is to load. `services` are those named on the command line.
@@ -151,6 +167,26 @@ impl Session {
         options: Options,
     ) -> Result<(Project, Loaded), Failure> {
         self.load_input(&self.input(services, options)?)
+    }
+
+    /// The same, of which only these services and what they depend on are looked at; all, when none is named.
+    ///
+    /// # Errors
+    /// *no such service* besides.
+    pub(crate) fn load_chosen(
+        &self,
+        services: &[String],
+        options: Options,
+    ) -> Result<(Project, Loaded), Failure> {
+        let (mut project, loaded) = self.load_with(services, options)?;
+        let chosen = select::services(services, project.services.keys().map(String::as_str))?;
+        if !chosen.is_empty() {
+            project.keep(&chosen, true);
+            if !self.globals.all_resources {
+                project.drop_unused();
+            }
+        }
+        Ok((project, loaded))
     }
 
     /// What loading finds, whether it is an error or not.

@@ -14,7 +14,7 @@ pub(super) fn text(
     path: &str,
 ) -> Result<String, Failure> {
     let options = Options { trace: true, ..options(args, session) };
-    let (project, loaded) = session.load_with(services, options)?;
+    let (project, loaded) = session.load_chosen(services, options)?;
     let environment = session.environment();
     let found = compose_spec::explain(&project, &loaded, path, &|name| environment.origin(name));
     if found.is_empty() && !path.is_empty() {

@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         let (project, _) = session.load_with(&[], options(args, session))?;
         let lines: String =
             project.environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-        return print(args, &lines);
+        return print(args, session.globals.dry_run, &lines);
     }
     let whole = args.variables || args.no_interpolate;
     if whole && !args.services.is_empty() {
@@ -97,13 +97,13 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         session.warn(&format!("{flag} shows the whole project: services named are ignored"));
     }
     if args.variables {
-        return print(args, &variables::text(args, session)?);
+        return print(args, session.globals.dry_run, &variables::text(args, session)?);
     }
     let services: &[String] = if whole { &[] } else { &args.services };
     if let Some(path) = &args.explain {
-        return print(args, &explain::text(args, session, services, path)?);
+        return print(args, session.globals.dry_run, &explain::text(args, session, services, path)?);
     }
-    let mut loaded = session.load_with(services, options(args, session))?;
+    let mut loaded = session.load_chosen(services, options(args, session))?;
     if args.resolve_image_digests || args.lock_image_digests {
         digests::pin(&mut loaded, session.engine()?)?;
     }
@@ -117,7 +117,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let text = text(args, session, &loaded)?;
     // The process ends; to give a large project back piece by piece takes a tenth of its time.
     std::mem::forget(loaded);
-    print(args, &text)
+    print(args, session.globals.dry_run, &text)
 }
 
 /// A failure before the project is read; where editors asked, as a document on standard output.
@@ -125,7 +125,7 @@ pub(crate) fn unread(args: &Args, failure: Failure) -> Failure {
     if args.format.as_deref() != Some("json-diagnostics") {
         return failure;
     }
-    match print(args, &view::diagnostics::failed(&failure)) {
+    match print(args, false, &view::diagnostics::failed(&failure)) {
         Ok(_) => Failure::Silent(failure.code()),
         Err(unprintable) => unprintable,
     }
@@ -137,7 +137,7 @@ fn diagnostics(args: &Args, session: &Session) -> Result<Exit, Failure> {
         Ok(loaded) => loaded,
         Err(failure) => return Err(unread(args, failure)),
     };
-    print(args, &view::diagnostics::document(&loaded))?;
+    print(args, session.globals.dry_run, &view::diagnostics::document(&loaded))?;
     if loaded.project.is_some() { Ok(Exit::Success) } else { Err(Failure::Silent(1)) }
 }
 
@@ -239,12 +239,13 @@ fn hashes(session: &Session, loaded: &(Project, Loaded), names: &str) -> Result<
     Ok(lines.concat())
 }
 
-fn print(args: &Args, text: &str) -> Result<Exit, Failure> {
+fn print(args: &Args, dry_run: bool, text: &str) -> Result<Exit, Failure> {
     if args.quiet {
         return Ok(Exit::Success);
     }
     match &args.output {
         None => output::result(text)?,
+        Some(path) if dry_run => output::planned(&format!("write {}", path.display())),
         Some(path) => std::fs::write(path, text)
             .map_err(|error| Failure::because(format!("cannot write `{}`", path.display()), error))?,
     }
