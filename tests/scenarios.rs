@@ -115,6 +115,8 @@ mod pushing;
 mod rare;
 #[path = "scenarios/reach.rs"]
 mod reach;
+#[path = "scenarios/readers.rs"]
+mod readers;
 #[path = "scenarios/refusals.rs"]
 mod refusals;
 #[path = "scenarios/registries.rs"]

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
 use std::sync::mpsc;
@@ -26,6 +27,8 @@ pub struct Terminal {
     /// The program's side, held so that its settings outlive it.
     slave: File,
     drawn: mpsc::Receiver<Vec<u8>>,
+    /// Kept as long as nobody reads what is drawn.
+    waits: Option<mpsc::Sender<()>>,
     parser: vt100::Parser,
 }
 
@@ -37,12 +40,32 @@ impl World {
 
     /// The same with more variables in its environment.
     pub fn terminal_with(&self, line: &str, rows: u16, columns: u16, more: &[(&str, &str)]) -> Terminal {
+        let mut terminal = self.terminal_of(line, (rows, columns), more, false);
+        terminal.goes_on();
+        terminal
+    }
+
+    /// The same on a terminal that takes nothing more until it [goes on](Terminal::goes_on), as after Ctrl-S.
+    pub fn terminal_that_waits(&self, line: &str, rows: u16, columns: u16) -> Terminal {
+        self.terminal_of(line, (rows, columns), &[], true)
+    }
+
+    fn terminal_of(
+        &self,
+        line: &str,
+        (rows, columns): (u16, u16),
+        more: &[(&str, &str)],
+        is_full: bool,
+    ) -> Terminal {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, vec![]).unwrap().into_string().unwrap();
-        let slave = File::options().read(true).write(true).open(name).unwrap();
+        let slave = File::options().read(true).write(true).open(&name).unwrap();
         tcsetwinsize(&slave, window(rows, columns)).unwrap();
+        if is_full {
+            fill(&name);
+        }
         let program = self.program();
         // A session of its own, with this terminal in control: Ctrl-C and changes of size reach it.
         let child = Command::new("setsid")
@@ -62,7 +85,10 @@ impl World {
             .unwrap();
         let (send, drawn) = mpsc::channel();
         let mut output = File::from(master.try_clone().unwrap());
+        let (waits, go) = mpsc::channel();
         std::thread::spawn(move || {
+            // It goes on when nobody has the other end any more.
+            let _: Result<(), _> = go.recv();
             let mut buffer = [0; 64 * 1024];
             while let Ok(length @ 1..) = output.read(&mut buffer) {
                 if send.send(buffer[..length].to_vec()).is_err() {
@@ -75,9 +101,17 @@ impl World {
             master,
             slave,
             drawn,
+            waits: Some(waits),
             parser: vt100::Parser::new(some(rows), some(columns), SCROLLBACK),
         }
     }
+}
+
+/// Writes to a terminal what is not seen, until it takes no more.
+fn fill(name: &str) {
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
+    let mut full = File::options().write(true).custom_flags(flags).open(name).unwrap();
+    while full.write(b"\x1b]0;\x07").is_ok() {}
 }
 
 fn some(count: u16) -> NonZeroU16 {
@@ -146,6 +180,11 @@ impl Terminal {
         self.parser.screen_mut().set_scrollback(0);
         lines.push(self.screen());
         lines.join("\n")
+    }
+
+    /// Reads what is drawn from now on.
+    pub fn goes_on(&mut self) {
+        self.waits = None;
     }
 
     /// Types.

@@ -18,6 +18,7 @@ use crate::commands::create::Made;
 use crate::converge::{Job, Tuning};
 use crate::copies;
 use crate::exit::{Exit, Failure};
+use crate::output::behind;
 use crate::runtime::Interrupts;
 use crate::session::Session;
 use crate::view::progress::{Mode, Progress};
@@ -88,6 +89,7 @@ type Work<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
 /// Runs it.
 pub(crate) async fn run(mut attached: Attached<'_, '_>) -> Result<Exit, Failure> {
     let session = attached.session;
+    behind::begin();
     let watching = attached.watching.take();
     let mut interrupts = if attached.menu { Interrupts::listen_to_all() } else { Interrupts::listen() }?;
     let create = Policy { verb: Verb::Create, ..attached.made.policy.clone() };

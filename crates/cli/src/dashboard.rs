@@ -16,6 +16,7 @@ use crate::attached::{next_instant, next_line};
 use crate::commands::{exec, graph::speaks_unicode};
 use crate::exit::{Exit, Failure};
 use crate::graph::{self, Graph};
+use crate::output::behind;
 use crate::runtime::{Interrupts, Job, Told};
 use crate::session::{Session, Subject};
 use crate::verb::{self, Act};
@@ -301,6 +302,8 @@ impl<'a> Dashboard<'a> {
         while let Ok(text) = said.try_recv() {
             output::Stream::Err.write(&text).map_err(|error| Failure::because("cannot write", error))?;
         }
+        // What is written next passes by the thread that has written until now.
+        let _ = behind::finish(None);
         screen.enter(pause.then_some(&format!("{notice}; press a key")))?;
         if pause {
             screen.any_key().await?;

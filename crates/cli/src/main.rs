@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     if let Some(code) = engine::hidden_role() {
         return code;
     }
-    ExitCode::from(run())
+    ExitCode::from(output::end(run()))
 }
 
 fn run() -> u8 {

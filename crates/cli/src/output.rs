@@ -1,9 +1,12 @@
 //! Standard output and standard error, without panics: a reader that went away ends the program
-//! quietly, as a signal would have. While a screen is drawn, it is handed what would be written.
+//! quietly, as a signal would have. While a screen is drawn, it is handed what would be written; while a
+//! command works, a thread writes ([`behind`]).
 
-use crate::exit::Failure;
+pub(crate) mod behind;
+
+use crate::exit::{Exit, Failure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 /// Exit code of a program that SIGPIPE ended.
@@ -19,8 +22,27 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Writes a text to it.
+    /// Writes a text to it, or has it written.
     pub(crate) fn write(self, text: &str) -> io::Result<()> {
+        behind::push(self, text).unwrap_or_else(|| self.write_itself(text))
+    }
+
+    /// Whether who writes to it may have to wait for a reader.
+    fn may_wait(self) -> bool {
+        use rustix::fs::{FileType, fstat};
+        let status = match self {
+            Self::Out => fstat(io::stdout()),
+            Self::Err => fstat(io::stderr()),
+        };
+        let is_terminal = match self {
+            Self::Out => io::stdout().is_terminal(),
+            Self::Err => io::stderr().is_terminal(),
+        };
+        let kind = status.map(|status| FileType::from_raw_mode(status.st_mode));
+        is_terminal || matches!(kind, Ok(FileType::Fifo | FileType::Socket))
+    }
+
+    fn write_itself(self, text: &str) -> io::Result<()> {
         match self {
             Self::Out => {
                 let mut out = io::stdout().lock();
@@ -64,6 +86,17 @@ pub(crate) fn result(text: &str) -> Result<(), Failure> {
         io::ErrorKind::BrokenPipe => Failure::Silent(PIPE_CLOSED),
         _ => Failure::because("cannot write to standard output", error),
     })
+}
+
+/// Waits for what is still to be written, but not for long when the program was interrupted; the exit code.
+pub(crate) fn end(code: u8) -> u8 {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+    let limit = (code == Exit::Interrupted.code()).then_some(PATIENCE);
+    match behind::finish(limit) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe && code == 0 => PIPE_CLOSED,
+        Err(_) if code == 0 => 1,
+        _ => code,
+    }
 }
 
 /// What is said of a failure to write an archive to standard output: nothing when it is that nobody reads.

@@ -1,6 +1,7 @@
 //! The asynchronous runtime, made when a command needs one, and the signals that end a command.
 
 use crate::exit::{Exit, Failure};
+use crate::output::behind;
 use std::future::Future;
 use std::io;
 use std::task::Poll;
@@ -47,7 +48,11 @@ pub(crate) fn interruptible(
         let mut interrupts = Interrupts::listen()?;
         tokio::select! {
             biased;
-            result = command => result,
+            result = async {
+                let result = command.await;
+                behind::written().await;
+                result
+            } => result,
             _ = interrupts.next() => {
                 crate::terminal::leave_echo();
                 Ok(Exit::Interrupted)

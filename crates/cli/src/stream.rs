@@ -1,6 +1,7 @@
 //! A terminal of a container joined to the one in front of the user: keys go in, output comes out,
 //! and the size follows.
 
+use crate::output::behind;
 use crate::terminal::{self, Raw};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
@@ -17,6 +18,7 @@ const LINGER: Duration = Duration::from_millis(200);
 
 /// Three descriptors of this process, for a process in a container: nothing is relayed.
 pub(crate) fn own() -> io::Result<engine::Stdio> {
+    behind::finish(None)?;
     Ok(engine::Stdio::Files {
         stdin: io::stdin().as_fd().try_clone_to_owned()?,
         stdout: io::stdout().as_fd().try_clone_to_owned()?,
@@ -26,6 +28,7 @@ pub(crate) fn own() -> io::Result<engine::Stdio> {
 
 /// The same with nothing to read.
 pub(crate) fn own_without_input() -> io::Result<engine::Stdio> {
+    behind::finish(None)?;
     Ok(engine::Stdio::Files {
         stdin: File::open("/dev/null")?.into(),
         stdout: io::stdout().as_fd().try_clone_to_owned()?,
@@ -35,6 +38,8 @@ pub(crate) fn own_without_input() -> io::Result<engine::Stdio> {
 
 /// A new terminal of the size of ours.
 pub(crate) fn terminal() -> engine::Stdio {
+    // Whether it could all be written is found out by what is written next.
+    let _ = behind::finish(None);
     let size = terminal::size(io::stdout()).unwrap_or(terminal::Size { rows: 24, columns: 80 });
     engine::Stdio::Terminal { rows: size.rows, columns: size.columns }
 }

@@ -7,7 +7,7 @@ use super::show::Show;
 use super::{Attached, End, PATIENCE, QUIET, Work, next_signal};
 use crate::converge::{self, Job, Tuning};
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::output::{self, behind};
 use crate::runtime::Interrupts;
 use crate::terminal;
 use crate::view::progress::{Mode, Progress};
@@ -83,6 +83,11 @@ impl Follow<'_, '_> {
                     continue;
                 }
                 self.drain().await?;
+                tokio::select! {
+                    biased;
+                    _ = next_signal(interrupts, self.menu.is_some()) => {}
+                    () = behind::written() => {}
+                }
                 return Ok(self.result());
             }
             let due = self.due().into();
@@ -97,8 +102,16 @@ impl Follow<'_, '_> {
                     self.interrupt()?;
                 }
                 asked = next_key(&mut self.menu) => self.asked(asked).await?,
-                line = next_line(&mut self.logs) => self.line(line?)?,
-                () = tokio::time::sleep_until(due), if !self.pending.is_empty() => self.tell_exits()?,
+                line = async {
+                    behind::room().await;
+                    next_line(&mut self.logs).await
+                } => self.line(line?)?,
+                () = async {
+                    // Lines that wait for room were written before.
+                    behind::room().await;
+                    tokio::time::sleep_until(due).await;
+                }, if !self.pending.is_empty() => self.tell_exits()?,
+                () = behind::broken() => output::result("")?,
                 event = events.next(), if !events_ended => match event {
                     Some(event) => self.event(event)?,
                     None => events_ended = true,

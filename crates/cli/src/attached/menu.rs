@@ -8,7 +8,7 @@
 //! without a menu. `v`, `o` and `l` of Docker Compose open its vendor's desktop program and are left out.
 
 use crate::exit::Failure;
-use crate::output::{self, Diverted, Stream};
+use crate::output::{self, Diverted, Stream, behind};
 use crate::stream::wait_for_input;
 use crate::terminal::{self, Raw};
 use nix::sys::signal::{Signal, raise};
@@ -95,6 +95,7 @@ impl Menu {
     /// The signal could not be sent.
     pub(super) fn suspend(&mut self) -> Result<(), Failure> {
         self.foot().erase();
+        behind::finish(None).map_err(|error| Failure::because("cannot write to the terminal", error))?;
         self.raw = None;
         raise(Signal::SIGSTOP).map_err(|error| Failure::because("cannot suspend", error))?;
         self.raw = Raw::for_keys();

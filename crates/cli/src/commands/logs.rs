@@ -1,6 +1,7 @@
 //! `compose logs`: shows what containers wrote.
 
 use crate::exit::{Exit, Failure};
+use crate::output::behind;
 use crate::runtime::{self, Size};
 use crate::session::{Session, Subject};
 use crate::view::duration;
@@ -92,7 +93,9 @@ pub(super) async fn write(
     mut show: impl FnMut(&mut String, &LogLine),
 ) -> Result<Exit, Failure> {
     let mut text = String::new();
+    behind::begin();
     loop {
+        behind::room().await;
         tokio::select! {
             biased;
             line = lines.next() => match line.map_err(|error| Failure::because("cannot read the logs", error))? {
@@ -104,6 +107,7 @@ pub(super) async fn write(
                 }
                 None => break,
             },
+            () = behind::broken() => output::result("")?,
             // Nothing more for the moment: what there is must not wait.
             () = std::future::ready(()), if !text.is_empty() => output::result(&std::mem::take(&mut text))?,
         }

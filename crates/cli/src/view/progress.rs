@@ -107,9 +107,10 @@ impl Progress {
     /// Tells what happened.
     pub(crate) fn tell(&self, line: &Line) {
         let mut board = self.board();
-        if board.suspended {
+        if board.suspended || self.mode == Mode::Quiet {
             return;
         }
+        output::behind::begin();
         match self.mode {
             Mode::Quiet => {}
             Mode::Plain => self.plain(&mut board, line),

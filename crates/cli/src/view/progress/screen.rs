@@ -12,7 +12,7 @@
 
 use super::Line;
 use super::board::{Board, Form};
-use crate::output::{self, Diverted, Stream};
+use crate::output::{self, Diverted, Stream, behind};
 use crate::terminal;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -90,8 +90,12 @@ impl Shared {
     fn draw_on(&self) {
         let mut drawing = self.drawing();
         while !drawing.over {
-            drawing.draw();
-            let waited = if drawing.board.is_busy() {
+            // What a terminal has not taken yet would only be followed by what is out of date when it does.
+            let is_late = behind::is_late();
+            if !is_late {
+                drawing.draw();
+            }
+            let waited = if is_late || drawing.board.is_busy() {
                 // What happens meanwhile is drawn with the next turn of the spinner.
                 let waited = self.changed.wait_timeout_while(drawing, PERIOD, |drawing| !drawing.over);
                 waited.unwrap_or_else(PoisonError::into_inner).0
