@@ -235,7 +235,17 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Supervisor`].
     pub async fn events(&self, pod: &PodName) -> Result<EventStream, EngineError> {
-        let events = async { self.living_client(pod).await?.events().await };
+        let events = async {
+            let client = self.living_client(pod).await?;
+            match client.events().await {
+                // It was to a supervisor that has ended, and another one answers now.
+                Err(ClientError::Gone { .. }) => {
+                    self.drop_client(pod, &client).await;
+                    self.client(pod).await?.events().await
+                }
+                other => other,
+            }
+        };
         let failed = |source| EngineError::Supervisor {
             attempt: "follow events".to_owned(),
             pod: pod.clone(),
@@ -267,19 +277,14 @@ impl Engine {
         Ok(())
     }
 
-    /// As `client`, for a request that cannot be made twice: a connection that was kept is not used, since it may
-    /// be to a supervisor that has ended, and another one answers now.
+    /// As `client`, for a request that cannot be made twice: a connection that was kept is only good
+    /// while a supervisor still answers.
     async fn living_client(&self, pod: &PodName) -> Result<Arc<Client>, ClientError> {
         let kept = self.inner.clients.lock().await.get(pod).cloned();
-        if let Some(kept) = kept {
-            match Client::connect(self.roots(), pod).await? {
-                None => self.drop_client(pod, &kept).await,
-                Some(anew) => {
-                    let anew = Arc::new(anew);
-                    self.inner.clients.lock().await.insert(pod.clone(), anew.clone());
-                    return Ok(anew);
-                }
-            }
+        if let Some(kept) = kept
+            && Client::connect(self.roots(), pod).await?.is_none()
+        {
+            self.drop_client(pod, &kept).await;
         }
         self.client(pod).await
     }
