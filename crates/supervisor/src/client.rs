@@ -26,11 +26,17 @@ const TAKEOVER: Duration = Duration::from_secs(10);
 
 type Delivery = (Reply, Vec<OwnedFd>);
 
-/// A connection to the supervisor of one pod. Dropping it disconnects.
+/// A connection to the supervisor of one pod. It ends when this is dropped, and whatever it has been asked for and
+/// still goes on: streams of events, and processes that are waited for.
 #[derive(Debug)]
 pub struct Client {
     inner: Arc<Inner>,
+    connection: Arc<Connection>,
 }
+
+/// Who uses a connection.
+#[derive(Debug)]
+struct Connection(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -41,10 +47,10 @@ struct Inner {
     calls: Mutex<Option<HashMap<u64, mpsc::UnboundedSender<Delivery>>>>,
 }
 
-impl Drop for Client {
+impl Drop for Connection {
     fn drop(&mut self) {
         // The reader task holds the socket too; this ends it.
-        let _ = rustix::net::shutdown(self.inner.socket.get_ref(), rustix::net::Shutdown::Both);
+        let _ = rustix::net::shutdown(self.0.socket.get_ref(), rustix::net::Shutdown::Both);
     }
 }
 
@@ -115,7 +121,7 @@ impl Client {
             next: AtomicU64::new(1),
             calls: Mutex::new(Some(HashMap::new())),
         });
-        let client = Self { inner: inner.clone() };
+        let client = Self { inner: inner.clone(), connection: Arc::new(Connection(inner.clone())) };
         let reader = tokio::spawn({
             let inner = inner.clone();
             async move { inner.read().await }
@@ -350,7 +356,8 @@ impl Client {
             Some(calls) => drop(calls.insert(number, sender)),
             None => return Err(self.inner.gone()),
         }
-        let call = Pending { inner: self.inner.clone(), number, replies, answered: false };
+        let (inner, connection) = (self.inner.clone(), self.connection.clone());
+        let call = Pending { inner, _connection: connection, number, replies, answered: false };
         let bytes = packet::encode(&Call { number, request });
         self.inner.send(&bytes, files).await?;
         Ok(call)
@@ -404,6 +411,7 @@ impl Inner {
 #[derive(Debug)]
 struct Pending {
     inner: Arc<Inner>,
+    _connection: Arc<Connection>,
     number: u64,
     replies: mpsc::UnboundedReceiver<Delivery>,
     answered: bool,
