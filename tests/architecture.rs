@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every room and the rooms it may lean on: the table of ARCHITECTURE.md.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("diagnostic", &[]),
     ("resource", &[]),
     ("sys", &[]),
@@ -15,13 +15,14 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("lower", &["compose-spec", "diagnostic", "resource"]),
     ("plan", &["resource"]),
     ("apply", &["plan", "resource"]),
-    ("registry", &["resource"]),
+    ("tls", &[]),
+    ("registry", &["resource", "tls"]),
     ("store", &["resource", "sys"]),
     ("network", &["resource", "sys"]),
     ("dns", &["resource"]),
     ("dockerfile", &["diagnostic", "resource"]),
     ("runtime", &["resource", "sys"]),
-    ("supervisor", &["runtime", "network", "dns", "resource", "sys"]),
+    ("supervisor", &["runtime", "network", "dns", "resource", "sys", "tls"]),
     ("builder", &["dockerfile", "diagnostic", "store", "runtime", "resource", "sys"]),
     ("engine", &["builder", "registry", "store", "network", "runtime", "supervisor", "resource", "sys"]),
     ("watch", &["dockerfile"]),

@@ -1,5 +1,6 @@
 //! What can go wrong between us and a registry.
 
+use ::tls::PeerFault;
 use resource::Digest;
 use std::io;
 use std::path::PathBuf;
@@ -189,29 +190,6 @@ pub enum Failure {
         /// How.
         reason: String,
     },
-}
-
-/// What is wrong with who answers in the place of a registry. Found as what an [`io::Error`] has inside.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PeerFault {
-    /// Nobody who is known here vouches for it.
-    #[error("its certificate is of an authority that is not known here")]
-    UnknownAuthority,
-    /// Its certificate was good once.
-    #[error("its certificate has expired")]
-    Expired,
-    /// Its certificate will be good, or this machine's clock is wrong.
-    #[error("its certificate is not valid yet; is this machine's clock right?")]
-    NotValidYet,
-    /// Its certificate is for others.
-    #[error("its certificate is for {} alone", .0.join(", "))]
-    OtherNames(Vec<String>),
-    /// What it says is no TLS.
-    #[error("it does not speak TLS")]
-    NoTls,
-    /// It ends the connection where it should prove who it is.
-    #[error("it hung up instead")]
-    HungUp,
 }
 
 /// What somebody can do about a failure.

@@ -13,6 +13,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -20,7 +21,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 
 /// Time to connect to one address of a host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -23,9 +23,10 @@ mod tried;
 
 pub use conf::Registries;
 pub use credentials::Credentials;
-pub use error::{Act, ConfigError, Failure, PeerFault, RegistryError, Remedy};
+pub use error::{Act, ConfigError, Failure, RegistryError, Remedy};
 pub use fetch::{Content, Fetched, Version};
 
+pub use ::tls::PeerFault;
 pub use bytes::Bytes;
 use client::{Client, Get};
 use conf::{Endpoint, Spot};

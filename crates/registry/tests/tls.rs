@@ -6,13 +6,13 @@ mod support;
 
 use registry::{Credentials, Failure, Registries, Registry, Remedy};
 use resource::{Digest, Platform, Reference};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use support::{Image, Server};
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 fn digest_of(bytes: &[u8]) -> Digest {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
@@ -20,7 +20,7 @@ fn digest_of(bytes: &[u8]) -> Digest {
 }
 
 fn kept(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tls/tests/certificates").join(name)
 }
 
 /// A registry with a certificate of the tests' authority, that wants one of its clients or does not.
@@ -34,7 +34,7 @@ fn server_with(certificate: &str, wants_one: bool) -> Server {
         CertificateDer::pem_file_iter(kept(name)).unwrap().map(Result::unwrap).collect()
     };
     let key = PrivateKeyDer::from_pem_file(kept("server.key")).unwrap();
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(chain("ca.crt"));
     let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
