@@ -2,12 +2,8 @@
 //! remembers what it was asked. What is pushed has to be whole: blobs have their digests, manifests name
 //! blobs that are there. It may speak TLS, and not let everybody read either.
 
-mod secure;
-
-pub use secure::certificate;
-use secure::secured;
-
 use crate::images::digest;
+use crate::secure::{self, secured};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -25,7 +21,7 @@ pub struct Gate {
     pub basic: bool,
     /// What the token service takes in the place of a login.
     pub refresh: Option<&'static str>,
-    /// It speaks TLS with this certificate of `crates/registry/tests/certificates`.
+    /// It speaks TLS with this certificate of `crates/tls/tests/certificates`.
     pub certificate: Option<&'static str>,
     /// It wants to see a certificate of its own authority.
     pub wants_certificate: bool,
@@ -80,7 +76,8 @@ impl Depot {
         };
         let depot = Self { port, state: Arc::new(Mutex::new(State { gate, realm, ..State::default() })) };
         let served = depot.clone();
-        let config = gate.certificate.map(|name| secure::config(name, gate.wants_certificate));
+        let config =
+            gate.certificate.map(|name| secure::config(name, rustls::ALL_VERSIONS, gate.wants_certificate));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (depot, config) = (served.clone(), config.clone());

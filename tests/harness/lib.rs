@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a scenario that cannot go on has failed")]
 
+mod collector;
 mod depot;
 mod emulator;
 mod images;
@@ -11,18 +12,21 @@ mod killing;
 mod leaks;
 mod ports;
 mod registry;
+mod secure;
 mod terminal;
 mod trickster;
 mod web;
 mod who;
 mod world;
 
-pub use depot::{Depot, Gate, certificate};
+pub use collector::{Collector, Told};
+pub use depot::{Depot, Gate};
 pub use emulator::Emulator;
 pub use images::{Image, architecture, big as big_image, index as image_index, telling as telling_image};
 pub use killing::{Ending, kill_points};
 pub use ports::free_port;
 pub use registry::{Fault, MovingRegistry, faulty_registry, serve_image};
+pub use secure::certificate;
 pub use terminal::Terminal;
 pub use trickster::{End, Question, Reply, Trickster};
 pub use web::Web;

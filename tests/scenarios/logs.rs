@@ -1,6 +1,6 @@
 //! Scenarios about logs: where they are kept, what is written beside them and who is sent them.
 
-use scenarios::{World, scenario, until};
+use scenarios::{Collector, Told, World, scenario, until};
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsFd;
@@ -75,8 +75,124 @@ scenario! {
         world.compose("config -q").ok();
         world.compose("up -d").exits(1).says("unknown log option `max-fil`").says("compose.yaml:8:");
         world.edit("compose.yaml", "max-fil: \"3\"", "max-file: \"3\"");
-        world.edit("compose.yaml", "tcp://", "tcp+tls://");
-        world.compose("up -d").exits(1).says("lines are not sent by TLS").says("compose.yaml:29:");
+    }
+}
+
+scenario! {
+    /// Syslog servers are spoken to by TLS: lines come framed as their format has it, a certificate is shown to who
+    /// wants one, and a server that was gone gets what it missed. Who is not believed, or does not believe, gets
+    /// nothing, which is told once and holds up nobody; files that are of no use are refused where they are named.
+    syslog_goes_by_tls, |world| {
+        use rustls::version::{TLS12, TLS13};
+        for file in ["ca.crt", "second.crt", "client.cert", "client.key", "server.key"] {
+            world.write(file, &std::fs::read_to_string(scenarios::certificate(file)).unwrap());
+        }
+        let [strict, lax] = [scenarios::free_port(), scenarios::free_port()];
+        world.write(".env", &format!("STRICT={strict}\nLAX={lax}\n"));
+        let server = Collector::serve(strict, "server.crt", &TLS13, true);
+        // Its certificate has expired, and is of an authority that nobody knows.
+        let other = Collector::serve(lax, "expired.crt", &TLS12, false);
+        world.compose("up -d framed lines").ok();
+        let said = |server: &Collector, text: &str| match server.next() {
+            Told::Counted(said) => assert!(said.starts_with("<30>1 20") && said.ends_with(&format!(" framed - {text}\n")), "{said}"),
+            other => panic!("{other:?}"),
+        };
+        said(&server, "first");
+        let Told::Line(line) = other.next() else { panic!("it has no length before it") };
+        assert!(line.starts_with("<30>") && line.contains(" lines[") && line.ends_with("]: first\n"), "{line}");
+
+        let port = server.end();
+        let say = |line| world.run(&["exec", "framed", "sh", "-c", &format!("echo {line} >/say")], "").ok();
+        for line in ["second", "third"] {
+            say(line);
+        }
+        until("both are kept", || (tail(world, "framed")? == "third").then_some(()));
+        let server = Collector::serve(port, "server.crt", &TLS13, true);
+        said(&server, "second");
+        said(&server, "third");
+        say("fourth");
+        said(&server, "fourth");
+
+        // One does not know the server's authority, the other has nothing to show.
+        world.compose("up -d stranger nobody").ok();
+        let mut refused = [0, 0];
+        while refused.iter().any(|count| *count < 2) {
+            let Told::Refused(why) = server.next() else { panic!("nobody else sends anything") };
+            refused[usize::from(why.contains("UnknownCA"))] += 1;
+        }
+        let log = world.roots().pod_run(&"project".into()).join("supervisor.log");
+        let log = std::fs::read_to_string(log).unwrap();
+        let told = |service: &str, what: &str| {
+            let begins = format!("log server tcp+tls://0.0.0.0:{strict} of project-{service}-1: ");
+            let told: Vec<&str> = log.lines().filter_map(|line| Some(line.split_once(&begins)?.1)).collect();
+            assert_eq!(told, [what], "{service}");
+        };
+        told("stranger", "its certificate is of an authority that is not known here");
+        told("nobody", "it wants a certificate from its clients");
+        for service in ["stranger", "nobody"] {
+            assert_eq!(world.compose(&format!("logs --no-log-prefix {service}")).ok().stdout, "first\n");
+        }
+
+        for (option, from, to, why) in [
+            ("syslog-tls-ca-cert", "ca.crt", "missing.crt", "missing.crt`: No such file"),
+            ("syslog-tls-ca-cert", "ca.crt", "client.key", "client.key`: it has no certificate in PEM form"),
+            ("syslog-tls-cert", "client.cert", "missing.cert", "missing.cert`: No such file"),
+            ("syslog-tls-key", "client.key", "server.key", "server.key`: its key is not that of the certificate"),
+        ] {
+            let (from, to) = (format!("{option}: {from}"), format!("{option}: {to}"));
+            world.edit("compose.yaml", &from, &to);
+            let place = line_of(world, &to);
+            let said = world.compose("up -d framed").exits(1).says(why);
+            said.says(&format!("log option `{option}`")).says(&format!("(compose.yaml:{place}:"));
+            world.edit("compose.yaml", &to, &from);
+        }
+        world.edit("compose.yaml", "syslog-tls-key: client.key", "syslog-tls-key: \"\"");
+        let place = line_of(world, "syslog-tls-cert:");
+        world.compose("up -d framed").exits(1).says("`syslog-tls-cert` needs `syslog-tls-key`").says(&format!("compose.yaml:{place}:"));
+    }
+}
+
+scenario! {
+    /// A server that is cut off gets again what its machine had not taken; what it had taken and not read is lost.
+    what_a_cut_took_is_sent_again, |world| {
+        let port = scenarios::free_port();
+        world.write(".env", &format!("SERVER={port}\n"));
+        // A machine that takes next to nothing ahead of its program.
+        let listen = |room: usize| {
+            let flags = rustix::net::SocketFlags::CLOEXEC;
+            let (family, kind) = (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
+            let socket = rustix::net::socket_with(family, kind, flags, None).unwrap();
+            rustix::net::sockopt::set_socket_reuseaddr(&socket, true).unwrap();
+            rustix::net::sockopt::set_socket_recv_buffer_size(&socket, room).unwrap();
+            rustix::net::bind(&socket, &std::net::SocketAddrV4::new([127, 0, 0, 1].into(), port)).unwrap();
+            rustix::net::listen(&socket, 1).unwrap();
+            TcpListener::from(socket)
+        };
+        let accept = |server: &TcpListener| {
+            server.set_nonblocking(true).unwrap();
+            let (connection, _) = until("it is connected to", || server.accept().ok());
+            connection.set_nonblocking(false).unwrap();
+            connection.set_read_timeout(Some(PATIENCE)).unwrap();
+            connection
+        };
+        let server = listen(4096);
+        world.compose("up -d").ok();
+        let connection = accept(&server);
+        let mut reader = BufReader::with_capacity(256, connection);
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        assert!(line.ends_with(": 1\n"), "{line}");
+        until("everything is written", || tail(world, "chatty").filter(|line| line == "60000"));
+        drop((reader, server));
+
+        let connection = accept(&listen(1 << 20));
+        let number = |line: &str| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap();
+        let mut lines = BufReader::new(connection).lines().map(|line| number(&line.unwrap()));
+        let first = lines.next().unwrap();
+        assert!(first * line.len() < 64 << 10, "{first} is beyond what the machine had taken");
+        for expected in first + 1..=60000 {
+            assert_eq!(lines.next(), Some(expected));
+        }
     }
 }
 
@@ -164,6 +280,12 @@ scenario! {
         world.compose("down").ok();
         assert_eq!(world.compose("logs web").stdout, "");
     }
+}
+
+/// The number of the line of the Compose file that has a text in it.
+fn line_of(world: &World, text: &str) -> usize {
+    let file = std::fs::read_to_string(world.project().join("compose.yaml")).unwrap();
+    file.lines().position(|line| line.contains(text)).unwrap() + 1
 }
 
 /// The last line of a service's log.

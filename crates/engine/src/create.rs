@@ -181,7 +181,9 @@ impl Engine {
 fn log_server(spec: &ContainerSpec) -> Result<Option<SocketAddr>, EngineError> {
     let Some(LogServer::Syslog(syslog)) = &spec.log.server else { return Ok(None) };
     let (host, port) = match &syslog.address {
-        SyslogAddress::Udp(host, port) | SyslogAddress::Tcp(host, port) => (host.as_str(), *port),
+        SyslogAddress::Udp(host, port)
+        | SyslogAddress::Tcp(host, port)
+        | SyslogAddress::Tls(host, port, _) => (host.as_str(), *port),
         SyslogAddress::Local | SyslogAddress::Unix(_) => return Ok(None),
     };
     let found =

@@ -444,6 +444,7 @@ impl EngineError {
             }
             Self::BindMissing { path, .. } | Self::BindSource { path, .. } => mount(path),
             Self::VolumeSubpath { subpath, .. } => Part::Mount(subpath.clone()),
+            Self::LogServer { .. } => Part::LogServer,
             Self::Cdi(CdiError::Unknown { name, .. }) => Part::Device(name.clone()),
             Self::Resolve { source, .. } => match source {
                 ResolveError::NoCommand => Part::Program,

@@ -11,13 +11,25 @@ use crate::limits::scaled;
 use crate::lowering::Lowering;
 use compose_spec::Service;
 use regex_lite::Regex;
-use resource::log::tag;
+use resource::log::{AUTHORITIES, CERTIFICATE, KEY, tag};
 use resource::{LogConfig, LogMode, LogServer, Syslog, SyslogAddress, SyslogFormat};
+use secure::SKIP_VERIFY;
+use std::collections::BTreeMap;
 
 mod address;
+mod secure;
+
+/// The option that says where the server is.
+pub(crate) const ADDRESS: &str = "syslog-address";
 
 /// Bytes a non-blocking log may be behind.
 const BUFFER: u64 = 1_000_000;
+
+/// What to write where a size is no size.
+const A_SIZE: &str = "a size such as `10m`";
+
+/// What to write where a facility is none.
+const A_FACILITY: &str = "a name such as `daemon` or `local0`, or a number of 0 to 23";
 
 /// Names of syslog's facilities, by their numbers.
 const FACILITIES: [&str; 24] = [
@@ -41,42 +53,61 @@ impl Lowering<'_> {
             self.ignored(service, "logging.driver", &why);
             return LogConfig::default();
         };
-        let mut buffer = BUFFER;
+        if log.none {
+            for option in logging.options.keys() {
+                let path = format!("logging.options.{option}");
+                self.ignored(service, &path, "driver `none` keeps and sends nothing");
+            }
+            return log;
+        }
         for (option, value) in &logging.options {
             let path = format!("logging.options.{option}");
             let outcome = match option.as_str() {
-                "max-buffer-size" => scaled(value, 1000).map(|size| buffer = size).ok_or(Problem::Value),
-                "cache-disabled" if log.server.is_some() => {
-                    if value == "true" {
+                "max-buffer-size" => Ok(()),
+                "cache-disabled" if log.server.is_some() => truth(value).map(|disabled| {
+                    if disabled {
                         self.ignored(service, &path, "lines are sent from what is kept");
                     }
-                    Ok(())
-                }
+                }),
                 option if log.server.is_some() => match option.strip_prefix("cache-") {
                     Some(option @ ("max-size" | "max-file" | "compress")) => file(&mut log, option, value),
                     _ => server(&mut log, option, value).unwrap_or_else(|| beside(&mut log, option, value)),
                 },
-                option if log.none => beside(&mut log, option, value),
                 "max-size" | "max-file" | "compress" => file(&mut log, option, value),
                 option => beside(&mut log, option, value),
             };
             if let Err(problem) = outcome {
                 let said = match problem {
-                    Problem::Value => format!("`{value}` is no value of log option `{option}`"),
+                    Problem::Value(right) => {
+                        format!("`{value}` is no value of log option `{option}`: write {right}")
+                    }
                     Problem::Unknown => format!("unknown log option `{option}` for driver `{driver}`"),
                     Problem::Other(why) => why,
                 };
                 self.error(service, &path, said);
             }
         }
-        if let LogMode::NonBlocking(bytes) = &mut log.mode {
-            *bytes = buffer;
-        }
+        self.buffer(service, &logging.options, &mut log);
+        self.secure(service, &logging.options, &mut log);
         if log.compress && driver == "json-file" && (log.max_file < 2 || log.max_size.is_none()) {
             let why = "`compress` needs `max-size`, and `max-file` of at least 2: the file that is written to is not compressed";
             self.error(service, "logging.options.compress", why);
         }
         log
+    }
+
+    /// What a log that keeps nobody waiting may be behind.
+    fn buffer(&mut self, service: &Service, options: &BTreeMap<String, String>, log: &mut LogConfig) {
+        let Some(value) = options.get("max-buffer-size") else { return };
+        // Of this one letters stand for powers of 1024, as with Docker.
+        let said = match (scaled(value, 1024), &mut log.mode) {
+            (Some(size), LogMode::NonBlocking(bytes)) => return *bytes = size,
+            (Some(_), LogMode::Blocking) => {
+                "log option `max-buffer-size` needs `mode: non-blocking`".to_owned()
+            }
+            (None, _) => format!("`{value}` is no value of log option `max-buffer-size`: write {A_SIZE}"),
+        };
+        self.error(service, "logging.options.max-buffer-size", said);
     }
 
     /// A driver with none of its options given.
@@ -100,8 +131,8 @@ impl Lowering<'_> {
 enum Problem {
     /// The driver has none of this name.
     Unknown,
-    /// Its value.
-    Value,
+    /// Its value; what to write instead.
+    Value(&'static str),
     /// What is said instead.
     Other(String),
 }
@@ -111,12 +142,14 @@ fn file(log: &mut LogConfig, option: &str, value: &str) -> Result<(), Problem> {
     match option {
         "max-size" if value == "-1" => log.max_size = None,
         "max-size" => {
-            log.max_size = Some(scaled(value, 1000).filter(|size| *size > 0).ok_or(Problem::Value)?)
+            let size = scaled(value, 1000).filter(|size| *size > 0);
+            log.max_size = Some(size.ok_or(Problem::Value(A_SIZE))?);
         }
         "max-file" => {
-            log.max_file = value.parse().ok().filter(|count| *count > 0).ok_or(Problem::Value)?;
+            let count = value.parse().ok().filter(|count| *count > 0);
+            log.max_file = count.ok_or(Problem::Value("a number of files, the current one included"))?;
         }
-        _ => log.compress = value.parse().map_err(|_| Problem::Value)?,
+        _ => log.compress = truth(value)?,
     }
     Ok(())
 }
@@ -126,14 +159,15 @@ fn beside(log: &mut LogConfig, option: &str, value: &str) -> Result<(), Problem>
     let names =
         || value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let expression = || match Regex::new(value) {
-        Ok(_) => Ok(Some(value.to_owned())),
+        // One that is empty would find everything.
+        Ok(_) => Ok(Some(value.to_owned()).filter(|text| !text.is_empty())),
         Err(error) => Err(Problem::Other(format!("log option `{option}` is no regular expression: {error}"))),
     };
     match option {
         "mode" => match value {
-            "blocking" => log.mode = LogMode::Blocking,
+            "" | "blocking" => log.mode = LogMode::Blocking,
             "non-blocking" => log.mode = LogMode::NonBlocking(BUFFER),
-            _ => return Err(Problem::Value),
+            _ => return Err(Problem::Value("`blocking` or `non-blocking`")),
         },
         "labels" => log.attributes.labels = names(),
         "env" => log.attributes.env = names(),
@@ -155,26 +189,36 @@ fn beside(log: &mut LogConfig, option: &str, value: &str) -> Result<(), Problem>
 fn server(log: &mut LogConfig, option: &str, value: &str) -> Option<Result<(), Problem>> {
     let Some(LogServer::Syslog(syslog)) = &mut log.server else { return None };
     Some(match option {
-        "syslog-address" => address::parse(value)
+        ADDRESS => address::parse(value)
             .map(|address| syslog.address = address)
             .map_err(|why| Problem::Other(format!("log option `syslog-address`: {why}"))),
         "syslog-facility" => {
-            let named =
-                FACILITIES.iter().position(|name| *name == value).and_then(|at| u8::try_from(at).ok());
+            let at = || FACILITIES.iter().position(|name| *name == value);
+            let named = || at().and_then(|at| u8::try_from(at).ok());
             let number = || value.parse().ok().filter(|number| *number < 24);
-            named.or_else(number).map(|facility| syslog.facility = facility).ok_or(Problem::Value)
+            let facility = if value.is_empty() { Some(DAEMON) } else { named().or_else(number) };
+            facility.map(|facility| syslog.facility = facility).ok_or(Problem::Value(A_FACILITY))
         }
         "syslog-format" => match value {
             "" => Ok(SyslogFormat::Unix),
             "rfc3164" => Ok(SyslogFormat::Rfc3164),
             "rfc5424" => Ok(SyslogFormat::Rfc5424),
             "rfc5424micro" => Ok(SyslogFormat::Rfc5424Micro),
-            _ => Err(Problem::Value),
+            _ => Err(Problem::Value("`rfc3164`, `rfc5424` or `rfc5424micro`")),
         }
         .map(|format| syslog.format = format),
-        "syslog-tls-ca-cert" | "syslog-tls-cert" | "syslog-tls-key" | "syslog-tls-skip-verify" => Err(
-            Problem::Other(format!("log option `{option}`: lines are not sent by TLS, {}", address::INSTEAD)),
-        ),
+        AUTHORITIES | CERTIFICATE | KEY => Ok(()),
+        SKIP_VERIFY if value.is_empty() => Ok(()),
+        SKIP_VERIFY => truth(value).map(drop),
         _ => return None,
     })
+}
+
+/// Reads a truth value in any of Go's forms, as Docker does.
+fn truth(value: &str) -> Result<bool, Problem> {
+    match value {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        _ => Err(Problem::Value("`true` or `false`")),
+    }
 }

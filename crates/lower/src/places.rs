@@ -2,10 +2,12 @@
 //! of the file that wants it.
 
 use crate::connection::port_spec;
+use crate::logging::ADDRESS;
 use crate::lowering::Lowering;
 use crate::mounts::file_target;
 use compose_spec::Service;
 use diagnostic::Span;
+use resource::log::{AUTHORITIES, CERTIFICATE, KEY};
 use resource::mount::clean;
 use resource::{ContainerSpec, Part, PartPlace};
 
@@ -18,6 +20,7 @@ impl Lowering<'_> {
         process_asked(service, &mut asked);
         mounts_asked(service, &mut asked);
         devices_asked(service, &mut asked);
+        log_asked(service, &mut asked);
         let place = |(part, span)| PartPlace {
             part,
             service: service.name.clone(),
@@ -95,6 +98,21 @@ fn mounts_asked(service: &Service, asked: &mut Vec<(Part, Span)>) {
     for (kind, files) in [("secret", &service.secrets), ("config", &service.configs)] {
         asked.extend(files.iter().map(|file| (Part::Mount(clean(&file_target(kind, file))), file.span)));
     }
+}
+
+/// The server that lines are sent to, and the files that are for it.
+fn log_asked(service: &Service, asked: &mut Vec<(Part, Span)>) {
+    let Some(logging) = &service.logging else { return };
+    let option = |name: &str| {
+        let given = logging.options.contains_key(name);
+        given.then(|| service.place(&format!("logging.options.{name}")))
+    };
+    let driver = || logging.driver.as_ref().map(|_| service.place("logging.driver"));
+    if matches!(logging.driver.as_deref(), Some("journald" | "syslog")) {
+        asked.extend(option(ADDRESS).or_else(driver).map(|span| (Part::LogServer, span)));
+    }
+    let files = [AUTHORITIES, CERTIFICATE, KEY];
+    asked.extend(files.iter().filter_map(|name| Some((Part::LogOption((*name).to_owned()), option(name)?))));
 }
 
 fn devices_asked(service: &Service, asked: &mut Vec<(Part, Span)>) {

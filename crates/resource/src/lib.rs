@@ -46,7 +46,10 @@ pub use health::{HealthCheck, HealthProbe, HealthReport, HealthStatus, OnUnhealt
 pub use image::{Image, ImageConfig, Platform};
 pub use layout::{Mapping, Roots};
 pub use locked::Locked;
-pub use log::{LogAttributes, LogConfig, LogMode, LogServer, Syslog, SyslogAddress, SyslogFormat};
+pub use log::{
+    LogAttributes, LogConfig, LogIdentity, LogMode, LogServer, Syslog, SyslogAddress, SyslogFormat,
+    SyslogTls, SyslogTrust,
+};
 pub use mount::{Mount, MountSpec, Owner, Propagation};
 pub use name::{ContainerId, ContainerName, NetworkName, PodName, VolumeName};
 pub use network::{IpvlanMode, MacvlanMode, NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet};

@@ -91,11 +91,14 @@ pub struct Syslog {
     pub format: SyslogFormat,
 }
 
+/// Where the syslog server of this machine may be; the first is where it uses to be.
+pub const LOCAL: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
+
 /// Where a syslog server is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SyslogAddress {
-    /// `/dev/log` of this machine, or where else it uses to be.
+    /// The socket of this machine, at one of [`LOCAL`].
     Local,
     /// A socket of this machine; a stream if it is one, else datagrams.
     Unix(PathBuf),
@@ -103,6 +106,64 @@ pub enum SyslogAddress {
     Udp(String, u16),
     /// Host and port, lines ended by newlines.
     Tcp(String, u16),
+    /// Host and port, by TLS: lines of RFC 5424 with their length before them, as RFC 5425 wants it.
+    Tls(String, u16, SyslogTls),
+}
+
+impl std::fmt::Display for SyslogAddress {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (scheme, host, port) = match self {
+            Self::Local => return formatter.write_str(LOCAL[0]),
+            Self::Unix(path) => return write!(formatter, "unix://{}", path.display()),
+            Self::Udp(host, port) => ("udp", host, port),
+            Self::Tcp(host, port) => ("tcp", host, port),
+            Self::Tls(host, port, _) => ("tcp+tls", host, port),
+        };
+        if host.contains(':') {
+            write!(formatter, "{scheme}://[{host}]:{port}")
+        } else {
+            write!(formatter, "{scheme}://{host}:{port}")
+        }
+    }
+}
+
+/// The option that names the file of authorities.
+pub const AUTHORITIES: &str = "syslog-tls-ca-cert";
+/// The option that names the file of the certificate.
+pub const CERTIFICATE: &str = "syslog-tls-cert";
+/// The option that names the file of its key.
+pub const KEY: &str = "syslog-tls-key";
+
+/// Whom a connection to a syslog server believes, and what it proves itself with. Files are in PEM form.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyslogTls {
+    /// Whom it believes.
+    pub trust: SyslogTrust,
+    /// What is shown to a server that wants a certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<LogIdentity>,
+}
+
+/// Who is believed to be a syslog server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SyslogTrust {
+    /// Whoever the machine's authorities vouch for.
+    #[default]
+    Machine,
+    /// Whoever they or those of this file vouch for.
+    Besides(PathBuf),
+    /// Whoever answers.
+    Anybody,
+}
+
+/// A certificate and the key of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogIdentity {
+    /// File of the certificate, with those that vouch for it behind it.
+    pub certificate: PathBuf,
+    /// File of the private key.
+    pub key: PathBuf,
 }
 
 /// How a line is written for a syslog server.

@@ -41,6 +41,10 @@ pub enum Part {
         /// The address.
         address: IpAddr,
     },
+    /// Who its lines are sent to.
+    LogServer,
+    /// An option of its log driver.
+    LogOption(String),
     /// A port that it publishes.
     Port(PortSpec),
 }

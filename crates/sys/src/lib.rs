@@ -17,3 +17,4 @@ pub mod process;
 pub mod seccomp;
 pub mod sha256;
 pub mod sleep;
+pub mod socket;

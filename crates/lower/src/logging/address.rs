@@ -1,12 +1,9 @@
 //! The address of a syslog server: `udp://host:514`, `unix:///dev/log`, …
 
-use resource::SyslogAddress;
+use resource::{SyslogAddress, SyslogTls};
 
-/// The port of a server that names none.
+/// The port of a server that names none, by TLS too: what Docker takes, not the 6514 of RFC 5425.
 const PORT: u16 = 514;
-
-/// What to do where TLS is asked for.
-pub(super) const INSTEAD: &str = "use `tcp://` to a relay on this machine";
 
 /// Reads an address.
 ///
@@ -16,17 +13,20 @@ pub(super) fn parse(text: &str) -> Result<SyslogAddress, String> {
     if text.is_empty() {
         return Ok(SyslogAddress::Local);
     }
-    let forms = "use `udp://HOST[:PORT]`, `tcp://HOST[:PORT]` or `unix:///PATH`";
+    let forms = "use `udp://`, `tcp://` or `tcp+tls://HOST[:PORT]`, or `unix:///PATH`";
     let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("`{text}` is no address: {forms}"))?;
     match scheme {
         "unix" | "unixgram" if rest.starts_with('/') => Ok(SyslogAddress::Unix(rest.into())),
         "unix" | "unixgram" => Err(format!("`{rest}` is no absolute path")),
-        "udp" | "tcp" => {
+        "udp" | "tcp" | "tcp+tls" => {
             let bad = || format!("`{rest}` is no host and port");
             let (host, port) = place(rest).ok_or_else(bad)?;
-            Ok(if scheme == "udp" { SyslogAddress::Udp(host, port) } else { SyslogAddress::Tcp(host, port) })
+            Ok(match scheme {
+                "udp" => SyslogAddress::Udp(host, port),
+                "tcp" => SyslogAddress::Tcp(host, port),
+                _ => SyslogAddress::Tls(host, port, SyslogTls::default()),
+            })
         }
-        "tcp+tls" => Err(format!("lines are not sent by TLS, {INSTEAD}")),
         _ => Err(format!("`{scheme}` is no way to send lines: {forms}")),
     }
 }
@@ -56,7 +56,10 @@ mod tests {
         assert_eq!(read("tcp://10.0.0.1:601"), SyslogAddress::Tcp("10.0.0.1".into(), 601));
         assert_eq!(read("tcp://[::1]:601"), SyslogAddress::Tcp("::1".into(), 601));
         assert_eq!(read("udp://[::1]"), SyslogAddress::Udp("::1".into(), 514));
-        for wrong in ["logs", "unix://log", "udp://", "udp://host:port", "tcp+tls://host:1", "ftp://host"] {
+        let secure = |port| SyslogAddress::Tls("logs.example.com".into(), port, SyslogTls::default());
+        assert_eq!(read("tcp+tls://logs.example.com:6514"), secure(6514));
+        assert_eq!(read("tcp+tls://logs.example.com"), secure(514));
+        for wrong in ["logs", "unix://log", "udp://", "udp://host:port", "tcp+tls://", "ftp://host"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -105,6 +105,15 @@ impl Reader {
         Ok(reader)
     }
 
+    /// Goes back to where it was before.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub(crate) fn go_back(&mut self, place: Place) -> io::Result<()> {
+        *self = Self::resume(&self.path, place)?;
+        Ok(())
+    }
+
     /// Where the next line begins; `None` as long as there is no file.
     pub(crate) fn place(&self) -> Option<Place> {
         let part = self.files.front()?;

@@ -5,11 +5,15 @@
 //! log --reader--> line --encode--> waiting --socket--> server
 //!                                     `--> sent: how far, written down when all that was read is away
 //! ```
-//! A kill between sending and writing down has lines sent twice, never none.
+//! A kill between sending and writing down has lines sent twice, never none. What a connection that is cut took and
+//! the other machine has not confirmed is sent again ([`doubt`]).
 
+mod doubt;
 mod journal;
 mod part;
 mod place;
+mod secure;
+mod session;
 mod socket;
 mod syslog;
 
@@ -18,15 +22,19 @@ use crate::log::{Query, Reader, attributes};
 use crate::protocol::{Failure, FailureKind};
 use crate::reactor::EventFlags;
 use crate::start::cannot;
+use doubt::Doubt;
 use jiff::tz::TimeZone;
 use part::Parts;
 use place::PlaceFile;
-use resource::{ContainerRecord, LogServer};
+use resource::{ContainerRecord, LogServer, Part, SyslogAddress};
+use rustls::ClientConfig;
+use session::PATIENCE;
 use socket::{Kind, Way};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Lines sent in one go; others have their turn after that.
@@ -59,7 +67,10 @@ pub(crate) struct Shipper {
     reader: Reader,
     sent: PlaceFile,
     parts: Parts,
+    /// How servers by TLS are spoken to; `None` where there is no TLS, or its files are to be read again.
+    config: Option<Arc<ClientConfig>>,
     way: Option<Watched<Way>>,
+    doubt: Doubt,
     /// A line on its way, and how much of it has gone.
     waiting: Vec<u8>,
     gone: usize,
@@ -104,7 +115,9 @@ impl Shipper {
             reader,
             sent,
             parts: Parts::default(),
+            config: None,
             way: None,
+            doubt: Doubt::default(),
             waiting: vec![],
             gone: 0,
             pausing: false,
@@ -114,9 +127,16 @@ impl Shipper {
 
     /// Sends lines until there is a reason to rest.
     fn send(&mut self) -> io::Result<Rest> {
-        let Some(way) = &self.way else { return Ok(Rest::Full) };
+        let Some(way) = &mut self.way else { return Ok(Rest::Full) };
+        if !way.prepare()? {
+            return Ok(Rest::Full);
+        }
         for _ in 0..TURN {
+            let Some(way) = &mut self.way else { return Ok(Rest::Full) };
             if self.gone == self.waiting.len() {
+                if !way.flush()? {
+                    return Ok(Rest::Full);
+                }
                 (self.waiting, self.gone) = (vec![], 0);
                 let at = self.reader.place().unwrap_or_default();
                 let Some(line) = self.reader.next()? else {
@@ -124,18 +144,20 @@ impl Shipper {
                     self.reader.rest();
                     return Ok(Rest::Done);
                 };
+                if way.kind == Kind::Stream {
+                    self.doubt.begins(way.taken(), at, || way.confirmed());
+                }
                 self.waiting = match &self.server {
                     LogServer::Journal => {
                         let part = self.parts.take(&self.facts.id, at, &line);
                         journal::encode(&self.facts, &line, part.as_ref())
                     }
                     LogServer::Syslog(syslog) => {
-                        syslog::encode(&self.facts, syslog.facility, syslog.format, &line, &self.zone)
+                        let bytes =
+                            syslog::encode(&self.facts, syslog.facility, syslog.format, &line, &self.zone);
+                        syslog::frame(bytes, syslog, way.kind)
                     }
                 };
-                if way.kind == Kind::Stream {
-                    self.waiting.push(b'\n');
-                }
             }
             let rest = &self.waiting[self.gone..];
             let outcome = match self.server {
@@ -153,23 +175,49 @@ impl Shipper {
         Ok(Rest::Turn)
     }
 
-    /// Writes down how far it is, where that is the end of a line, and of all its pieces.
-    fn note(&self) -> io::Result<()> {
+    /// Writes down how far it is, where that is the end of a line, and of all its pieces, and somebody can be
+    /// taken to have them.
+    fn note(&mut self) -> io::Result<()> {
+        let settled = match &mut self.way {
+            Some(way) => way.is_settled() && way.flush()?,
+            None => true,
+        };
         match self.reader.place() {
-            Some(place) if self.gone == self.waiting.len() && !self.parts.is_open() => self.sent.write(place),
+            Some(place) if settled && self.gone == self.waiting.len() && !self.parts.is_open() => {
+                self.sent.write(place)
+            }
             _ => Ok(()),
         }
     }
 
-    /// The socket is gone: the line on its way is sent again as a whole.
+    /// The socket is gone: the line on its way is sent again as a whole, and those before it that may not have
+    /// arrived.
     fn disconnected(&mut self) {
         self.gone = 0;
-        self.way = None;
+        let Some(way) = self.way.take() else { return };
+        let Some(place) = self.doubt.cut(way.taken(), way.confirmed()) else { return };
+        self.waiting = vec![];
+        let back = self.reader.go_back(place).and_then(|()| self.sent.write(place));
+        back.unwrap_or_else(|error| complain(&error));
     }
 
-    /// Whether everything has been sent.
+    /// Whether everything has been sent, to somebody who can be taken to have it.
     fn is_done(&mut self) -> bool {
-        self.gone == self.waiting.len() && !self.reader.has_more().unwrap_or(false)
+        let settled = self.way.as_mut().is_none_or(|way| way.is_settled() && way.flush().unwrap_or(true));
+        settled && self.gone == self.waiting.len() && !self.reader.has_more().unwrap_or(false)
+    }
+
+    /// Tells why there is no way to the server, once until there is one.
+    fn tell(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.pausing, true) {
+            let (now, name) = (resource::Timestamp::now(), &self.facts.name);
+            match &self.server {
+                LogServer::Journal => eprintln!("{now} log server of {name}: {error}"),
+                LogServer::Syslog(syslog) => {
+                    eprintln!("{now} log server {} of {name}: {error}", syslog.address);
+                }
+            }
+        }
     }
 }
 
@@ -189,7 +237,15 @@ impl Supervisor {
         let folder = self.roots.container_run(&self.pod, &record.id);
         let log = self.roots.log(&record.spec, &record.id);
         let shipper = Shipper::open(&folder, &log, record, &server);
-        let shipper = shipper.map_err(|error| cannot("open its log for sending", &error))?;
+        let mut shipper = shipper.map_err(|error| cannot("open its log for sending", &error))?;
+        if !adopt
+            && let LogServer::Syslog(syslog) = &server
+            && let SyslogAddress::Tls(host, _, tls) = &syslog.address
+        {
+            secure::name(host).map_err(|why| refused(why.to_string(), Part::LogServer))?;
+            let config = secure::config(tls);
+            shipper.config = Some(config.map_err(|unusable| refused(unusable.text, unusable.part))?);
+        }
         self.shippers.insert(slot, shipper);
         if let Err(error) = self.connect_shipper(slot)
             && !adopt
@@ -198,13 +254,14 @@ impl Supervisor {
             self.shippers.remove(&slot);
             let message = match &server {
                 LogServer::Journal => journal::missing(Path::new(journal::SOCKET)),
-                LogServer::Syslog(_) => {
+                LogServer::Syslog(syslog) => {
                     format!(
-                        "nobody listens at its syslog address on this machine, `/dev/log` by default: {error}"
+                        "nobody listens at {}: log driver `syslog` needs a server: {error}",
+                        syslog.address
                     )
                 }
             };
-            return Err(Failure::new(FailureKind::Other, message));
+            return Err(refused(message, Part::LogServer));
         }
         Ok(())
     }
@@ -214,18 +271,20 @@ impl Supervisor {
         let Some(shipper) = self.shippers.get_mut(&slot) else { return Ok(()) };
         let (server, known) = (&shipper.server, shipper.known);
         let opened = self.outside.run(|| socket::open(server, known)).and_then(|opened| opened);
-        let way = match opened {
+        let way = match opened.and_then(|way| secure::secured(way, server, &mut shipper.config)) {
             Ok(way) => way,
             Err(error) => {
-                if !std::mem::replace(&mut shipper.pausing, true) {
-                    eprintln!("{} log server of {}: {error}", resource::Timestamp::now(), shipper.facts.name);
-                }
+                shipper.tell(&error);
                 self.reactor.after(PAUSE, Timer::Ship(slot));
                 return Err(error);
             }
         };
+        if !way.is_settled() {
+            self.reactor.after(PATIENCE, Timer::Ship(slot));
+        }
+        let events = way.events(true);
         let mut way = Watched::silent(way);
-        self.reactor.listen(&mut way, EventFlags::OUT, Source::Ship(slot))?;
+        self.reactor.listen(&mut way, events, Source::Ship(slot))?;
         shipper.way = Some(way);
         Ok(())
     }
@@ -235,49 +294,56 @@ impl Supervisor {
         let Some(shipper) = self.shippers.get_mut(&slot) else { return };
         match shipper.send() {
             Ok(rest) => {
-                if rest == Rest::Done {
+                let Some(way) = &shipper.way else { return };
+                let done = rest == Rest::Done && way.is_settled();
+                way.change(way.events(rest != Rest::Done));
+                if done {
                     shipper.pausing = false;
                 }
-                let over = rest == Rest::Done && shipper.ending;
-                let what =
-                    if rest == Rest::Done { EventFlags::RDHUP } else { EventFlags::OUT | EventFlags::RDHUP };
-                if let Some(way) = &shipper.way {
-                    way.change(what);
-                }
-                if over {
+                if done && shipper.ending {
                     self.drop_shipper(slot);
                 }
             }
-            Err(error) => self.way_lost(slot, &error),
+            Err(error) => self.way_lost(slot, error),
         }
     }
 
-    /// A server can take more, or is gone.
+    /// A server can take more, has said something, or is gone.
     pub(crate) fn ship_ready(&mut self, slot: Slot, flags: EventFlags) {
         if flags.intersects(EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP) {
-            let datagrams =
-                |shipper: &Shipper| shipper.way.as_ref().is_some_and(|way| way.kind == Kind::Datagram);
+            let way = self.shippers.get(&slot).and_then(|shipper| shipper.way.as_ref());
             // The error of an earlier datagram is taken with the next one.
-            if !self.shippers.get(&slot).is_some_and(datagrams) || flags.contains(EventFlags::HUP) {
-                return self.way_lost(slot, &io::ErrorKind::ConnectionReset.into());
+            let gone = way.filter(|way| way.kind == Kind::Stream || flags.contains(EventFlags::HUP));
+            if let Some(error) = gone.map(|way| way.error()) {
+                return self.way_lost(slot, error);
             }
         }
         self.ship(slot);
     }
 
-    fn way_lost(&mut self, slot: Slot, error: &io::Error) {
+    fn way_lost(&mut self, slot: Slot, error: io::Error) {
         let Some(shipper) = self.shippers.get_mut(&slot) else { return };
-        if !std::mem::replace(&mut shipper.pausing, true) {
-            complain(error);
+        let error = match &mut shipper.way {
+            Some(way) => way.fault(error),
+            None => error,
+        };
+        if error.kind() == io::ErrorKind::InvalidData {
+            // Whoever mends this may do so in the files.
+            shipper.config = None;
         }
+        shipper.tell(&error);
         shipper.disconnected();
         self.reactor.after(PAUSE, Timer::Ship(slot));
     }
 
-    /// A server is tried again.
+    /// A server is tried again, or has had its time to answer.
     pub(crate) fn ship_due(&mut self, slot: Slot) {
-        let lost = self.shippers.get(&slot).is_some_and(|shipper| shipper.way.is_none());
-        if lost && self.connect_shipper(slot).is_err() {
+        let Some(shipper) = self.shippers.get(&slot) else { return };
+        if shipper.way.as_ref().is_some_and(|way| way.is_silent()) {
+            let text = format!("it does not answer; does it speak TLS? ({} s)", PATIENCE.as_secs());
+            return self.way_lost(slot, io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+        if shipper.way.is_none() && self.connect_shipper(slot).is_err() {
             return;
         }
         self.ship(slot);
@@ -303,6 +369,13 @@ impl Supervisor {
 
     /// Nothing more is sent.
     pub(crate) fn drop_shipper(&mut self, slot: Slot) {
-        self.shippers.remove(&slot);
+        if let Some(way) = self.shippers.remove(&slot).and_then(|shipper| shipper.way) {
+            way.into_inner().end();
+        }
     }
+}
+
+/// A start that fails for its log driver.
+fn refused(message: String, part: Part) -> Failure {
+    Failure { part: Some(Box::new(part)), ..Failure::new(FailureKind::Other, message) }
 }

@@ -1,21 +1,25 @@
-//! TLS for a registry: certificates that the client's own tests have, too.
+//! TLS for the servers of scenarios: certificates that the client's own tests have, too.
 
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 /// A file of the certificates: see the page beside them for who they are of.
 pub fn certificate(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/registry/tests/certificates").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/tls/tests/certificates").join(name)
 }
 
-/// Speaks with this certificate, to everybody or to who has one of the authority's.
-pub(super) fn config(name: &str, wants_one: bool) -> Arc<ServerConfig> {
+/// Speaks with this certificate in these versions, to everybody or to who has one of the authority's.
+pub(crate) fn config(
+    name: &str,
+    versions: &[&'static SupportedProtocolVersion],
+    wants_one: bool,
+) -> Arc<ServerConfig> {
     let chain = |name: &str| -> Vec<CertificateDer<'static>> {
         CertificateDer::pem_file_iter(certificate(name)).unwrap().map(Result::unwrap).collect()
     };
@@ -23,8 +27,7 @@ pub(super) fn config(name: &str, wants_one: bool) -> Arc<ServerConfig> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(chain("ca.crt"));
     let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    let builder =
-        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     let builder = match wants_one {
         true => builder.with_client_cert_verifier(clients.build().unwrap()),
         false => builder.with_no_client_auth(),
@@ -34,7 +37,7 @@ pub(super) fn config(name: &str, wants_one: bool) -> Arc<ServerConfig> {
 }
 
 /// The connection under TLS; who does not speak it is not understood.
-pub(super) fn secured(
+pub(crate) fn secured(
     config: Arc<ServerConfig>,
     stream: TcpStream,
 ) -> StreamOwned<ServerConnection, TcpStream> {
