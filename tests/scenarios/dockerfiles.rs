@@ -1,5 +1,6 @@
 //! Scenarios about what the instructions of a Dockerfile make.
 
+use super::process::Cards;
 use scenarios::{World, scenario};
 use serde_json::Value;
 use std::os::unix::net::UnixListener;
@@ -186,5 +187,25 @@ scenario! {
         argument("eror=true").exits(1).says("BUILDKIT_DOCKERFILE_CHECK: `eror=true` is no option");
         world.edit("Dockerfile", "StageNameCasing", "StageNameCasing;error=true");
         silent(&world.compose("build --no-cache").exits(1).says("Dockerfile:7:1"), "#1 ");
+    }
+}
+
+scenario! {
+    /// A step has the devices that it asks for by their CDI names, one or all of a class, where the build may
+    /// have any; one that is not there is missed only where it is needed. A build argument names its host.
+    a_step_has_the_devices_it_asks_for, |world| {
+        let _cards = Cards::new(world);
+        world.compose("build").ok();
+        world.compose("up -d").ok();
+        let made = "zero all\n/dev/card0\n/dev/card1\n/dev/card2\nno cards, workshop\n";
+        assert_eq!(inside(world, "web", "cat /one /all /none"), made);
+
+        world.edit("Dockerfile", "$KIND=none", "$KIND=none,required");
+        world.compose("build").exits(1).says("Dockerfile:5:1").says("describes the device");
+        world.edit("Dockerfile", "$KIND=none,required", "$KIND=none,needed");
+        world.compose("build").exits(1).says("Dockerfile:5").says("`needed` is no option of `--device`");
+        world.edit("Dockerfile", ",needed", "");
+        world.edit("compose.yaml", "[device] # ENTITLED", "[]");
+        world.compose("build").exits(1).says("Dockerfile:3:1").says("needs the entitlement `device`");
     }
 }

@@ -178,13 +178,13 @@ fn parser(action: &str, profile: &str) {
 }
 
 /// A CDI description of devices that every machine has, for the time of a scenario.
-struct Cards {
-    kind: String,
+pub(crate) struct Cards {
+    pub(crate) kind: String,
     path: PathBuf,
 }
 
 impl Cards {
-    fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let kind = format!("compose-{}.example.com/card", world.port());
         let path = PathBuf::from(format!("/etc/cdi/compose-scenario-{}.yaml", world.port()));
         let mount = world.project().display().to_string();

@@ -60,6 +60,21 @@ scenario! {
         serve("kept", "content\n");
         std::fs::remove_file(served.path().join("file")).unwrap();
         world.compose("build files").exits(1).says("Dockerfile:3").says("404");
+        // Of a commit any number of its digits is a promise.
+        let git = std::process::Command::new("git")
+            .arg("-C")
+            .arg(served.path().join("repository.git"))
+            .args(["rev-parse", "side"])
+            .output()
+            .unwrap();
+        let side = String::from_utf8(git.stdout).unwrap();
+        let promised = format!("--checksum={} --keep-git-dir", &side[..3]);
+        world.edit("repository.Dockerfile", "--keep-git-dir", &promised);
+        world.compose("build repository").ok();
+        let broken = format!("--checksum={} --keep-git-dir", if side.starts_with('0') { '1' } else { '0' });
+        world.edit("repository.Dockerfile", &promised, &broken);
+        world.compose("build repository").exits(1).says("repository.Dockerfile:5").says("is at commit");
+        world.edit("repository.Dockerfile", &broken, "--keep-git-dir");
         world.edit("repository.Dockerfile", "#side", "#nothing");
         world.compose("build repository").exits(1).says("repository.Dockerfile:5").says("no branch or tag `nothing`");
         let without = world.program().args(["build", "repository"]).env("PATH", "/nonexistent").output().unwrap();

@@ -107,6 +107,10 @@ pub struct Job {
     pub network: BuildNetwork,
     /// With all privileges.
     pub insecure: bool,
+    /// Devices by their CDI names, classes or patterns, and whether the process needs them.
+    pub devices: Vec<(String, bool)>,
+    /// Its host name.
+    pub hostname: String,
     /// Lines for /etc/hosts.
     pub extra_hosts: Vec<(String, Option<IpAddr>)>,
     /// Bytes of /dev/shm.

@@ -92,6 +92,11 @@ impl Worker<'_> {
                     Some(from) => Some(self.tree(Some(from), &source, span)?),
                     None => None,
                 };
+                // Builds that ask for a namespace share folders with those that ask for the same.
+                let id = match self.target.spec.args.get("BUILDKIT_CACHE_MOUNT_NS") {
+                    Some(namespace) if !namespace.is_empty() => format!("{namespace}\0{id}"),
+                    _ => id,
+                };
                 mounted.key.push(format!("cache {id} {target} {writable}"));
                 mounted.items.push(Item::Cache { id, target, sharing, seed, writable, owner });
             }

@@ -108,7 +108,7 @@ impl Worker<'_> {
         let shown = without_password(&repository.url);
         let commit = commit.map_err(|why| at(span, "not-fetched", format!("cannot get {shown}: {why}")))?;
         if let Some((promised, span)) = checksum
-            && (promised.len() < 7 || !commit.starts_with(&promised.to_ascii_lowercase()))
+            && (promised.is_empty() || !commit.starts_with(&promised.to_ascii_lowercase()))
         {
             let message = format!("the repository is at commit {commit}, not at `{promised}`");
             return Err(at(span, "wrong-checksum", message).into());
@@ -217,7 +217,10 @@ pub(crate) fn context(
     if let Some(repository) = Repository::parse(address, true) {
         let access = Access::of(spec, &repository.url)?;
         let commit = repository.commit(&access)?;
-        let checkout = repository.checkout(store, &commit, false, &access)?;
+        let kept = spec.args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+        let with_git =
+            kept.is_some_and(|kept| matches!(kept.as_str(), "1" | "t" | "T" | "true" | "True" | "TRUE"));
+        let checkout = repository.checkout(store, &commit, with_git, &access)?;
         let root = sys::file::open_folder(&checkout.path).map_err(|error| error.to_string())?;
         let inner = tree::resolve(&root, Path::new(&repository.folder));
         let inner = inner.map_err(|error| format!("its folder `{}`: {error}", repository.folder))?;

@@ -26,6 +26,11 @@ impl Worker<'_> {
         };
         self.check_rights(instruction, run)?;
         let mounts = self.mounts(run)?;
+        let devices: Vec<(String, bool)> = run
+            .devices
+            .iter()
+            .map(|device| Ok((self.expand(&device.name)?, device.required)))
+            .collect::<Result<_, Stop>>()?;
         let environment: Vec<String> =
             self.state.scope.environment().map(|(name, value)| format!("{name}={value}")).collect();
         let key = Key::new("run")
@@ -36,16 +41,31 @@ impl Worker<'_> {
             .with(self.state.folder())
             .with(&self.state.config.user)
             .with(format!("{network:?} {:?}", run.security))
-            .with_all(mounts.key())
-            .finish();
+            .with_all(mounts.key());
+        let key = match devices.as_slice() {
+            [] => key,
+            devices => key.with_all(devices.iter().map(|(name, required)| format!("{name} {required}"))),
+        };
+        // A name that is asked for is seen by the step.
+        let key = match self.hostname() {
+            None => key,
+            Some(name) => key.with(format!("hostname {name}")),
+        };
+        let key = key.finish();
         let text = told(instruction, run);
         let noted = self.noted(&match heredoc(instruction, run) {
             Some(content) => format!("{}\n{}", instruction.original, content.trim_end()),
             None => text.clone(),
         });
         self.layered_as(instruction, &text, &noted, &key, |worker, told| {
-            worker.execute(instruction, run, Program { argv, script, network, layers }, mounts, told)
+            worker.execute(instruction, run, Program { argv, script, network, layers, devices }, mounts, told)
         })
+    }
+
+    /// The host name that a build argument of the builder asks for.
+    fn hostname(&self) -> Option<&str> {
+        let name = self.target.spec.args.get("BUILDKIT_SANDBOX_HOSTNAME");
+        name.map(String::as_str).filter(|name| !name.is_empty())
     }
 
     /// A `RUN` in the image's history: with the values that arguments had, `RUN |2 A=1 B=2 make`.
@@ -86,6 +106,9 @@ impl Worker<'_> {
         if run.network == RunNetwork::Host && !spec.allow_host_network {
             return Err(denied("--network=host", "network.host"));
         }
+        if !run.devices.is_empty() && !spec.allow_devices {
+            return Err(denied("--device", "device"));
+        }
         let host = Platform::host();
         let platform = self.state.base.as_ref().map_or(&host, |base| &base.platform);
         foreign::check_one(platform, instruction.span)?;
@@ -102,7 +125,7 @@ impl Worker<'_> {
     ) -> Result<PathBuf, Stop> {
         let span = instruction.span;
         let store = self.site.store;
-        let Program { argv, script, network, layers } = program;
+        let Program { argv, script, network, layers, devices } = program;
         let (passwd, group) =
             store.users_in(&layers).map_err(|error| met(span, "read the image's users", &error))?;
         let mut ready = mounts.ready(store, span)?;
@@ -134,6 +157,8 @@ impl Worker<'_> {
             places: std::mem::take(&mut ready.places),
             network,
             insecure: run.security == RunSecurity::Insecure,
+            devices,
+            hostname: self.hostname().unwrap_or("build").to_owned(),
             extra_hosts: spec.extra_hosts.clone(),
             shm_size: spec.shm_size,
             rlimits: spec.rlimits.clone(),
@@ -157,6 +182,7 @@ struct Program {
     script: Option<(String, String)>,
     network: BuildNetwork,
     layers: Vec<Digest>,
+    devices: Vec<(String, bool)>,
 }
 
 /// The text of a heredoc that is all that is run; the line above it says nothing of it.

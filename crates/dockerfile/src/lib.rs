@@ -26,8 +26,8 @@ pub use mount::{Mount, MountSpec, Ownership, Sharing};
 pub use read::{parse, trigger};
 pub use scope::{Given, GlobalScope, PLATFORM_ARGS, PROXY_ARGS, StageScope, unused_build_args};
 pub use tree::{
-    Add, ArgDeclaration, CheckDirective, Chosen, Command, Copy, Directives, Dockerfile, Healthcheck, Inline,
-    Instruction, InstructionKind, Onbuild, Pair, Run, RunCommand, RunNetwork, RunSecurity, Stage, Transfer,
-    TransferSource, Word,
+    Add, ArgDeclaration, CheckDirective, Chosen, Command, Copy, DeviceRequest, Directives, Dockerfile,
+    Healthcheck, Inline, Instruction, InstructionKind, Onbuild, Pair, Run, RunCommand, RunNetwork,
+    RunSecurity, Stage, Transfer, TransferSource, Word,
 };
 pub use word::{Lookup, expand, expand_inline, expand_list};

@@ -18,7 +18,7 @@ use crate::scope::Given;
 use crate::tree::{CheckDirective, Chosen, Dockerfile, Word};
 
 /// The name of every check.
-pub const RULES: [&str; 21] = [
+pub const RULES: [&str; 22] = [
     "ConsistentInstructionCasing",
     "CopyIgnoredFile",
     "DuplicateStageName",
@@ -26,6 +26,7 @@ pub const RULES: [&str; 21] = [
     "ExposeProtoCasing",
     "FromAsCasing",
     "FromPlatformFlagConstDisallowed",
+    "InvalidBaseImagePlatform",
     "InvalidDefaultArgInFrom",
     "InvalidDefinitionDescription",
     "JSONArgsRecommended",

@@ -6,11 +6,15 @@ use crate::arguments::{Listed, listed};
 use crate::flag::{Flag, Flags, Takes};
 use crate::heredoc::{self, Heredoc};
 use crate::line::Piece;
-use crate::mount::{Mount, MountOption};
-use crate::tree::{InstructionKind, Run, RunCommand, RunNetwork, RunSecurity, Word};
+use crate::mount::{Mount, MountOption, truth};
+use crate::tree::{DeviceRequest, InstructionKind, Run, RunCommand, RunNetwork, RunSecurity, Word};
 
-const FLAGS: [(&str, Takes); 3] =
-    [("mount", Takes::Values), ("network", Takes::Value), ("security", Takes::Value)];
+const FLAGS: [(&str, Takes); 4] = [
+    ("device", Takes::Values),
+    ("mount", Takes::Values),
+    ("network", Takes::Value),
+    ("security", Takes::Value),
+];
 
 const NETWORKS: [(&str, RunNetwork); 3] =
     [("default", RunNetwork::Default), ("none", RunNetwork::None), ("host", RunNetwork::Host)];
@@ -29,7 +33,8 @@ pub(crate) fn read(
     faults.extend(mounts.iter().filter_map(|mount| mount.check().err()));
     let network = chosen("network", flags.value("network"), &NETWORKS, faults);
     let security = chosen("security", flags.value("security"), &SECURITIES, faults);
-    Ok(InstructionKind::Run(Run { command: command(rest, heredocs)?, mounts, network, security }))
+    let devices = flags.values("device").iter().filter_map(|flag| device(flag, faults)).collect();
+    Ok(InstructionKind::Run(Run { command: command(rest, heredocs)?, mounts, network, security, devices }))
 }
 
 fn command(rest: Piece<'_>, heredocs: &[Heredoc]) -> Result<RunCommand, Diagnostic> {
@@ -78,6 +83,35 @@ fn chosen<T: Copy + Default>(
     T::default()
 }
 
+/// `NAME[,required]`, where the name has an `=` of its own.
+fn device(flag: &Word, faults: &mut Vec<Diagnostic>) -> Option<DeviceRequest> {
+    let (mut name, mut required, mut start) = (None, false, 0);
+    for part in flag.text.split(',') {
+        let place = flag.place(start, start + part.len());
+        start += part.len() + 1;
+        let (key, value) = part.split_once('=').map_or((part, None), |(key, value)| (key, Some(value)));
+        match (key, value.map(truth)) {
+            ("required", None) => required = true,
+            ("required", Some(Some(value))) => required = value,
+            ("name", Some(_)) if name.is_none() => name = value.map(|value| (value, place)),
+            _ if name.is_none() && !part.is_empty() => name = Some((part, place)),
+            _ => {
+                let message = format!("`{part}` is no option of `--device`");
+                let fault = Diagnostic::error("bad-value", message).at(place, "");
+                faults
+                    .push(fault.help("write `--device=vendor.com/class=name`, with `,required` if need be"));
+                return None;
+            }
+        }
+    }
+    let Some((name, span)) = name.filter(|(name, _)| !name.is_empty()) else {
+        let fault = Diagnostic::error("missing-value", "`--device` names no device").at(flag.span, "");
+        faults.push(fault.help("write it like `--device=vendor.com/class=name`"));
+        return None;
+    };
+    Some(DeviceRequest { name: Word { text: name.to_owned(), span, escape: flag.escape }, required })
+}
+
 /// Cuts `type=cache,target=/x` at its commas; a field in double quotes may have commas in it.
 fn mount(flag: &Word) -> Mount {
     let mut options = Vec::new();
@@ -104,5 +138,25 @@ fn option(flag: &Word, start: usize, end: usize) -> MountOption {
             MountOption { key: part(start, start + equals), value: Some(part(start + equals + 1, end)) }
         }
         None => MountOption { key: part(start, end), value: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_a_name_and_may_be_needed() {
+        let read = |text: &str| {
+            let word = Word { text: text.to_owned(), span: diagnostic::Span::NOWHERE, escape: '\\' };
+            device(&word, &mut vec![]).map(|device| (device.name.text, device.required))
+        };
+        let named = |name: &str, required| Some((name.to_owned(), required));
+        assert_eq!(read("vendor.com/class=name"), named("vendor.com/class=name", false));
+        assert_eq!(read("vendor.com/class=*,required"), named("vendor.com/class=*", true));
+        assert_eq!(read("required=false,name=fast"), named("fast", false));
+        for none in ["", "required", "a,b", "a,required=maybe", "name="] {
+            assert_eq!(read(none), None, "{none}");
+        }
     }
 }

@@ -209,6 +209,18 @@ pub struct Run {
     pub network: RunNetwork,
     /// `--security`.
     pub security: RunSecurity,
+    /// `--device`, in order.
+    pub devices: Vec<DeviceRequest>,
+}
+
+/// A device that a `RUN` asks for, `--device=NAME[,required]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRequest {
+    /// Its name as the Container Device Interface has them, not yet expanded: `vendor.com/class=name`, `…=*` for
+    /// all of a class, or a class alone.
+    pub name: Word,
+    /// Whether the step fails where there is none.
+    pub required: bool,
 }
 
 /// What a `RUN` runs.

@@ -336,12 +336,16 @@ impl Workshop {
         Ok(ContainerSpec {
             number: None,
             process: job.process.clone(),
-            hostname: Some("build".to_owned()),
+            hostname: Some(job.hostname.clone()),
             network_mode,
             endpoints: network.into_iter().map(EndpointSpec::new).collect(),
             extra_hosts: job.extra_hosts.clone(),
             mounts: job.mounts.clone(),
-            security: SecuritySpec { privileged: job.insecure, ..SecuritySpec::default() },
+            security: SecuritySpec {
+                privileged: job.insecure,
+                cdi_devices: crate::cdi::asked(&job.devices).map_err(EngineError::Cdi)?,
+                ..SecuritySpec::default()
+            },
             rlimits: job.rlimits.clone(),
             shm_size: job.shm_size,
             log: LogConfig { none: true, ..LogConfig::default() },

@@ -6,7 +6,7 @@
 
 use resource::{Injected, Mount, Process, Propagation};
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -66,6 +66,8 @@ struct Description {
     devices: Vec<Device>,
     #[serde(default)]
     container_edits: ContainerEdits,
+    #[serde(default)]
+    annotations: BTreeMap<String, serde_yaml::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,6 +76,8 @@ struct Device {
     name: String,
     #[serde(default)]
     container_edits: ContainerEdits,
+    #[serde(default)]
+    annotations: BTreeMap<String, serde_yaml::Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -118,6 +122,56 @@ pub(crate) fn find(names: &[String]) -> Result<Edits, CdiError> {
         read(Path::new(folder), &mut descriptions)?;
     }
     edits(names, &descriptions)
+}
+
+/// The names of the devices that steps of builds ask for, each with whether it is needed: `vendor.com/class=name`,
+/// `vendor.com/class=*` for all of a class, `vendor.com/class` for its first, or what an annotation calls a class.
+///
+/// # Errors
+/// [`CdiError`], for what is needed and not described too.
+pub(crate) fn asked(wishes: &[(String, bool)]) -> Result<Vec<String>, CdiError> {
+    if wishes.is_empty() {
+        return Ok(vec![]);
+    }
+    let mut descriptions = vec![];
+    for folder in FOLDERS {
+        read(Path::new(folder), &mut descriptions)?;
+    }
+    let mut names = vec![];
+    for (wish, needed) in wishes {
+        let found = granted(wish, &descriptions);
+        if found.is_empty() && *needed {
+            return Err(CdiError::Unknown { name: wish.clone(), known: all(&descriptions) });
+        }
+        names.extend(found.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
+    }
+    Ok(names)
+}
+
+fn granted(wish: &str, descriptions: &[Description]) -> Vec<String> {
+    const CLASS: &str = "org.mobyproject.buildkit.device.class";
+    let is_class = |annotations: &BTreeMap<String, serde_yaml::Value>| {
+        annotations.get(CLASS).and_then(serde_yaml::Value::as_str) == Some(wish)
+    };
+    let is_meant = |of: &Description, device: &Device| match wish.split_once('=') {
+        Some((kind, "*")) => of.kind == kind,
+        Some((kind, name)) => of.kind == kind && device.name == name,
+        None if wish.contains('/') => of.kind == wish,
+        None => is_class(&of.annotations) || is_class(&device.annotations),
+    };
+    let mut found: Vec<String> = vec![];
+    for of in descriptions {
+        for device in of.devices.iter().filter(|device| is_meant(of, device)) {
+            let name = format!("{}={}", of.kind, device.name);
+            if !found.contains(&name) {
+                found.push(name);
+            }
+        }
+    }
+    if wish.contains('/') && !wish.contains('=') {
+        found.truncate(1);
+    }
+    found
 }
 
 /// Reads the descriptions of a folder, in the order of their names.
@@ -241,6 +295,18 @@ devices:
             expected.map(|(source, target, access)| (source.into(), target.to_owned(), access.to_owned()));
         assert_eq!(found.injected.devices, expected);
         assert!(found.injected.has_hooks && !of(&["vendor.com/card=0"]).unwrap().injected.has_hooks);
+    }
+
+    #[test]
+    fn a_wish_may_be_for_one_all_or_a_class() {
+        let marked = "kind: vendor.com/other\ndevices:\n- name: a\n  annotations: {org.mobyproject.buildkit.device.class: fast}";
+        let files = [serde_yaml::from_str(FILE).unwrap(), serde_yaml::from_str(marked).unwrap()];
+        let granted = |wish: &str| granted(wish, &files).join(" ");
+        assert_eq!(granted("vendor.com/card=1"), "vendor.com/card=1");
+        assert_eq!(granted("vendor.com/card=*"), "vendor.com/card=0 vendor.com/card=1");
+        assert_eq!(granted("vendor.com/card"), "vendor.com/card=0");
+        assert_eq!(granted("fast"), "vendor.com/other=a");
+        assert_eq!(granted("slow") + &granted("vendor.com/none"), "");
     }
 
     #[test]

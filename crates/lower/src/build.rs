@@ -98,6 +98,7 @@ impl Lowering<'_> {
             rlimits: rlimits(&build.ulimits),
             allow_insecure: build.privileged || entitled("security.insecure"),
             allow_host_network: entitled("network.host") || build.network.as_deref() == Some("host"),
+            allow_devices: entitled("device"),
             pull: build.pull,
             no_cache: build.no_cache,
             no_cache_stages: build.no_cache_filter.clone(),

@@ -48,6 +48,9 @@ pub struct BuildSpec {
     pub allow_insecure: bool,
     /// `RUN --network=host` is allowed.
     pub allow_host_network: bool,
+    /// `RUN --device` is allowed.
+    #[serde(default)]
+    pub allow_devices: bool,
     /// Base images are looked for in their registries, even when they are here.
     pub pull: bool,
     /// Results of earlier builds are not used.

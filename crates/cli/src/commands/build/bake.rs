@@ -70,6 +70,9 @@ fn target(build: &BuildSpec) -> Value {
     if build.allow_insecure {
         entitlements.push("security.insecure");
     }
+    if build.allow_devices {
+        entitlements.push("device");
+    }
     put("entitlements", entitlements.into());
     put("output", json!(["type=docker"]));
     target.into()
