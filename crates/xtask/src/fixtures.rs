@@ -51,8 +51,61 @@ fn check_all(folder: &Path, who: Who) -> Result<(), Failure> {
         "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"127.0.0.1:{PORT}\"\ninsecure = true\n"
     );
     place.write("registries.conf", mirror.as_bytes())?;
-    STACKS.iter().try_for_each(|stack| check(stack, &place))
+    STACKS.iter().try_for_each(|stack| check(stack, &place))?;
+    check_example(&place)
 }
+
+/// Builds the images of `examples/build`, and again, when nothing is left to do; then the page is there and the
+/// program runs.
+fn check_example(place: &Place) -> Result<(), Failure> {
+    let folder = place.folder.join("build");
+    let run = |arguments: &[&str]| {
+        let mut words = place.command.clone();
+        words.push(place.programs[1].clone());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(arguments).current_dir(&folder).env("SITE_PORT", SITE_PORT);
+        place.surround(&mut command);
+        let output = command.output().map_err(|error| format!("{arguments:?}: {error}"))?;
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        match output.status.success() {
+            true => Ok(said),
+            false => Err(format!("examples/build: {arguments:?} failed:\n{said}")),
+        }
+    };
+    let holds = |what: &str, holds: bool, said: &str| match holds {
+        true => {
+            eprintln!("ok   examples/build: {what}");
+            Ok(())
+        }
+        false => Err(format!("examples/build: {what} does not hold:\n{said}")),
+    };
+    drop(std::fs::remove_dir_all(&folder));
+    crate::run(Command::new("cp").arg("-r").arg(root().join("examples/build")).arg(&folder))?;
+    if !place.command.is_empty() {
+        crate::run(Command::new("chmod").arg("-R").arg("a+rX").arg(&folder))?;
+    }
+    let checked = || {
+        run(&["--profile", "tools", "build"])?;
+        let again = run(&["--progress", "plain", "--profile", "tools", "build"])?;
+        let steps = again.lines().filter(|line| line.starts_with('#') && line.contains(" DONE "));
+        // Only the bases are looked up again.
+        holds("a second build does nothing", steps.count() == 2, &again)?;
+        let said = run(&["run", "--rm", "-T", "tool", "there"])?;
+        holds("the program runs", said.contains("hello there\n"), &said)?;
+        run(&["up", "-d", "--wait"])?;
+        let address = format!("http://127.0.0.1:{SITE_PORT}/");
+        let page = Command::new("curl").args(["--noproxy", "*", "-fsS", &address]).output();
+        let page = page.map_err(|error| format!("curl: {error}"))?;
+        let text = String::from_utf8_lossy(&page.stdout);
+        holds("the page is there", text.starts_with("PHP 8, started "), &text)
+    };
+    let outcome = checked();
+    outcome.and(run(&["--profile", "tools", "down"]).map(drop))
+}
+
+/// Where the example's page is.
+const SITE_PORT: &str = "18091";
 
 /// Who runs the checks, and where.
 struct Place {
@@ -67,6 +120,19 @@ struct Place {
 }
 
 impl Place {
+    /// Has a command work here and nowhere else.
+    fn surround(&self, command: &mut Command) {
+        command
+            .env("CONTAINERS_REGISTRIES_CONF", self.folder.join("registries.conf"))
+            .env("COMPOSE_ENGINE_ROOT", self.folder.join("engine"));
+        if !self.command.is_empty() {
+            command
+                .env("HOME", &self.folder)
+                .env("XDG_RUNTIME_DIR", &self.folder)
+                .env_remove("XDG_DATA_HOME");
+        }
+    }
+
     fn write(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
         let path = self.folder.join(name);
         let write = || std::fs::create_dir_all(&self.folder).and_then(|()| std::fs::write(&path, content));
@@ -105,16 +171,8 @@ fn check(stack: &str, place: &Place) -> Result<(), Failure> {
     let mut words = place.command.clone();
     words.push(place.stacks.join(stack).join("check"));
     let mut command = Command::new(&words[0]);
-    command
-        .args(&words[1..])
-        .arg(&place.programs[0])
-        .arg("through")
-        .arg(&place.programs[1])
-        .env("CONTAINERS_REGISTRIES_CONF", place.folder.join("registries.conf"))
-        .env("COMPOSE_ENGINE_ROOT", place.folder.join("engine"));
-    if !place.command.is_empty() {
-        command.env("HOME", &place.folder).env("XDG_RUNTIME_DIR", &place.folder).env_remove("XDG_DATA_HOME");
-    }
+    command.args(&words[1..]).arg(&place.programs[0]).arg("through").arg(&place.programs[1]);
+    place.surround(&mut command);
     run(&mut command)
 }
 
