@@ -112,22 +112,14 @@ pub(crate) fn default_route<'a>(endpoints: impl Iterator<Item = (&'a EndpointSpe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use resource::{NetworkDriver, NetworkSpec, Timestamp};
+    use resource::{NetworkSpec, Timestamp};
 
     fn record(subnets: &[&str], range: Option<&str>, reserved: &[&str]) -> NetworkRecord {
         let subnets: Vec<_> = subnets.iter().map(|text| Subnet::parse(text).unwrap()).collect();
         let spec = NetworkSpec {
-            name: "net".into(),
-            external: false,
-            driver: NetworkDriver::Bridge,
-            options: std::collections::BTreeMap::new(),
-            internal: false,
-            ipv4: true,
-            ipv6: false,
-            subnets: vec![],
             ip_ranges: range.and_then(Subnet::parse).into_iter().collect(),
             reserved: reserved.iter().map(|text| text.parse().unwrap()).collect(),
-            labels: resource::Labels::new(),
+            ..NetworkSpec::new("net")
         };
         let subnets = subnets.into_iter().map(|subnet| (subnet, subnet.first())).collect();
         let created = Timestamp::UNIX_EPOCH;

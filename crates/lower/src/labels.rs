@@ -111,6 +111,7 @@ pub fn from_labels(pod: &PodName, observed: &Observed) -> Desired {
         pod_resources: observed.pod.as_ref().map(|pod| pod.resources.clone()).unwrap_or_default(),
         networks: networks.filter(|network| ours(&network.labels)).collect(),
         network_places: BTreeMap::new(),
+        volume_places: BTreeMap::new(),
         volumes: volumes
             .map(|volume| volume.record.spec.clone())
             .filter(|volume| ours(&volume.labels))

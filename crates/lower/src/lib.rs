@@ -35,10 +35,11 @@ mod volume;
 pub use hooks::hook;
 pub use labels::from_labels;
 pub use models::unserved_models;
+pub use network::network_alone;
 pub use one_off::{OneOff, OneOffContainer, one_off};
 pub use provider::{give, give_one_off};
 pub use selection::Selection;
-pub use volume::declared_volumes;
+pub use volume::{declared_volumes, volume_alone};
 
 use compose_spec::{Files, Project};
 use diagnostic::{Diagnostic, Sources, has_errors};
@@ -108,6 +109,7 @@ pub fn lower(
     let networks = lowering.networks(&services);
     let network_places = lowering.network_places(&networks);
     let volumes = lowering.volumes(&services);
+    let volume_places = lowering.volume_places(&volumes);
     lowering.tell_shared(&services);
     let pod_resources = lowering.pod_resources();
     let (pod, labels) = (lowering.pod(), lowering.pod_labels());
@@ -121,7 +123,16 @@ pub fn lower(
     if has_errors(&lowering.found) {
         return Err(lowering.found);
     }
-    let desired =
-        Desired { pod, labels, pod_resources, networks, network_places, volumes, services, known_services };
+    let desired = Desired {
+        pod,
+        labels,
+        pod_resources,
+        networks,
+        network_places,
+        volumes,
+        volume_places,
+        services,
+        known_services,
+    };
     Ok(Lowered { desired, warnings: lowering.found })
 }

@@ -4,7 +4,7 @@ use crate::lowering::{Lowering, hash};
 use crate::network_options::PARENT;
 use compose_spec::Project;
 use compose_spec::model::{AddressPool, Network};
-use diagnostic::{Severity, Span};
+use diagnostic::{Diagnostic, Span};
 use resource::{DesiredService, NetworkName, NetworkSpec, Subnet, label};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -50,41 +50,22 @@ impl Lowering<'_> {
     /// Adds the managed labels; the hash is that of everything else.
     fn manage(&self, spec: &mut NetworkSpec, key: &str) {
         let reserved = std::mem::take(&mut spec.reserved);
+        let auxiliary = std::mem::take(&mut spec.auxiliary);
         let hash = hash(serde_json::to_string(spec).unwrap_or_default());
         spec.reserved = reserved;
+        spec.auxiliary = auxiliary;
         spec.labels.extend(self.everywhere());
         spec.labels.insert(label::NETWORK.to_owned(), key.to_owned());
         spec.labels.insert(label::CONFIG_HASH.to_owned(), hash);
     }
 
     fn network(&mut self, key: &str, network: &Network, fixed: Vec<IpAddr>) -> NetworkSpec {
-        let driver = self.network_driver(key, network);
-        let options = if network.external {
-            network.driver_opts.clone()
-        } else {
-            self.check(key, network);
-            self.network_options(key, network, driver)
-        };
-        // Without a parent, containers of a macvlan or ipvlan network have only each other.
-        let alone = !driver.has_host() && !options.contains_key(PARENT);
-        let mut spec = NetworkSpec {
-            name: NetworkName(network.name.clone()),
-            external: network.external,
-            driver,
-            options,
-            internal: network.internal || alone,
-            ipv4: network.enable_ipv4.unwrap_or(true),
-            ipv6: network.enable_ipv6,
-            subnets: vec![],
-            ip_ranges: vec![],
-            reserved: fixed,
-            labels: network.labels.clone(),
-        };
-        for pool in &network.ipam {
-            self.pool(key, pool, &mut spec);
-        }
+        let project = self.project;
+        let place = |path: &str| project.network_place(key, path);
+        let (mut spec, found) = network_alone(key, network, &place);
+        self.found.extend(found);
         self.check_fixed(key, network);
-        self.check_families(key, &spec);
+        spec.reserved.extend(fixed);
         spec.reserved.sort_unstable();
         spec.reserved.dedup();
         if !spec.external {
@@ -92,68 +73,130 @@ impl Lowering<'_> {
         }
         spec
     }
+}
+
+/// What is wanted of a network by itself, without a project's labels and addresses, and what is wrong with it.
+/// `place` tells where the network says what a dotted path names: `driver`, `driver_opts.parent`,
+/// `ipam.config.0.subnet`.
+pub fn network_alone(
+    key: &str,
+    network: &Network,
+    place: &dyn Fn(&str) -> Span,
+) -> (NetworkSpec, Vec<Diagnostic>) {
+    let mut reader = Reader { key, network, place, found: vec![] };
+    let driver = reader.driver();
+    let options = if network.external {
+        network.driver_opts.clone()
+    } else {
+        reader.check();
+        reader.options(driver)
+    };
+    // Without a parent, containers of a macvlan or ipvlan network have only each other.
+    let alone = !driver.has_host() && !options.contains_key(PARENT);
+    let mut spec = NetworkSpec {
+        name: NetworkName(network.name.clone()),
+        external: network.external,
+        driver,
+        options,
+        internal: network.internal || alone,
+        ipv4: network.enable_ipv4.unwrap_or(true),
+        ipv6: network.enable_ipv6,
+        subnets: vec![],
+        ip_ranges: vec![],
+        reserved: vec![],
+        auxiliary: BTreeMap::new(),
+        labels: network.labels.clone(),
+    };
+    for (at, pool) in network.ipam.iter().enumerate() {
+        reader.pool(at, pool, &mut spec);
+    }
+    reader.check_families(&spec);
+    (spec, reader.found)
+}
+
+/// A network that is being read.
+pub(crate) struct Reader<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) network: &'a Network,
+    place: &'a dyn Fn(&str) -> Span,
+    found: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    /// A value that the engine cannot do, at a dotted path of the network.
+    pub(crate) fn error(&mut self, path: &str, message: impl AsRef<str>) {
+        let message = format!("network `{}`{}", self.key, message.as_ref());
+        self.found.push(Diagnostic::error("unusable-value", message).at((self.place)(path), ""));
+    }
+
+    /// What has no effect.
+    pub(crate) fn ignored(&mut self, path: &str, message: impl AsRef<str>) {
+        let message = format!("network `{}`: {}", self.key, message.as_ref());
+        self.found.push(Diagnostic::warning("no-effect", message).at((self.place)(path), "this is ignored"));
+    }
 
     /// A network has addresses of a family at least, and none of a family that is switched off.
-    fn check_families(&mut self, key: &str, spec: &NetworkSpec) {
+    fn check_families(&mut self, spec: &NetworkSpec) {
         if spec.ipv4 {
             return;
         }
-        let message = if spec.subnets.iter().any(|(subnet, _)| subnet.address.is_ipv4()) {
-            format!("network `{key}` has an IPv4 subnet and `enable_ipv4: false`")
+        if spec.subnets.iter().any(|(subnet, _)| subnet.address.is_ipv4()) {
+            self.error("enable_ipv4", " has an IPv4 subnet, and IPv4 is switched off");
         } else if !spec.ipv6 && spec.subnets.is_empty() {
-            format!("network `{key}`: without IPv4 it needs `enable_ipv6: true`")
-        } else {
-            return;
-        };
-        let span = self.project.network_place(key, "enable_ipv4");
-        self.tell(Severity::Error, "unusable-value", span, message, "");
+            self.error("enable_ipv4", ": without IPv4 it needs IPv6");
+        }
     }
 
     /// Tells what of a network cannot be done.
-    fn check(&mut self, key: &str, network: &Network) {
-        let span = network.span.unwrap_or(Span::NOWHERE);
-        if network.ipam_driver.as_deref().is_some_and(|driver| !matches!(driver, "" | "default")) {
+    fn check(&mut self) {
+        let driver = self.network.ipam_driver.as_deref().unwrap_or_default();
+        if !matches!(driver, "" | "default") {
             let message =
-                format!("network `{key}`: `ipam.driver` has no effect, addresses come from the engine");
-            self.tell(Severity::Warning, "no-effect", span, message, "this is ignored");
+                format!("the address driver `{driver}` has no effect: addresses come from the engine");
+            self.ignored("ipam.driver", message);
         }
-        if !network.ipam_options.is_empty() {
-            let message = format!("network `{key}`: `ipam.options` have no effect");
-            self.tell(Severity::Warning, "no-effect", span, message, "this is ignored");
+        if !self.network.ipam_options.is_empty() {
+            self.ignored("ipam.options", "options of the address driver have no effect");
         }
     }
 
-    fn pool(&mut self, key: &str, pool: &AddressPool, spec: &mut NetworkSpec) {
-        let span = pool.span.unwrap_or(Span::NOWHERE);
-        let mut bad = |text: &str| {
-            let message = format!("network `{key}`: `{text}` is not a valid address or block");
-            self.tell(Severity::Error, "unusable-value", span, message, "");
+    fn pool(&mut self, at: usize, pool: &AddressPool, spec: &mut NetworkSpec) {
+        let path = |attribute: &str| format!("ipam.config.{at}.{attribute}");
+        let mut bad = |attribute: &str, text: &str| {
+            self.error(&path(attribute), format!(": `{text}` is not a valid address or block"));
         };
-        let gateway = pool.gateway.as_deref().and_then(|text| text.parse().map_err(|_| bad(text)).ok());
-        if let Some(text) = &pool.subnet {
-            match Subnet::parse(text) {
-                Some(subnet) => spec.subnets.push((subnet, gateway)),
-                None => bad(text),
-            }
-        }
-        if let Some(text) = &pool.ip_range {
-            match Subnet::parse(text) {
-                Some(range) => spec.ip_ranges.push(range),
-                None => bad(text),
-            }
-        }
-        for text in pool.aux_addresses.values() {
+        let gateway = pool.gateway.as_deref();
+        let gateway = gateway.and_then(|text| text.parse().map_err(|_| bad("gateway", text)).ok());
+        let mut block = |attribute: &str, text: &Option<String>| {
+            let text = text.as_deref()?;
+            let block = Subnet::parse(text);
+            block.is_none().then(|| bad(attribute, text));
+            block
+        };
+        let (subnet, range) = (block("subnet", &pool.subnet), block("ip_range", &pool.ip_range));
+        let mut kept: Vec<(&String, IpAddr)> = vec![];
+        for (name, text) in &pool.aux_addresses {
             match text.parse() {
-                Ok(address) => spec.reserved.push(address),
-                Err(_) => bad(text),
+                Ok(address) => kept.push((name, address)),
+                Err(_) => bad(&format!("aux_addresses.{name}"), text),
             }
         }
-        for (subnet, gateway) in &spec.subnets {
-            if gateway.is_some_and(|gateway| !subnet.contains(gateway)) {
-                let message = format!("network `{key}`: the gateway lies outside of its subnet {subnet}");
-                self.tell(Severity::Error, "unusable-value", span, message, "");
-                break;
-            }
+        spec.ip_ranges.extend(range);
+        spec.reserved.extend(kept.iter().map(|(_, address)| *address));
+        spec.auxiliary.extend(kept.iter().map(|(name, address)| ((*name).clone(), *address)));
+        let Some(subnet) = subnet else { return };
+        spec.subnets.push((subnet, gateway));
+        let mut outside = |attribute: &str, what: &str| {
+            self.error(&path(attribute), format!(": {what} lies outside of its subnet {subnet}"));
+        };
+        if gateway.is_some_and(|gateway| !subnet.contains(gateway)) {
+            outside("gateway", "the gateway");
+        }
+        if range.is_some_and(|range| range.prefix < subnet.prefix || !subnet.contains(range.address)) {
+            outside("ip_range", "the range");
+        }
+        for (name, address) in kept.into_iter().filter(|(_, address)| !subnet.contains(*address)) {
+            outside(&format!("aux_addresses.{name}"), &format!("the address {address} of `{name}`"));
         }
     }
 }

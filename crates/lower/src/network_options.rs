@@ -1,8 +1,6 @@
 //! The driver of a network and its options: read once, here, and handed on in one spelling.
 
-use crate::lowering::Lowering;
-use compose_spec::model::Network;
-use diagnostic::Severity;
+use crate::network::Reader;
 use resource::{IpvlanMode, MacvlanMode, NetworkDriver};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -75,9 +73,10 @@ fn is_mode(driver: NetworkDriver, option: &str) -> bool {
     }
 }
 
-impl Lowering<'_> {
+impl Reader<'_> {
     /// The driver with its mode.
-    pub(crate) fn network_driver(&mut self, key: &str, network: &Network) -> NetworkDriver {
+    pub(crate) fn driver(&mut self) -> NetworkDriver {
+        let network = self.network;
         let option = |name: &str| network.driver_opts.get(name).map(String::as_str);
         match network.driver.as_deref() {
             None | Some("bridge" | "") => NetworkDriver::Bridge,
@@ -88,7 +87,7 @@ impl Lowering<'_> {
                 Some("passthru") => MacvlanMode::Passthru,
                 Some(other) => {
                     let wanted = "`bridge`, `private`, `vepa` or `passthru`";
-                    self.bad_option(key, "macvlan_mode", other, wanted);
+                    self.bad_option("macvlan_mode", other, wanted);
                     MacvlanMode::default()
                 }
             }),
@@ -97,18 +96,15 @@ impl Lowering<'_> {
                 Some("l3") => IpvlanMode::L3,
                 Some("l3s") => IpvlanMode::L3s,
                 Some(other) => {
-                    self.bad_option(key, "ipvlan_mode", other, "`l2`, `l3` or `l3s`");
+                    self.bad_option("ipvlan_mode", other, "`l2`, `l3` or `l3s`");
                     IpvlanMode::default()
                 }
             }),
             // Whoever made it knows.
             Some(_) if network.external => NetworkDriver::Bridge,
             Some(driver) => {
-                let message = format!(
-                    "network `{key}`: driver `{driver}` is not supported, only `bridge`, `macvlan` and `ipvlan` are"
-                );
-                let span = self.project.network_place(key, "driver");
-                self.tell(Severity::Error, "unusable-value", span, message, "");
+                let known = "only `bridge`, `macvlan` and `ipvlan` are";
+                self.error("driver", format!(": driver `{driver}` is not supported, {known}"));
                 NetworkDriver::Bridge
             }
         }
@@ -116,34 +112,25 @@ impl Lowering<'_> {
 
     /// The options that the engine acts on. One that cannot be read is an error, one that is not known
     /// a warning.
-    pub(crate) fn network_options(
-        &mut self,
-        key: &str,
-        network: &Network,
-        driver: NetworkDriver,
-    ) -> BTreeMap<String, String> {
+    pub(crate) fn options(&mut self, driver: NetworkDriver) -> BTreeMap<String, String> {
         let mut options = BTreeMap::new();
-        for (option, text) in &network.driver_opts {
-            match value(driver, network.internal, option, text) {
+        for (option, text) in &self.network.driver_opts {
+            match value(driver, self.network.internal, option, text) {
                 Some(Ok(value)) => drop(options.insert(option.clone(), value)),
-                Some(Err(wanted)) => self.bad_option(key, option, text, &wanted),
+                Some(Err(wanted)) => self.bad_option(option, text, &wanted),
                 None if is_mode(driver, option) => {}
                 None => {
-                    let message = format!(
-                        "network `{key}`: the option `{option}` has no effect with driver `{}`",
-                        driver.as_str()
-                    );
-                    let span = self.project.network_place(key, &format!("driver_opts.{option}"));
-                    self.tell(Severity::Warning, "no-effect", span, message, "this is ignored");
+                    let message =
+                        format!("the option `{option}` has no effect with driver `{}`", driver.as_str());
+                    self.ignored(&format!("driver_opts.{option}"), message);
                 }
             }
         }
         options
     }
 
-    fn bad_option(&mut self, key: &str, option: &str, text: &str, wanted: &str) {
-        let message = format!("network `{key}`: the option `{option}` is `{text}` and should be {wanted}");
-        let span = self.project.network_place(key, &format!("driver_opts.{option}"));
-        self.tell(Severity::Error, "unusable-value", span, message, "");
+    fn bad_option(&mut self, option: &str, text: &str, wanted: &str) {
+        let message = format!(": the option `{option}` is `{text}` and should be {wanted}");
+        self.error(&format!("driver_opts.{option}"), message);
     }
 }

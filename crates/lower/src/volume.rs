@@ -4,7 +4,7 @@ use crate::Options;
 use crate::lowering::{Lowering, hash};
 use compose_spec::Project;
 use compose_spec::model::Volume;
-use diagnostic::{Diagnostic, Severity, Span};
+use diagnostic::{Diagnostic, Span};
 use resource::{DesiredService, MountSpec, VolumeName, VolumeSpec, label};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,46 +23,28 @@ impl Lowering<'_> {
         let mut volumes = vec![];
         for name in used {
             let Some((key, volume)) = declared(name) else { continue };
-            let spec = self.volume(key, volume);
-            if spec.driver != "local" && !volume.external {
-                let driver = &spec.driver;
-                let message = format!("volume `{key}`: driver `{driver}` is not supported, only `local` is");
-                self.tell(
-                    Severity::Error,
-                    "unusable-value",
-                    volume.span.unwrap_or(Span::NOWHERE),
-                    message,
-                    "",
-                );
-            }
-            if spec.driver == "local" && !volume.external {
-                self.check_options(key, &volume.driver_opts);
-            }
-            volumes.push(spec);
+            let place = |path: &str| project.volume_place(key, path);
+            let (spec, found) = volume_alone(key, volume, &place);
+            self.found.extend(found);
+            volumes.push(self.owned(spec, key));
         }
         volumes
     }
 
-    fn volume(&self, key: &str, volume: &Volume) -> VolumeSpec {
-        let driver = volume.driver.clone().filter(|driver| !driver.is_empty());
-        let spec = VolumeSpec {
-            name: VolumeName(volume.name.clone()),
-            external: volume.external,
-            driver: driver.unwrap_or_else(|| "local".to_owned()),
-            options: volume.driver_opts.clone(),
-            labels: volume.labels.clone(),
-        };
+    /// With the managed labels, unless it is somebody else's.
+    fn owned(&self, spec: VolumeSpec, key: &str) -> VolumeSpec {
         if spec.external { spec } else { self.labelled(spec, key) }
     }
 
-    /// Tells what of the driver's options cannot be had. They are those of mount(8), so that the driver makes
-    /// a mount, or none.
-    fn check_options(&mut self, key: &str, options: &BTreeMap<String, String>) {
-        let Some(fault) = fault(options) else { return };
-        let option = fault.option.map(|name| format!("driver_opts.{name}"));
-        let span = self.project.volume_place(key, option.as_deref().unwrap_or("driver_opts"));
-        let message = format!("volume `{key}`: {}", fault.what);
-        self.found.push(Diagnostic::error("unusable-value", message).at(span, "").help(fault.help));
+    /// Where the file declares these volumes, those that it does.
+    pub(crate) fn volume_places(&self, volumes: &[VolumeSpec]) -> BTreeMap<VolumeName, String> {
+        let declared = self.project.volumes.values();
+        let places = declared.filter_map(|volume| Some((&volume.name, volume.span?)));
+        places
+            .filter(|(name, _)| volumes.iter().any(|volume| volume.name.0 == **name))
+            .map(|(name, span)| (VolumeName(name.clone()), self.options.sources.place(span)))
+            .filter(|(_, place)| !place.is_empty())
+            .collect()
     }
 
     /// A volume that the file does not declare: as if it stood there with this name and nothing else.
@@ -84,7 +66,42 @@ impl Lowering<'_> {
 /// Every volume that the file declares, whether or not a service mounts it.
 pub fn declared_volumes(project: &Project, options: &Options<'_>) -> Vec<VolumeSpec> {
     let lowering = Lowering::new(project, options);
-    project.volumes.iter().map(|(key, volume)| lowering.volume(key, volume)).collect()
+    project.volumes.iter().map(|(key, volume)| lowering.owned(spec(volume), key)).collect()
+}
+
+/// What is wanted of a volume by itself, without a project's labels, and what is wrong with it. `place` tells
+/// where the volume says what a path names: `driver`, `driver_opts`, `driver_opts.device`.
+pub fn volume_alone(
+    key: &str,
+    volume: &Volume,
+    place: &dyn Fn(&str) -> Span,
+) -> (VolumeSpec, Vec<Diagnostic>) {
+    let spec = spec(volume);
+    let driver = spec.driver.as_str();
+    let mut found = vec![];
+    if driver != "local" && !volume.external {
+        let message = format!("volume `{key}`: driver `{driver}` is not supported, only `local` is");
+        found.push(Diagnostic::error("unusable-value", message).at(place("driver"), ""));
+    }
+    let fault = fault(&volume.driver_opts).filter(|_| driver == "local" && !volume.external);
+    found.extend(fault.map(|fault| {
+        let option = fault.option.map(|name| format!("driver_opts.{name}"));
+        let message = format!("volume `{key}`: {}", fault.what);
+        let span = place(option.as_deref().unwrap_or("driver_opts"));
+        Diagnostic::error("unusable-value", message).at(span, "").help(fault.help)
+    }));
+    (spec, found)
+}
+
+fn spec(volume: &Volume) -> VolumeSpec {
+    let driver = volume.driver.clone().filter(|driver| !driver.is_empty());
+    VolumeSpec {
+        name: VolumeName(volume.name.clone()),
+        external: volume.external,
+        driver: driver.unwrap_or_else(|| "local".to_owned()),
+        options: volume.driver_opts.clone(),
+        labels: volume.labels.clone(),
+    }
 }
 
 /// What is wrong with the options of a volume.
@@ -96,7 +113,8 @@ struct Fault<'a> {
     help: &'static str,
 }
 
-/// What of these options the driver `local` cannot do.
+/// What of these options the driver `local` cannot do: they are those of mount(8), so that it makes a mount, or
+/// none.
 fn fault(options: &BTreeMap<String, String>) -> Option<Fault<'_>> {
     if let Some(name) = options.keys().find(|name| !matches!(name.as_str(), "type" | "o" | "device")) {
         let (what, help) = match name.as_str() {

@@ -59,12 +59,14 @@ fn refusals(world: &World<'_>) -> Vec<Failure> {
     let mut failures = vec![];
     for network in world.desired.networks.iter().filter(|network| network.external) {
         if world.network(&network.name).is_none() {
-            failures.push(Failure::ExternalNetwork(network.name.clone()));
+            let place = world.desired.network_places.get(&network.name).cloned().unwrap_or_default();
+            failures.push(Failure::ExternalNetwork { network: network.name.clone(), place });
         }
     }
     for volume in world.desired.volumes.iter().filter(|volume| volume.external) {
         if world.volume(&volume.name).is_none() {
-            failures.push(Failure::ExternalVolume(volume.name.clone()));
+            let place = world.desired.volume_places.get(&volume.name).cloned().unwrap_or_default();
+            failures.push(Failure::ExternalVolume { volume: volume.name.clone(), place });
         }
     }
     for service in &world.desired.services {

@@ -270,11 +270,21 @@ fn list(names: &[ContainerName]) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// An external network is missing.
-    #[error("network {0} declared as external, but could not be found")]
-    ExternalNetwork(NetworkName),
+    #[error("network {network} declared as external, but could not be found")]
+    ExternalNetwork {
+        /// The network.
+        network: NetworkName,
+        /// The line that declares it.
+        place: String,
+    },
     /// An external volume is missing.
-    #[error("external volume \"{0}\" not found")]
-    ExternalVolume(VolumeName),
+    #[error("external volume \"{volume}\" not found")]
+    ExternalVolume {
+        /// The volume.
+        volume: VolumeName,
+        /// The line that declares it.
+        place: String,
+    },
     /// A dependency that should be healthy or stay up has ended.
     #[error("dependency failed to start: container {container} exited ({})", code_text(*.code))]
     Exited {
@@ -421,7 +431,9 @@ impl Failure {
     /// The file and line to show with it, `compose.yaml:5:3`.
     pub fn place(&self) -> Option<&str> {
         match self {
-            Self::Exited { place, .. }
+            Self::ExternalNetwork { place, .. }
+            | Self::ExternalVolume { place, .. }
+            | Self::Exited { place, .. }
             | Self::Unhealthy { place, .. }
             | Self::NoHealthcheck { place, .. }
             | Self::Incomplete { place, .. }

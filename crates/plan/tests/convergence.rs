@@ -371,11 +371,17 @@ fn external_things_must_exist_and_nothing_is_done_without_them() {
     let mut wish = wish(&["web"]).volume("web", "data");
     wish.0.networks[0].external = true;
     wish.0.volumes[0].external = true;
+    let (network, volume) = (wish.0.networks[0].name.clone(), wish.0.volumes[0].name.clone());
+    wish.0.network_places.insert(network, "compose.yaml:8:3".to_owned());
+    wish.0.volume_places.insert(volume, "compose.yaml:9:3".to_owned());
     assert_eq!(
         text(&World::default(), &wish),
         "error: network shop_default declared as external, but could not be found\n\
          error: external volume \"shop_data\" not found\n"
     );
+    let plan = World::default().plan(&wish, &up(0));
+    let places: Vec<_> = plan.failures.iter().map(plan::Failure::place).collect();
+    assert_eq!(places, [Some("compose.yaml:8:3"), Some("compose.yaml:9:3")]);
 }
 
 #[test]

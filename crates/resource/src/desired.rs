@@ -2,7 +2,7 @@
 
 use crate::{
     BuildSpec, Condition, ContainerSpec, Digest, Labels, NetworkName, NetworkSpec, Part, Platform, PodName,
-    ProviderSpec, Reference, Resources, VolumeSpec,
+    ProviderSpec, Reference, Resources, VolumeName, VolumeSpec,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +26,9 @@ pub struct Desired {
     pub network_places: BTreeMap<NetworkName, String>,
     /// Named volumes of the selected services.
     pub volumes: Vec<VolumeSpec>,
+    /// Those of them that a file declares, with the place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub volume_places: BTreeMap<VolumeName, String>,
     /// Services, dependencies before dependents; the selected ones and what they depend on.
     pub services: Vec<DesiredService>,
     /// Names of all services that the project defines, also those not selected or not enabled:

@@ -188,6 +188,9 @@ pub struct NetworkSpec {
     pub ip_ranges: Vec<Subnet>,
     /// Addresses never given out: auxiliary ones and the fixed ones of the whole project.
     pub reserved: Vec<IpAddr>,
+    /// The auxiliary ones of them, by host name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub auxiliary: BTreeMap<String, IpAddr>,
     /// Labels, the managed ones among them.
     pub labels: Labels,
 }
@@ -206,6 +209,7 @@ impl NetworkSpec {
             subnets: vec![],
             ip_ranges: vec![],
             reserved: vec![],
+            auxiliary: BTreeMap::new(),
             labels: Labels::new(),
         }
     }

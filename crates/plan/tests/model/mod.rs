@@ -39,6 +39,7 @@ pub(crate) fn wish(services: &[&str]) -> Wish {
         pod_resources: Resources::default(),
         networks: vec![],
         network_places: BTreeMap::new(),
+        volume_places: BTreeMap::new(),
         volumes: vec![],
         services: vec![],
         known_services: services.iter().map(|name| (*name).to_owned()).collect(),
