@@ -211,6 +211,6 @@ pub(crate) fn is_damaged<T: DeserializeOwned>(path: &Path) -> bool {
 }
 
 /// Why the document at a path cannot be read; `None` when it can, or is not there.
-fn fault<T: DeserializeOwned>(path: &Path) -> Option<Fault> {
+pub(crate) fn fault<T: DeserializeOwned>(path: &Path) -> Option<Fault> {
     document::examine::<T>(&std::fs::read(path).ok()?).err()
 }

@@ -2,6 +2,7 @@
 //! source. Nothing here knows Compose's exit codes, but a failed start knows its own.
 
 use crate::cdi::CdiError;
+use resource::document::Fault;
 use resource::{ContainerName, NetworkName, Part, Platform, PodName, Reference, VolumeName};
 use std::io;
 use std::net::IpAddr;
@@ -130,6 +131,20 @@ pub enum EngineError {
     /// There is no such network.
     #[error("no network is named `{0}`")]
     NoNetwork(NetworkName),
+    /// A network with this name is there already.
+    #[error("a network named `{0}` exists")]
+    NetworkExists(NetworkName),
+    /// What is written down about a network cannot be read.
+    #[error("the document of network `{network}` {}", match fault {
+        Fault::Damaged => "is damaged",
+        Fault::Newer => "was written by a newer program",
+    })]
+    DamagedNetwork {
+        /// The network.
+        network: NetworkName,
+        /// Why.
+        fault: Fault,
+    },
     /// There is no such volume.
     #[error("no volume is named `{0}`")]
     NoVolume(VolumeName),

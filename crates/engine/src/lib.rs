@@ -67,6 +67,7 @@ pub use events::{EventQuery, Events};
 pub use files::{Destination, Source};
 pub use lock::ProjectLock;
 pub use logs::{LogLine, LogQuery, LogStream};
+pub use names::check as check_name;
 pub use notes::Claim;
 pub use observe::{Scope, is_interrupted};
 pub use pods::PodSummary;

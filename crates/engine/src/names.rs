@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Refuses a name that is no plain file name: it would lead out of its folder.
-pub(crate) fn check(name: &str) -> Result<(), EngineError> {
+pub fn check(name: &str) -> Result<(), EngineError> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     if first && name.len() < 256 && name.bytes().all(good) {

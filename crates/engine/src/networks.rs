@@ -2,6 +2,7 @@
 
 use crate::names::Owner;
 use crate::{Engine, EngineError, disk};
+use resource::document::Fault;
 use resource::{ContainerRecord, NetworkName, NetworkRecord, NetworkSpec, PodName, Subnet};
 use rustix::thread::LinkNameSpaceType;
 use std::io;
@@ -30,6 +31,30 @@ impl Engine {
         let _lock = self.networks_lock(true)?;
         let outside = self.outside_blocks(spec)?;
         self.in_router(|| self.make_network(spec, outside))
+    }
+
+    /// Makes a network that is not there yet.
+    ///
+    /// # Errors
+    /// [`EngineError::NetworkExists`], [`EngineError::DamagedNetwork`], and as
+    /// [`create_network`](Self::create_network).
+    pub fn add_network(&self, spec: &NetworkSpec) -> Result<NetworkRecord, EngineError> {
+        crate::names::check(&spec.name.0)?;
+        let _lock = self.networks_lock(true)?;
+        if let Some(fault) = self.network_fault(&spec.name) {
+            return Err(EngineError::DamagedNetwork { network: spec.name.clone(), fault });
+        }
+        if self.network(&spec.name).is_some() {
+            return Err(EngineError::NetworkExists(spec.name.clone()));
+        }
+        let outside = self.outside_blocks(spec)?;
+        self.in_router(|| self.make_network(spec, outside))
+    }
+
+    /// Why the document of a network cannot be read; `None` when it can, or there is none.
+    pub fn network_fault(&self, name: &NetworkName) -> Option<Fault> {
+        crate::names::check(&name.0).ok()?;
+        crate::damage::fault::<NetworkRecord>(&self.roots().network(name).join("network.json"))
     }
 
     /// Blocks that the host has routes to, where networks are made in another namespace: one of ours
@@ -138,10 +163,12 @@ impl Engine {
         network::bridge_down(self.netlink().map_err(failed)?, &record).map_err(failed)
     }
 
-    /// Removes a network and its bridge. One that is gone is no error.
+    /// Removes a network and its bridge, which is found by its alias where no document names it. One that is
+    /// gone is no error.
     ///
     /// # Errors
-    /// [`EngineError::NetworkInUse`] while containers are on it.
+    /// [`EngineError::NetworkInUse`] while containers are on it; [`EngineError::DamagedNetwork`] for one that a
+    /// newer program made.
     pub fn remove_network(&self, name: &NetworkName) -> Result<(), EngineError> {
         crate::names::check(&name.0)?;
         let folder = self.roots().network(name);
@@ -153,8 +180,20 @@ impl Engine {
         if !containers.is_empty() {
             return Err(EngineError::NetworkInUse { network: name.clone(), containers });
         }
-        self.in_router(|| self.bring_down(name))?;
+        if let Some(fault @ Fault::Newer) = self.network_fault(name) {
+            return Err(EngineError::DamagedNetwork { network: name.clone(), fault });
+        }
+        self.in_router(|| match self.network(name) {
+            Some(_) => self.bring_down(name),
+            None => self.sweep_bridge(name),
+        })?;
         disk::retire_folder(&folder, &self.roots().data.join("tmp"))
+    }
+
+    fn sweep_bridge(&self, name: &NetworkName) -> Result<(), EngineError> {
+        let failed = |source| EngineError::Network { attempt: "remove", network: name.clone(), source };
+        let swept = || network::sweep(self.netlink()?, std::slice::from_ref(name), &[]);
+        swept().map(drop).map_err(failed)
     }
 
     /// Removes the folder of a network whose document is damaged, unless containers are on it. Its bridge,

@@ -2,6 +2,7 @@
 
 use crate::{Engine, EngineError};
 use resource::{VolumeName, VolumeRecord, VolumeSpec};
+use store::Store;
 use sys::file::Lock;
 
 impl Engine {
@@ -10,6 +11,18 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NoVolume`] for a missing external one, [`EngineError::VolumeDriver`].
     pub fn create_volume(&self, spec: &VolumeSpec) -> Result<VolumeRecord, EngineError> {
+        self.make_volume(spec, false)
+    }
+
+    /// Makes a volume that counts as one without a name: it gets 64 random hexadecimal digits for one.
+    ///
+    /// # Errors
+    /// [`EngineError::VolumeDriver`], [`EngineError::Store`].
+    pub fn create_anonymous_volume(&self, spec: &VolumeSpec) -> Result<VolumeRecord, EngineError> {
+        self.make_volume(&VolumeSpec { name: Store::anonymous_volume_name()?, ..spec.clone() }, true)
+    }
+
+    fn make_volume(&self, spec: &VolumeSpec, anonymous: bool) -> Result<VolumeRecord, EngineError> {
         if let Some(record) = self.volume(&spec.name) {
             return Ok(record);
         }
@@ -21,7 +34,7 @@ impl Engine {
         }
         self.store().prepare()?;
         let _lock = self.volumes_lock(false)?;
-        Ok(self.store().create_volume(spec, false)?)
+        Ok(self.store().create_volume(spec, anonymous)?)
     }
 
     /// Removes a volume with its content. One that is gone is no error.

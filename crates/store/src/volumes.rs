@@ -48,20 +48,27 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`]
     pub fn create_anonymous_volume(&self, labels: &Labels) -> Result<VolumeRecord, StoreError> {
-        use ring::rand::SecureRandom as _;
-        let mut random = [0; 32];
-        let path = Path::new("/dev/urandom");
-        let fill = ring::rand::SystemRandom::new().fill(&mut random);
-        fill.map_err(|_| StoreError::io("read", path, io::ErrorKind::Other.into()))?;
-        let name = random.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let spec = VolumeSpec {
-            name: VolumeName(name),
+            name: Self::anonymous_volume_name()?,
             external: false,
             driver: "local".to_owned(),
             options: BTreeMap::new(),
             labels: labels.clone(),
         };
         self.create_volume(&spec, true)
+    }
+
+    /// A name for an anonymous volume: 64 random hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] without random numbers.
+    pub fn anonymous_volume_name() -> Result<VolumeName, StoreError> {
+        use ring::rand::SecureRandom as _;
+        let mut random = [0; 32];
+        let path = Path::new("/dev/urandom");
+        let fill = ring::rand::SystemRandom::new().fill(&mut random);
+        fill.map_err(|_| StoreError::io("read", path, io::ErrorKind::Other.into()))?;
+        Ok(VolumeName(random.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
     /// The volume's document.
