@@ -39,6 +39,8 @@ mod dockerfiles;
 mod editors;
 #[path = "scenarios/emulators.rs"]
 mod emulators;
+#[path = "scenarios/externals.rs"]
+mod externals;
 #[path = "scenarios/faults.rs"]
 mod faults;
 #[path = "scenarios/files.rs"]

@@ -17,6 +17,10 @@ scenario! {
             ("up -d --pull sometimes", "invalid value for --pull: `sometimes`"),
             ("pod stop nobody", "no pod with name or id `nobody`"),
             ("image rm nothing", "nothing"),
+            ("network create -d overlay x", "overlay"),
+            ("network rm nothing", "there is no network `nothing`"),
+            ("volume create -d nfs x", "nfs"),
+            ("volume rm nothing", "there is no volume `nothing`"),
         ] {
             fails(world, line, sentence);
         }
@@ -51,6 +55,8 @@ scenario! {
         for line in [
             "ps -a", "ls -a", "images", "logs", "volumes", "config -q", "pod ps", "pod inspect project",
             "pod exists project", "pod logs project", "image ls", "image inspect busybox", "image history busybox",
+            "network ls", "network inspect project_default", "network rm -f nothing", "volume ls",
+            "volume rm -f nothing", "volume prune", "--dry-run network create x", "--dry-run volume create x",
         ] {
             let output = there(world, line);
             assert_eq!(output.status.code(), Some(0), "{line}: {output:?}");

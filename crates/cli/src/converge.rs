@@ -521,6 +521,12 @@ fn failed(failure: &plan::Failure) -> Failure {
     };
     match failure {
         plan::Failure::Provider { help: Some(help), .. } => said.hint(help),
+        plan::Failure::ExternalNetwork { network, .. } => {
+            said.hint(format!("make it: `compose network create {network}`"))
+        }
+        plan::Failure::ExternalVolume { volume, .. } => {
+            said.hint(format!("make it: `compose volume create {volume}`"))
+        }
         plan::Failure::WaitExited { .. } => said.hint("`compose logs` shows what it wrote before it ended"),
         _ => said,
     }

@@ -15,6 +15,7 @@ mod dashboard;
 mod environment;
 mod exit;
 mod files;
+mod given;
 mod graph;
 mod hook;
 mod lock;

@@ -15,11 +15,13 @@ const ELSEWHERE: [(&str, &str); 11] = [
     ("docker-compose", "leave the word out: this program is called `compose`"),
     ("container", "containers belong to projects: `compose ps -a` lists one's, `compose ls -a` all projects"),
     ("context", NO_DAEMON),
-    ("network", "networks belong to projects: `compose config --networks` lists one's"),
     ("stack", "there is no swarm: `compose up -d` runs the stack on this machine"),
     ("swarm", "there is no swarm: projects run on this machine"),
-    ("volume", "volumes belong to projects: `compose volumes` lists one's"),
+    ("connect", ON_NETWORKS),
+    ("disconnect", ON_NETWORKS),
 ];
+
+const ON_NETWORKS: &str = "containers are on the networks that their file names: change `networks` of the service, and `compose up -d`";
 
 /// Experiments of Docker Compose that became something else, here or there.
 const EXPERIMENTS: [(&str, &str); 5] = [
@@ -31,7 +33,7 @@ const EXPERIMENTS: [(&str, &str); 5] = [
 ];
 
 /// Flags of Docker's that there are not, and why.
-const FLAGS: [(&str, &str); 15] = [
+const FLAGS: [(&str, &str); 18] = [
     ("-H", NO_DAEMON),
     ("--host", NO_DAEMON),
     ("-c", NO_DAEMON),
@@ -46,10 +48,14 @@ const FLAGS: [(&str, &str); 15] = [
     ("--debug", LOUDER),
     ("-l", LOUDER),
     ("--log-level", LOUDER),
+    ("--config-from", ONE_MACHINE),
+    ("--config-only", ONE_MACHINE),
+    ("--ingress", ONE_MACHINE),
     ("--load", "what is built is in the store at once: leave the flag out"),
 ];
 const NO_DAEMON: &str =
     "there is no daemon to connect to: the engine is in this program, and works on this machine";
+const ONE_MACHINE: &str = "there is no swarm: networks are this machine's";
 const LOUDER: &str = "there are no levels of logging: `compose --verbose VERB` says more";
 
 /// Why a verb that is known is not supported.
@@ -139,7 +145,11 @@ mod tests {
         assert!(said("compose swarm init").contains("no swarm"));
         assert!(!said("compose swarm init").contains("tip:"));
         assert!(said("compose docker ps").contains("leave the word out"));
-        assert!(said("compose volume ls").contains("`compose volumes`"));
+        assert!(said("compose container ls").contains("`compose ps -a`"));
+        assert!(said("compose network connect proxy web").contains("change `networks` of the service"));
+        assert!(said("compose network create --ingress x").contains("there is no swarm"));
+        assert!(said("compose network lss").contains("'ls'"));
+        assert!(said("compose volume create --lable a=b").contains("'--label'"));
         assert!(said("compose -H tcp://x ps").contains("there is no daemon"));
         for flag in ["--context", "-c", "--tls", "--tlscacert=x", "--tlscert", "--tlskey", "--tlsverify"] {
             assert!(said(&format!("compose {flag} x ps")).contains("there is no daemon"), "{flag}");

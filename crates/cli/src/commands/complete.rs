@@ -34,6 +34,8 @@ enum Kind {
     Profile,
     Project,
     Image,
+    Network,
+    Volume,
 }
 
 impl Args {
@@ -164,6 +166,8 @@ fn kind_of(arg: &Arg, name: &str) -> Option<Kind> {
         (_, "SERVICE" | "SERVICES") => Some(Kind::Service),
         (_, "SERVICE=NUM") => Some(Kind::Scale),
         (_, "IMAGE") => Some(Kind::Image),
+        (_, "NETWORK") => Some(Kind::Network),
+        (_, "VOLUME") => Some(Kind::Volume),
         _ => None,
     }
 }
@@ -194,6 +198,8 @@ fn names(kind: Kind, session: &Session) -> Result<BTreeSet<String>, Failure> {
         Kind::Image => {
             session.engine()?.store().images().iter().map(|image| image.reference.familiar()).collect()
         }
+        Kind::Network => session.engine()?.networks().into_iter().map(|record| record.spec.name.0).collect(),
+        Kind::Volume => session.engine()?.volumes().into_iter().map(|record| record.spec.name.0).collect(),
     })
 }
 
@@ -223,6 +229,9 @@ mod tests {
             ("-p ", Some(Kind::Project)),
             ("pod rm sh", Some(Kind::Project)),
             ("image rm ", Some(Kind::Image)),
+            ("network rm proxy ", Some(Kind::Network)),
+            ("network create ", None),
+            ("volume inspect ", Some(Kind::Volume)),
             ("exec -T w", Some(Kind::Service)),
             ("exec web l", None),
             ("up --exit-code-from ", Some(Kind::Service)),

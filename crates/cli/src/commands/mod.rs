@@ -31,6 +31,8 @@ pub(crate) mod logout;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod man;
+pub(crate) mod network;
+mod owned;
 pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod pod;
@@ -50,6 +52,7 @@ pub(crate) mod top;
 pub(crate) mod ui;
 pub(crate) mod up;
 pub(crate) mod version;
+pub(crate) mod volume;
 pub(crate) mod volumes;
 pub(crate) mod wait;
 pub(crate) mod watch;
@@ -113,6 +116,8 @@ pub(crate) enum Verb {
     /// Write manual pages
     #[command(hide = true)]
     Man(man::Args),
+    /// Manage networks
+    Network(network::Args),
     /// Pause services
     Pause(pause::Args),
     /// Show what up would do, and keep it for apply
@@ -153,6 +158,8 @@ pub(crate) enum Verb {
     Up(Box<up::Args>),
     /// Show version information
     Version(version::Args),
+    /// Manage volumes
+    Volume(volume::Args),
     /// List volumes
     Volumes(volumes::Args),
     /// Block until containers of the services stop
@@ -173,7 +180,7 @@ pub(crate) enum Verb {
 type Grammar = fn(clap::Command) -> clap::Command;
 
 /// The flags of each verb by itself, for reading a line without building those of all the others.
-pub(crate) const GRAMMARS: [(&str, Grammar); 50] = [
+pub(crate) const GRAMMARS: [(&str, Grammar); 52] = [
     ("apply", apply::Args::augment_args),
     ("attach", attach::Args::augment_args),
     ("build", build::Args::augment_args),
@@ -200,6 +207,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 50] = [
     ("logs", logs::Args::augment_args),
     ("ls", ls::Args::augment_args),
     ("man", man::Args::augment_args),
+    ("network", network::Args::augment_args),
     ("pause", pause::Args::augment_args),
     ("plan", plan::Args::augment_args),
     ("pod", pod::Args::augment_args),
@@ -220,6 +228,7 @@ pub(crate) const GRAMMARS: [(&str, Grammar); 50] = [
     ("unpause", pause::Args::augment_args),
     ("up", up::Args::augment_args),
     ("version", version::Args::augment_args),
+    ("volume", volume::Args::augment_args),
     ("volumes", volumes::Args::augment_args),
     ("wait", wait::Args::augment_args),
     ("watch", watch::Args::augment_args),
@@ -255,11 +264,18 @@ impl Verb {
             | Self::Volumes(_)
             | Self::Wait(_) => Some(Purpose::Look),
             Self::Image(args) => Some(args.purpose(dry_run)),
+            Self::Network(args) => Some(args.purpose(dry_run)),
             Self::Pod(args) => Some(args.purpose(dry_run)),
+            Self::Volume(args) => Some(args.purpose(dry_run)),
             _ if dry_run => Some(Purpose::Look),
             _ => Some(Purpose::Work),
         }
     }
+}
+
+/// All pods, with their containers.
+fn pods(session: &Session) -> Result<Vec<engine::PodSummary>, Failure> {
+    session.viewer()?.pods().map_err(|error| Failure::because("cannot list the projects", error))
 }
 
 /// Whatever is written after a verb that this program does not have yet.
@@ -301,6 +317,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Logs(args) => logs::run(&args, session),
         Verb::Ls(args) => ls::run(&args, session),
         Verb::Man(args) => man::run(&args),
+        Verb::Network(args) => network::run(&args, session),
         Verb::Pause(args) => pause::run(&args, session, pause::Way::Pause),
         Verb::Plan(args) => plan::run(&args, session),
         Verb::Pod(args) => pod::run(&args, session),
@@ -321,6 +338,7 @@ pub(crate) fn run(verb: Verb, session: &Session) -> Result<Exit, Failure> {
         Verb::Unpause(args) => pause::run(&args, session, pause::Way::Unpause),
         Verb::Up(args) => up::run(&args, session),
         Verb::Version(args) => version::run(&args),
+        Verb::Volume(args) => volume::run(&args, session),
         Verb::Volumes(args) => volumes::run(&args, session),
         Verb::Wait(args) => wait::run(&args, session),
         Verb::Build(args) => build::run(&args, session),

@@ -5,6 +5,7 @@ use crate::session::Session;
 use crate::view::table;
 use crate::view::template::{self, Format};
 use crate::{output, select};
+use engine::Engine;
 use resource::{Mount, Status, VolumeRecord};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -44,18 +45,27 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         .map(|volume| &volume.record)
         .filter(|record| chosen.is_empty() || mounted.contains(record.spec.name.as_str()))
         .collect();
-    if args.quiet {
+    list(session.engine()?, &records, &format, args.quiet)
+}
+
+/// Lists these volumes, by their names alone when `quiet`.
+pub(crate) fn list(
+    engine: &Engine,
+    records: &[&VolumeRecord],
+    format: &Format,
+    quiet: bool,
+) -> Result<Exit, Failure> {
+    if quiet {
         output::result(&records.iter().map(|record| format!("{}\n", record.spec.name)).collect::<String>())?;
         return Ok(Exit::Success);
     }
-    let engine = session.engine()?;
     let fields: Vec<_> = records
         .iter()
         .map(|record| {
             (object(record, &engine.roots().volume(&record.spec.name).join("_data")), &record.spec.labels)
         })
         .collect();
-    let text = match &format {
+    let text = match format {
         Format::Table => {
             let rows: Vec<Vec<String>> = records
                 .iter()

@@ -92,6 +92,27 @@ impl Format {
     }
 }
 
+/// What `inspect` commands show: one array of the objects, or each through a template.
+///
+/// # Errors
+/// As [`Format::parse`], and what [`Template::render`] says.
+pub(crate) fn inspected(
+    format: &str,
+    objects: Vec<(Map<String, Value>, &resource::Labels)>,
+) -> Result<String, Failure> {
+    match Format::parse(format)? {
+        Format::Json | Format::Table => {
+            let objects = objects.into_iter().map(|(object, _)| Value::Object(object)).collect();
+            Ok(format!("{:#}\n", Value::Array(objects)))
+        }
+        Format::TableOf(template) | Format::Lines(template) => {
+            let objects: Vec<_> =
+                objects.into_iter().map(|(object, labels)| (with_id(object), labels)).collect();
+            rows(&template, false, &objects)
+        }
+    }
+}
+
 /// Rows of containers through a template: a table with its header, or lines.
 ///
 /// # Errors

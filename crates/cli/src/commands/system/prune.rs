@@ -1,14 +1,15 @@
 //! `compose system prune`: removes images, build results and layers that nothing uses, and volumes without a name
-//! where that is asked for. Containers, networks and volumes with a name belong to projects, whose `down` removes
-//! them.
+//! where that is asked for. Containers belong to projects, whose `down` removes them; networks and volumes with a
+//! name have a `prune` of their own.
 
 use crate::commands::image::filter::Filters;
 use crate::commands::image::prune::{self as images, prune};
+use crate::commands::volume;
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::view::size;
 use crate::{output, prompt};
-use engine::{Engine, EngineError, bytes_below};
+use engine::Engine;
 use resource::VolumeRecord;
 
 /// Flags of `system prune`.
@@ -88,16 +89,7 @@ fn question(args: &Args, filters: &Filters) -> String {
 fn prune_volumes(engine: &Engine, filters: &Filters) -> Result<u64, Failure> {
     let mut freed = 0;
     for volume in engine.volumes().iter().filter(|volume| is_meant(volume, filters)) {
-        let name = &volume.spec.name;
-        let bytes = bytes_below(&engine.roots().volume(name).join("_data"));
-        match engine.remove_volume(name) {
-            Ok(()) => {
-                freed += bytes;
-                output::line(&format!("Deleted volume: {name}"))?;
-            }
-            Err(EngineError::VolumeInUse { .. }) => {}
-            Err(error) => return Err(Failure::because(format!("cannot remove volume `{name}`"), error)),
-        }
+        freed += volume::prune::remove(engine, &volume.spec.name)?;
     }
     Ok(freed)
 }
