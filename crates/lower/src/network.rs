@@ -124,7 +124,7 @@ pub(crate) struct Reader<'a> {
 
 impl Reader<'_> {
     /// A value that the engine cannot do, at a dotted path of the network.
-    pub(crate) fn error(&mut self, path: &str, message: impl AsRef<str>) {
+    pub(crate) fn refuse(&mut self, path: &str, message: impl AsRef<str>) {
         let message = format!("network `{}`{}", self.key, message.as_ref());
         self.found.push(Diagnostic::error("unusable-value", message).at((self.place)(path), ""));
     }
@@ -141,9 +141,9 @@ impl Reader<'_> {
             return;
         }
         if spec.subnets.iter().any(|(subnet, _)| subnet.address.is_ipv4()) {
-            self.error("enable_ipv4", " has an IPv4 subnet, and IPv4 is switched off");
+            self.refuse("enable_ipv4", " has an IPv4 subnet, and IPv4 is switched off");
         } else if !spec.ipv6 && spec.subnets.is_empty() {
-            self.error("enable_ipv4", ": without IPv4 it needs IPv6");
+            self.refuse("enable_ipv4", ": without IPv4 it needs IPv6");
         }
     }
 
@@ -163,7 +163,7 @@ impl Reader<'_> {
     fn pool(&mut self, at: usize, pool: &AddressPool, spec: &mut NetworkSpec) {
         let path = |attribute: &str| format!("ipam.config.{at}.{attribute}");
         let mut bad = |attribute: &str, text: &str| {
-            self.error(&path(attribute), format!(": `{text}` is not a valid address or block"));
+            self.refuse(&path(attribute), format!(": `{text}` is not a valid address or block"));
         };
         let gateway = pool.gateway.as_deref();
         let gateway = gateway.and_then(|text| text.parse().map_err(|_| bad("gateway", text)).ok());
@@ -187,7 +187,7 @@ impl Reader<'_> {
         let Some(subnet) = subnet else { return };
         spec.subnets.push((subnet, gateway));
         let mut outside = |attribute: &str, what: &str| {
-            self.error(&path(attribute), format!(": {what} lies outside of its subnet {subnet}"));
+            self.refuse(&path(attribute), format!(": {what} lies outside of its subnet {subnet}"));
         };
         if gateway.is_some_and(|gateway| !subnet.contains(gateway)) {
             outside("gateway", "the gateway");

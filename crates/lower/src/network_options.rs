@@ -104,7 +104,7 @@ impl Reader<'_> {
             Some(_) if network.external => NetworkDriver::Bridge,
             Some(driver) => {
                 let known = "only `bridge`, `macvlan` and `ipvlan` are";
-                self.error("driver", format!(": driver `{driver}` is not supported, {known}"));
+                self.refuse("driver", format!(": driver `{driver}` is not supported, {known}"));
                 NetworkDriver::Bridge
             }
         }
@@ -131,6 +131,6 @@ impl Reader<'_> {
 
     fn bad_option(&mut self, option: &str, text: &str, wanted: &str) {
         let message = format!(": the option `{option}` is `{text}` and should be {wanted}");
-        self.error(&format!("driver_opts.{option}"), message);
+        self.refuse(&format!("driver_opts.{option}"), message);
     }
 }
