@@ -9,7 +9,7 @@ scenario! {
     /// A network that was made by hand has the addresses and options asked for, is joined by two projects that
     /// reach each other by name, and stays until somebody removes it, which nobody can while it is in use.
     projects_share_a_network_of_nobody, |world| {
-        let net = if world.who() == Who::Root { 120 } else { 121 };
+        let net = match world.who() { Who::Root => 120, Who::User => 121 };
         let create = format!(
             "network create --subnet 10.221.{net}.0/24 --gateway 10.221.{net}.9 --ip-range 10.221.{net}.128/25 \
              --aux-address printer=10.221.{net}.129 -o com.docker.network.bridge.name=own{net} \

@@ -17,6 +17,9 @@ use tls::PeerFault;
 /// How long a server may take to answer, and how long until its silence counts as consent.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Pieces of what a server says that are taken in one go.
+const TURN: usize = 64;
+
 /// What is said between this program and a server, and how far that is.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -39,12 +42,14 @@ impl Session {
     /// # Errors
     /// What the kernel says, that the server has hung up, and in words what is wrong with it.
     pub(super) fn turn(&mut self, socket: &OwnedFd) -> io::Result<()> {
-        loop {
+        // A server that goes on talking has its turn again; others have theirs first.
+        for _ in 0..TURN {
             self.flush(socket)?;
             if !self.hear(socket)? {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// Takes in some of what has come; whether there may be more.
