@@ -252,7 +252,7 @@ impl Pump {
         }
         self.behind = true;
         scratch.resize(MOVE, 0);
-        match rustix::io::read(fifo, &mut scratch[..]) {
+        match rustix::io::retry_on_intr(|| rustix::io::read(&fifo, &mut scratch[..])) {
             Ok(count) if count > 0 => {
                 self.dropped[stream as usize] += count as u64;
                 Moved::Behind
