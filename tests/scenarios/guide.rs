@@ -6,12 +6,14 @@ const README: &str = include_str!("../../README.md");
 const GUIDE: &str = include_str!("../../examples/README.md");
 
 /// Chapters of the guide whose lines of `compose` are typed by a scenario here, beside all of the README's.
-const TYPED: [&str; 4] = ["The first ten minutes", "Moving from Docker Compose", "Watch", "Copies"];
+const TYPED: [&str; 6] =
+    ["The first ten minutes", "Moving from Docker Compose", "Watch", "Copies", "Builds", "Troubleshooting"];
 
 /// Lines that are not typed, and why.
-const UNTYPED: [(&str, &str); 5] = [
+const UNTYPED: [(&str, &str); 6] = [
     ("cd examples/wordpress", "the scenario's project has services of the same names"),
     ("cd examples/watch", "the scenario's project has its files"),
+    ("cd examples/build", "the scenario's project has its file, and Dockerfiles that need no package"),
     ("docker run --rm -v shop_data:/from busybox tar -C /from -c . > data.tar", "there is no Docker"),
     ("cargo xtask demo", "builds the program, which is built when scenarios run"),
     ("cargo xtask test", "runs this"),
@@ -73,6 +75,56 @@ scenario! {
             }
         }
         assert!(world.rows().is_empty());
+    }
+}
+
+scenario! {
+    /// The guide's chapter about builds, on the example's Compose file and on Dockerfiles of the same services that
+    /// need no package; then what it has its reader look at when something is wrong.
+    the_builds_of_the_guide_do_what_they_say, |world| {
+        world.write("compose.yaml", include_str!("../../examples/build/compose.yaml"));
+        world.write(".env", &format!("SITE_PORT=127.0.0.1:{}\n", world.port()));
+        let mut builds = vec![];
+        for line in typed("Builds") {
+            match line.as_str() {
+                "build" => builds.push(world.compose("--progress plain build").ok().stderr),
+                "up -d --build" => {
+                    world.write("site/pages/index.html", "another page\n");
+                    world.compose(&line).ok();
+                    let page = || scenarios::http(&format!("127.0.0.1:{}", world.port()), "index.html");
+                    until("the page that was edited", || page().filter(|page| page.contains("another page")));
+                }
+                "run --rm tool you" => drop(world.compose(&line).ok().says("you")),
+                "lock" => {
+                    world.compose(&line).ok();
+                    assert!(std::fs::read_to_string(world.project().join("compose.lock")).unwrap().contains("sha256:"));
+                }
+                "bundle -o site.tar" => {
+                    world.compose(&line).ok();
+                    assert!(world.project().join("site.tar").is_file());
+                }
+                other => drop(world.compose(other).ok()),
+            }
+        }
+        assert!(builds.len() == 2 && !builds[0].contains("CACHED") && builds[1].matches("CACHED").count() == 2, "{builds:?}");
+
+        std::fs::remove_file(world.project().join("compose.override.yaml")).unwrap();
+        world.write("compose.yaml", "services: {web: {image: busybox, command: sh -c \"echo web is up; sleep 1000\", stop_grace_period: 0s}}\n");
+        world.compose("up -d").ok();
+        until("a first line", || world.compose("logs").stdout.contains("web is up").then_some(()));
+        for line in typed("Troubleshooting") {
+            let output = world.compose(&line).ok();
+            let said = match line.split(' ').next().unwrap() {
+                "explain" => "unknown-service",
+                "ps" => "web",
+                "logs" => "web is up",
+                "events" => "container start",
+                "top" => "sleep 1000",
+                "config" => "command:",
+                _ => "Images",
+            };
+            output.says(said);
+        }
     }
 }
 
