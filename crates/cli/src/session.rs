@@ -9,7 +9,7 @@ use crate::arguments::Globals;
 use crate::environment::Environment;
 use crate::exit::{Exit, Failure};
 use crate::files;
-use crate::output;
+use crate::output::{self, behind};
 use crate::runtime::{self, Size};
 use crate::terminal;
 use crate::view::progress::{Mode, Progress};
@@ -188,6 +188,7 @@ impl Session {
         self.enter_to(Purpose::Look)?;
         let is_entered = self.world.borrow().as_ref().is_some_and(World::is_entered);
         self.outside.set(purpose == Purpose::Work && !is_entered);
+        behind::hold(self.outside.get());
         Ok(())
     }
 
@@ -197,7 +198,11 @@ impl Session {
     /// # Errors
     /// What keeps this user from having containers.
     pub(crate) fn begin(&self) -> Result<(), Failure> {
-        if self.outside.replace(false) { self.enter_to(Purpose::Work) } else { Ok(()) }
+        if self.outside.replace(false) {
+            self.enter_to(Purpose::Work)?;
+            behind::hold(false);
+        }
+        Ok(())
     }
 
     /// Runs a command that makes things, in the user's world; SIGINT and SIGTERM may end it at any point.

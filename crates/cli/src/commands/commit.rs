@@ -57,6 +57,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         change::apply(&mut config, instruction)
             .map_err(|error| Failure::because(format!("--change `{instruction}`"), error))?;
     }
+    if !session.globals.dry_run {
+        session.begin()?;
+    }
     let progress = session.progress("commit");
     let id = format!("Service {}", args.service);
     progress.tell(&Line::new(&id, Status::Working, "Committing"));

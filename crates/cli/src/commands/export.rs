@@ -35,6 +35,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         return Err(Failure::new("an archive would not do a terminal good")
             .hint("name a file with `-o`, or send it through a pipe"));
     }
+    if !session.globals.dry_run {
+        session.begin()?;
+    }
     let progress = session.progress("export");
     let id = format!("Service {}", args.service);
     progress.tell(&Line::new(&id, Status::Working, "Exporting"));

@@ -10,6 +10,7 @@
 use super::Stream;
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -42,9 +43,24 @@ fn locked() -> MutexGuard<'static, Option<Queue>> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on the thread writes. Not before this process has entered the world of its user, which it cannot
-/// with two threads.
+/// Whether there may be no thread yet.
+static HELD: AtomicBool = AtomicBool::new(false);
+
+/// Lets no thread begin, or lets it: this process is still to enter the world of its user, which it cannot with two.
+pub(crate) fn hold(held: bool) {
+    HELD.store(held, Ordering::Relaxed);
+}
+
+/// Whether this process may have no second thread yet.
+pub(crate) fn is_held() -> bool {
+    HELD.load(Ordering::Relaxed)
+}
+
+/// From now on the thread writes, unless there may be none yet.
 pub(crate) fn begin() {
+    if is_held() {
+        return;
+    }
     let mut queue = locked();
     if queue.is_none() && [Stream::Out, Stream::Err].into_iter().any(Stream::may_wait) {
         let started = std::thread::Builder::new().name("output".to_owned()).spawn(write_on);

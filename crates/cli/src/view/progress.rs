@@ -115,6 +115,8 @@ impl Progress {
             Mode::Quiet => {}
             Mode::Plain => self.plain(&mut board, line),
             Mode::Json => self.json(&mut board, line),
+            // Who draws is a thread, too.
+            Mode::Tty if output::behind::is_held() => self.plain(&mut board, line),
             Mode::Tty => {
                 board.screen.get_or_insert_with(|| Screen::open(self.operation, self.colour)).tell(line);
             }
