@@ -48,15 +48,16 @@ pub(crate) fn interruptible(
         let mut interrupts = Interrupts::listen()?;
         tokio::select! {
             biased;
+            // First: a command that always has something to do leaves nothing of its turn.
+            _ = interrupts.next() => {
+                crate::terminal::leave_echo();
+                Ok(Exit::Interrupted)
+            }
             result = async {
                 let result = command.await;
                 behind::written().await;
                 result
             } => result,
-            _ = interrupts.next() => {
-                crate::terminal::leave_echo();
-                Ok(Exit::Interrupted)
-            }
         }
     })
 }

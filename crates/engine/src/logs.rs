@@ -119,6 +119,8 @@ impl LogStream {
     /// # Errors
     /// [`EngineError::File`], [`EngineError::Supervisor`].
     pub async fn next(&mut self) -> Result<Option<LogLine>, EngineError> {
+        // However many lines there are: signals, timers and whatever else is waited for have their turn between them.
+        tokio::task::coop::consume_budget().await;
         loop {
             if let Some(line) = self.read()? {
                 return Ok(Some(line));

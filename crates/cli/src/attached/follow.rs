@@ -82,11 +82,15 @@ impl Follow<'_, '_> {
                     self.stop(None);
                     continue;
                 }
-                self.drain().await?;
+                let menu = self.menu.is_some();
                 tokio::select! {
                     biased;
-                    _ = next_signal(interrupts, self.menu.is_some()) => {}
-                    () = behind::written() => {}
+                    _ = next_signal(interrupts, menu) => {}
+                    drained = async {
+                        self.drain().await?;
+                        behind::written().await;
+                        Ok::<_, Failure>(())
+                    } => drained?,
                 }
                 return Ok(self.result());
             }
@@ -102,10 +106,6 @@ impl Follow<'_, '_> {
                     self.interrupt()?;
                 }
                 asked = next_key(&mut self.menu) => self.asked(asked).await?,
-                line = async {
-                    behind::room().await;
-                    next_line(&mut self.logs).await
-                } => self.line(line?)?,
                 () = async {
                     // Lines that wait for room were written before.
                     behind::room().await;
@@ -125,6 +125,11 @@ impl Follow<'_, '_> {
                         self.tell_watch(outcome);
                     }
                 },
+                // Behind all else: there may be no end of them.
+                line = async {
+                    behind::room().await;
+                    next_line(&mut self.logs).await
+                } => self.line(line?)?,
             }
         }
     }
