@@ -45,7 +45,7 @@ scenario! {
             let ask = format!("printf 'GET /passwd HTTP/1.0\\r\\n\\r\\n' | nc -w 1 {address} 80");
             world.run(&["-p", "one", "exec", "-T", "web", "sh", "-c", &ask], "").stdout.contains("root:")
         };
-        assert!(fetch(&one));
+        until("one serves", || fetch(&one).then_some(()));
         assert!(!fetch(&two));
         world.compose("ls").ok().says("one").says("two");
     }

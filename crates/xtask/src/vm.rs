@@ -43,6 +43,7 @@ pub(crate) fn run_scenarios(machine: &str, only: &[&str]) -> Result<(), Failure>
         ("COMPOSE_TEST_PROGRAM", "/root/tests/compose"),
         ("COMPOSE_TEST_LAUNCHER", "/root/tests/as-user"),
         ("COMPOSE_TEST_CASES", "/root/tests/cases"),
+        ("COMPOSE_TEST_CERTIFICATES", "/root/tests/certificates"),
         ("COMPOSE_TEST_USER", USER),
         ("COMPOSE_TEST_SLOWNESS", SLOWNESS),
     ] {
@@ -93,6 +94,7 @@ fn stage() -> Result<PathBuf, Failure> {
         std::fs::create_dir_all(&folder)?;
         std::fs::copy(debug.join("compose"), folder.join("compose"))?;
         std::fs::copy(debug.join("as-user"), folder.join("as-user"))?;
+        copy_folder(&root().join("crates/tls/tests/certificates"), &folder.join("certificates"))?;
         copy_folder(&root().join("tests/cases"), &folder.join("cases"))
     };
     copy().map_err(|error| format!("{}: {error}", folder.display()))?;
