@@ -118,17 +118,7 @@ pub(crate) fn retire_folder(path: &Path, tmp: &Path) -> Result<(), EngineError> 
 
 /// 64 random hexadecimal digits.
 pub(crate) fn random_id() -> Result<String, EngineError> {
-    use std::fmt::Write as _;
-    use std::io::Read as _;
-    let path = PathBuf::from("/dev/urandom");
-    let mut bytes = [0; 32];
-    let mut read = || std::fs::File::open(&path)?.read_exact(&mut bytes);
-    read().map_err(EngineError::file("read", &path))?;
-    let mut text = String::with_capacity(64);
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("writing to a string does not fail");
-    }
-    Ok(text)
+    sys::random::id().map_err(EngineError::file("read", Path::new(sys::random::SOURCE)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use compose_spec::Service;
 use compose_spec::model::Condition as Wanted;
 use resource::{
     Condition, Dependency, Desired, DesiredService, ImageNeed, Labels, MountSpec, Observed,
-    ObservedContainer, PodName, PullPolicy, label,
+    ObservedContainer, PodName, label,
 };
 use std::collections::BTreeMap;
 
@@ -133,14 +133,7 @@ fn read_service(name: &str, containers: &[&ObservedContainer]) -> Option<Desired
         fixed_name: false,
         separator: "-".to_owned(),
         depends_on: depends_on.split(',').filter_map(read_dependency).collect(),
-        image: ImageNeed {
-            reference: spec.image.clone(),
-            platform: None,
-            policy: PullPolicy::Never,
-            buildable: false,
-            resolved: Some(first.record.manifest.clone()),
-            place: String::new(),
-        },
+        image: ImageNeed::settled(spec.image.clone(), first.record.manifest.clone()),
         bound_to: vec![],
         place: String::new(),
         pre_start: vec![],

@@ -5,7 +5,7 @@ use crate::lowering::{Lowering, hash};
 use compose_spec::{PodNamespace, Service};
 use resource::{
     Condition, ContainerName, ContainerSpec, Dependency, DesiredService, EndpointSpec, INFRA, IdentityShare,
-    Image, ImageNeed, NetworkMode, Part, PartPlace, PullPolicy, RestartPolicy, label,
+    Image, ImageNeed, NetworkMode, Part, PartPlace, RestartPolicy, label,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -59,14 +59,7 @@ impl Lowering<'_> {
             fixed_name: true,
             separator: self.separator().to_owned(),
             depends_on: vec![],
-            image: ImageNeed {
-                reference: image.reference,
-                platform: None,
-                policy: PullPolicy::Never,
-                buildable: false,
-                resolved: Some(image.manifest),
-                place: String::new(),
-            },
+            image: ImageNeed::settled(image.reference, image.manifest),
             bound_to: vec![],
             place: self
                 .project

@@ -4,9 +4,7 @@ use crate::lowering::{Lowering, hash};
 use crate::service::dependency;
 use compose_spec::Service;
 use compose_spec::model::Provider;
-use resource::{
-    Answers, ContainerSpec, Desired, DesiredService, Image, ImageNeed, ProviderSpec, PullPolicy, label,
-};
+use resource::{Answers, ContainerSpec, Desired, DesiredService, Image, ImageNeed, ProviderSpec, label};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What means something beside `provider`; the rest is about containers.
@@ -40,14 +38,7 @@ impl Lowering<'_> {
             fixed_name: false,
             separator: self.separator().to_owned(),
             depends_on: service.depends_on.iter().map(dependency).collect(),
-            image: ImageNeed {
-                reference: image.reference,
-                platform: None,
-                policy: PullPolicy::Never,
-                buildable: false,
-                resolved: Some(image.manifest),
-                place: String::new(),
-            },
+            image: ImageNeed::settled(image.reference, image.manifest),
             bound_to: vec![],
             place: self.options.sources.place(service.span),
             pre_start: vec![],

@@ -182,6 +182,20 @@ pub struct ImageNeed {
     pub place: String,
 }
 
+impl ImageNeed {
+    /// One that is known already, and asked of no registry.
+    pub fn settled(reference: Reference, manifest: Digest) -> Self {
+        Self {
+            reference,
+            platform: None,
+            policy: PullPolicy::Never,
+            buildable: false,
+            resolved: Some(manifest),
+            place: String::new(),
+        }
+    }
+}
+
 /// When a registry is asked for an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

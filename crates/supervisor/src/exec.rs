@@ -44,13 +44,6 @@ struct Probe {
     timed_out: bool,
 }
 
-/// 64 random hexadecimal digits, by which an exec is told from others.
-fn random_id() -> std::io::Result<String> {
-    let mut bytes = [0; 32];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 impl Supervisor {
     /// Starts a process for a client. The first answer comes when it runs, the second when it ends.
     pub(crate) fn begin_exec(
@@ -89,7 +82,7 @@ impl Supervisor {
             })?),
             Streams::Log => Opened::Files(nothings()?),
         };
-        let id = random_id().map_err(|error| cannot("name it", &error))?;
+        let id = sys::random::id().map_err(|error| cannot("name it", &error))?;
         let purpose = Purpose::Client { caller, detach: request.detach, id, argv: request.argv.clone() };
         self.exec(slot, &process, request.privileged, &streams, purpose)?;
         Ok(None)

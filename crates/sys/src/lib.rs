@@ -14,6 +14,7 @@ pub mod netlink;
 pub mod overlay;
 pub mod pidfd;
 pub mod process;
+pub mod random;
 pub mod seccomp;
 pub mod sha256;
 pub mod sleep;
