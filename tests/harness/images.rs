@@ -119,7 +119,9 @@ fn made_for(
     layers: &[&Vec<u8>],
     diff_ids: &[String],
 ) -> Image {
-    let config = json!({"architecture": architecture, "os": "linux", "config": config,
+    // buildah and podman add layers to an image only if it says where each of those it has comes from.
+    let history: Vec<Value> = layers.iter().map(|_| json!({"created_by": "files"})).collect();
+    let config = json!({"architecture": architecture, "os": "linux", "config": config, "history": history,
         "rootfs": {"type": "layers", "diff_ids": diff_ids}});
     let config = serde_json::to_vec(&config).unwrap();
     let mut blobs = vec![];

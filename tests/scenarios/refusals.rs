@@ -131,6 +131,44 @@ scenario! {
 }
 
 scenario! {
+    /// A value that no container can have is told with its line before anything of the project is made; what only the
+    /// machine can tell of, a processor that it has not, is told with its line as well.
+    a_value_that_cannot_be_names_its_place, |world| {
+        let cases = [
+            ("cpuset: 3-1", ":5:13", "no list of CPUs"),
+            ("cpus: -1", ":5:11", "cannot be negative"),
+            ("deploy: { resources: { limits: { cpus: '-1' } } }", ":5:44", "cannot be negative"),
+            ("mem_swappiness: 101", ":5:21", "from 0 to 100"),
+            ("ulimits: { nofiles: 7 }", ":5:25", "`nofile`"),
+            ("ulimits: { nproc: { soft: 9, hard: 7 } }", ":5:23", "above the hard one"),
+            ("stop_signal: SIGFOO", ":5:18", "no signal"),
+            ("mac_address: '01:00:5e:00:00:01'", ":5:18", "address of an interface"),
+            ("working_dir: app", ":5:18", "absolute path"),
+            ("tmpfs: [run]", ":5:13", "absolute path"),
+            ("tmpfs: ['/run:sise=1m']", ":5:13", "`size`"),
+            ("platform: fob", ":5:15", "not a platform"),
+            ("shm_size: -1", ":5:15", "shared memory"),
+        ];
+        let mut before = "cpu_count: 1".to_owned();
+        for (value, place, cause) in cases {
+            world.edit("compose.yaml", &before, value);
+            value.clone_into(&mut before);
+            let output = world.compose("up -d").exits(1);
+            output.says(&format!("compose.yaml{place}")).says(cause).says("`web`");
+            world.assert_nothing_left();
+        }
+        world.edit("compose.yaml", &before, "cpuset: '4095'");
+        let output = world.compose("up -d");
+        match output.code {
+            // Where this user has no such controller, all its limits are told not to hold.
+            0 => output.says("not enforced"),
+            _ => output.says("compose.yaml:5:13").says("asks for the processors 4095, and there are 0"),
+        };
+        world.compose("down").ok();
+    }
+}
+
+scenario! {
     /// A download that is cut goes on where it was cut.
     a_cut_download_goes_on, |world| {
         let port = faulty_registry(Fault::CutOnce);

@@ -30,6 +30,7 @@ mod selection;
 mod service;
 mod short;
 mod update;
+mod values;
 mod volume;
 
 pub use hooks::hook;

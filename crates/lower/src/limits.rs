@@ -14,16 +14,13 @@ impl Lowering<'_> {
         let some = |number: Option<i64>| {
             number.and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0)
         };
+        self.check_numbers(service);
         let memory = some(service.memory_limit());
         let (cpu_quota, cpu_period) = self.cpu(service);
         let own = cpu_quota.map(|quota| quota as f64 / cpu_period.unwrap_or(PERIOD) as f64);
         let all = self.project.pod_limits().cpus;
         if let Some((own, all)) = own.zip(all).filter(|(own, all)| own > all) {
-            let path = match service.deploy.as_ref().and_then(|deploy| deploy.limit_cpus) {
-                Some(_) => "deploy.resources.limits.cpus",
-                None if service.cpus.is_some() => "cpus",
-                None => "cpu_quota",
-            };
+            let path = if service.cpu_limit().is_some() { cpus_path(service) } else { "cpu_quota" };
             self.error(service, path, format!("{own} CPUs are more than the {all} of `x-pod.cpus`"));
         }
         let mut resources = Resources {
@@ -47,13 +44,33 @@ impl Lowering<'_> {
             ..Resources::default()
         };
         if memory.is_some_and(|memory| memory < LEAST_MEMORY) {
-            self.error(service, "mem_limit", "the least memory limit is 6 MiB");
+            self.error(service, memory_path(service), "the least memory limit is 6 MiB");
         }
         if memory.zip(resources.memory_reservation).is_some_and(|(limit, reserved)| reserved > limit) {
             self.error(service, "mem_reservation", "more memory is reserved than the limit allows");
         }
         self.block_io(service, &mut resources);
         resources
+    }
+
+    /// Numbers that mean nothing where they stand. −1 and 0 are no limit.
+    fn check_numbers(&mut self, service: &Service) {
+        if service.cpu_limit().is_some_and(|cpus| cpus < 0.0) {
+            self.error(service, cpus_path(service), "a number of CPUs cannot be negative");
+        }
+        if service.memory_limit().is_some_and(|memory| memory < -1) {
+            self.error(service, memory_path(service), "a limit of memory cannot be negative");
+        }
+        if service.cpu_shares.is_some_and(|shares| shares < 0) {
+            self.error(service, "cpu_shares", "shares of CPU time cannot be negative");
+        }
+        if service.mem_swappiness.is_some_and(|share| !(-1..=100).contains(&share)) {
+            self.error(service, "mem_swappiness", "swappiness is from 0 to 100");
+        }
+        if let Some(set) = service.cpuset.as_ref().filter(|set| !is_cpuset(set)) {
+            let message = format!("`{set}` is no list of CPUs, such as `0-3` or `0,2`");
+            self.error(service, "cpuset", message);
+        }
     }
 
     /// The parent's path without what says that it begins at the root: everything does.
@@ -172,15 +189,46 @@ impl Lowering<'_> {
         }
         let weights = blkio.weight_device.iter();
         resources.blkio_weight_devices = weights.map(|(path, weight)| (path.into(), *weight)).collect();
-        let rates = |list: &[(String, i64)]| -> Vec<(PathBuf, u64)> {
-            let rate = |(path, rate): &(String, i64)| Some((PathBuf::from(path), u64::try_from(*rate).ok()?));
-            list.iter().filter_map(rate).collect()
+        let mut rates = |key: &str, list: &[(String, i64)]| -> Vec<(PathBuf, u64)> {
+            let mut rates = vec![];
+            for (place, (path, rate)) in list.iter().enumerate() {
+                match u64::try_from(*rate) {
+                    Ok(rate) => rates.push((PathBuf::from(path), rate)),
+                    Err(_) => {
+                        let place = format!("blkio_config.{key}.{place}.rate");
+                        self.error(service, &place, format!("the rate of {path} cannot be negative"));
+                    }
+                }
+            }
+            rates
         };
-        resources.read_bps = rates(&blkio.device_read_bps);
-        resources.write_bps = rates(&blkio.device_write_bps);
-        resources.read_iops = rates(&blkio.device_read_iops);
-        resources.write_iops = rates(&blkio.device_write_iops);
+        resources.read_bps = rates("device_read_bps", &blkio.device_read_bps);
+        resources.write_bps = rates("device_write_bps", &blkio.device_write_bps);
+        resources.read_iops = rates("device_read_iops", &blkio.device_read_iops);
+        resources.write_iops = rates("device_write_iops", &blkio.device_write_iops);
     }
+}
+
+/// Where the limit of memory stands that holds.
+fn memory_path(service: &Service) -> &'static str {
+    let deployed = service.deploy.as_ref().and_then(|deploy| deploy.limit_memory);
+    if deployed.is_some() { "deploy.resources.limits.memory" } else { "mem_limit" }
+}
+
+/// Where the number of CPUs stands that holds.
+fn cpus_path(service: &Service) -> &'static str {
+    let deployed = service.deploy.as_ref().and_then(|deploy| deploy.limit_cpus);
+    if deployed.is_some() { "deploy.resources.limits.cpus" } else { "cpus" }
+}
+
+/// Whether a text lists CPUs as cpuset(7) has it, `0-3,5`; an empty one is no wish.
+fn is_cpuset(text: &str) -> bool {
+    let is_part = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<u16>().ok();
+        number(first).zip(number(last)).is_some_and(|(first, last)| first <= last)
+    };
+    text.trim().is_empty() || text.split(',').all(is_part)
 }
 
 /// The periods of CPU time that the kernel takes, µs.
@@ -220,7 +268,17 @@ pub(crate) fn scaled(text: &str, base: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::scaled;
+    use super::{is_cpuset, scaled};
+
+    #[test]
+    fn cpus_are_listed_by_numbers_and_ranges() {
+        for good in ["", "0", "0-3", "0,2", "0-1,4-7"] {
+            assert!(is_cpuset(good), "{good}");
+        }
+        for bad in ["x", "3-1", "0,", "-1", "0-", "1-2-3"] {
+            assert!(!is_cpuset(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn sizes_of_logs_are_decimal_and_those_of_mounts_are_not() {

@@ -278,7 +278,7 @@ fn tmpfs(text: &str) -> MountSpec {
                 mode = u32::from_str_radix(value, 8).ok()
             }
             None if word == "ro" => read_only = true,
-            None if word == "rw" => {}
+            None if matches!(word, "rw" | "defaults") => {}
             _ => options.push(word.to_owned()),
         }
     }

@@ -4,7 +4,7 @@ use crate::lowering::{Lowering, hash};
 use crate::network_options::PARENT;
 use compose_spec::Project;
 use compose_spec::model::{AddressPool, Network};
-use diagnostic::{Diagnostic, Span};
+use diagnostic::{Diagnostic, Severity, Span};
 use resource::{DesiredService, NetworkName, NetworkSpec, Subnet, label};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,15 +15,37 @@ impl Lowering<'_> {
         let endpoints = services.iter().flat_map(|service| &service.container.endpoints);
         let used: BTreeSet<&NetworkName> = endpoints.map(|endpoint| &endpoint.network).collect();
         let project = self.project;
-        used.into_iter()
-            .map(|name| {
-                let declared = project.networks.iter().find(|(_, network)| network.name == name.0);
-                match declared {
-                    Some((key, network)) => self.network(key, network, fixed_addresses(project, key)),
-                    None => self.undeclared(name),
-                }
-            })
-            .collect()
+        let mut specs: Vec<NetworkSpec> = vec![];
+        for name in used {
+            let declared = project.networks.iter().find(|(_, network)| network.name == name.0);
+            let spec = match declared {
+                Some((key, network)) => self.network(key, network, fixed_addresses(project, key)),
+                None => self.undeclared(name),
+            };
+            if let Some((key, _)) = declared {
+                self.check_apart(key, &spec, &specs);
+            }
+            specs.push(spec);
+        }
+        specs
+    }
+
+    /// Tells of subnets that another network of the project has as well.
+    fn check_apart(&mut self, key: &str, spec: &NetworkSpec, others: &[NetworkSpec]) {
+        let declared = |spec: &NetworkSpec| !spec.external;
+        for other in others.iter().filter(|other| declared(spec) && declared(other)) {
+            for (at, (subnet, _)) in spec.subnets.iter().enumerate() {
+                let Some((taken, _)) = other.subnets.iter().find(|(taken, _)| taken.overlaps(subnet)) else {
+                    continue;
+                };
+                let place = self.project.network_place(key, &format!("ipam.config.{at}.subnet"));
+                let message = format!(
+                    "network `{key}`: {subnet} shares addresses with {taken} of network `{}`",
+                    other.name
+                );
+                self.tell(Severity::Error, "unusable-value", place, message, "");
+            }
+        }
     }
 
     /// Where the file declares these networks, those that it does.
@@ -143,7 +165,7 @@ impl Reader<'_> {
         if spec.subnets.iter().any(|(subnet, _)| subnet.address.is_ipv4()) {
             self.refuse("enable_ipv4", " has an IPv4 subnet, and IPv4 is switched off");
         } else if !spec.ipv6 && spec.subnets.is_empty() {
-            self.refuse("enable_ipv4", ": without IPv4 it needs IPv6");
+            self.refuse("enable_ipv4", ": without IPv4 it needs IPv6: `enable_ipv6: true`");
         }
     }
 
@@ -185,6 +207,12 @@ impl Reader<'_> {
         spec.reserved.extend(kept.iter().map(|(_, address)| *address));
         spec.auxiliary.extend(kept.iter().map(|(name, address)| ((*name).clone(), *address)));
         let Some(subnet) = subnet else { return };
+        if let Some((other, _)) = spec.subnets.iter().find(|(other, _)| other.overlaps(&subnet)) {
+            self.refuse(
+                &path("subnet"),
+                format!(": {subnet} shares addresses with its other subnet {other}"),
+            );
+        }
         spec.subnets.push((subnet, gateway));
         let mut outside = |attribute: &str, what: &str| {
             self.refuse(&path(attribute), format!(": {what} lies outside of its subnet {subnet}"));

@@ -66,6 +66,7 @@ fn process_asked(service: &Service, asked: &mut Vec<(Part, Span)>) {
         ("user", Part::User),
         ("stop_signal", Part::StopSignal),
         ("runtime", Part::Runtime),
+        ("cpuset", Part::Cpuset),
         ("hostname", Part::HostName),
         ("domainname", Part::DomainName),
     ] {

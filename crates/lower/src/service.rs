@@ -19,7 +19,7 @@ impl Lowering<'_> {
             return self.provided(service, provider);
         }
         self.tell_ignored(service);
-        self.check_words(service);
+        self.check_values(service);
         let bound = bound_to(service);
         self.check_bonds(service, &bound);
         let image = self.image(service)?;
@@ -44,21 +44,6 @@ impl Lowering<'_> {
             places,
             builds,
         })
-    }
-
-    /// What may stand in a file but no container can have.
-    fn check_words(&mut self, service: &Service) {
-        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        if let Some(name) = &service.container_name
-            && !(name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(is_good))
-        {
-            let rule = "a letter or digit, then letters, digits, `_`, `.` and `-`";
-            let message = format!("`{name}` cannot be the name of a container: {rule}");
-            self.error(service, "container_name", message);
-        }
-        if let Some(text) = service.tree.str("restart").filter(|_| service.restart.is_none()) {
-            self.error(service, "restart", format!("`{text}` is no restart policy"));
-        }
     }
 
     pub(crate) fn image(&mut self, service: &Service) -> Option<ImageNeed> {

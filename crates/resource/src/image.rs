@@ -14,26 +14,64 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+/// The systems that images are for, by Go's names.
+const SYSTEMS: [&str; 7] = ["linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris"];
+
+/// The architectures that images are for, by Go's names.
+const ARCHITECTURES: [&str; 15] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
+    "riscv64", "s390x", "sparc64", "wasm",
+];
+
+/// An architecture by its name in Go, and the variant of it that the other name implies.
+fn in_gos_spelling(architecture: &str) -> (&str, Option<&'static str>) {
+    match architecture {
+        "x86_64" | "x86-64" => ("amd64", None),
+        "i386" | "i486" | "i586" | "i686" => ("386", None),
+        "aarch64" => ("arm64", None),
+        "armhf" => ("arm", Some("v7")),
+        "armel" => ("arm", Some("v6")),
+        other => (other, None),
+    }
+}
+
 impl Platform {
-    /// Reads `os[/architecture[/variant]]`; the architecture defaults to the host's.
+    /// Reads `os[/architecture[/variant]]`, or an architecture alone, by any of the names that it has. What is
+    /// missing is this machine's.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('/');
-        let os = parts.next().filter(|part| !part.is_empty())?.to_owned();
-        let architecture = parts.next().map_or_else(|| Self::host().architecture, str::to_owned);
-        let variant = parts.next().map(str::to_owned);
-        parts.next().is_none().then_some(Self { os, architecture, variant })
+        let parts: Vec<&str> = text.split('/').collect();
+        if parts.iter().any(|part| part.is_empty()) {
+            return None;
+        }
+        match parts[..] {
+            [one] if SYSTEMS.contains(&one.to_ascii_lowercase().as_str()) => {
+                let host = Self::host();
+                Some(Self { os: one.to_ascii_lowercase(), ..host })
+            }
+            [one] => Some(Self::normal(&Self::host().os, one, None))
+                .filter(|platform| ARCHITECTURES.contains(&platform.architecture.as_str())),
+            [os, architecture] => Some(Self::normal(os, architecture, None)),
+            [os, architecture, variant] => Some(Self::normal(os, architecture, Some(variant))),
+            _ => None,
+        }
+    }
+
+    /// By the names that images have: those of Go.
+    fn normal(os: &str, architecture: &str, variant: Option<&str>) -> Self {
+        let (os, architecture) = (os.to_ascii_lowercase(), architecture.to_ascii_lowercase());
+        let (architecture, implied) = in_gos_spelling(&architecture);
+        let variant = variant.or(implied).map(|variant| match variant.strip_prefix('v') {
+            None if variant.bytes().all(|digit| digit.is_ascii_digit()) => format!("v{variant}"),
+            _ => variant.to_owned(),
+        });
+        Self { os, architecture: architecture.to_owned(), variant }
     }
 
     /// How well an image for this platform does on a machine that is `wanted`, 0 being exactly; `None`
     /// when it does not run there.
     pub fn fitness(&self, wanted: &Self) -> Option<u32> {
-        let architecture = |platform: &Self| match platform.architecture.as_str() {
-            "x86_64" => "amd64".to_owned(),
-            "aarch64" => "arm64".to_owned(),
-            other => other.to_owned(),
-        };
         let number = |platform: &Self| {
-            let default = match architecture(platform).as_str() {
+            let default = match in_gos_spelling(&platform.architecture).0 {
                 "arm64" => 8,
                 "arm" => 7,
                 _ => 1,
@@ -41,6 +79,7 @@ impl Platform {
             let digits = platform.variant.as_deref().map(|variant| variant.trim_start_matches('v'));
             digits.filter(|digits| !digits.is_empty()).map_or(Some(default), |text| text.parse::<u32>().ok())
         };
+        let architecture = |platform: &Self| in_gos_spelling(&platform.architecture).0.to_owned();
         if self.os != wanted.os || architecture(self) != architecture(wanted) {
             return None;
         }
@@ -156,4 +195,31 @@ pub struct ImageConfig {
     /// `ONBUILD`: instructions for the first moment of a build that starts from it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Platform;
+
+    #[test]
+    fn platforms_are_read_by_any_name_of_theirs() {
+        let read = |text: &str| Platform::parse(text).map(|platform| platform.to_string());
+        for (text, platform) in [
+            ("linux/amd64", "linux/amd64"),
+            ("amd64", "linux/amd64"),
+            ("x86_64", "linux/amd64"),
+            ("Linux/aarch64", "linux/arm64"),
+            ("linux/arm/7", "linux/arm/v7"),
+            ("armhf", "linux/arm/v7"),
+            ("linux/armel", "linux/arm/v6"),
+            ("linux/other", "linux/other"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(platform), "{text}");
+        }
+        for bad in ["", "fob", "linux/", "/amd64", "linux/arm/v7/more"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        let host = Platform::host();
+        assert_eq!(read("linux"), Some(host.to_string()));
+    }
 }

@@ -52,7 +52,9 @@ pub use log::{
 };
 pub use mount::{Mount, MountSpec, Owner, Propagation};
 pub use name::{ContainerId, ContainerName, NetworkName, PodName, VolumeName};
-pub use network::{IpvlanMode, MacvlanMode, NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet};
+pub use network::{
+    IpvlanMode, MacvlanMode, NetworkDriver, NetworkMode, NetworkRecord, NetworkSpec, Subnet, hardware_address,
+};
 pub use observed::{Observed, ObservedContainer, ObservedNetwork, ObservedVolume};
 pub use part::Part;
 pub use pod::{INFRA, PodRecord, PodStatus};

@@ -241,3 +241,39 @@ pub struct NetworkRecord {
     /// Maximum transmission unit, bytes; 0 is that of the interface of the host's.
     pub mtu: u32,
 }
+
+/// Reads an address that an interface can have, `02:42:ac:11:00:02`, with `:` or `-`: not that of a group, and
+/// not nothing.
+pub fn hardware_address(text: &str) -> Option<[u8; 6]> {
+    let mut bytes = [0; 6];
+    let mut parts = text.split([':', '-']);
+    let is_byte = |part: &&str| part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_hexdigit());
+    for byte in &mut bytes {
+        *byte = u8::from_str_radix(parts.next().filter(is_byte)?, 16).ok()?;
+    }
+    let is_of_one = bytes[0] & 1 == 0 && bytes != [0; 6];
+    (parts.next().is_none() && is_of_one).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hardware_address;
+
+    #[test]
+    fn hardware_addresses_are_six_bytes_of_one_interface() {
+        assert_eq!(hardware_address("02:42:ac:11:00:02"), Some([0x02, 0x42, 0xac, 0x11, 0, 2]));
+        assert_eq!(hardware_address("02-42-ac-11-00-02"), hardware_address("02:42:AC:11:00:02"));
+        for bad in [
+            "",
+            "02:42",
+            "02:42:ac:11:00:02:03",
+            "2:42:ac:11:00:02",
+            "zz:42:ac:11:00:02",
+            "+2:42:ac:11:00:02",
+        ] {
+            assert_eq!(hardware_address(bad), None, "{bad}");
+        }
+        assert_eq!(hardware_address("01:00:5e:00:00:01"), None, "a group's");
+        assert_eq!(hardware_address("00:00:00:00:00:00"), None, "nobody's");
+    }
+}

@@ -30,6 +30,8 @@ pub enum Part {
     Sysctl(String),
     /// What its processes may use, by the name that `ulimits` has.
     Limit(String),
+    /// The processors that it may use.
+    Cpuset,
     /// Something that is mounted, by its place inside, its source or the path below that.
     Mount(String),
     /// A device, by its path in the container or its CDI name.

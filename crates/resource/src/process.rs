@@ -78,3 +78,25 @@ pub struct Rlimit {
     /// Hard limit; `u64::MAX` is no limit.
     pub hard: u64,
 }
+
+impl Rlimit {
+    /// The names that there are, getrlimit(2).
+    pub const NAMES: [&str; 16] = [
+        "as",
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
+    ];
+}

@@ -82,6 +82,7 @@ impl Store {
             Some(Value::Array(steps)) => steps,
             _ => vec![],
         };
+        account_for(&mut history, assembly.base.map_or(0, |base| base.layers.len()));
         history.extend(assembly.history.iter().map(|step| json!(step)));
         // About the container that an image was once made in, and the steps that made the base.
         for key in ["container", "container_config", "id", "parent", BUILD_CACHE] {
@@ -138,6 +139,21 @@ impl Store {
     }
 }
 
+/// Gives as many steps a layer as there are: other builders refuse an image whose history and layers disagree, and
+/// not everyone who makes one writes a history.
+fn account_for(history: &mut Vec<Value>, layers: usize) {
+    let has_layer = |step: &Value| step["empty_layer"] != json!(true);
+    let steps = history.iter().filter(|step| has_layer(step)).count();
+    let unknown = json!({"comment": "a layer that the image's history did not tell of"});
+    history.extend(std::iter::repeat_n(unknown, layers.saturating_sub(steps)));
+    for step in history.iter_mut().filter(|step| has_layer(step)).skip(layers) {
+        match step.as_object_mut() {
+            Some(step) => drop(step.insert("empty_layer".to_owned(), json!(true))),
+            None => *step = json!({"empty_layer": true}),
+        }
+    }
+}
+
 /// Puts `value` over what is there: objects key by key one level deep, all else whole.
 fn merge(there: &mut Value, value: Value) {
     match (there, value) {
@@ -152,4 +168,27 @@ fn in_oci_words(mut layer: Value) -> Value {
         layer["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip".into();
     }
     layer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::account_for;
+    use serde_json::{Value, json};
+
+    fn accounted(history: Value, layers: usize) -> Vec<(Value, Value)> {
+        let mut history = history.as_array().unwrap().clone();
+        account_for(&mut history, layers);
+        history.iter().map(|step| (step["created_by"].clone(), step["empty_layer"].clone())).collect()
+    }
+
+    #[test]
+    fn a_history_has_as_many_steps_with_a_layer_as_there_are_layers() {
+        let told = json!([{"created_by": "ADD"}, {"created_by": "CMD", "empty_layer": true}]);
+        let (add, cmd) = ((json!("ADD"), Value::Null), (json!("CMD"), json!(true)));
+        let untold = (Value::Null, Value::Null);
+        assert_eq!(accounted(told.clone(), 1), [add.clone(), cmd.clone()]);
+        assert_eq!(accounted(told.clone(), 2), [add, cmd.clone(), untold.clone()]);
+        assert_eq!(accounted(told, 0), [(json!("ADD"), json!(true)), cmd]);
+        assert_eq!(accounted(json!([]), 2), [untold.clone(), untold]);
+    }
 }

@@ -1,7 +1,7 @@
 //! Images made here from one archive, without a registry.
 
 use crate::layers::{Source, discard};
-use crate::{Assembly, Store, StoreError};
+use crate::{Assembly, History, Store, StoreError};
 use resource::{Image, ImageConfig, Reference, Timestamp};
 use std::io::{BufReader, Read};
 
@@ -43,6 +43,14 @@ impl Store {
             Some(made) => (made.pin, vec![(made.info.diff_id, made.archive_size)]),
             None => (self.pin(&[])?, vec![]),
         };
+        let created = Timestamp::now();
+        let step = History {
+            created: created.to_string(),
+            created_by: String::new(),
+            author: String::new(),
+            comment: "imported from an archive of files".to_owned(),
+            empty_layer: layers.is_empty(),
+        };
         let assembly = Assembly {
             reference,
             platform: None,
@@ -50,8 +58,8 @@ impl Store {
             layers: &layers,
             config,
             author: None,
-            created: Timestamp::now(),
-            history: &[],
+            created,
+            history: &[step],
             cache: None,
         };
         self.assemble_image(&assembly, pin)

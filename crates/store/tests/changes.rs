@@ -166,9 +166,11 @@ fn an_image_is_assembled_over_another_and_a_container_is_packed_whole() {
     assert_eq!(image.config, config);
     let text: serde_json::Value = serde_json::from_slice(&test.store.blob(&image.id).unwrap()).unwrap();
     assert_eq!(
-        (text["author"].as_str(), text["history"][0]["comment"].as_str()),
+        (text["author"].as_str(), text["history"][1]["comment"].as_str()),
         (Some("Ada"), Some("first"))
     );
+    // The base told nothing of its layer.
+    assert_eq!(text["history"].as_array().unwrap().len(), image.layers.len());
     assert_eq!(test.store.image(&reference, None).as_ref(), Some(&image));
 
     let layers = [test.store.layer_path(&base.layers[0])];

@@ -251,8 +251,10 @@ impl Supervisor {
             // cloned into such a cgroup, because it compares counts of two cgroups: it takes a new one.
             drop(container.cgroup.remove());
         }
-        let mut not_enforced =
-            self.limit(container, &spec).map_err(|error| cannot("limit its resources", &error))?;
+        let mut not_enforced = self.limit(container, &spec).map_err(|error| {
+            let part = error.part().map(Box::new);
+            Failure { part, ..cannot("limit its resources", &error) }
+        })?;
         let oom_kills = container.cgroup.oom_kills();
         not_enforced.extend_from_slice(&self.totals.not_enforced);
         if record.injected.has_hooks {

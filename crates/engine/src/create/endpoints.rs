@@ -64,7 +64,7 @@ impl Draft<'_> {
         }
         let mac = match &spec.mac {
             Some(text) => {
-                addresses::parse_hardware(text).ok_or_else(|| EngineError::BadHardware(text.clone()))?
+                resource::hardware_address(text).ok_or_else(|| EngineError::BadHardware(text.clone()))?
             }
             None => addresses::hardware(&leased),
         };

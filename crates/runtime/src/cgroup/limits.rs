@@ -36,6 +36,12 @@ struct Rates {
     write_iops: Vec<Rate>,
 }
 
+/// What a list of processors is called.
+const CPUSET: &str = "cpuset";
+
+/// The processors of a cgroup, on v2 and on v1.
+const PROCESSORS: [&str; 2] = ["cpuset.cpus.effective", "cpuset.effective_cpus"];
+
 /// What the user calls the limit of swap.
 const SWAP: &str = "swap limit";
 /// What the user calls the time for real-time scheduling. The kernel takes it where the groups above have it.
@@ -150,7 +156,21 @@ fn put(folder: &Path, write: &Write, warnings: &mut Vec<Warning>) -> Result<(), 
         warnings.push(Warning(format!("{}: {error}; not limited", write.what)));
         return Ok(());
     }
+    let error = if write.what == CPUSET { not_there(folder, write, &error) } else { error };
     Err(CgroupError::new("set a limit of", &file)(error))
+}
+
+/// Why the kernel refuses a list of processors: some of them are none of this machine's, or of the cgroup's above.
+fn not_there(folder: &Path, write: &Write, error: &io::Error) -> io::Error {
+    let above = folder.parent().into_iter();
+    let of_cgroup = above.flat_map(|above| PROCESSORS.iter().map(|file| above.join(file)));
+    let mut files = of_cgroup.chain([PathBuf::from("/sys/devices/system/cpu/online")]);
+    let there = files.find_map(|file| fs::read_to_string(file).ok().filter(|list| !list.trim().is_empty()));
+    let text = match there {
+        Some(there) => format!("it asks for the processors {}, and there are {}", write.value, there.trim()),
+        None => format!("it asks for the processors {}, which are not all there", write.value),
+    };
+    io::Error::new(error.kind(), text)
 }
 
 /// Whether an error means that this kernel, or our rights, do not reach so far.
@@ -211,7 +231,7 @@ fn v1(wanted: &Resources, rates: &Rates) -> Vec<Write> {
     let runtime = wanted.cpu_rt_runtime.map(|runtime| runtime.to_string());
     add("cpu", &["cpu.rt_runtime_us"], REAL_TIME, runtime);
     add("cpu", &["cpu.shares"], "CPU shares", text(wanted.cpu_shares));
-    add("cpuset", &["cpuset.cpus"], "cpuset", wanted.cpuset.clone());
+    add("cpuset", &["cpuset.cpus"], CPUSET, wanted.cpuset.clone());
     add("pids", &["pids.max"], "limit of processes", wanted.pids.map(pids));
     let weight = wanted.blkio_weight.map(|weight| weight.to_string());
     add("blkio", &["blkio.weight", "blkio.bfq.weight"], WEIGHT, weight);
@@ -260,7 +280,7 @@ fn v2(wanted: &Resources, rates: &Rates, warnings: &mut Vec<Warning>) -> Vec<Wri
         "CPU shares",
         wanted.cpu_shares.map(|shares| weight_of_shares(shares).to_string()),
     );
-    add("cpuset", &["cpuset.cpus"], "cpuset", wanted.cpuset.clone());
+    add("cpuset", &["cpuset.cpus"], CPUSET, wanted.cpuset.clone());
     add("pids", &["pids.max"], "limit of processes", wanted.pids.map(pids));
     let weights = wanted.blkio_weight.map(|weight| ("default", u64::from(weight)));
     let devices = rates.weights.iter().map(|(device, weight)| (device.as_str(), *weight));

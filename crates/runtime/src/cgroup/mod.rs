@@ -25,7 +25,7 @@ pub use shortage::Shortage;
 
 use crate::StartError;
 use oci_spec::runtime::Spec;
-use resource::{ContainerId, ContainerSpec, PodName, Resources, Roots};
+use resource::{ContainerId, ContainerSpec, Part, PodName, Resources, Roots};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
@@ -64,6 +64,11 @@ impl CgroupError {
     fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.display().to_string();
         move |source| Self { action, path, source }
+    }
+
+    /// What of a container's specification asks for what failed, where that is known.
+    pub fn part(&self) -> Option<Part> {
+        self.path.ends_with("/cpuset.cpus").then_some(Part::Cpuset)
     }
 }
 
