@@ -19,6 +19,9 @@ pub fn render(sources: &Sources, diagnostics: &[Diagnostic], color: bool) -> Str
         }
         text.push_str(&renderer.render(&[group(sources, diagnostic)]));
         text.push('\n');
+        if diagnostic.labels.is_empty() {
+            text.push_str(&beneath(diagnostic));
+        }
     }
     // The renderer lets these through; with 8-bit controls some terminals take them for escapes.
     text.replace(|c| matches!(c, '\u{7f}'..='\u{9f}'), "\u{fffd}")
@@ -71,9 +74,24 @@ fn group<'a>(sources: &'a Sources, diagnostic: &'a Diagnostic) -> Group<'a> {
             group.element(origin.line(line).char_column(column))
         };
     }
+    if drawn.is_empty() {
+        return group;
+    }
     let notes = diagnostic.notes.iter().map(|text| Level::NOTE.message(visible(text)));
     let help = diagnostic.help.iter().map(|text| Level::HELP.message(visible(text)));
     group.elements(notes.chain(help))
+}
+
+/// Notes and help of a diagnostic without a place, whose title has no drawing beneath it: a word of the command
+/// line, say.
+fn beneath(diagnostic: &Diagnostic) -> String {
+    let notes = diagnostic.notes.iter().map(|text| ("note", text));
+    let said = notes.chain(diagnostic.help.iter().map(|text| ("help", text)));
+    let line = |(kind, text): (&str, &Cow<'_, str>)| {
+        let next = format!("\n{:width$}", "", width = "  = help: ".len());
+        format!("  = {kind}: {}\n", visible(text).replace('\n', &next))
+    };
+    said.map(line).collect()
 }
 
 /// Whether the lines to show of the file of `first` are ones that can be shown; else their place has to do.
@@ -216,7 +234,12 @@ warning[example]: two places
         let diagnostic = Diagnostic::error("no-file", "no configuration file provided").help("use --file");
         assert_eq!(
             render(&Sources::new(), &[diagnostic], false),
-            "error[no-file]: no configuration file provided\n |\n = help: use --file\n"
+            "error[no-file]: no configuration file provided\n  = help: use --file\n"
+        );
+        let diagnostic = Diagnostic::warning("x", "two lines").note("one\ntwo");
+        assert_eq!(
+            render(&Sources::new(), &[diagnostic], false),
+            "warning[x]: two lines\n  = note: one\n          two\n"
         );
     }
 
