@@ -63,6 +63,54 @@ scenario! {
 }
 
 scenario! {
+    /// Times are told, and read, in the zone of who asks: `TZ`, whatever the container's is. Times of log lines are
+    /// UTC, as with Docker.
+    times_are_those_of_who_asks, |world| {
+        world.compose("up -d").ok();
+        // Five hours and three quarters before UTC, a zone that needs no table of zones.
+        let there = |line: &str| {
+            let mut program = world.program();
+            program.args(line.split(' ')).env("TZ", "NPT-5:45");
+            world.finish(program, "").ok().stdout
+        };
+        let events = |text: String| -> Vec<Value> {
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        };
+        let asked = "events --json --since 2000-01-01 --until 0s web";
+        let (here, ahead) = (events(world.compose(asked).ok().stdout), events(there(asked)));
+        let time = |event: &Value| event["time"].as_str().unwrap().to_owned();
+        let (utc, local) = (time(&here[0]), time(&ahead[0]));
+        assert!(utc.ends_with('Z') && local.ends_with("+05:45"), "{utc} {local}");
+        let moment = |text: &str| text.parse::<resource::Timestamp>().unwrap();
+        assert_eq!(moment(&utc), moment(&local));
+        let (date, clock) = local.split_once('T').unwrap();
+        let shown = format!("{date} {}", &clock[..15]);
+        assert!(there("events --since 2000-01-01 --until 0s web").starts_with(&shown), "{shown}");
+
+        let created = "ps -a --format {{.CreatedAt}} web";
+        let parsed = |text: &str, zone: &str, offset: &str| {
+            let time = text.trim().strip_suffix(zone).unwrap_or_else(|| panic!("{text}"));
+            moment(&format!("{}{offset}", time.trim().replace(' ', "T")))
+        };
+        let made = parsed(&there(created), "+0545 NPT", "+05:45");
+        assert_eq!(made, parsed(&world.compose(created).ok().stdout, "+0000 UTC", "Z"));
+        let started = there("top web").lines().nth(1).unwrap().split_whitespace().nth(6).unwrap().to_owned();
+        let utc_clock = world.compose("top web").ok().stdout;
+        let utc_clock = utc_clock.lines().nth(1).unwrap().split_whitespace().nth(6).unwrap();
+        assert_ne!(started, utc_clock);
+
+        // What has no zone is of that zone: the minute in which it began there is long over here.
+        let minute = &local[..16];
+        assert_eq!(events(there(&format!("events --json --since {minute} --until 0s web"))), ahead);
+        assert_eq!(world.compose(&format!("events --json --since {minute} --until 0s web")).ok().stdout, "");
+        let logs = || Some(there("logs -t --no-log-prefix web")).filter(|text| !text.is_empty());
+        let stamped = until("a line", logs);
+        assert_eq!(stamped, world.compose("logs -t --no-log-prefix web").ok().stdout);
+        assert!(stamped.split(' ').next().unwrap().ends_with('Z'), "{stamped}");
+    }
+}
+
+scenario! {
     /// What each command does to a container is told in Docker's words and order: a recreation with the names of
     /// both containers, a restart, a pause, a kill.
     what_commands_do_is_told_as_docker_does, |world| {

@@ -3,9 +3,10 @@
 use crate::exit::{Exit, Failure};
 use crate::runtime::{self, Size};
 use crate::session::Session;
-use crate::view::duration;
+use crate::view::{duration, time};
 use crate::{output, select};
 use engine::{EventKind, EventQuery, Note};
+use jiff::tz::TimeZone;
 use resource::{ExitStatus, HealthStatus, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -29,6 +30,7 @@ pub(crate) struct Args {
 /// Shows events until it is interrupted, or until the time that was given.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let query = query(args, Timestamp::now())?;
+    let zone = time::zone();
     let subject = session.subject(&[])?;
     let pod = &subject.pod;
     let observed = session.containers(pod)?;
@@ -43,7 +45,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
             let Some(note) = note else { return Ok(Exit::Success) };
             let event = &note.event;
             if event.number.is_some() && (chosen.is_empty() || chosen.contains(&event.service)) {
-                output::result(&text(&note, args.json))?;
+                output::result(&text(&note, args.json, &zone))?;
             }
         }
     })
@@ -104,7 +106,7 @@ fn actions(kind: &EventKind) -> Vec<(String, Vec<(&'static str, String)>)> {
     }
 }
 
-fn text(note: &Note, as_json: bool) -> String {
+fn text(note: &Note, as_json: bool, zone: &TimeZone) -> String {
     let event = &note.event;
     let labels = note.labels.iter().filter(|(key, _)| !key.starts_with("com.docker.compose."));
     let mut attributes: Map<String, Value> =
@@ -117,7 +119,7 @@ fn text(note: &Note, as_json: bool) -> String {
         attributes.extend(more.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))));
         if as_json {
             let object = json!({
-                "time": crate::view::logs::stamp(event.time), "type": "container", "service": event.service,
+                "time": time::instant(event.time, zone), "type": "container", "service": event.service,
                 "id": event.container.as_str(), "action": action, "attributes": attributes,
             });
             text.push_str(&format!("{object}\n"));
@@ -126,7 +128,7 @@ fn text(note: &Note, as_json: bool) -> String {
                 .iter()
                 .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
                 .collect();
-            let time = event.time.strftime("%Y-%m-%d %H:%M:%S.%6f");
+            let time = time::happened(event.time, zone);
             text.push_str(&format!(
                 "{time} container {action} {} ({})\n\n",
                 event.container,
@@ -162,11 +164,12 @@ mod tests {
             .into();
         let note = Note { event, image: "busybox".to_owned(), labels };
         assert_eq!(
-            text(&note, false),
+            text(&note, false, &TimeZone::UTC),
             "2026-03-01 12:00:00.500000 container die abc (a=b, execDuration=0, exitCode=3, image=busybox, \
              name=shop-web-1)\n\n"
         );
-        let object = text(&note, true);
+        let object = text(&note, true, &TimeZone::fixed(jiff::tz::offset(2)));
         assert!(object.contains("\"action\":\"die\"") && object.contains("\"exitCode\":\"3\""), "{object}");
+        assert!(object.contains("\"time\":\"2026-03-01T14:00:00.500000000+02:00\""), "{object}");
     }
 }

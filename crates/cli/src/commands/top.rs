@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use crate::view::table;
+use crate::view::{table, time};
 use crate::{output, select};
 use engine::ProcessRow;
 use resource::Status;
@@ -49,7 +49,7 @@ fn cells(service: &str, number: &str, process: &ProcessRow) -> Vec<String> {
         process.pid.to_string(),
         process.parent.to_string(),
         process.cpu.to_string(),
-        process.started.strftime("%H:%M").to_string(),
+        time::clock(process.started, &time::zone()),
         process.terminal.clone(),
         format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
         process.command.clone(),

@@ -1,5 +1,7 @@
 //! Durations as people say them, and as people type them.
 
+use super::time;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 /// `2 minutes`, `About an hour`, `3 weeks`: whole units, the words of Docker's tools.
@@ -52,9 +54,14 @@ pub(crate) fn parse(text: &str) -> Option<SignedDuration> {
     (!text.is_empty() && nanoseconds <= 9e18).then(|| SignedDuration::from_secs_f64(nanoseconds / 1e9))
 }
 
-/// A point in time as `--since` and `--until` take it: RFC 3339, a date, a date with a time (both in
-/// UTC), seconds since 1970, or a duration before `now`.
+/// A point in time as `--since` and `--until` take it: RFC 3339, a date, a date with a time (both in the
+/// zone of who asks), seconds since 1970, or a duration before `now`.
 pub(crate) fn point(text: &str, now: Timestamp) -> Option<Timestamp> {
+    point_in(text, now, time::zone)
+}
+
+/// The same, seen from a zone.
+fn point_in(text: &str, now: Timestamp, zone: impl Fn() -> TimeZone) -> Option<Timestamp> {
     if let Some(before) = parse(text) {
         return now.checked_sub(before).ok();
     }
@@ -72,7 +79,7 @@ pub(crate) fn point(text: &str, now: Timestamp) -> Option<Timestamp> {
         .ok()
         .or_else(|| format!("{text}:00:00").parse().ok())
         .or_else(|| text.parse::<jiff::civil::Date>().ok().map(|date| date.at(0, 0, 0, 0)))?;
-    civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    civil.to_zoned(zone()).ok().map(|zoned| zoned.timestamp())
 }
 
 #[cfg(test)]
@@ -98,12 +105,13 @@ mod tests {
     #[test]
     fn points_in_time_are_absolute_or_relative() {
         let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
-        let read = |text| point(text, now).map(|time| time.to_string());
+        let west = || TimeZone::fixed(jiff::tz::offset(-3));
+        let read = |text| point_in(text, now, west).map(|time| time.to_string());
         assert_eq!(read("42m").unwrap(), "2026-03-01T11:18:00Z");
         assert_eq!(read("1h30m").unwrap(), "2026-03-01T10:30:00Z");
         assert_eq!(read("2026-01-02T03:04:05Z").unwrap(), "2026-01-02T03:04:05Z");
-        assert_eq!(read("2026-01-02T03:04:05").unwrap(), "2026-01-02T03:04:05Z");
-        assert_eq!(read("2026-01-02").unwrap(), "2026-01-02T00:00:00Z");
+        assert_eq!(read("2026-01-02T03:04:05").unwrap(), "2026-01-02T06:04:05Z");
+        assert_eq!(read("2026-01-02").unwrap(), "2026-01-02T03:00:00Z");
         assert_eq!(read("1700000000").unwrap(), "2023-11-14T22:13:20Z");
         assert_eq!(read("1700000000.5").unwrap(), "2023-11-14T22:13:20.5Z");
         assert_eq!(read("yesterday"), None);

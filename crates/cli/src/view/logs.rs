@@ -1,5 +1,6 @@
 //! Log lines: `web-1  | text`, the names aligned by the longest, each in its own colour.
 
+use super::time;
 use std::collections::BTreeMap;
 
 /// The rotation of colours: cyan, yellow, green, magenta, blue, then the same in bold.
@@ -42,14 +43,9 @@ impl Prefixes {
 
     /// A whole line, ended.
     pub(crate) fn line(&self, name: &str, time: Option<resource::Timestamp>, text: &str) -> String {
-        let time = time.map_or_else(String::new, |time| format!("{} ", stamp(time)));
+        let time = time.map_or_else(String::new, |time| format!("{} ", time::utc(time)));
         format!("{}{time}{}\n", self.prefix(name), text.trim_end_matches(['\n', '\r']))
     }
-}
-
-/// RFC 3339 with all nine digits of the nanoseconds.
-pub(crate) fn stamp(time: resource::Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string()
 }
 
 /// A container's name without the project in front; a name the user chose is shown whole.

@@ -11,4 +11,5 @@ pub(crate) mod row;
 pub(crate) mod size;
 pub(crate) mod table;
 pub(crate) mod template;
+pub(crate) mod time;
 pub(crate) mod usage;

@@ -1,6 +1,6 @@
 //! A container as `ps` shows it: the columns, the words of its status, the fields of its JSON.
 
-use super::{duration, ports};
+use super::{duration, ports, time};
 use resource::{ContainerState, HealthStatus, Labels, Mount, ObservedContainer, PortBinding, Status, label};
 use serde_json::{Map, Value, json};
 
@@ -225,9 +225,9 @@ pub(crate) fn fields(
     }
 }
 
-/// `2026-03-01 12:00:00 +0000 UTC`.
+/// `2026-03-01 13:00:00 +0100 CET`.
 pub(crate) fn created_at(time: resource::Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
+    time::made(time, &time::zone())
 }
 
 fn label_text(labels: &Labels) -> String {

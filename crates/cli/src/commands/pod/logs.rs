@@ -5,7 +5,7 @@ use crate::commands::logs;
 use crate::exit::{Exit, Failure};
 use crate::runtime::{self, Size};
 use crate::session::Session;
-use crate::view::logs::stamp;
+use crate::view::time;
 use engine::{LogLine, PodSummary};
 use resource::{ObservedContainer, Timestamp};
 use std::collections::BTreeMap;
@@ -92,6 +92,6 @@ fn container<'a>(pod: &'a PodSummary, word: &str) -> Result<&'a ObservedContaine
 /// A line: where it comes from, in a pod with several containers; when, if asked; the text.
 fn text(origin: &str, pod: &PodSummary, line: &LogLine, timestamps: bool) -> String {
     let origin = if pod.containers.len() > 1 { format!("{origin} ") } else { String::new() };
-    let time = if timestamps { format!("{} ", stamp(line.time)) } else { String::new() };
+    let time = if timestamps { format!("{} ", time::utc(line.time)) } else { String::new() };
     format!("{origin}{time}{}\n", line.text.trim_end_matches(['\n', '\r']))
 }

@@ -4,7 +4,7 @@ use super::choose;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
-use crate::view::table;
+use crate::view::{table, time};
 use engine::ProcessRow;
 use resource::{Status, Timestamp};
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ const COLUMNS: [Column; 10] = [
     Column {
         names: &["stime"],
         title: "STIME",
-        cell: |process| process.row.started.strftime("%H:%M").to_string(),
+        cell: |process| time::clock(process.row.started, &time::zone()),
     },
     Column {
         names: &["args", "%a", "comm", "%c"],
