@@ -11,7 +11,7 @@ use crate::log::Log;
 use crate::{Entry, Key, Row, Usage};
 use std::collections::BTreeMap;
 
-/// Lines that a page of the log has, for scrolling.
+/// Rows that a page of the log has, for scrolling.
 const PAGE: isize = 10;
 
 /// What an act is about.

@@ -59,7 +59,7 @@ pub(super) fn help(frame: &mut Frame<'_>, area: Rect, down: u16) {
 
 pub(super) fn graph(frame: &mut Frame<'_>, area: Rect, model: &Model, down: u16) {
     let texts = model.graph.lines().map(|line| format!(" {line}"));
-    lines(frame, area, "What needs what (up and down scroll, others go back)", texts, down.into());
+    lines(frame, area, "Graph (up, down scroll; others go back)", texts, down.into());
 }
 
 fn lines(frame: &mut Frame<'_>, area: Rect, title: &str, texts: impl Iterator<Item = String>, skip: usize) {

@@ -14,7 +14,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, look: L
         return;
     }
     let columns = usize::from(area.width).saturating_sub(front(model).unwrap_or(0));
-    model.log.fill(usize::from(area.height - 1), |entry| breaks(&entry.text, columns).len());
+    model.log.fill(usize::from(area.height - 1), columns);
     frame.render_widget(title(model, area.width, look), Rect { height: 1, ..area });
     if model.log.is_at_top() {
         let all = model.log.downwards();
@@ -25,9 +25,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model, look: L
         return;
     }
     let mut y = area.bottom();
+    let mut below = model.log.below();
     for (entry, found) in model.log.upwards() {
         let lines = lines(model, entry, found, area.width, look);
-        for line in lines.into_iter().rev() {
+        // A pane that has become wider may have fewer rows below it.
+        let below = std::mem::take(&mut below).min(lines.len() - 1);
+        for line in lines.into_iter().rev().skip(below) {
             y -= 1;
             if y == area.y {
                 return;
