@@ -1,6 +1,7 @@
 //! The graph of a project: services, networks and volumes, what needs what, and how the services are.
 
 pub(crate) mod dot;
+mod layout;
 pub(crate) mod mermaid;
 pub(crate) mod svg;
 pub(crate) mod text;
