@@ -45,6 +45,42 @@ scenario! {
 }
 
 scenario! {
+    /// Who does not read what `pull` and `build` tell holds up neither: images arrive and steps end meanwhile, and an
+    /// interrupt ends them. Who reads later gets every line in its order; where nobody reads any more, both go on
+    /// to their end.
+    a_slow_reader_holds_up_no_pull_and_no_build, |world| {
+        let has = |image: &str| !world.compose(&format!("image ls -q {image}")).ok().stdout.is_empty();
+        let mut terminal = world.terminal_that_waits("pull web", 24, 80);
+        until("what nobody reads about is pulled", || has("busybox:latest").then_some(()));
+        terminal.goes_on();
+        terminal.shows("Image busybox Pulled");
+        assert_eq!(terminal.end(), 0);
+
+        let build = untold(world, "build made");
+        until("what nobody reads about is built", || has("made:1").then_some(()));
+        assert!(ioctl_fionread(build.stderr.as_ref().unwrap()).unwrap() > PIPE / 2, "the pipe is full");
+        let (code, told) = ended(build);
+        let of_step = |line: &str| Some(format!("{}\n", line.strip_prefix('#')?.rsplit_once(' ')?.1));
+        assert_eq!((code, numbers(&told.lines().filter_map(of_step).collect::<String>())), (0, 20_000));
+
+        let mut endless = untold(world, "build endless");
+        let is_full = |child: &Child| ioctl_fionread(child.stderr.as_ref().unwrap()).unwrap() > PIPE / 2;
+        until("the pipe is full", || is_full(&endless).then_some(()));
+        signal(&endless, "INT");
+        let status = until("an interrupt ends a build, though nobody reads", || endless.try_wait().unwrap());
+        assert_eq!(status.code(), Some(130));
+
+        world.compose("image rm made:1 busybox:latest").ok();
+        for (line, image) in [("pull web", "busybox:latest"), ("build --no-cache made", "made:1")] {
+            let mut child = untold(world, line);
+            drop(child.stderr.take());
+            let status = until("it ends, though its reader is gone", || child.try_wait().unwrap());
+            assert_eq!((status.code(), has(image)), (Some(0), true), "{line}");
+        }
+    }
+}
+
+scenario! {
     /// A container that writes without an end, to somebody who reads as quickly, keeps nothing from its turn: an
     /// interrupt stops an attached `up` and ends `logs`.
     a_flood_of_lines_holds_up_nothing, |world| {
@@ -87,6 +123,13 @@ fn unread(world: &World, line: &str) -> Child {
     program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
+/// The same of what is told rather than asked for.
+fn untold(world: &World, line: &str) -> Child {
+    let mut program = world.program();
+    program.args(line.split(' ')).stdin(Stdio::null());
+    program.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 fn is_full(child: &Child) -> bool {
     ioctl_fionread(child.stdout.as_ref().unwrap()).unwrap() > PIPE / 2
 }
@@ -100,7 +143,11 @@ fn signal(child: &Child, name: &str) {
 /// Its exit code, and all it has written.
 fn ended(mut child: Child) -> (i32, String) {
     let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    match (child.stdout.take(), child.stderr.take()) {
+        (Some(mut shown), _) => shown.read_to_string(&mut text),
+        (None, told) => told.unwrap().read_to_string(&mut text),
+    }
+    .unwrap();
     (child.wait().unwrap().code().unwrap(), text)
 }
 

@@ -29,6 +29,8 @@ struct Step {
 
 impl<'a> BuildView<'a> {
     pub(crate) fn new(progress: &'a Progress) -> Self {
+        // Steps may have much to say before anything else is told.
+        output::behind::begin();
         Self { progress, steps: HashMap::new(), found: vec![] }
     }
 
