@@ -38,6 +38,11 @@ scenario! {
             ("compose up --pull = mis", "missing"),
             ("compose resta", "restart"),
             ("compose __c", ""),
+            // No flags before one is begun, and no files where it is known what fits.
+            ("compose up ''", "db web worker"),
+            ("compose --progress ''", "auto json plain quiet tty"),
+            ("compose image rm busybox : la", "latest"),
+            ("compose explain unknown-se", "unknown-secret unknown-service"),
         ] {
             assert_eq!(in_bash(world, typed), words, "{typed}");
         }

@@ -168,6 +168,7 @@ fn kind_of(arg: &Arg, name: &str) -> Option<Kind> {
         (_, "IMAGE") => Some(Kind::Image),
         (_, "NETWORK") => Some(Kind::Network),
         (_, "VOLUME") => Some(Kind::Volume),
+        (_, "CODE") => Some(Kind::Value(diagnostic::codes().map(|(code, _)| code.to_owned()).collect())),
         _ => None,
     }
 }

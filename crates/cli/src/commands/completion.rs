@@ -16,17 +16,30 @@ pub(crate) struct Args {
     pub(crate) shell: Shell,
 }
 
-/// Adds names to what `_compose` found, and takes out what only stands for names.
+/// Names where there are some, else what `_compose` found but for what only stands for names, and for flags that
+/// nobody has begun to type. bash takes `busybox:latest` for three words; then names go on behind the colon.
 const BASH: &str = r#"
 _compose_with_names() {
-    _compose "$@"
-    local found=() name
-    for name in "${COMPREPLY[@]}"; do
-        [[ $name == [\[\<]* ]] || found+=("$name")
+    local words=() word is_glued= before= found=()
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD}"; do
+        if (( ${#words[@]} )) && [[ $word == : || $is_glued ]]; then
+            words[${#words[@]}-1]+=$word
+        else
+            words+=("$word")
+        fi
+        [[ $word == : ]] && is_glued=1 || is_glued=
     done
-    while IFS= read -r name; do
-        found+=("$name")
-    done < <("$1" __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    word="${words[${#words[@]}-1]}"
+    [[ $COMP_WORDBREAKS == *:* && $word == *:* ]] && before="${word%"${word##*:}"}"
+    while IFS= read -r word; do
+        found+=("${word#"$before"}")
+    done < <("$1" __complete -- "${words[@]}" 2>/dev/null)
+    if (( ! ${#found[@]} )); then
+        _compose "$@"
+        for word in "${COMPREPLY[@]}"; do
+            [[ $word == [\[\<]* || ( $word == -* && $2 != -* ) ]] || found+=("$word")
+        done
+    fi
     COMPREPLY=("${found[@]}")
 }
 complete -F _compose_with_names -o bashdefault -o default compose docker-compose
