@@ -30,8 +30,8 @@ scenario! {
                 "up -d" => ups.push(world.compose(&line).ok()),
                 "exec db bash" => assert_eq!(world.run(&["exec", "db", "bash"], "hostname -i\n").ok().stdout.lines().count(), 1),
                 "plan" => drop(world.compose(&line).ok().says("create network shop_default")),
-                "graph" => drop(world.compose(&line).ok().says("web  [not created]")),
-                "config --explain services.web.ports" => drop(world.compose(&line).ok().says("compose.yaml:8:")),
+                "graph" => drop(world.compose(&line).ok().says("wordpress  [not created]")),
+                "config --explain services.wordpress.ports" => drop(world.compose(&line).ok().says("compose.yaml:8:")),
                 other => drop(world.compose(other).ok()),
             }
         }
@@ -54,13 +54,13 @@ scenario! {
             let output = world.compose(&line).ok();
             match line.as_str() {
                 "up -d --as review" => {
-                    let port = format!("Port web {} Moved to ", world.port());
+                    let port = format!("Port wordpress {} Moved to ", world.port());
                     let told = output.stderr.lines().find_map(|line| line.trim().strip_prefix(&port));
                     moved = told.unwrap_or_else(|| panic!("{}", output.stderr)).to_owned();
                     let number: u16 = moved.rsplit(':').next().unwrap().parse().unwrap();
                     assert!((20000..32768).contains(&number), "{moved}");
                 }
-                "--as review port web 80" => drop(output.says(&moved)),
+                "--as review port wordpress 80" => drop(output.says(&moved)),
                 "ls" => drop(output.says("shop-review").says(&moved)),
                 _ => {}
             }
@@ -109,15 +109,15 @@ scenario! {
         assert!(builds.len() == 2 && !builds[0].contains("CACHED") && builds[1].matches("CACHED").count() == 2, "{builds:?}");
 
         std::fs::remove_file(world.project().join("compose.override.yaml")).unwrap();
-        world.write("compose.yaml", "services: {web: {image: busybox, command: sh -c \"echo web is up; sleep 1000\", stop_grace_period: 0s}}\n");
+        world.write("compose.yaml", "services: {db: {image: busybox, command: sh -c \"echo db is up; sleep 1000\", stop_grace_period: 0s}}\n");
         world.compose("up -d").ok();
-        until("a first line", || world.compose("logs").stdout.contains("web is up").then_some(()));
+        until("a first line", || world.compose("logs").stdout.contains("db is up").then_some(()));
         for line in typed("Troubleshooting") {
             let output = world.compose(&line).ok();
             let said = match line.split(' ').next().unwrap() {
                 "explain" => "unknown-service",
-                "ps" => "web",
-                "logs" => "web is up",
+                "ps" => "project-db-1",
+                "logs" => "db is up",
                 "events" => "container start",
                 "top" => "sleep 1000",
                 "config" => "command:",
@@ -206,5 +206,5 @@ fn follows(world: &World) {
     logs.line("web is up");
     logs.signal("INT");
     assert_eq!(logs.end(), 130);
-    assert_eq!(world.state("web"), "running");
+    assert_eq!(world.state("wordpress"), "running");
 }
