@@ -259,6 +259,8 @@ scenario! {
         let alone = on_a_machine(world, "mount --bind /dev/null /usr/bin/passt", &up);
         said(&alone, &["containers have no way to the outside: pasta is not installed", "apt-get install passt"]);
         assert_eq!(world.state("web"), "running");
+        let look = on_a_machine(world, "mount --bind /dev/null /usr/bin/passt", &["ps"]);
+        assert!(!String::from_utf8_lossy(&look.stderr).contains("outside"), "who only looks has heard it: {look:?}");
         world.compose("down -t 0").ok();
         until("no run-time folder", || (!world.roots().run.exists()).then_some(()));
         // A store with owners that the one id cannot have would be refused.

@@ -185,7 +185,7 @@ impl Session {
         if rustix::process::geteuid().is_root() {
             return Ok(());
         }
-        self.enter_to(Purpose::Look)?;
+        self.enter_to(Purpose::Look, purpose == Purpose::Work)?;
         let is_entered = self.world.borrow().as_ref().is_some_and(World::is_entered);
         self.outside.set(purpose == Purpose::Work && !is_entered);
         behind::hold(self.outside.get());
@@ -199,7 +199,7 @@ impl Session {
     /// What keeps this user from having containers.
     pub(crate) fn begin(&self) -> Result<(), Failure> {
         if self.outside.replace(false) {
-            self.enter_to(Purpose::Work)?;
+            self.enter_to(Purpose::Work, true)?;
             behind::hold(false);
         }
         Ok(())
@@ -226,7 +226,8 @@ impl Session {
         runtime::run(Size::Two, command)
     }
 
-    fn enter_to(&self, purpose: Purpose) -> Result<(), Failure> {
+    /// What this user's containers are without is told to who has something made; who only looks has heard it.
+    fn enter_to(&self, purpose: Purpose, is_told: bool) -> Result<(), Failure> {
         let variable = |name: &str| self.environment.borrow().of_process(name).map(Into::into);
         let request = user::Request { root: self.root(), variable: &variable, purpose };
         let world = user::enter(&request).map_err(|error| {
@@ -237,7 +238,8 @@ impl Session {
                 None => failure,
             }
         })?;
-        world.warnings.iter().for_each(|warning| self.warn(warning));
+        let lacks = world.lacks.iter().filter(|_| is_told);
+        world.warnings.iter().chain(lacks).for_each(|warning| self.warn(warning));
         let stranded = world.stranded.clone();
         self.world.replace(Some(world));
         self.timing("user's world entered");
@@ -407,8 +409,11 @@ impl Ansi {
             "never" => Ok(Self::Never),
             "always" => Ok(Self::Always),
             "auto" => Ok(Self::Auto),
-            other => Err(Failure::new(format!("invalid value for --ansi: `{other}`"))
-                .hint("it is one of never, always and auto")),
+            other => Err(Failure::new(match &globals.ansi {
+                Some(_) => format!("invalid value for --ansi: `{other}`"),
+                None => format!("the environment variable COMPOSE_ANSI is `{other}`"),
+            })
+            .hint("it is one of never, always and auto")),
         }
     }
 
@@ -439,7 +444,10 @@ fn mode(globals: &Globals, environment: &Environment, ansi: Ansi) -> Result<Mode
         "plain" => Ok(Mode::Plain),
         "json" => Ok(Mode::Json),
         "quiet" | "none" => Ok(Mode::Quiet),
-        other => Err(Failure::new(format!("unsupported --progress value `{other}`"))
-            .hint("it is one of auto, tty, plain, json and quiet")),
+        other => Err(Failure::new(match &globals.progress {
+            Some(_) => format!("unsupported --progress value `{other}`"),
+            None => format!("the environment variable COMPOSE_PROGRESS is `{other}`"),
+        })
+        .hint("it is one of auto, tty, plain, json and quiet")),
     }
 }

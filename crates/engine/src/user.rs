@@ -65,6 +65,8 @@ pub struct World {
     pub roots: Roots,
     /// What the user has to know, a sentence each.
     pub warnings: Vec<String>,
+    /// What this user's containers are without, each time anew: for who has some made.
+    pub lacks: Vec<String>,
     /// Pods with containers that live on from a router that was lost: their supervisors wire them to the
     /// new one, and have to be called.
     pub stranded: Vec<PodName>,
@@ -116,7 +118,7 @@ fn look(mut roots: Roots) -> Result<World, UserError> {
     entered.map_or_else(
         || {
             roots.mapping = ids::Plan::read().mapping();
-            Ok(World { roots, warnings: vec![], stranded: vec![], _use: None, router: None })
+            Ok(World { roots, warnings: vec![], lacks: vec![], stranded: vec![], _use: None, router: None })
         },
         Ok,
     )
@@ -153,21 +155,22 @@ fn come_in(roots: &Roots, lock: Lock) -> Result<World, UserError> {
             Some(infra) => infra,
             None => infra_put_back(roots, &mut news)?,
         };
-        pasta::keep(roots, &infra, &mut news.warnings)?;
+        pasta::keep(roots, &infra, &mut news)?;
         if let Some(router) = join(&infra)? {
             break (infra.mapping(), router);
         }
     };
     let path = format!("/proc/{}/fd/{}", std::process::id(), router.as_raw_fd());
     let roots = Roots { mapping, router: Some(path.into()), ..roots.clone() };
-    let News { warnings, stranded } = news;
-    Ok(World { roots, warnings, stranded, _use: Some(lock), router: Some(router) })
+    let News { warnings, lacks, stranded } = news;
+    Ok(World { roots, warnings, lacks, stranded, _use: Some(lock), router: Some(router) })
 }
 
 /// What was found out on the way in.
 #[derive(Default)]
 struct News {
     warnings: Vec<String>,
+    lacks: Vec<String>,
     stranded: Vec<PodName>,
 }
 

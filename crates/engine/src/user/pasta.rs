@@ -7,7 +7,7 @@
 use super::ids::find_program;
 use super::infra::Infra;
 use super::launch::Launch;
-use super::{UserError, life, making};
+use super::{News, UserError, life, making};
 use crate::disk;
 use crate::process::{self, lives};
 use resource::{ProcessIdentity, Roots};
@@ -30,7 +30,7 @@ const ARGUMENTS: &str = "--foreground --quiet --config-net --no-map-gw -t none -
                          -a 198.18.0.2 -n 30 -g 198.18.0.1 --no-netns-quit --netns";
 
 /// Sees to it that one runs. Nobody waits for it to be ready: what is sent meanwhile is sent again.
-pub(super) fn keep(roots: &Roots, infra: &Infra, warnings: &mut Vec<String>) -> Result<(), UserError> {
+pub(super) fn keep(roots: &Roots, infra: &Infra, news: &mut News) -> Result<(), UserError> {
     if living(roots).is_some() {
         return Ok(());
     }
@@ -38,7 +38,10 @@ pub(super) fn keep(roots: &Roots, infra: &Infra, warnings: &mut Vec<String>) -> 
     if living(roots).is_some() {
         return Ok(());
     }
-    warnings.extend(start(roots, infra).err());
+    match start(roots, infra) {
+        Ok(ended) => news.warnings.extend(ended),
+        Err(lack) => news.lacks.push(lack),
+    }
     Ok(())
 }
 
@@ -46,8 +49,8 @@ fn living(roots: &Roots) -> Option<ProcessIdentity> {
     disk::read(&roots.run.join(DOCUMENT)).filter(|process| lives(*process))
 }
 
-/// Starts it, or says why there is no way outside.
-fn start(roots: &Roots, infra: &Infra) -> Result<(), String> {
+/// Starts it, and says what ended the one before; or says why there is no way outside.
+fn start(roots: &Roots, infra: &Infra) -> Result<Option<String>, String> {
     let before = complaint(roots);
     let without = |why: String| format!("containers have no way to the outside: {why}");
     let log = roots.run.join(LOG);
@@ -66,7 +69,7 @@ fn start(roots: &Roots, infra: &Infra) -> Result<(), String> {
     let life = &life::watch(roots).map_err(|error| without(error.to_string()))?;
     let launch = Launch { program: &program, arguments: &arguments, infra, life, run, document, log: &log };
     launch.start().map_err(|error| without(format!("pasta cannot be started: {error}")))?;
-    before.map_or(Ok(()), |said| Err(without(format!("pasta has ended: {said}; it is started again"))))
+    Ok(before.map(|said| without(format!("pasta has ended: {said}; it is started again"))))
 }
 
 /// What the last one said before it ended, if there was one. Where AppArmor confines it, it cannot write
