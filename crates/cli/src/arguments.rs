@@ -175,6 +175,17 @@ impl OverridesItself for clap::Arg {
     }
 }
 
+/// Reads `NAME=VALUE` or `NAME`.
+///
+/// # Errors
+/// Nothing in front of the sign.
+pub(crate) fn variable(text: &str) -> Result<String, String> {
+    match text.starts_with('=') || text.is_empty() {
+        true => Err("a name is missing before the `=`".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
 /// The spellings of a boolean that Go's flags accept.
 pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text {

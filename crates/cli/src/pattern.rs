@@ -1,6 +1,23 @@
 //! The regular expressions that `ls --filter name=` takes: literals, `.`, `*`, `+`, `?`, `^`, `$` and
 //! `[…]`. A search, not a whole match, as elsewhere.
 
+/// Why a pattern cannot be meant so; `None` where it can.
+pub(crate) fn fault(pattern: &str) -> Option<&'static str> {
+    let letters: Vec<char> = pattern.chars().collect();
+    let (mut at, mut is_repeatable) = (0, false);
+    while at < letters.len() {
+        match letters[at] {
+            '[' if !letters[at..].contains(&']') => return Some("a `[` is not closed"),
+            '*' | '+' | '?' if !is_repeatable => return Some("nothing is repeated"),
+            '(' | ')' | '|' | '{' | '}' => return Some("groups, alternatives and counts are not known"),
+            _ => {}
+        }
+        is_repeatable = !matches!(letters[at], '*' | '+' | '?' | '^');
+        at += atom(&letters[at..]);
+    }
+    None
+}
+
 /// Whether the pattern is found in the text.
 pub(crate) fn found(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
@@ -54,6 +71,16 @@ fn fits(atom: &[char], letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_pattern_is_told() {
+        for pattern in ["", "^sh.p$", "[ab]+c*", "a\\*b", "[*]x?"] {
+            assert_eq!(fault(pattern), None, "{pattern}");
+        }
+        for pattern in ["[", "a[b", "*a", "a**", "^*", "(a|b)", "a{2}"] {
+            assert!(fault(pattern).is_some(), "{pattern}");
+        }
+    }
 
     #[test]
     fn patterns_are_searched_for() {

@@ -385,7 +385,9 @@ fn because(planned: &Planned) -> String {
             format!("because {}", changes.join("; "))
         }
         (Step::CreateContainer { .. }, reason) => format!("because {reason}"),
-        (_, reason @ (Reason::Orphan(_) | Reason::ScaleDown { .. })) => format!("because {reason}"),
+        (_, reason @ (Reason::Orphan(_) | Reason::Ran | Reason::ScaleDown { .. })) => {
+            format!("because {reason}")
+        }
         _ => String::new(),
     }
 }

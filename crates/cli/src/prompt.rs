@@ -22,6 +22,9 @@ pub(crate) fn line(question: &str) -> Result<String, Failure> {
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.map_err(|error| Failure::because("cannot read the answer", error))?;
+    if !answer.ends_with('\n') {
+        output::message("\n");
+    }
     Ok(answer.trim_end_matches(['\r', '\n']).to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! What is said about a command line that cannot be read: clap's own words, with the nearest flag or verb,
 //! and what people who come from Docker Compose have to know besides.
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Words of Docker's that there are not, and what to use.
 const ELSEWHERE: [(&str, &str); 11] = [
@@ -68,11 +68,18 @@ pub(crate) fn reason(verb: &str) -> &'static str {
 
 /// What is written about a line that does not parse, and its words.
 pub(crate) fn text(error: &clap::Error, grammar: &clap::Command, words: &[String]) -> String {
-    let said = error.render().to_string();
+    let said = plain(&error.render().to_string());
     match hint(error, grammar, words) {
         Some(hint) => format!("{}\n\n  = help: {hint}\n", without_tip(&said).trim_end()),
         None => said,
     }
+}
+
+/// The words of the standard library about numbers, as people say it.
+fn plain(said: &str) -> String {
+    let said = said.replace("invalid digit found in string", "a whole number is expected");
+    let said = said.replace("cannot parse integer from empty string", "a whole number is expected");
+    said.replace("number too large to fit in target type", "the number is too large")
 }
 
 /// Without a word that only looks alike: it is known what was meant.
@@ -90,7 +97,7 @@ fn hint(error: &clap::Error, grammar: &clap::Command, words: &[String]) -> Optio
         let experiment = behind.filter(|_| verb == "alpha").and_then(|word| answer(&EXPERIMENTS, word));
         return experiment.or_else(|| answer(&ELSEWHERE, verb));
     }
-    let flag = word(ContextKind::InvalidArg)?;
+    let flag = word(ContextKind::InvalidArg).filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
     let name = flag.split('=').next().unwrap_or(flag);
     let is_it = |argument: &&clap::Arg| {
         argument.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
@@ -135,6 +142,14 @@ mod tests {
         );
         assert!(said("compose ps --all-resources").contains("`compose --all-resources VERB`"));
         assert!(said("compose ps --project-name=x").contains("`compose --project-name … VERB`"));
+    }
+
+    #[test]
+    fn a_value_that_is_none_is_told_in_plain_words() {
+        assert!(said("compose up -t x").contains("'--timeout <SECONDS>': a whole number is expected"));
+        assert!(said("compose up -t 99999999999999999999").contains("the number is too large"));
+        assert!(said("compose exec -e =x web env").contains("a name is missing before the `=`"));
+        assert!(!said("compose --no-ansi --ansi never ps").contains("stands before the verb"));
     }
 
     #[test]

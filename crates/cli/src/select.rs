@@ -22,14 +22,19 @@ pub(crate) fn services<'a>(
         );
         let named = chosen.len() > before || chosen.iter().any(|name| matches(word, name));
         if !named {
-            let failure = Failure::new(format!("no such service: {word}"));
-            return Err(match diagnostic::nearest(word, known.iter().copied()) {
-                Some(near) => failure.hint(format!("a service with a similar name exists: `{near}`")),
-                None => failure,
-            });
+            return Err(unknown(word, known.iter().copied()));
         }
     }
     Ok(chosen)
+}
+
+/// *no such service*, with the nearest of those that there are.
+pub(crate) fn unknown<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Failure {
+    let failure = Failure::new(format!("no such service: {word}"));
+    match diagnostic::nearest(word, known) {
+        Some(near) => failure.hint(format!("a service with a similar name exists: `{near}`")),
+        None => failure,
+    }
 }
 
 /// Whether a shell pattern with `*`, `?` and `[…]` matches a whole name.

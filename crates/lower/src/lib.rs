@@ -85,7 +85,7 @@ pub fn lower(
     let mut lowering = Lowering::new(project, options);
     let members = selection.members(project);
     for name in selection.scale.keys().filter(|name| !project.services.contains_key(*name)) {
-        lowering.found.push(Diagnostic::error("unknown-service", format!("no such service: {name}")));
+        lowering.found.push(selection::unknown(project, name));
     }
     let mut services: Vec<DesiredService> = vec![];
     for name in &members {

@@ -1,7 +1,8 @@
 //! The container of `run`: a service's, with what the command line changes.
 
 use crate::lowering::Lowering;
-use crate::{Options, short};
+use crate::security::{CAPABILITIES, capability};
+use crate::{Options, selection, short};
 use compose_spec::Project;
 use diagnostic::{Diagnostic, has_errors};
 use resource::{
@@ -78,7 +79,7 @@ pub fn one_off(
     let mut lowering = Lowering::new(project, options);
     let enabled = project.services.get(service);
     let Some(service) = enabled.or_else(|| project.disabled_services.get(service)) else {
-        return Err(vec![Diagnostic::error("unknown-service", format!("no such service: {service}"))]);
+        return Err(vec![selection::unknown(project, service)]);
     };
     let Some(mut lowered) = lowering.service(service) else { return Err(lowering.found) };
     if lowered.provider.is_some() {
@@ -96,6 +97,14 @@ pub fn one_off(
     labels(&mut spec, overrides);
     process(&mut spec, overrides);
     capabilities(&mut spec, overrides);
+    for (flag, names) in [("--cap-add", &overrides.cap_add), ("--cap-drop", &overrides.cap_drop)] {
+        for name in names.iter().filter(|name| !CAPABILITIES.contains(&capability(name).as_str())) {
+            let message = format!("`{name}` of `{flag}` is no capability");
+            lowering
+                .found
+                .push(Diagnostic::error("bad-argument", message).help("capabilities(7) lists them"));
+        }
+    }
     if !overrides.service_ports {
         spec.ports.clear();
     }
@@ -166,15 +175,11 @@ fn process(spec: &mut ContainerSpec, overrides: &OneOff) {
 
 /// Adds and drops; a name added is no longer dropped, and the other way round.
 fn capabilities(spec: &mut ContainerSpec, overrides: &OneOff) {
-    let plain = |name: &String| {
-        let upper = name.to_ascii_uppercase();
-        upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
-    };
-    for name in overrides.cap_add.iter().map(plain) {
+    for name in overrides.cap_add.iter().map(|name| capability(name)) {
         spec.security.capabilities_dropped.retain(|dropped| *dropped != name);
         spec.security.capabilities_added.push(name);
     }
-    for name in overrides.cap_drop.iter().map(plain) {
+    for name in overrides.cap_drop.iter().map(|name| capability(name)) {
         spec.security.capabilities_added.retain(|added| *added != name);
         spec.security.capabilities_dropped.push(name);
     }

@@ -8,14 +8,10 @@ use std::path::Path;
 
 impl Lowering<'_> {
     pub(crate) fn security(&mut self, service: &Service) -> SecuritySpec {
-        let capability = |name: &String| {
-            let upper = name.to_ascii_uppercase();
-            upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
-        };
         let mut security = SecuritySpec {
             privileged: service.privileged,
-            capabilities_added: service.cap_add.iter().map(capability).collect(),
-            capabilities_dropped: service.cap_drop.iter().map(capability).collect(),
+            capabilities_added: service.cap_add.iter().map(|name| capability(name)).collect(),
+            capabilities_dropped: service.cap_drop.iter().map(|name| capability(name)).collect(),
             read_only_root: service.read_only,
             sysctls: service.sysctls.clone(),
             device_rules: service.device_cgroup_rules.clone(),
@@ -168,8 +164,14 @@ fn is_of_a_namespace(key: &str) -> bool {
         || key.strip_prefix("kernel.").is_some_and(|name| name == "domainname" || ipc.contains(&name))
 }
 
+/// A capability's name in capitals, without `CAP_`.
+pub(crate) fn capability(name: &str) -> String {
+    let upper = name.to_ascii_uppercase();
+    upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
+}
+
 /// capabilities(7), Linux 5.9 and later, and the word for all of them.
-const CAPABILITIES: [&str; 42] = [
+pub(crate) const CAPABILITIES: [&str; 42] = [
     "ALL",
     "AUDIT_CONTROL",
     "AUDIT_READ",

@@ -113,7 +113,8 @@ fn grow<'a>(members: &mut BTreeSet<&'a str>, more: impl Fn(&BTreeSet<&'a str>) -
     }
 }
 
-fn unknown(project: &Project, name: &str) -> Diagnostic {
+/// *no such service*, with what may have been meant.
+pub(crate) fn unknown(project: &Project, name: &str) -> Diagnostic {
     let error = Diagnostic::error("unknown-service", format!("no such service: {name}"));
     if project.disabled_services.contains_key(name) {
         return error

@@ -286,7 +286,9 @@ impl<'a> Converge<'a, '_> {
             return;
         }
         for orphan in orphans {
-            let reason = Reason::Orphan(orphan.record.spec.service.clone());
+            let service = &orphan.record.spec.service;
+            let reason =
+                if self.world.knows(service) { Reason::Ran } else { Reason::Orphan(service.clone()) };
             self.stop(orphan, reason.clone(), vec![]);
             self.remove(orphan, reason, false, vec![]);
         }

@@ -102,6 +102,8 @@ pub enum Reason {
     WaitedFor,
     /// The service is not in the file any more.
     Orphan(String),
+    /// A `run` has left it, and it has ended.
+    Ran,
     /// The user asked for it.
     Asked,
     /// Only the provider knows whether the service is there.
@@ -151,6 +153,7 @@ impl fmt::Display for Reason {
             Self::LeftOver => write!(formatter, "it is left of an earlier attempt"),
             Self::WaitedFor => write!(formatter, "every service is waited for"),
             Self::Orphan(service) => write!(formatter, "the project has no service {service}"),
+            Self::Ran => write!(formatter, "a `run` left it behind"),
             Self::Asked => write!(formatter, "it was asked for"),
             Self::EachTime => write!(formatter, "a provider is asked each time"),
             Self::BridgeGone => write!(formatter, "its bridge is gone"),

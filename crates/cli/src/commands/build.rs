@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// NAME=VALUE, or NAME for its value in the environment
-    #[arg(long, value_name = "NAME[=VALUE]")]
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = crate::arguments::variable)]
     pub(crate) build_arg: Vec<String>,
     /// There is one builder, `default`: another one is refused
     #[arg(long, value_name = "NAME")]

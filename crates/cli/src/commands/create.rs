@@ -140,7 +140,7 @@ impl Making {
             selection = selection.without_dependencies();
         }
         if let Some(name) = selection.scale.keys().find(|name| !loaded.0.services.contains_key(*name)) {
-            return Err(Failure::new(format!("no such service: {name}")));
+            return Err(crate::select::unknown(name, loaded.0.services.keys().map(String::as_str)));
         }
         let mut desired = wanted::of_project(session, loaded, &selection)?;
         wanted::foresee_models(session, loaded, &started(&desired).collect())?;

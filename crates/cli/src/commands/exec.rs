@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     pub(crate) detach: bool,
     /// NAME=VALUE, or NAME to pass it on
-    #[arg(short, long, value_name = "NAME=VALUE")]
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = crate::arguments::variable)]
     pub(crate) env: Vec<String>,
     /// Number of the replica, the first by default
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "NUMBER")]

@@ -80,7 +80,7 @@ fn renewed(
 ) -> Result<BTreeSet<Reference>, Failure> {
     let Some(services) = &args.update else { return Ok(BTreeSet::new()) };
     if let Some(name) = services.iter().find(|name| !project.services.contains_key(*name)) {
-        return Err(Failure::new(format!("no such service: {name}")));
+        return Err(crate::select::unknown(name, project.services.keys().map(String::as_str)));
     }
     let is_meant =
         |want: &&Want| services.is_empty() || want.services.iter().any(|service| services.contains(service));

@@ -75,7 +75,13 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let mut patterns = vec![];
     for filter in &args.filter {
         match filter.split_once('=') {
-            Some(("name", pattern)) => patterns.push(pattern.to_owned()),
+            Some(("name", pattern)) => {
+                if let Some(fault) = crate::pattern::fault(pattern) {
+                    return Err(Failure::new(format!("invalid filter `{filter}`: {fault}"))
+                        .hint("known are `.`, `*`, `+`, `?`, `^`, `$`, `[…]` and `\\` before one of them"));
+                }
+                patterns.push(pattern.to_owned());
+            }
             _ => {
                 return Err(
                     Failure::new(format!("invalid filter `{filter}`")).hint("known is `name=PATTERN`")

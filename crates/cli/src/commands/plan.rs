@@ -91,7 +91,7 @@ impl Kept {
         let kept: Option<Self> = document::decode(&bytes);
         kept.filter(|kept| kept.form == FORM).ok_or_else(|| {
             Failure::new(format!("`{shown}` is no plan, is damaged, or was made by another version"))
-                .hint(format!("make it anew with `compose plan -o {shown}`"))
+                .hint("`compose plan -o FILE` makes one")
         })
     }
 }

@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COMMAND")]
     pub(crate) entrypoint: Option<String>,
     /// NAME=VALUE, or NAME to pass it on
-    #[arg(short, long, value_name = "NAME=VALUE")]
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = crate::arguments::variable)]
     pub(crate) env: Vec<String>,
     /// Read variables from a file
     #[arg(long, value_name = "FILE")]

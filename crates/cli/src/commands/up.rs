@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::view::progress::Mode;
 use crate::watching::{self, Options, Watching};
-use crate::{output, terminal, verb};
+use crate::{output, select, terminal, verb};
 use compose_spec::{Loaded, Project};
 use plan::{Recreate, Verb};
 use std::collections::BTreeSet;
@@ -174,7 +174,7 @@ fn end(args: &Args, desired: &resource::Desired) -> Result<End, Failure> {
     if let Some(service) = &args.exit_code_from
         && !desired.services.iter().any(|known| known.name == *service)
     {
-        return Err(Failure::new(format!("no such service: {service}")));
+        return Err(select::unknown(service, desired.services.iter().map(|service| service.name.as_str())));
     }
     let failure = args.abort_on_container_failure;
     let any = args.abort_on_container_exit || (args.exit_code_from.is_some() && !failure);
@@ -190,8 +190,10 @@ fn shown(args: &Args, project: &Project, desired: &resource::Desired) -> Result<
     let part: BTreeSet<&str> = desired.services.iter().map(|service| service.name.as_str()).collect();
     for name in args.attach.iter().chain(&args.no_attach) {
         if !part.contains(name.as_str()) {
+            let near = diagnostic::nearest(name, part.iter().copied());
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return Err(Failure::new(format!("no such service: {name}"))
-                .hint("`--attach` and `--no-attach` name services that this `up` starts"));
+                .hint(format!("`--attach` and `--no-attach` name services that this `up` starts{near}")));
         }
     }
     let attaches = |name: &String| {
