@@ -37,6 +37,18 @@ scenario! {
         until("the folder's end", || (inside(world, "ls -d /app/own || echo gone") == "gone").then_some(()));
         symlink("b", src.join("link")).unwrap();
         until("the link", || (inside(world, "readlink /app/link") == "b").then_some(()));
+        // A folder takes the place of a link to one: what comes into it does not go to where the link led.
+        std::fs::create_dir(src.join("led")).unwrap();
+        symlink("led", src.join("kind")).unwrap();
+        until("a link to a folder", || (inside(world, "readlink /app/kind") == "led").then_some(()));
+        std::fs::remove_file(src.join("kind")).unwrap();
+        save(world, "src/kind/x", "in a folder");
+        appears(world, "/app/kind/x", "in a folder");
+        assert_eq!(inside(world, "ls -A /app/led; readlink /app/kind || echo none"), "none");
+        for folder in ["kind", "led"] {
+            std::fs::remove_dir_all(src.join(folder)).unwrap();
+            until("its end", || (inside(world, &format!("ls -d /app/{folder} || echo gone")) == "gone").then_some(()));
+        }
         // What comes all at once comes whole, and what is ignored does not.
         let batch = world.project().join("batch");
         for number in 0..300 {
@@ -137,6 +149,15 @@ scenario! {
         let mut watch = world.background("watch --no-up");
         watch.line("Watch enabled");
         assert_eq!(inside(world, "stat -c %a /app/empty"), "710");
+        // What a watch sent that was killed then is known to be there.
+        save(world, "src/brief", "made under one watch, removed before the next");
+        appears(world, "/app/brief", "made under one watch, removed before the next");
+        watch.signal("KILL");
+        assert_ne!(watch.end(), 0);
+        std::fs::remove_file(world.project().join("src/brief")).unwrap();
+        let mut watch = world.background("watch --no-up");
+        watch.line("Watch enabled");
+        assert_eq!(inside(world, "ls /app"), "empty\nnew\nold");
         watch.signal("KILL");
         assert_ne!(watch.end(), 0);
         save(world, "src/old", "edited after the kill");

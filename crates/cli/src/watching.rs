@@ -203,6 +203,7 @@ impl<'a> Watching<'a> {
         if memory.image != image {
             // The image has what was edited before it was made.
             *memory = Memory::of(image);
+            memory.keep(self.session.engine()?, &self.pod, &watched.service)?;
         }
         let sync = syncs(watched, memory);
         self.tell(watched, self.send(watched, container, &sync));
@@ -276,15 +277,13 @@ impl<'a> Watching<'a> {
     fn sync(&mut self, watched: &Watched, sync: &[Sync]) -> Result<(), Failure> {
         let observed = self.session.containers(&self.pod)?;
         let memory = self.memories.entry(watched.service.clone()).or_default();
-        memory.edited.extend(sync.iter().map(|sync| sync.host.clone()));
-        let redressed = sync.iter().filter(|sync| sync.redressed);
-        memory.folders_redressed.extend(redressed.map(|sync| sync.host.clone()));
+        let noted = memory.note(self.session.engine()?, &self.pod, &watched.service, sync);
         self.say(&format!(
             "Syncing service {:?} after {} changes were detected",
             watched.service,
             sync.len()
         ));
-        let mut failed = None;
+        let mut failed = noted.err();
         for container in of_service(&observed.containers, &watched.service).filter(|it| has_root(it)) {
             if let Err(failure) = self.send(watched, container, sync) {
                 failed.get_or_insert(failure);
@@ -339,6 +338,7 @@ impl<'a> Watching<'a> {
                     host: sync.host.clone(),
                     inside: sync.inside.clone(),
                     redressed: sync.redressed,
+                    follows: sync.host == rule.path,
                 })
                 .collect();
             match engine.send(&self.pod, id, &sendings, &|inside, is_folder| {

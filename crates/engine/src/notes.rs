@@ -3,7 +3,8 @@
 
 use crate::{Engine, EngineError, disk};
 use resource::PodName;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 /// A claim on a pod for one purpose; given up when it is dropped, or by death.
@@ -30,6 +31,16 @@ impl Engine {
         }
         disk::make_folder(&folder.join("notes"))?;
         sys::file::replace(&path, bytes).map_err(EngineError::file("write", &path))
+    }
+
+    /// Adds bytes to those that were kept under a name. A process that is killed may have added some of them only.
+    ///
+    /// # Errors
+    /// [`EngineError::BadName`], [`EngineError::File`]; nothing was kept under this name, or there is no such pod.
+    pub fn add_to_note(&self, pod: &PodName, name: &str, bytes: &[u8]) -> Result<(), EngineError> {
+        let path = self.note_path(pod, name)?;
+        let added = OpenOptions::new().append(true).open(&path).and_then(|mut file| file.write_all(bytes));
+        added.map_err(EngineError::file("write", &path))
     }
 
     /// Claims a pod for a purpose; `None` when another process has it.

@@ -21,6 +21,9 @@ pub struct Sending {
     pub inside: PathBuf,
     /// A folder that is there gets the host's mode and owner, too.
     pub redressed: bool,
+    /// A folder whose place is the container's own, where a link to one does as well. Elsewhere a link makes way for
+    /// a folder of the host's.
+    pub follows: bool,
 }
 
 /// What was done to one container.

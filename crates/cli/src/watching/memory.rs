@@ -7,13 +7,14 @@ use resource::PodName;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
-use watch::{Census, Watched};
+use std::path::{Path, PathBuf};
+use watch::{Census, Sync, Watched};
 
 /// The memory of one service.
 ///
 /// The census that is kept is that of the moment from which changes were followed: what was edited since is
-/// found again by the next watch and sent once more, however this one ended.
+/// found again by the next watch and sent once more, however this one ended. What was sent is noted before it is, so
+/// that a file which comes and goes between two censuses is known to be in the containers.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Memory {
     /// Paths that differ from the image: edited since it was made.
@@ -66,14 +67,34 @@ impl Memory {
         engine.keep_note(pod, &edited_name(service), &self.encode()).map_err(not_kept)
     }
 
+    /// Remembers what is about to be sent, also for the next watch.
+    pub(crate) fn note(
+        &mut self,
+        engine: &Engine,
+        pod: &PodName,
+        service: &str,
+        sync: &[Sync],
+    ) -> Result<(), Failure> {
+        let mut news = vec![];
+        for Sync { host, redressed, .. } in sync {
+            let is_new = self.edited.insert(host.clone());
+            if *redressed && self.folders_redressed.insert(host.clone()) || is_new {
+                encode_path(&mut news, host, *redressed);
+            }
+        }
+        // Before there is a container there is nothing that it could differ from.
+        if news.is_empty() || self.image.is_empty() {
+            return Ok(());
+        }
+        engine.add_to_note(pod, &edited_name(service), &news).map_err(not_kept)
+    }
+
     /// The image, then the paths, each ended by a NUL; a slash before it marks a folder that was redressed.
     fn encode(&self) -> Vec<u8> {
         let mut bytes = self.image.as_bytes().to_vec();
         bytes.push(0);
         for path in &self.edited {
-            bytes.extend(path.as_os_str().as_bytes());
-            bytes.extend(self.folders_redressed.contains(path).then_some(b'/'));
-            bytes.push(0);
+            encode_path(&mut bytes, path, self.folders_redressed.contains(path));
         }
         bytes
     }
@@ -82,8 +103,10 @@ impl Memory {
         Self::decode(&engine.note(pod, &edited_name(service))?)
     }
 
+    /// Without what has no end: who wrote it was killed before anything was sent.
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut parts = bytes.strip_suffix(b"\0")?.split(|byte| *byte == 0);
+        let end = bytes.iter().rposition(|byte| *byte == 0)?;
+        let mut parts = bytes[..end].split(|byte| *byte == 0);
         let image = String::from_utf8(parts.next()?.to_vec()).ok()?;
         let mut memory = Self::of(image);
         for part in parts {
@@ -94,6 +117,13 @@ impl Memory {
         }
         Some(memory)
     }
+}
+
+/// Writes a path as [`Memory::encode`] does.
+fn encode_path(bytes: &mut Vec<u8>, path: &Path, redressed: bool) {
+    bytes.extend(path.as_os_str().as_bytes());
+    bytes.extend(redressed.then_some(b'/'));
+    bytes.push(0);
 }
 
 /// Keeps what the sources looked like when all that differed had been sent.
@@ -129,6 +159,8 @@ mod tests {
         memory.folders_redressed.insert("/b c/d".into());
         let read = Memory::decode(&memory.encode()).unwrap();
         assert_eq!(read, memory);
+        let torn = [memory.encode(), b"/half of a na".to_vec()].concat();
+        assert_eq!(Memory::decode(&torn).unwrap(), memory);
         assert!(Memory::decode(b"").is_none());
     }
 }

@@ -36,7 +36,7 @@ impl<'a> Place<'a> {
         keeps: &dyn Fn(&Path, bool) -> bool,
         sent: &mut Sent,
     ) -> io::Result<()> {
-        let Sending { host, inside, redressed } = sending;
+        let Sending { host, inside, .. } = sending;
         let metadata = match std::fs::symlink_metadata(host) {
             Ok(metadata) => metadata,
             Err(error) if is_absent(&error) => return self.remove(inside, keeps, sent),
@@ -44,7 +44,7 @@ impl<'a> Place<'a> {
         };
         let kind = metadata.file_type();
         if kind.is_dir() {
-            return self.make_folder(inside, &metadata, *redressed, sent);
+            return self.make_folder(sending, &metadata, sent);
         }
         if kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device() {
             // Nobody keeps these among sources on purpose, and reading them would wait for ever.
@@ -103,15 +103,13 @@ impl<'a> Place<'a> {
         Ok(folder)
     }
 
-    fn make_folder(
-        &mut self,
-        inside: &Path,
-        metadata: &Metadata,
-        redressed: bool,
-        sent: &mut Sent,
-    ) -> io::Result<()> {
+    fn make_folder(&mut self, sending: &Sending, metadata: &Metadata, sent: &mut Sent) -> io::Result<()> {
+        let inside = &sending.inside;
+        if !sending.follows {
+            self.clear_link(inside)?;
+        }
         match self.open(inside) {
-            Ok(folder) if redressed => {
+            Ok(folder) if sending.redressed => {
                 dress(&folder, metadata)?;
                 sent.written += 1;
                 return Ok(());
@@ -128,6 +126,21 @@ impl<'a> Place<'a> {
         let folder = self.open_or_make(None, inside)?;
         dress(&folder, metadata)?;
         sent.written += 1;
+        Ok(())
+    }
+
+    /// Removes a link that stands where a folder is to be: what is sent below it would go to where it leads.
+    fn clear_link(&mut self, inside: &Path) -> io::Result<()> {
+        let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else { return Ok(()) };
+        let parent = match self.open(above) {
+            Err(error) if is_absent(&error) => return Ok(()),
+            other => other?,
+        };
+        let is_link = |there: &Stat| FileType::from_raw_mode(there.st_mode) == FileType::Symlink;
+        if status(&parent, name)?.as_ref().is_some_and(is_link) {
+            self.folders.retain(|folder, _| !folder.starts_with(inside));
+            rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
+        }
         Ok(())
     }
 

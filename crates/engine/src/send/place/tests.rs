@@ -31,7 +31,12 @@ impl Bed {
     }
 
     fn send_to(&self, name: &str, inside: &Path) -> io::Result<Sent> {
-        self.send_as(Sending { host: self.host(name), inside: inside.to_owned(), redressed: false })
+        self.send_as(Sending {
+            host: self.host(name),
+            inside: inside.to_owned(),
+            redressed: false,
+            follows: false,
+        })
     }
 
     fn send_as(&self, sending: Sending) -> io::Result<Sent> {
@@ -80,7 +85,7 @@ fn a_folder_that_is_there_gets_a_mode_when_it_was_given_another() {
     let before = mode();
     assert_eq!(bed.send("sub"), SAME);
     assert_eq!(mode(), before);
-    let sending = Sending { host: bed.host("sub"), inside: "/sub".into(), redressed: true };
+    let sending = Sending { host: bed.host("sub"), inside: "/sub".into(), redressed: true, follows: false };
     assert_eq!(bed.send_as(sending).unwrap(), WRITTEN);
     assert_eq!(mode(), 0o1770);
 }
@@ -114,6 +119,22 @@ fn what_is_gone_goes_but_for_what_is_the_containers_own() {
     std::fs::remove_file(bed.inside("src/sub/kept")).unwrap();
     assert_eq!(bed.send("src"), REMOVED);
     assert!(!bed.inside("src").exists());
+}
+
+#[test]
+fn a_link_makes_way_for_a_folder_but_where_the_place_is_the_containers_own() {
+    let bed = Bed::new();
+    std::fs::create_dir(bed.host("sub")).unwrap();
+    std::fs::write(bed.host("sub/a"), "new").unwrap();
+    std::fs::create_dir(bed.inside("other")).unwrap();
+    symlink("other", bed.inside("sub")).unwrap();
+    let sending = Sending { host: bed.host("sub"), inside: "/sub".into(), redressed: false, follows: true };
+    assert_eq!(bed.send_as(sending.clone()).unwrap(), SAME);
+    assert!(bed.inside("sub").is_symlink());
+    assert_eq!(bed.send_as(Sending { follows: false, ..sending }).unwrap(), WRITTEN);
+    assert!(!bed.inside("sub").is_symlink());
+    assert_eq!(bed.send("sub/a"), WRITTEN);
+    assert_eq!(std::fs::read_dir(bed.inside("other")).unwrap().count(), 0);
 }
 
 #[test]
