@@ -42,14 +42,20 @@ pub fn kill_points(steps: usize) -> Vec<usize> {
 
 impl World {
     /// Runs `compose` with words separated by blanks and kills it before its N-th step, from 1.
-    #[expect(clippy::zombie_processes, reason = "the tracer waits for it")]
     pub fn killed_at(&self, line: &str, step: usize) -> Ending {
+        let mut program = self.program();
+        program.args(line.split_whitespace());
+        self.finished_or_killed(&program, step)
+    }
+
+    /// The same with what [`World::program`] began.
+    #[expect(clippy::zombie_processes, reason = "the tracer waits for it")]
+    pub fn finished_or_killed(&self, program: &Command, step: usize) -> Ending {
         let mut said = tempfile::tempfile().unwrap();
-        let program = self.program();
         let mut command = Command::new("/bin/sh");
         // It waits until it is traced; the process stays the same through every `exec`.
         command.args(["-c", "read -r go && exec \"$0\" \"$@\""]).arg(program.get_program());
-        command.args(program.get_args()).args(line.split_whitespace()).current_dir(self.project());
+        command.args(program.get_args()).current_dir(self.project());
         command.env_clear();
         command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(said.try_clone().unwrap());
@@ -65,7 +71,8 @@ impl World {
                 said.rewind().unwrap();
                 let mut text = String::new();
                 said.read_to_string(&mut text).unwrap();
-                assert_eq!(code, Some(0), "`compose {line}` under the tracer:\n{text}");
+                let line: Vec<_> = program.get_args().collect();
+                assert_eq!(code, Some(0), "{line:?} under the tracer:\n{text}");
                 Ending::Finished(tracer.seen)
             }
         }

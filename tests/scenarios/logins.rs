@@ -1,6 +1,8 @@
 //! Scenarios about registries that speak TLS, and those that want to know who reads.
 
-use scenarios::{Depot, Gate, Output, World, certificate, scenario};
+use scenarios::{Depot, Ending, Gate, Output, World, certificate, kill_points, scenario};
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 
 /// `user:secret`, as HTTP has it.
 const LOGIN: &str = "dXNlcjpzZWNyZXQ=";
@@ -94,6 +96,63 @@ scenario! {
         command.env("XDG_CONFIG_HOME", world.project().join("settings"));
         command.env("REGISTRY_AUTH_FILE", world.project().join("auth.json")).args(["pull", "copied"]);
         world.finish(command, "").ok();
+    }
+}
+
+scenario! {
+    /// Logins and logouts at the same time lose nothing of each other. One that is killed at any step leaves the file of
+    /// credentials whole, and beside it nothing that the next does not clear away.
+    credentials_survive_others_and_kills, |world| {
+        let gate = Gate { login: Some(LOGIN), basic: true, ..Gate::default() };
+        let depots: Vec<Depot> = (0..8).map(|_| Depot::behind(gate)).collect();
+        let hosts: BTreeSet<String> = depots.iter().map(Depot::host).collect();
+        let auth = world.project().join("auth.json");
+        let kept = || -> BTreeSet<String> {
+            let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&auth).unwrap()).unwrap();
+            kept["auths"].as_object().unwrap().keys().cloned().collect()
+        };
+        let command = |verb: &str, host: &str| {
+            let mut command = world.program();
+            command.env("REGISTRY_AUTH_FILE", &auth).arg(verb);
+            command.args(if verb == "login" { &["-u", "user", "-p", "secret"][..] } else { &[] }).arg(host);
+            command
+        };
+        let at_once = |commands: Vec<Command>| {
+            let running: Vec<_> = commands
+                .into_iter()
+                .map(|mut command| command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+                .collect();
+            for mut child in running {
+                assert!(child.wait().unwrap().success());
+            }
+        };
+        at_once(hosts.iter().map(|host| command("login", host)).collect());
+        assert_eq!(kept(), hosts);
+        let (some, others): (Vec<_>, Vec<_>) = (depots[..4].iter().collect(), depots[4..].iter().collect());
+        let each = |verb: &'static str, depots: &[&Depot]| -> Vec<Command> {
+            depots.iter().map(|depot| command(verb, &depot.host())).collect()
+        };
+        at_once(each("logout", &some));
+        at_once(each("login", &some).into_iter().chain(each("logout", &others)).collect());
+        assert_eq!(kept(), some.iter().map(|depot| depot.host()).collect());
+
+        let host = depots[0].host();
+        let login = command("login", &host);
+        let other = r#"{"auths":{"kept.example.com":{"auth":"b3RoZXI6c2VjcmV0"}},"credHelpers":{}}"#;
+        world.write("auth.json", other);
+        let Ending::Finished(steps) = world.finished_or_killed(&login, usize::MAX) else { unreachable!() };
+        // The file is written at the end.
+        for step in kill_points(steps).into_iter().chain(steps.saturating_sub(9).max(1)..steps) {
+            world.write("auth.json", other);
+            let ending = world.finished_or_killed(&login, step);
+            eprintln!("step {step} of {steps}: {ending:?}");
+            assert!(kept().contains("kept.example.com"), "{ending:?}");
+            at_once(vec![command("logout", &host)]);
+            assert_eq!(kept(), BTreeSet::from(["kept.example.com".to_owned()]), "{ending:?}");
+            let names = std::fs::read_dir(world.project()).unwrap().map(|entry| entry.unwrap().file_name());
+            let names = names.map(|name| name.into_string().unwrap()).filter(|name| name.starts_with("auth"));
+            assert_eq!(names.collect::<Vec<_>>(), ["auth.json"], "{ending:?}");
+        }
     }
 }
 

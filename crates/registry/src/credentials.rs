@@ -97,7 +97,7 @@ impl Credentials {
         let docker = variable("DOCKER_CONFIG").or_else(|| below_home(".docker"));
         let config = variable("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
         let paths = [
-            auth_file(),
+            auth_path(),
             config.map(|config| config.join("containers/auth.json")),
             docker.map(|docker| docker.join("config.json")),
         ];
@@ -200,7 +200,7 @@ impl Credentials {
 }
 
 /// The file that a login is written to, and that is read first.
-pub(crate) fn auth_file() -> Option<PathBuf> {
+pub(crate) fn auth_path() -> Option<PathBuf> {
     variable("REGISTRY_AUTH_FILE").or_else(session_file)
 }
 

@@ -5,6 +5,7 @@
 //! check, because they are streamed. Credentials go to the registry they are for and to the token
 //! service it names, never along a redirect to another host.
 
+mod auth_file;
 mod body;
 mod challenge;
 mod client;

@@ -3,15 +3,14 @@
 //! A credential helper that is configured for the registry keeps them; else they go to `auth.json`, where
 //! Podman keeps its own, with mode 0600. Docker's `config.json` is read, and never written.
 
+use crate::auth_file::{self, change};
 use crate::conf::Endpoint;
-use crate::credentials::{Credential, HELPER_TIMEOUT, HelperFault, auth_file, plain, server};
+use crate::credentials::{Credential, HELPER_TIMEOUT, HelperFault, auth_path, plain, server};
 use crate::{ConfigError, Failure, Registry, credentials};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why somebody could not be logged in or out.
@@ -106,12 +105,14 @@ impl Registry {
             run_helper(helper, "store", &secret.to_string()).await?;
             return Ok(Kept::Helper(helper.to_owned()));
         }
-        let path = auth_file().ok_or(LoginError::NoPlace)?;
+        let path = auth_path().ok_or(LoginError::NoPlace)?;
         let auth = BASE64.encode(format!("{user}:{password}"));
-        change(&path, |auths| {
-            auths.insert(registry.to_owned(), json!({ "auth": auth }));
+        let registry = registry.to_owned();
+        let enter = move |auths: &mut Map<String, Value>| {
+            auths.insert(registry, json!({ "auth": auth }));
             true
-        })?;
+        };
+        change(path.clone(), enter).await?;
         Ok(Kept::File(path))
     }
 
@@ -132,13 +133,15 @@ impl Registry {
                 run_helper(helper, "erase", server(registry)).await?;
             }
         }
-        let own = auth_file();
-        if let Some(path) = own.as_ref().filter(|path| path.exists()) {
-            out.removed |= change(path, |auths| {
+        let own = auth_path();
+        if let Some(path) = own.clone().filter(|path| auth_file::is_there(path)) {
+            let registry = registry.to_owned();
+            let strike = move |auths: &mut Map<String, Value>| {
                 let before = auths.len();
                 auths.retain(|key, _| plain(key) != registry);
                 auths.len() != before
-            })?;
+            };
+            out.removed |= change(path, strike).await?;
         }
         out.left = credentials
             .files_with(registry)
@@ -151,45 +154,6 @@ impl Registry {
     fn endpoint_of(&self, registry: &str) -> Endpoint {
         self.registries.registry(registry)
     }
-}
-
-/// Changes `auths` of a file of credentials, all else in it stays; whether anything was changed.
-fn change(path: &Path, edit: impl FnOnce(&mut Map<String, Value>) -> bool) -> Result<bool, LoginError> {
-    // A link stays one: what it leads to is replaced.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let damaged = |source| ConfigError::Credentials { path: path.clone(), source };
-    let mut whole: Map<String, Value> = match std::fs::read(&path) {
-        Ok(text) if text.trim_ascii().is_empty() => Map::new(),
-        Ok(text) => serde_json::from_slice(&text).map_err(damaged)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Map::new(),
-        Err(source) => return Err(ConfigError::Read { path, source }.into()),
-    };
-    let auths = whole.entry("auths").or_insert_with(|| Value::Object(Map::new()));
-    let Value::Object(auths) = auths else {
-        return Err(ConfigError::Value { path, reason: "`auths` is no object".to_owned() }.into());
-    };
-    if !edit(auths) {
-        return Ok(false);
-    }
-    let text = format!("{:#}\n", Value::Object(whole));
-    replace(&path, text.as_bytes()).map_err(|source| LoginError::Write { path: path.clone(), source })?;
-    Ok(true)
-}
-
-/// Puts a private file in the place of another in one step.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let write = || {
-        let mut file =
-            File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    // Nothing secret is left lying about.
-    write().inspect_err(|_| drop(std::fs::remove_file(&temporary)))
 }
 
 /// Has a credential helper do something with what it is given on its standard input.
