@@ -41,6 +41,8 @@ pub enum End {
     Reset,
     /// Zeros, until nobody listens.
     Never,
+    /// Nothing, on a connection that stays open.
+    Stays,
 }
 
 impl Reply {
@@ -161,6 +163,11 @@ fn send(mut stream: TcpStream, reply: &Reply) -> std::io::Result<()> {
         End::Reset => {
             let at_once = Some(std::time::Duration::ZERO);
             rustix::net::sockopt::set_socket_linger(&stream, at_once)?;
+            Ok(())
+        }
+        End::Stays => {
+            // Open as long as the test program is there.
+            std::mem::forget(stream);
             Ok(())
         }
         End::Never => loop {

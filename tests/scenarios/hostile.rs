@@ -1,6 +1,6 @@
 //! Scenarios about registries that do what no honest one would, and about those that merely do it badly.
 
-use scenarios::{End, Image, Question, Reply, Trickster, World, scenario, telling_image};
+use scenarios::{End, Image, Question, Reply, Trickster, World, free_port, scenario, telling_image, until};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -183,5 +183,127 @@ scenario! {
         assert!(leading.asked().iter().any(|question| question.authorization == "Bearer whispered"));
         let told = elsewhere.asked();
         assert!(!told.is_empty() && told.iter().all(|question| question.authorization.is_empty()), "{told:?}");
+    }
+}
+
+scenario! {
+    /// Whatever a registry or its token service says instead of giving what it is asked for is told with the service, the
+    /// line and what to do about it: by a pull, and by a login.
+    what_a_registry_says_is_told_with_what_to_do, |world| {
+        let pulled = |registry: &Trickster, says: &[&str], help: &str| {
+            let output = pull(world, registry).exits(1);
+            let help = format!("  = help: {help}");
+            for text in ["`web` (compose.yaml:3:12): ", help.as_str()].iter().chain(says) {
+                assert!(output.stderr.contains(text), "no {text:?} in\n{}", output.stderr);
+            }
+            assert_eq!(output.stderr.matches("error: ").count(), 1, "{}", output.stderr);
+        };
+        let login = |registry: &Trickster, says: &str, help: &str| {
+            let address = registry.address();
+            let output = world.run(&["login", "-u", "user", "--password-stdin", &address], "secret").exits(1);
+            assert!(output.stderr.contains(&format!("cannot log in to {address}")), "{}", output.stderr);
+            output.says(says).says(&format!("  = help: {help}"));
+        };
+        let always = |reply: Reply| Trickster::start(LOOPBACK, move |_| reply.clone());
+        let served = |reply: Reply| {
+            let service = always(reply);
+            guarded(image("t"), format!("http://{}/token", service.address()))
+        };
+        let page = || Reply::of("200 OK", b"<html>Who are you?</html>".to_vec()).with("Content-Type", "text/html");
+        let text = |status: &'static str, text: &str| Reply::of(status, text.as_bytes().to_vec());
+
+        let limited = |pause: &str| Reply::status("429 Too Many Requests").with("Retry-After", pause);
+        let later = "try again later; who has logged in may be allowed more: `compose login ";
+        pulled(&always(limited("3600")), &["no more requests", "for 3600 seconds"], later);
+        pulled(&always(limited("Wed, 21 Oct 2065 07:28:00 GMT")), &["no more requests", " seconds"], later);
+        pulled(&served(limited("3600")), &["no more requests"], later);
+        login(&always(limited("3600")), "no more requests", "try again later\n");
+
+        let trouble = "that is the registry's own trouble";
+        let down = || text("503 Service Unavailable", "down for\u{1b}[2J repairs");
+        pulled(&always(down()), &["answers 503: down for[2J repairs"], trouble);
+        pulled(&served(down()), &["/token answers 503: down for"], trouble);
+        login(&always(down()), "answers 503", trouble);
+
+        let answerer = "check the name of the registry: what answers there is none";
+        pulled(&always(page()), &["a web page came instead of its manifest"], answerer);
+        pulled(&served(page()), &["a web page came instead of its token"], answerer);
+        pulled(&served(text("200 OK", "{}")), &["gives no token"], answerer);
+        pulled(&always(Reply::status("302 Found")), &["redirects to nowhere"], answerer);
+        pulled(&served(Reply::status("302 Found").with("Location", "http://127.0.0.2:1/token")), &["/token answers 302"], answerer);
+        login(&always(text("404 Not Found", "no page")), "/v2/ answers 404: no page", answerer);
+        login(&always(page()), "a web page came instead of its answer", answerer);
+
+        let reach = "check the name of the registry, and whether this machine reaches it";
+        let nobody = guarded(image("n"), format!("http://127.0.0.1:{}/token", free_port()));
+        pulled(&nobody, &["Connection refused"], reach);
+
+        let damaged = "try again; if it stays so, the registry or something between is at fault";
+        let changed = |question: &Question, image: &Image| {
+            let mut reply = Reply::honest(question, image);
+            *reply.body.last_mut().unwrap() ^= 1;
+            reply
+        };
+        pulled(&with_layer(image("w"), changed), &["its digest is sha256:", "and should be sha256:"], damaged);
+        pulled(&with_layer(image("x"), |_, _| Reply::status("404 Not Found")), &["the registry lacks its layer"], damaged);
+
+        pulled(&always(text("200 OK", "half").cut(2, End::Close)), &["is no good"], damaged);
+
+        let unproved = |challenge: &str| Reply::status("401 Unauthorized").with("WWW-Authenticate", challenge);
+        let wants = "log in to the registry: `compose login ";
+        for challenge in ["Basic realm=\"x\"", "Negotiate"] {
+            pulled(&always(unproved(challenge)), &["wants a login"], wants);
+        }
+        pulled(&always(unproved("Bearer service=\"x\"")), &["its token service has no address"], answerer);
+        login(&always(unproved("Negotiate")), "takes a name and a password", answerer);
+        let suspended = move || text("403 Forbidden", r#"{"errors":[{"code":"DENIED","message":"this account is suspended"}]}"#);
+        pulled(&served(suspended()), &["wants a login; it says: this account is suspended"], wants);
+        let refused = served(suspended());
+        let output = world.run(&["login", "-u", "user", "--password-stdin", &refused.address()], "secret").exits(1);
+        output.says("does not accept this name and password; it says: this account is suspended");
+        let hidden = "check the name and the tag; a private image needs a login: `compose login ";
+        pulled(&always(suspended()), &["there is no such image, or reading it needs a login; it says: this account"], hidden);
+        let withheld = with_layer(image("z"), move |_, _| suspended());
+        pulled(&withheld, &["does not let its layer sha256:", " be read; it says: this account"], wants);
+    }
+}
+
+scenario! {
+    /// What several processes want at the same time is fetched once: the others wait for whoever fetches it, and one
+    /// of them takes over when that one is killed in the middle.
+    a_layer_is_fetched_once_by_all_who_want_it, |world| {
+        let (wanted, count) = (image("wanted by many"), AtomicUsize::new(0));
+        let (base, layer) = (wanted.blobs[0].0.clone(), wanted.blobs[1].0.clone());
+        let config = wanted.blobs.last().unwrap().0.clone();
+        let registry = with_layer(wanted, move |question, image| match count.fetch_add(1, Ordering::Relaxed) {
+            0 => {
+                let honest = Reply::honest(question, image);
+                let half = honest.body.len() / 2;
+                honest.cut(half, End::Stays)
+            }
+            _ => Reply::honest(question, image),
+        });
+        world.write(".env", &format!("REGISTRY={}\n", registry.address()));
+        let mut asked = vec![];
+        let mut times = |blob: &str| {
+            asked.extend(registry.asked().into_iter().map(|question| question.path));
+            asked.iter().filter(|path| path.ends_with(blob)).count()
+        };
+        let mut first = world.background("pull");
+        until("the layer is asked for", || (times(&layer) == 1).then_some(()));
+        // That below it is there.
+        first.line("Pull complete");
+        let mut others: Vec<_> = (0..3).map(|_| world.background("pull")).collect();
+        until("the others know what they want", || (times(&config) == 4).then_some(()));
+        others.iter_mut().for_each(|other| drop(other.line("Waiting")));
+        first.signal("KILL");
+        for other in &mut others {
+            assert_eq!(other.end(), 0, "{:?}", other.lines());
+        }
+        assert_eq!((times(&base), times(&layer)), (1, 2));
+        world.compose("system prune --force").ok();
+        world.assert_nothing_half_made();
+        assert_eq!(world.compose("run --rm -T web cat /told").ok().stdout, "wanted by many");
+        world.compose("down").ok();
     }
 }

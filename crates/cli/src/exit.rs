@@ -113,7 +113,7 @@ impl Failure {
                     }
                     cause = error.source();
                 }
-                text
+                readable(&text)
             }
             Self::Drawn(text) => text.clone(),
             Self::Diagnosed(told, _) => diagnostic::render(&told.0, &told.1, false),
@@ -145,6 +145,19 @@ impl Failure {
     }
 }
 
+/// A message without what a terminal would take for orders: an image may have any name in it, a registry say anything.
+pub(crate) fn readable(text: &str) -> String {
+    let is_order = |letter: char| letter.is_control() && letter != '\n' && letter != '\t';
+    if !text.contains(is_order) {
+        return text.to_owned();
+    }
+    let letter = |letter: char| match is_order(letter) {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    text.chars().map(letter).collect()
+}
+
 /// What to do where the kernel does not know a call (`ENOSYS`) or kind of socket (`EAFNOSUPPORT`). The cause
 /// may come from the supervisor, as text.
 fn kernel_hint(line: &str) -> Option<String> {
@@ -174,6 +187,12 @@ mod tests {
         );
         let json = failure.render(true, false);
         assert!(json.starts_with("{\"error\":true,\"message\":\"service `web`"), "{json}");
+    }
+
+    #[test]
+    fn a_failure_gives_a_terminal_no_orders() {
+        let failure = Failure::new("entry `\u{1b}[2J\u{7}ä` is refused:\n\tsee above");
+        assert_eq!(failure.line(), "entry `\\u{1b}[2J\\u{7}ä` is refused:\n\tsee above");
     }
 
     #[test]

@@ -436,6 +436,15 @@ impl EngineError {
         }
     }
 
+    /// Whether a registry gave other bytes than it was asked for.
+    pub fn is_damaged_layer(&self) -> bool {
+        let Self::Pull { source, .. } = self else { return false };
+        let crate::PullError::Store(store::StoreError::Unpack { source, .. }) = &**source else {
+            return false;
+        };
+        matches!(**source, store::UnpackError::WrongDigest { .. } | store::UnpackError::WrongSize { .. })
+    }
+
     /// The kind of failure, when it was the supervisor that refused.
     pub fn kind(&self) -> Option<&supervisor::FailureKind> {
         match self {

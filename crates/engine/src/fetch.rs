@@ -88,7 +88,10 @@ impl Fetch<'_> {
                     continue;
                 }
                 Ok(None) if *done >= layer.size => return Ok(None),
-                Ok(None) => io::ErrorKind::UnexpectedEof.into(),
+                Ok(None) => {
+                    let ended = format!("it ended after {done} of {} bytes", layer.size);
+                    io::Error::new(io::ErrorKind::UnexpectedEof, ended)
+                }
                 Err(cut) => cut,
             };
             let address = self.place.host().to_owned();

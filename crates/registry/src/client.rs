@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::body::Body;
 use crate::challenge::{self, Challenge};
-use crate::conf::Endpoint;
+use crate::conf::{Endpoint, is_loopback};
 use crate::credentials::{Credential, Credentials};
 use crate::http::{Http, Origin};
 use crate::pace::collect;
@@ -14,6 +14,7 @@ use hyper::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use jiff::Timestamp;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -152,12 +153,14 @@ impl Client {
         let refused = |failure: &Failure| {
             matches!(
                 failure,
-                Failure::Unauthorised { .. } | Failure::Forbidden { .. } | Failure::NotFound { denied: true }
+                Failure::Unauthorised { .. }
+                    | Failure::Forbidden { .. }
+                    | Failure::NotFound { denied: true, .. }
             )
         };
         match (answer, fault) {
             (Err(failure), Some(fault)) if refused(&failure) => {
-                Err(Failure::Unauthorised { given: false, helper: Some(fault.to_string()) })
+                Err(Failure::Unauthorised { given: false, remark: Some(fault.to_string()) })
             }
             (answer, _) => answer,
         }
@@ -176,7 +179,7 @@ impl Client {
         let scope = ask.scope(&endpoint.repository);
         let Some(authorization) = self.authorize(endpoint, origin, challenges, credential, &scope).await?
         else {
-            return Err(Failure::Unauthorised { given, helper: None });
+            return Err(Failure::Unauthorised { given, remark: None });
         };
         let answer = self.follow(origin, ask, Some(&authorization)).await?;
         let judged = self.judge(origin, ask, answer, Some(given)).await;
@@ -185,7 +188,7 @@ impl Client {
             Err(Failure::Unauthorised { given: true, .. })
                 if authorization.as_bytes().starts_with(BEARER) =>
             {
-                Err(denied(ask, true))
+                Err(denied(ask, true, String::new()))
             }
             judged => judged,
         }
@@ -197,14 +200,42 @@ impl Client {
         let mut ask = Ask::new(Method::GET, "/v2/".to_owned());
         let answer = self.follow(&origin, &mut ask, None).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
-            return self.judge(&origin, &ask, answer, None).await.map(drop);
+            return self.judge_login(&origin, &ask, answer, None).await;
         }
         let challenges = challenges(&answer);
         self.drain(answer).await;
         let authorization = self.authorize(endpoint, &origin, &challenges, Some(credential), "").await?;
-        let authorization = authorization.ok_or(Failure::Unauthorised { given: false, helper: None })?;
+        let authorization = authorization.ok_or_else(|| {
+            let reason = "it does not say that it takes a name and a password, nor a token".to_owned();
+            Failure::Protocol { url: origin.url(), reason }
+        })?;
         let answer = self.follow(&origin, &mut ask, Some(&authorization)).await?;
-        self.judge(&origin, &ask, answer, Some(true)).await.map(drop)
+        self.judge_login(&origin, &ask, answer, Some(true)).await
+    }
+
+    /// What the answer to a login means: no image was asked for.
+    async fn judge_login(
+        &self,
+        origin: &Origin,
+        ask: &Ask,
+        answer: Response<Incoming>,
+        given: Option<bool>,
+    ) -> Result<(), Failure> {
+        let status = answer.status();
+        if !status.is_success() && status != StatusCode::FORBIDDEN && status != StatusCode::NOT_FOUND {
+            return self.judge(origin, ask, answer, given).await.map(drop);
+        }
+        let url = format!("{}{}", origin.url(), ask.path);
+        let body = self.collect(answer, ERROR_LIMIT).await.map_err(|source| unreachable(origin, source))?;
+        let body = body.unwrap_or_default();
+        match status.is_success() {
+            true if is_page(&body) => Err(Failure::Page { what: "answer" }),
+            true => Ok(()),
+            false => {
+                let errors: Errors = serde_json::from_slice(&body).unwrap_or_default();
+                Err(Failure::Status { url, status: status.as_u16(), detail: detail(&errors, &body) })
+            }
+        }
     }
 
     /// Reads a whole answer of at most `limit` bytes; `None` when it has more.
@@ -311,13 +342,13 @@ impl Client {
         let body = self.collect(answer, ERROR_LIMIT).await.ok().flatten().unwrap_or_default();
         let errors: Errors = serde_json::from_slice(&body).unwrap_or_default();
         Err(match (status.as_u16(), given) {
-            (404, _) => Failure::NotFound { denied: false },
+            (404, _) => Failure::NotFound { denied: false, said: String::new() },
             // A token that the service gave anybody is not enough: it may not even exist.
-            (401, Some(false)) | (403, None | Some(false)) => denied(ask, false),
+            (401, Some(false)) | (403, None | Some(false)) => denied(ask, false, detail(&errors, &body)),
             (401 | 403, given) if errors.errors.iter().any(|error| error.code == "DENIED") => {
-                denied(ask, given == Some(true))
+                denied(ask, given == Some(true), detail(&errors, &body))
             }
-            (401 | 403, given) => Failure::Unauthorised { given: given == Some(true), helper: None },
+            (401 | 403, given) => Failure::Unauthorised { given: given == Some(true), remark: None },
             (429, _) => Failure::RateLimited { after },
             (status, _) => Failure::Status { url, status, detail: detail(&errors, &body) },
         })
@@ -373,7 +404,9 @@ impl Client {
         let uri: Uri = realm.parse().map_err(|_| protocol("its token service has no address"))?;
         let mut service =
             Origin::of(&uri, false).ok_or_else(|| protocol("its token service has no address"))?;
-        service.insecure = endpoint.insecure && service.host == origin.host;
+        // What answers on this machine need not prove that it does, whatever name the registry has here.
+        let both_here = is_loopback(&origin.host) && is_loopback(&service.host);
+        service.insecure = endpoint.insecure && (service.host == origin.host || both_here);
         if origin.secure && !service.secure {
             return Err(protocol("its token service would send secrets in the clear"));
         }
@@ -411,10 +444,17 @@ impl Client {
         let body = self.collect(answer, TOKEN_LIMIT).await.map_err(|source| unreachable(&service, source))?;
         let body = body.ok_or(Failure::TooBig { what: "token", limit: TOKEN_LIMIT as u64 })?;
         match status.as_u16() {
+            200..=299 if is_page(&body) => Err(Failure::Page { what: "token" }),
             200..=299 => {
-                serde_json::from_slice(&body).map_err(|_| protocol("its token service gives no token"))
+                let token: Option<Token> = serde_json::from_slice(&body).ok();
+                let token = token.filter(|token| !token.token.is_empty() || !token.access_token.is_empty());
+                token.ok_or_else(|| protocol("its token service gives no token"))
             }
-            401 | 403 => Err(Failure::Unauthorised { given: credential.is_some(), helper: None }),
+            401 | 403 => {
+                let said = detail(&serde_json::from_slice(&body).unwrap_or_default(), &body);
+                let remark = (!said.is_empty()).then(|| format!("it says: {said}"));
+                Err(Failure::Unauthorised { given: credential.is_some(), remark })
+            }
             429 => Err(Failure::RateLimited { after }),
             status => {
                 let errors: Errors = serde_json::from_slice(&body).unwrap_or_default();
@@ -429,13 +469,27 @@ impl Client {
 }
 
 /// What it means that who asks may not: registries hide what they have, and nobody can hide what is sent to them.
-fn denied(ask: &Ask, given: bool) -> Failure {
-    if ask.changes() { Failure::Forbidden { given } } else { Failure::NotFound { denied: true } }
+fn denied(ask: &Ask, given: bool, said: String) -> Failure {
+    if ask.changes() { Failure::Forbidden { given } } else { Failure::NotFound { denied: true, said } }
 }
 
-/// The seconds for which a registry wants to be left alone. A date instead of them is not looked at.
+/// Whether a body is made for a browser.
+pub(crate) fn is_page(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"<")
+}
+
+/// The seconds for which a registry wants to be left alone.
 fn retry_after(answer: &Response<Incoming>) -> Option<u64> {
-    answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+    seconds_until(answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim(), Timestamp::now())
+}
+
+/// What `Retry-After` says: a number of seconds, or a date.
+fn seconds_until(text: &str, now: Timestamp) -> Option<u64> {
+    let date = || {
+        let then = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(u64::try_from(then.as_second() - now.as_second()).unwrap_or(0))
+    };
+    text.parse().ok().or_else(date)
 }
 
 /// How a registry wants to be shown who asks.
@@ -511,6 +565,15 @@ mod tests {
         let plain = Origin::named("r.test", false, true).unwrap();
         let (next, _) = target(&plain, "https://cdn.test/x").unwrap();
         assert!(!next.insecure);
+    }
+
+    #[test]
+    fn a_pause_is_seconds_or_a_date() {
+        let now = "2026-03-01T10:00:00Z".parse().unwrap();
+        assert_eq!(seconds_until("120", now), Some(120));
+        assert_eq!(seconds_until("Sun, 01 Mar 2026 10:01:30 GMT", now), Some(90));
+        assert_eq!(seconds_until("Sun, 01 Mar 2026 09:00:00 GMT", now), Some(0));
+        assert_eq!(seconds_until("soon", now), None);
     }
 
     #[test]

@@ -80,10 +80,22 @@ pub struct RegistryError {
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// It knows no such image, or hides it from us.
-    #[error("there is no such image{}", if *denied { ", or reading it needs a login" } else { "" })]
+    #[error("there is no such image{}{}", if *denied { ", or reading it needs a login" } else { "" }, words(said))]
     NotFound {
         /// The registry spoke of a missing permission rather than of a missing image.
         denied: bool,
+        /// What it says of that; may be empty.
+        said: String,
+    },
+    /// It has the image's manifest, and does not let what that is made of be read.
+    #[error("the registry does not let its {what} {digest} be read{}", words(said))]
+    Withheld {
+        /// `layer`, `configuration`.
+        what: &'static str,
+        /// What was asked for.
+        digest: Digest,
+        /// What it says of that; may be empty.
+        said: String,
     },
     /// It has the image's manifest, and not what that is made of.
     #[error(
@@ -102,13 +114,13 @@ pub enum Failure {
     #[error(
         "{}{}",
         if *given { "the registry does not accept the stored credentials" } else { "the registry wants a login" },
-        helper.as_ref().map_or_else(String::new, |helper| format!("; {helper}"))
+        remark.as_ref().map_or_else(String::new, |remark| format!("; {remark}"))
     )]
     Unauthorised {
         /// Credentials were sent.
         given: bool,
-        /// The helper that should have given credentials and did not, and why.
-        helper: Option<String>,
+        /// The helper that should have given credentials and did not, and why; or what the token service says.
+        remark: Option<String>,
     },
     /// It knows who asks, and they may not write there, or it lets nobody write who has not logged in.
     #[error("{}", if *given { "the stored credentials do not allow to write there" } else { "writing there needs a login" })]
@@ -164,6 +176,12 @@ pub enum Failure {
     /// It is something else than a container image.
     #[error("it is no container image: {0}")]
     NotAnImage(String),
+    /// What answers is a site for people.
+    #[error("a web page came instead of its {what}")]
+    Page {
+        /// `manifest`, `token`.
+        what: &'static str,
+    },
     /// It says more than an honest registry would.
     #[error("the {what} has more than {limit} bytes")]
     TooBig {
@@ -203,6 +221,21 @@ pub enum Remedy {
     Authority(String),
     /// Allow that registry to be spoken to in the clear.
     Insecure,
+    /// Come again later; who has logged in may be allowed more.
+    Later,
+    /// Come again later: it is the registry's own trouble.
+    Trouble,
+    /// Look whether the registry is named right, and can be reached from here.
+    Reach,
+    /// Look who answers there: it is no registry, or something between here and it answers in its place.
+    Answerer,
+    /// Have the registry mended: it gives something else than it promises.
+    Damaged,
+}
+
+/// What a registry says, behind what that means.
+pub(crate) fn words(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!("; it says: {said}") }
 }
 
 /// Platforms that are named where the one that is wanted is missing.
@@ -222,12 +255,14 @@ fn unreached(address: &str, source: &io::Error) -> String {
     match source.kind() {
         // rustls: who answers has not proved to be the one who was asked.
         io::ErrorKind::InvalidData => format!("there is no secure connection to {address}"),
-        // What hyper says of a connection has no other kind.
-        io::ErrorKind::Other | io::ErrorKind::UnexpectedEof => {
-            format!("the connection to {address} is no good")
-        }
+        _ if broke(source) => format!("the connection to {address} is no good"),
         _ => format!("{address} cannot be reached"),
     }
+}
+
+/// Whether a connection had been there; what hyper says of one has no other kind.
+fn broke(source: &io::Error) -> bool {
+    matches!(source.kind(), io::ErrorKind::Other | io::ErrorKind::UnexpectedEof)
 }
 
 impl Failure {
@@ -240,15 +275,24 @@ impl Failure {
     pub fn remedy(&self) -> Option<Remedy> {
         match self {
             Self::NotFound { .. } => Some(Remedy::NameOrLogin),
-            Self::Unauthorised { .. } | Self::Forbidden { .. } => Some(Remedy::Login),
+            Self::Unauthorised { .. } | Self::Forbidden { .. } | Self::Withheld { .. } => Some(Remedy::Login),
             Self::Unreachable { address, source } => {
                 let fault = source.get_ref().and_then(|inner| inner.downcast_ref::<PeerFault>());
-                match fault? {
+                let Some(fault) = fault else {
+                    return Some(if broke(source) { Remedy::Damaged } else { Remedy::Reach });
+                };
+                match fault {
                     PeerFault::UnknownAuthority => Some(Remedy::Authority(address.clone())),
                     PeerFault::NoTls => Some(Remedy::Insecure),
                     _ => None,
                 }
             }
+            Self::RateLimited { .. } => Some(Remedy::Later),
+            Self::Status { status: 500.., .. } => Some(Remedy::Trouble),
+            Self::Status { status: 300..=399 | 404, .. } | Self::Page { .. } | Self::Protocol { .. } => {
+                Some(Remedy::Answerer)
+            }
+            Self::WrongDigest { .. } | Self::Lacks { elsewhere: false, .. } => Some(Remedy::Damaged),
             _ => None,
         }
     }

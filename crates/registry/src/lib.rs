@@ -469,7 +469,8 @@ fn lacking(what: &'static str, digest: &Digest, media_type: &str) -> impl Fn(Fai
     let (digest, elsewhere) =
         (digest.clone(), ["foreign", "nondistributable"].iter().any(|kind| media_type.contains(kind)));
     move |failure| match failure {
-        Failure::NotFound { denied: false } => Failure::Lacks { what, digest: digest.clone(), elsewhere },
+        Failure::NotFound { denied: false, .. } => Failure::Lacks { what, digest: digest.clone(), elsewhere },
+        Failure::NotFound { denied: true, said } => Failure::Withheld { what, digest: digest.clone(), said },
         other => other,
     }
 }

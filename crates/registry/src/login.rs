@@ -26,8 +26,16 @@ pub enum LoginError {
         source: Box<Failure>,
     },
     /// The registry knows nobody of this name with this password.
-    #[error("cannot log in to {0}: the registry does not accept this name and password")]
-    Wrong(String),
+    #[error(
+        "cannot log in to {registry}: the registry does not accept this name and password{}",
+        remark.as_ref().map_or_else(String::new, |remark| format!("; {remark}"))
+    )]
+    Wrong {
+        /// The registry's name.
+        registry: String,
+        /// What it says of that.
+        remark: Option<String>,
+    },
     /// This is no name of a registry.
     #[error("`{0}` is no name of a registry")]
     Name(String),
@@ -95,7 +103,9 @@ impl Registry {
     /// [`LoginError`]; nothing is kept then.
     pub async fn log_in(&self, registry: &str, user: &str, password: &str) -> Result<Kept, LoginError> {
         let refused = |failure| match failure {
-            Failure::Unauthorised { given: true, .. } => LoginError::Wrong(registry.to_owned()),
+            Failure::Unauthorised { given: true, remark } => {
+                LoginError::Wrong { registry: registry.to_owned(), remark }
+            }
             source => LoginError::Refused { registry: registry.to_owned(), source: Box::new(source) },
         };
         let credential = Credential::Password { user: user.to_owned(), password: password.to_owned() };

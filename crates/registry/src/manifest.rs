@@ -1,6 +1,7 @@
 //! Manifests: which one is meant for a platform, and what is in it. Docker's schema 2 and OCI's are the
 //! same but for their media types.
 
+use crate::client::is_page;
 use crate::{Failure, Layer};
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use resource::{Digest, Platform};
@@ -52,8 +53,8 @@ impl MadeFor {
 pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest, Failure> {
     let not_image = |reason: String| Failure::NotAnImage(reason);
     let json = |error: serde_json::Error| not_image(format!("its manifest does not parse: {error}"));
-    if bytes.trim_ascii_start().starts_with(b"<") {
-        return Err(not_image("a web page came instead of its manifest".to_owned()));
+    if is_page(bytes) {
+        return Err(Failure::Page { what: "manifest" });
     }
     let outline: Outline = serde_json::from_slice(bytes).map_err(json)?;
     match (outline.schema_version, outline.manifests) {
@@ -181,6 +182,6 @@ mod tests {
             "digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000","size":2},"layers":[]}"#;
         assert!(matches!(parse(helm.as_bytes()), Err(Failure::NotAnImage(_))));
         assert!(matches!(parse(b"{\"schemaVersion\":1}"), Err(Failure::NotAnImage(_))));
-        assert!(matches!(parse(b"<html>"), Err(Failure::NotAnImage(_))));
+        assert!(matches!(parse(b"<html>"), Err(Failure::Page { what: "manifest" })));
     }
 }

@@ -37,7 +37,7 @@ async fn what_has_no_end_is_not_read_to_it() {
     let server = Server::start(|_| endless(200));
     assert!(matches!(said(&server).await, Failure::TooBig { what: "manifest", .. }));
     let server = Server::start(|_| endless(404));
-    assert!(matches!(said(&server).await, Failure::NotFound { denied: false }));
+    assert!(matches!(said(&server).await, Failure::NotFound { denied: false, .. }));
     // In front of the true answer: a redirect and a challenge.
     let server = Server::start(|_| endless(307).header("Location", "/v2/app/manifests/latest"));
     assert!(matches!(said(&server).await, Failure::Protocol { .. }));
@@ -48,7 +48,9 @@ async fn what_has_no_end_is_not_read_to_it() {
 #[tokio::test]
 async fn a_token_service_that_gives_none_is_named() {
     for (answer, told) in [
-        (Answer::ok("<html>log in</html>"), "gives no token"),
+        (Answer::ok("<html>log in</html>"), "a web page came instead of its token"),
+        (Answer::ok("log in"), "gives no token"),
+        (Answer::ok(r#"{"token": ""}"#), "gives no token"),
         (endless(200), "has more than"),
         (Answer::ok(r#"{"token": "two\nlines"}"#), "is no header"),
     ] {

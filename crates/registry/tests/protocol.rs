@@ -115,7 +115,7 @@ async fn credentials_are_for_the_token_service_and_the_token_for_the_registry() 
     let error = find(&client(&login(&server, "wrong"), ""), &server).await.unwrap_err();
     assert!(matches!(*error.source, Failure::Unauthorised { given: true, .. }), "{error:?}");
     let error = find(&client("", ""), &server).await.unwrap_err();
-    assert!(matches!(*error.source, Failure::NotFound { denied: true }), "{error:?}");
+    assert!(matches!(*error.source, Failure::NotFound { denied: true, .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn what_has_a_wrong_digest_or_is_too_big_is_refused() {
     assert!(matches!(*error.source, Failure::WrongDigest { what: "configuration", .. }), "{error:?}");
     let other = format!("{}/app@sha256:{}", server.address, "0".repeat(64));
     let error = registry.find(&Reference::parse(&other).unwrap(), None).await.unwrap_err();
-    assert!(matches!(*error.source, Failure::NotFound { denied: false }), "{error:?}");
+    assert!(matches!(*error.source, Failure::NotFound { denied: false, .. }), "{error:?}");
 
     let image = self::image();
     let server = Server::start(move |_| Answer::ok(image.manifest.as_str()));
@@ -278,7 +278,7 @@ async fn mirrors_are_asked_first_and_what_is_said_is_what_the_last_reached_one_s
     assert_eq!(empty.asked("/v2/app/").len(), 1);
 
     let error = client("", &conf(&[empty_at], "127.0.0.1:1")).find(&reference, None).await.unwrap_err();
-    assert!(matches!(*error.source, Failure::NotFound { denied: false }), "{error:?}");
+    assert!(matches!(*error.source, Failure::NotFound { denied: false, .. }), "{error:?}");
     assert!(matches!(error.before[..], [(_, Failure::Unreachable { .. })]), "{error:?}");
     let error = client("", &conf(&[], "127.0.0.1:1")).find(&reference, None).await.unwrap_err();
     assert!(matches!(*error.source, Failure::Unreachable { .. }), "{error:?}");
@@ -294,8 +294,8 @@ async fn a_refusal_is_told_apart_and_a_stumble_is_forgiven() {
         let server = Server::start(move |_| Answer::status(status));
         *find(&registry, &server).await.unwrap_err().source
     };
-    assert!(matches!(refusal(404).await, Failure::NotFound { denied: false }));
-    assert!(matches!(refusal(403).await, Failure::NotFound { denied: true }));
+    assert!(matches!(refusal(404).await, Failure::NotFound { denied: false, .. }));
+    assert!(matches!(refusal(403).await, Failure::NotFound { denied: true, .. }));
     assert!(matches!(refusal(429).await, Failure::RateLimited { after: None }));
     assert!(matches!(refusal(418).await, Failure::Status { status: 418, .. }));
     let (image, stumbled) = (image(), std::sync::atomic::AtomicBool::new(false));
