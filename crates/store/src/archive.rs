@@ -11,6 +11,10 @@ use std::io::{BufRead, Read};
 const BLOCK: usize = 512;
 /// Bytes that a PAX header or a long name may have.
 const HEADER_LIMIT: u64 = 1 << 20;
+/// What a global header may say of all entries after it; what else it says makes no sense of more than one.
+const GLOBAL: [&[u8]; 3] = [b"uid", b"gid", b"mtime"];
+/// Bytes that a number in a global header may have.
+const NUMBER_LIMIT: usize = 100;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +26,7 @@ pub(crate) enum Kind {
     Block,
     Folder,
     Fifo,
-    /// Something that is no file: a volume label, a global header.
+    /// Something that is no file: the label of a volume.
     Other,
 }
 
@@ -47,12 +51,17 @@ pub(crate) struct Entry {
 struct Extended {
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
-    records: Vec<(Vec<u8>, Vec<u8>)>,
+    records: Records,
 }
+
+/// PAX records: keys with their values.
+type Records = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A tar stream.
 pub(crate) struct Archive<R> {
     input: R,
+    /// What global headers say of all entries after them.
+    global: Records,
     /// Bytes of the stream read so far.
     offset: u64,
     /// Bytes of the current entry's content not read yet.
@@ -65,7 +74,7 @@ pub(crate) struct Archive<R> {
 
 impl<R: BufRead> Archive<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input, offset: 0, content: 0, padding: 0, limit: u64::MAX }
+        Self { input, global: vec![], offset: 0, content: 0, padding: 0, limit: u64::MAX }
     }
 
     /// The same, of a stream that may have so many bytes, whatever is in it.
@@ -89,15 +98,34 @@ impl<R: BufRead> Archive<R> {
             match header[156] {
                 b'L' => extended.path = Some(until_nul(self.special(size)?)),
                 b'K' => extended.link = Some(until_nul(self.special(size)?)),
-                b'x' => {
-                    let text = self.special(size)?;
-                    extended.records =
-                        records(&text).ok_or_else(|| self.damage("a PAX header does not parse"))?;
-                }
-                b'g' => drop(self.special(size)?),
+                // `X` is what Solaris wrote before there was a standard.
+                b'x' | b'X' => extended.records = self.records(size)?,
+                b'g' => self.set_global(size)?,
+                b'M' => return Err(self.damage("it goes on with a file that another archive begins")),
                 kind => return self.entry(&header, kind, size, extended).map(Some),
             }
         }
+    }
+
+    /// The records of a PAX header.
+    fn records(&mut self, size: u64) -> Result<Records, UnpackError> {
+        let text = self.special(size)?;
+        records(&text).ok_or_else(|| self.damage("a PAX header does not parse"))
+    }
+
+    /// Takes a global header: what it says takes the place of what the ones before have said of the same.
+    fn set_global(&mut self, size: u64) -> Result<(), UnpackError> {
+        for (key, value) in self.records(size)? {
+            if !GLOBAL.contains(&key.as_slice()) {
+                continue;
+            }
+            if value.len() > NUMBER_LIMIT {
+                return Err(self.damage("a number in a PAX header does not parse"));
+            }
+            self.global.retain(|(other, _)| *other != key);
+            self.global.push((key, value));
+        }
+        Ok(())
     }
 
     /// The next piece of the current entry's content, empty at its end; [`Archive::consume`] takes it.
@@ -157,11 +185,17 @@ impl<R: BufRead> Archive<R> {
         entry.path = extended.path.unwrap_or(entry.path);
         entry.link = extended.link.unwrap_or(entry.link);
         let mut map = sparse::Records::default();
-        for (key, value) in extended.records {
+        let plain = (entry.uid, entry.gid, entry.modified);
+        for (key, value) in self.global.iter().cloned().chain(extended.records) {
             let number = || std::str::from_utf8(&value).ok().and_then(|text| text.parse::<u64>().ok());
             let damaged = || self.damage("a number in a PAX header does not parse");
             let id = || number().and_then(|id| u32::try_from(id).ok()).ok_or_else(damaged);
             match key.as_slice() {
+                // Without a value they say that the header's own field counts, whatever a global header says.
+                b"path" | b"linkpath" | b"size" if value.is_empty() => {}
+                b"uid" if value.is_empty() => entry.uid = plain.0,
+                b"gid" if value.is_empty() => entry.gid = plain.1,
+                b"mtime" if value.is_empty() => entry.modified = plain.2,
                 b"path" => entry.path = value,
                 b"linkpath" => entry.link = value,
                 b"size" => size = number().ok_or_else(damaged)?,
@@ -177,7 +211,8 @@ impl<R: BufRead> Archive<R> {
                 _ => {}
             }
         }
-        if matches!(entry.kind, Kind::File | Kind::Other) {
+        // A folder of an incremental archive lists what was in it.
+        if matches!(entry.kind, Kind::File | Kind::Other) || letter == b'D' {
             self.content = size;
             let rest = size % BLOCK as u64;
             self.padding = if rest == 0 { 0 } else { BLOCK as u64 - rest };
@@ -202,14 +237,15 @@ impl<R: BufRead> Archive<R> {
             u32::try_from(number).map_err(|_| self.damage("an owner is out of range"))
         };
         let kind = match letter {
-            b'0' | 0 | b'7' | b'S' => Kind::File,
             b'1' => Kind::HardLink,
             b'2' => Kind::Symlink,
             b'3' => Kind::Character,
             b'4' => Kind::Block,
-            b'5' => Kind::Folder,
+            b'5' | b'D' => Kind::Folder,
             b'6' => Kind::Fifo,
-            _ => Kind::Other,
+            b'V' => Kind::Other,
+            // POSIX: what has an unknown letter is a file.
+            _ => Kind::File,
         };
         let mut path = until_nul(header[..100].to_vec());
         let posix = &header[257..263] == b"ustar\0";
@@ -415,7 +451,7 @@ fn number(field: &[u8]) -> Option<i64> {
 }
 
 /// PAX records, `LENGTH KEY=VALUE\n`; the length counts itself, the value may hold any byte.
-fn records(mut text: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+fn records(mut text: &[u8]) -> Option<Records> {
     let mut records = vec![];
     while !text.is_empty() {
         let space = text.iter().position(|byte| *byte == b' ')?;

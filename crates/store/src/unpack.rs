@@ -137,6 +137,9 @@ impl Unpacker<'_> {
         if entry.kind == Kind::Other {
             return Ok(());
         }
+        if path.contains(&0) || entry.link.contains(&0) {
+            return Err(refused(path, "its name, or the one it leads to, has a zero byte in it"));
+        }
         let Some(name) = parts.last() else {
             return if entry.kind == Kind::Folder {
                 let root = self.tree.root().clone();

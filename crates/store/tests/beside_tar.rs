@@ -73,6 +73,38 @@ fn what_layers_hide_is_all_that_tar_has_otherwise() {
     same(&found, &expected, &[]);
 }
 
+/// How many random archives are compared.
+const RANDOM: usize = 60;
+
+#[test]
+fn random_archives_are_unpacked_as_tar_does_it() {
+    let test = TestStore::new();
+    let folder = test.folder.join("random");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (largest, devices) = match mapping() {
+        Mapping::Host => ("3000000000", "1"),
+        Mapping::Subordinate => ("65000", "0"),
+        Mapping::Single => ("0", "0"),
+    };
+    // Where it was built may be closed to other users.
+    let script = include_str!("random_tars.py");
+    let made = Command::new("/usr/bin/python3")
+        .args(["-c", script])
+        .arg(&folder)
+        .args([&RANDOM.to_string(), largest, devices])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    for number in 0..RANDOM {
+        let archive = std::fs::read(folder.join(format!("{number}.tar"))).unwrap();
+        // Entries of folders come before and after what is in them.
+        let options = ["--delay-directory-restore"];
+        let expected = tar_unpacked_with(&options, &folder.join(number.to_string()), &archive);
+        let found = tree(&test.tree(&archive));
+        same(&found, &expected, &[&format!("random archive {number}")]);
+    }
+}
+
 /// One of everything that an archive can have and whoever runs the test can make.
 fn make_tree(root: &Path) {
     let long = "n".repeat(200);
@@ -192,6 +224,10 @@ fn pack(source: &Path, format: &[&str]) -> Vec<u8> {
 
 /// What tar makes of an archive in a folder of its own.
 fn tar_unpacked(to: &Path, archive: &[u8]) -> BTreeMap<String, Entry> {
+    tar_unpacked_with(&[], to, archive)
+}
+
+fn tar_unpacked_with(more: &[&str], to: &Path, archive: &[u8]) -> BTreeMap<String, Entry> {
     std::fs::create_dir(to).unwrap();
     let file = to.with_extension("tar");
     std::fs::write(&file, archive).unwrap();
@@ -204,7 +240,7 @@ fn tar_unpacked(to: &Path, archive: &[u8]) -> BTreeMap<String, Entry> {
         "--xattrs-include=*",
         "--file",
     ];
-    let mut arguments: Vec<&OsStr> = options.iter().map(OsStr::new).collect();
+    let mut arguments: Vec<&OsStr> = more.iter().chain(&options).map(OsStr::new).collect();
     arguments.extend([file.as_os_str(), OsStr::new("--directory"), to.as_os_str()]);
     tar(&arguments);
     tree(to)

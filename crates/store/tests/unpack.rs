@@ -90,6 +90,125 @@ fn extended_headers_carry_names_numbers_times_and_attributes() {
 }
 
 #[test]
+fn global_headers_hold_until_something_else_is_said() {
+    let test = TestStore::new();
+    let tree = test.tree(
+        &Tar::default()
+            .global(&[("mtime", b"77.5"), ("uid", b"7"), ("comment", b"of all"), ("path", b"nonsense")])
+            .file("a", "x")
+            .pax(&[("mtime", b"5")])
+            .file("own", "x")
+            .pax(&[("mtime", b"")])
+            .file("header", "x")
+            .global(&[("mtime", b"99")])
+            .file("b", "x")
+            .end(),
+    );
+    let status = |name: &str| {
+        let status = std::fs::metadata(tree.join(name)).unwrap();
+        (status.mtime(), status.mtime_nsec(), status.uid())
+    };
+    let seven = owner(7, 0).0;
+    assert_eq!(status("a"), (77, 500_000_000, seven));
+    assert_eq!(status("own"), (5, 0, seven));
+    assert_eq!(status("header"), (0o14_000_000_000, 0, seven));
+    assert_eq!(status("b"), (99, 0, seven));
+}
+
+/// As GNU tar has them, and POSIX: what nobody knows is a file.
+#[test]
+fn seldom_kinds_of_entries_are_what_tar_makes_of_them() {
+    let test = TestStore::new();
+    let with = |kind: u8, path: &'static str| Entry { content: b"content", ..Entry::new(kind, path) };
+    let tree = test.tree(
+        &Tar::default()
+            .entry(&with(b'Z', "unknown"))
+            .entry(&with(b'7', "contiguous"))
+            .entry(&with(b'V', "label"))
+            .entry(&with(b'D', "listed/"))
+            .entry(&Entry { content: b"16 path=renamed\n", ..Entry::new(b'X', "PaxHeaders/0") })
+            .file("named", "renamed")
+            .pax(&[("path", b""), ("linkpath", b""), ("size", b""), ("uid", b""), ("gid", b"")])
+            .file("kept", "kept")
+            .end(),
+    );
+    for name in ["unknown", "contiguous"] {
+        assert_eq!(std::fs::read(tree.join(name)).unwrap(), b"content", "{name}");
+    }
+    assert!(!tree.join("label").exists() && !tree.join("named").exists());
+    assert!(tree.join("listed").is_dir() && std::fs::read_dir(tree.join("listed")).unwrap().next().is_none());
+    assert_eq!(std::fs::read(tree.join("renamed")).unwrap(), b"renamed");
+    assert_eq!(std::fs::read(tree.join("kept")).unwrap(), b"kept");
+}
+
+#[test]
+fn names_are_as_long_as_the_kernel_lets_them_be() {
+    let test = TestStore::new();
+    let longest = "n".repeat(255);
+    // More than a call takes at once.
+    let deep = [longest.as_str(); 20].join("/");
+    let link = format!("{deep}/link");
+    let tree = test.tree(
+        &Tar::default()
+            .pax(&[("path", deep.as_bytes())])
+            .folder("d/")
+            .pax(&[("path", format!("{deep}/file").as_bytes())])
+            .file("f", "far down")
+            .pax(&[("path", link.as_bytes()), ("linkpath", format!("./{deep}/file").as_bytes())])
+            .hard_link("l", "f")
+            .file("after", "x")
+            .end(),
+    );
+    let mut at = std::fs::File::open(&tree).unwrap();
+    for _ in 0..20 {
+        let folder =
+            std::path::PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&at)));
+        at = std::fs::File::open(folder.join(&longest)).unwrap();
+    }
+    let folder = std::path::PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&at)));
+    assert_eq!(std::fs::read(folder.join("link")).unwrap(), b"far down");
+    assert_eq!(std::fs::metadata(folder.join("file")).unwrap().nlink(), 2);
+    let longer = "n".repeat(256);
+    let outcome = test.layer(&Tar::default().pax(&[("path", longer.as_bytes())]).file("f", "x").end());
+    let Err(StoreError::Unpack { source, .. }) = outcome else { panic!("{outcome:?}") };
+    assert!(matches!(*source, UnpackError::Write { .. }), "{source:?}");
+    assert!(test.leftovers().is_empty());
+}
+
+#[test]
+fn an_archive_ends_at_its_zeros_whatever_is_behind() {
+    let test = TestStore::new();
+    let behind = Tar::default().file("behind", "x").end();
+    let mut one = Tar::default().file("a", "x").cut();
+    one.resize(one.len() + 512, 0);
+    for (before, behind) in [
+        (one.clone(), behind.as_slice()),
+        (Tar::default().file("a", "x").end(), behind.as_slice()),
+        (Tar::default().file("a", "x").end(), b"garbage that is no block"),
+        (one, b""),
+        (Tar::default().file("a", "x").cut(), b""),
+    ] {
+        let tree = test.tree(&[&before, behind].concat());
+        assert!(tree.join("a").exists() && !tree.join("behind").exists());
+    }
+}
+
+/// A header may give a size to what has no content: it counts for files alone.
+#[test]
+fn only_files_have_content() {
+    let test = TestStore::new();
+    let mut archive = Tar::default().file("a", "x");
+    for kind in *b"1256" {
+        let name = format!("of kind {}", char::from(kind));
+        archive = archive.sized(700, &Entry { link: b"a", ..Entry::new(kind, &name) });
+    }
+    let tree = test.tree(&archive.file("after", "y").end());
+    assert_eq!(std::fs::read(tree.join("after")).unwrap(), b"y");
+    assert_eq!(std::fs::metadata(tree.join("of kind 1")).unwrap().nlink(), 2);
+    assert!(tree.join("of kind 5").is_dir());
+}
+
+#[test]
 fn sparse_files_are_as_long_as_they_were() {
     let test = TestStore::new();
     let mut first = b"2\n0\n3\n1048576\n2\n".to_vec();
@@ -230,6 +349,43 @@ fn what_no_honest_image_has_is_refused() {
     assert_eq!(refused(Tar::default().file("/", "x").file("a/", "y").symlink("..", "x").end()), "..");
     assert_eq!(refused(Tar::default().hard_link("a", "missing").end()), "a");
     assert_eq!(refused(Tar::default().folder("d/").hard_link("a", "d").end()), "a");
+    assert_eq!(refused(Tar::default().file(".wh.a", "").hard_link("b", "a").end()), "b");
+    assert_eq!(refused(Tar::default().pax(&[("path", b"a\0b")]).file("a", "").end()), "a\0b");
+    assert_eq!(refused(Tar::default().pax(&[("linkpath", b"a\0b")]).symlink("a", "").end()), "a");
+}
+
+#[test]
+fn headers_that_lie_are_damage() {
+    let test = TestStore::new();
+    let damaged = |archive: Vec<u8>| match test.layer(&archive) {
+        Err(StoreError::Unpack { source, .. }) => match *source {
+            UnpackError::Archive { reason, .. } => reason,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let header = |kind: u8, content: &'static [u8]| Entry { content, ..Entry::new(kind, "header") };
+    let pax = |text: &'static [u8]| Tar::default().entry(&header(b'x', text)).file("a", "").end();
+    for text in [&b"99 path=x\n"[..], b"4 path=x\n", b"path=x\n", b"9 path\n", b"-9 path=x\n", b"10 path=x"] {
+        assert!(damaged(pax(text)).contains("PAX header"), "{text:?}");
+    }
+    for record in ["uid", "gid", "size", "mtime"] {
+        for value in [&b"x"[..], b"99999999999999999999", b"1e3"] {
+            let archive = Tar::default().pax(&[(record, value)]).file("a", "").end();
+            assert!(damaged(archive).contains("number"), "{record}");
+        }
+    }
+    let global = Tar::default().global(&[("uid", &[b'0'; 101])]).file("a", "").end();
+    assert!(damaged(global).contains("number"));
+    assert!(damaged(Tar::default().pax(&[("size", b"-1")]).file("a", "").end()).contains("number"));
+    assert!(damaged(Tar::default().entry(&header(b'M', b"rest")).end()).contains("another archive"));
+    let huge = Tar::default().sized(1 << 30, &Entry::new(b'x', "header"));
+    assert!(damaged(huge.end()).contains("too long"));
+    let cut = Tar::default().sized(1 << 20, &Entry::new(b'L', "header"));
+    assert!(damaged(cut.end()).contains("ends inside a header"));
+    let mut archive = Tar::default().file("a", "").end();
+    archive[0] ^= 1;
+    assert!(damaged(archive).contains("checksum"));
 }
 
 /// An id that is too large for a header's field; a user namespace has no such one.

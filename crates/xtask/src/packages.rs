@@ -28,6 +28,8 @@ pub(crate) const TMUX: Program = Program { path: &["/usr/bin/tmux"], package: "t
 /// Shells that complete our words.
 pub(crate) const ZSH: Program = Program { path: &["/usr/bin/zsh"], package: "zsh" };
 pub(crate) const FISH: Program = Program { path: &["/usr/bin/fish"], package: "fish" };
+/// Makes random archives, to compare what becomes of them.
+pub(crate) const PYTHON: Program = Program { path: &["/usr/bin/python3"], package: "python3" };
 /// Packs archives of images.
 pub(crate) const XZ: Program = Program { path: &["/usr/bin/xz"], package: "xz-utils" };
 /// Runs containers whose file names it.

@@ -65,7 +65,7 @@ fn deny() -> Result<(), Failure> {
 
 fn unit() -> Result<(), Failure> {
     require_root("the tests of the engine's rooms")?;
-    packages::require(&[packages::BUSYBOX, packages::NFT, packages::IP])?;
+    packages::require(&[packages::BUSYBOX, packages::NFT, packages::IP, packages::PYTHON])?;
     cargo(&["test", "--quiet", "--workspace", "--exclude", "scenarios"])
 }
 

@@ -135,15 +135,22 @@ impl Tar {
 
     /// PAX records for the next entry.
     pub fn pax(self, records: &[(&str, &[u8])]) -> Self {
-        let mut text = vec![];
-        for (key, value) in records {
-            let rest = key.len() + value.len() + 3;
-            let length = (1..).find(|digits| (rest + digits).to_string().len() == *digits).unwrap() + rest;
-            text.extend_from_slice(format!("{length} {key}=").as_bytes());
-            text.extend_from_slice(value);
-            text.push(b'\n');
-        }
-        self.entry(&Entry { content: &text, ..Entry::new(b'x', "PaxHeaders/0") })
+        self.entry(&Entry { content: &records_of(records), ..Entry::new(b'x', "PaxHeaders/0") })
+    }
+
+    /// PAX records for all entries after this.
+    pub fn global(self, records: &[(&str, &[u8])]) -> Self {
+        self.entry(&Entry { content: &records_of(records), ..Entry::new(b'g', "PaxHeaders/0") })
+    }
+
+    /// An entry whose header says that it has so many bytes, and that has none.
+    pub fn sized(self, size: usize, entry: &Entry<'_>) -> Self {
+        let at = self.0.len();
+        let mut tar = self.entry(&Entry { content: b"", ..*entry });
+        let header = &mut tar.0[at..at + 512];
+        header[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
+        seal(header);
+        tar
     }
 
     pub fn entry(mut self, entry: &Entry<'_>) -> Self {
@@ -155,13 +162,11 @@ impl Tar {
         }
         put(124, format!("{:011o}\0", entry.content.len()).as_bytes());
         put(136, entry.time);
-        put(148, b"        ");
         put(156, &[entry.kind]);
         put(157, &entry.link[..entry.link.len().min(100)]);
         put(257, b"ustar\x0000");
         put(329, format!("{:07o}\0{:07o}\0", entry.device.0, entry.device.1).as_bytes());
-        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        seal(&mut header);
         self.0.extend_from_slice(&header);
         self.0.extend_from_slice(entry.content);
         self.0.resize(self.0.len().next_multiple_of(512), 0);
@@ -177,6 +182,26 @@ impl Tar {
     pub fn cut(self) -> Vec<u8> {
         self.0
     }
+}
+
+/// Writes the checksum of a header into it.
+fn seal(header: &mut [u8]) {
+    header[148..156].copy_from_slice(b"        ");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+}
+
+/// The text of a PAX header.
+fn records_of(records: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut text = vec![];
+    for (key, value) in records {
+        let rest = key.len() + value.len() + 3;
+        let length = (1..).find(|digits| (rest + digits).to_string().len() == *digits).unwrap() + rest;
+        text.extend_from_slice(format!("{length} {key}=").as_bytes());
+        text.extend_from_slice(value);
+        text.push(b'\n');
+    }
+    text
 }
 
 /// Whether a whiteout is there.
