@@ -32,6 +32,16 @@ scenario! {
         let steps = parsed(&image(&["history", "--format", "json", name]).ok().stdout);
         let sizes: u64 = steps.as_array().unwrap().iter().map(|step| step["Size"].as_u64().unwrap()).sum();
         assert_eq!(Some(sizes), here[0]["Size"].as_u64());
+        // The newest step is the image; nothing keeps those before.
+        let ids = |flags: &[&str]| image(&[&["history"], flags, &[name]].concat()).ok().stdout;
+        let id = here[0]["Id"].as_str().unwrap();
+        let below = "<missing>\n".repeat(steps.as_array().unwrap().len() - 1);
+        assert_eq!(ids(&["-q", "--no-trunc"]), format!("{id}\n{below}"));
+        assert_eq!(ids(&["--format", "{{.ID}}"]), format!("{}\n{below}", &id["sha256:".len()..][..12]));
+        assert_eq!(steps[0]["ID"], here[0]["Id"]);
+        let exact: u64 = ids(&["--human=false", "--format", "{{.Size}}"]).lines().map(|size| size.parse::<u64>().unwrap()).sum();
+        assert_eq!(exact, sizes);
+        image(&["history", "--human=false", name]).ok().says("CREATED AT");
         image(&["prune", "--all", "--force"]).ok();
         assert_eq!(image(&["ls", "--format", "json"]).ok().stdout.matches("\"ID\"").count(), 3, "a container uses it");
         let usage = |kind: &str| {

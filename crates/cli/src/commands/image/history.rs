@@ -1,12 +1,13 @@
 //! `compose image history`: how an image was made, the newest step first.
 
 use super::find;
+use super::ls::shown;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::session::Session;
 use crate::view::template::{self, Format};
 use crate::view::{duration, size, table};
-use resource::{Image, Timestamp};
+use resource::{Digest, Image, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// Flags of `image history`.
@@ -15,9 +16,17 @@ pub(crate) struct Args {
     /// table, table TEMPLATE, json, or a template
     #[arg(long, default_value = "table", hide_default_value = true, value_name = "FORMAT")]
     format: String,
-    /// Whole commands
+    /// Times and sizes for people; `--human=false` has them exact
+    #[arg(short = 'H', long, default_value_t = true, hide_default_value = true, hide_possible_values = true,
+        action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_name = "HUMAN", value_parser = crate::arguments::boolean)]
+    human: bool,
+    /// Whole commands and ids
     #[arg(long)]
     no_trunc: bool,
+    /// Only the id of the image, and `<missing>` for each step below it
+    #[arg(short, long)]
+    quiet: bool,
     /// The image, or its id or the beginning of it
     image: String,
 }
@@ -26,7 +35,9 @@ pub(crate) struct Args {
 const SHOWN: usize = 45;
 
 /// The columns' titles where they are not the names of template fields.
-const TITLES: [(&str, &str); 1] = [("CreatedSince", "CREATED")];
+const TITLES: [(&str, &str); 2] = [("ID", "IMAGE"), ("CreatedSince", "CREATED")];
+/// What there is in place of an id below the newest step: nothing keeps images of the steps before.
+const MISSING: &str = "<missing>";
 
 /// Prints a line for each step.
 pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
@@ -42,12 +53,14 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     let steps = steps(&config, image, layer_size);
     let now = Timestamp::now();
     let none = resource::Labels::new();
-    let fields = || steps.iter().map(|step| (fields(step, args.no_trunc, now), &none)).collect::<Vec<_>>();
+    let fields = || steps.iter().map(|step| (fields(step, args, now), &none)).collect::<Vec<_>>();
     let text = match &format {
+        _ if args.quiet => steps.iter().map(|step| format!("{}\n", id(step, args.no_trunc))).collect(),
         Format::Json => format!("{}\n", Value::Array(steps)),
         Format::Table => {
-            let rows: Vec<Vec<String>> = steps.iter().map(|step| cells(step, args.no_trunc, now)).collect();
-            table::table(&["CREATED", "CREATED BY", "SIZE", "COMMENT"], &rows)
+            let rows: Vec<Vec<String>> = steps.iter().map(|step| cells(step, args, now)).collect();
+            let created = if args.human { "CREATED" } else { "CREATED AT" };
+            table::table(&["IMAGE", created, "CREATED BY", "SIZE", "COMMENT"], &rows)
         }
         Format::TableOf(template) => template::titled(template, &TITLES, true, &fields())?,
         Format::Lines(template) => template::rows(template, false, &fields())?,
@@ -63,6 +76,7 @@ fn steps(config: &Value, image: &Image, layer_size: impl Fn(usize) -> u64) -> Ve
     for step in config["history"].as_array().into_iter().flatten() {
         let empty = step["empty_layer"].as_bool().unwrap_or(false);
         steps.push(json!({
+            "ID": MISSING,
             "CreatedAt": step["created"].as_str().unwrap_or_default(),
             "CreatedBy": step["created_by"].as_str().unwrap_or_default(),
             "Comment": step["comment"].as_str().unwrap_or_default(),
@@ -71,13 +85,29 @@ fn steps(config: &Value, image: &Image, layer_size: impl Fn(usize) -> u64) -> Ve
         index += usize::from(!empty);
     }
     for index in index..image.layers.len() {
-        steps.push(json!({ "CreatedAt": "", "CreatedBy": "", "Comment": "", "Size": layer_size(index) }));
+        steps.push(json!({
+            "ID": MISSING,
+            "CreatedAt": "",
+            "CreatedBy": "",
+            "Comment": "",
+            "Size": layer_size(index),
+        }));
     }
     steps.reverse();
+    if let Some(newest) = steps.first_mut() {
+        newest["ID"] = image.id.as_str().into();
+    }
     steps
 }
 
-fn cells(step: &Value, whole: bool, now: Timestamp) -> Vec<String> {
+/// The id of a step's image as it is shown.
+fn id(step: &Value, whole: bool) -> String {
+    let id = step["ID"].as_str().unwrap_or_default();
+    Digest::parse(id).map_or_else(|_| id.to_owned(), |id| shown(&id, whole).to_owned())
+}
+
+fn cells(step: &Value, args: &Args, now: Timestamp) -> Vec<String> {
+    let whole = args.no_trunc;
     let text = |key: &str| step[key].as_str().unwrap_or_default();
     let by = text("CreatedBy").split_whitespace().collect::<Vec<_>>().join(" ");
     let by = if whole || by.chars().count() <= SHOWN {
@@ -85,15 +115,21 @@ fn cells(step: &Value, whole: bool, now: Timestamp) -> Vec<String> {
     } else {
         by.chars().take(SHOWN - 1).chain(['…']).collect()
     };
-    let created =
-        text("CreatedAt").parse().map_or_else(|_| "N/A".to_owned(), |time| duration::ago(time, now));
-    vec![created, by, size::human(step["Size"].as_u64().unwrap_or(0)), text("Comment").to_owned()]
+    let (created, bytes) = (text("CreatedAt"), step["Size"].as_u64().unwrap_or(0));
+    let (created, size) = match args.human {
+        true => {
+            let since = created.parse().map_or_else(|_| "N/A".to_owned(), |time| duration::ago(time, now));
+            (since, size::human(bytes))
+        }
+        false => (created.to_owned(), bytes.to_string()),
+    };
+    vec![id(step, whole), created, by, size, text("Comment").to_owned()]
 }
 
 /// What templates may name: Docker's words, for people.
-fn fields(step: &Value, whole: bool, now: Timestamp) -> Map<String, Value> {
-    let names = ["CreatedSince", "CreatedBy", "Size", "Comment"];
-    let cells = cells(step, whole, now);
+fn fields(step: &Value, args: &Args, now: Timestamp) -> Map<String, Value> {
+    let names = ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"];
+    let cells = cells(step, args, now);
     let mut fields: Map<String, Value> =
         names.into_iter().map(str::to_owned).zip(cells.into_iter().map(Value::from)).collect();
     fields.insert("CreatedAt".to_owned(), step["CreatedAt"].clone());
@@ -117,5 +153,9 @@ mod tests {
             .collect();
         let expected = [("", 12), ("RUN", 11), ("ENV", 0), ("ADD", 10)];
         assert_eq!(sizes, expected.map(|(by, size)| (by.to_owned(), size)));
+        let steps = steps(&config, &image, |_| 0);
+        let ids: Vec<_> = steps.iter().map(|step| id(step, true)).collect();
+        assert_eq!(ids, [image.id.as_str(), MISSING, MISSING, MISSING]);
+        assert_eq!(id(&steps[0], false), image.id.hex()[..12]);
     }
 }
