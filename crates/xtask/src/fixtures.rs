@@ -5,7 +5,7 @@
 
 use crate::ordinary::{self, Ordinary};
 use crate::test::Who;
-use crate::{Failure, packages, root, run};
+use crate::{Failure, packages, registries, root, run};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -31,7 +31,7 @@ pub(crate) fn check_stacks(folder: &Path, only: Option<Who>) -> Result<(), Failu
     run(Command::new(folder.join("make-images")).arg(&images))?;
     run(Command::new(folder.join("serve-registry")).arg(&images).args([PORT, "--daemon"]))?;
     let wanted = [Who::Root, Who::User].into_iter().filter(|who| only.is_none_or(|only| only == *who));
-    let outcome = wanted.map(|who| check_all(folder, who)).find(Result::is_err).unwrap_or(Ok(()));
+    let outcome = wanted.map(|who| check_all(folder, &images, who)).find(Result::is_err).unwrap_or(Ok(()));
     let stopped = run(Command::new(folder.join("stop-registry")).arg(&images).arg(PORT));
     outcome.and(stopped)
 }
@@ -39,20 +39,21 @@ pub(crate) fn check_stacks(folder: &Path, only: Option<Who>) -> Result<(), Failu
 /// Not the port a person's own registry would be on.
 const PORT: &str = "5557";
 
-fn check_all(folder: &Path, who: Who) -> Result<(), Failure> {
+fn check_all(fixtures: &Path, images: &Path, who: Who) -> Result<(), Failure> {
     let place = match who {
         Who::Root => {
-            let (folder, stacks) = (root().join("target/stacks"), folder.join("stacks"));
-            Place { command: vec![], folder, stacks, programs: programs()? }
+            let (folder, stacks) = (root().join("target/stacks"), fixtures.join("stacks"));
+            Place { command: vec![], user: None, folder, stacks, programs: programs()? }
         }
-        Who::User => ordinary(folder)?,
+        Who::User => ordinary(fixtures)?,
     };
     let mirror = format!(
         "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"127.0.0.1:{PORT}\"\ninsecure = true\n"
     );
     place.write("registries.conf", mirror.as_bytes())?;
     STACKS.iter().try_for_each(|stack| check(stack, &place))?;
-    check_example(&place)
+    check_example(&place)?;
+    registries::check(fixtures, images, &place)
 }
 
 /// Builds the images of `examples/build`, and again, when nothing is left to do; then the page is there and the
@@ -108,20 +109,22 @@ fn check_example(place: &Place) -> Result<(), Failure> {
 const SITE_PORT: &str = "18091";
 
 /// Who runs the checks, and where.
-struct Place {
+pub(crate) struct Place {
     /// What comes before every command: nothing, or the launcher and the user.
-    command: Vec<PathBuf>,
+    pub(crate) command: Vec<PathBuf>,
+    /// The ordinary user's name.
+    pub(crate) user: Option<String>,
     /// For the engine and everything else.
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// The checks; they write beside themselves.
     stacks: PathBuf,
     /// This program and `compose`.
-    programs: [PathBuf; 2],
+    pub(crate) programs: [PathBuf; 2],
 }
 
 impl Place {
     /// Has a command work here and nowhere else.
-    fn surround(&self, command: &mut Command) {
+    pub(crate) fn surround(&self, command: &mut Command) {
         command
             .env("CONTAINERS_REGISTRIES_CONF", self.folder.join("registries.conf"))
             .env("COMPOSE_ENGINE_ROOT", self.folder.join("engine"));
@@ -158,7 +161,8 @@ fn ordinary(fixtures: &Path) -> Result<Place, Failure> {
     }
     run(Command::new("chown").args(["-R", &user]).arg(&folder))?;
     run(Command::new("chmod").arg("0700").arg(&folder))?;
-    Ok(Place { command: vec![launcher, PathBuf::from(&user)], folder, stacks, programs })
+    let command = vec![launcher, PathBuf::from(&user)];
+    Ok(Place { command, user: Some(user), folder, stacks, programs })
 }
 
 /// This program and `compose`, where cargo built them.

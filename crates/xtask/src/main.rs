@@ -4,6 +4,7 @@ mod demo;
 mod fixtures;
 mod ordinary;
 mod packages;
+mod registries;
 mod tally;
 mod test;
 mod vm;
