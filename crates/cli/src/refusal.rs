@@ -33,7 +33,7 @@ const EXPERIMENTS: [(&str, &str); 5] = [
 ];
 
 /// Flags of Docker's that there are not, and why.
-const FLAGS: [(&str, &str); 18] = [
+const FLAGS: [(&str, &str); 26] = [
     ("-H", NO_DAEMON),
     ("--host", NO_DAEMON),
     ("-c", NO_DAEMON),
@@ -51,6 +51,17 @@ const FLAGS: [(&str, &str); 18] = [
     ("--config-from", ONE_MACHINE),
     ("--config-only", ONE_MACHINE),
     ("--ingress", ONE_MACHINE),
+    ("--secret", "secrets are the file's: `secrets` of the service, `build.secrets` for its build"),
+    (
+        "--platform",
+        "platforms are the file's: `platform`, `build.platforms`; or DOCKER_DEFAULT_PLATFORM says one for all",
+    ),
+    ("--shm-size", "it is the file's: `shm_size` of the service, `build.shm_size` for its build"),
+    ("--tag", "names of images are the file's: `image` and `build.tags`"),
+    ("--target", "the stage is the file's: `build.target`"),
+    ("--cache-from", "caches are the file's: `build.cache_from`"),
+    ("--cache-to", "caches are the file's: `build.cache_to`"),
+    ("--build-context", "contexts are the file's: `build.additional_contexts`"),
     ("--load", "what is built is in the store at once: leave the flag out"),
 ];
 const NO_DAEMON: &str =
@@ -174,5 +185,17 @@ mod tests {
             assert!(said(&format!("compose {flag} ps")).contains("compose --verbose VERB"), "{flag}");
         }
         assert!(said("compose build --load").contains("in the store at once"));
+        for (flag, key) in [
+            ("--secret", "`build.secrets`"),
+            ("--platform", "`build.platforms`"),
+            ("--shm-size", "`build.shm_size`"),
+            ("--tag", "`build.tags`"),
+            ("--target", "`build.target`"),
+            ("--cache-from", "`build.cache_from`"),
+            ("--cache-to", "`build.cache_to`"),
+            ("--build-context", "`build.additional_contexts`"),
+        ] {
+            assert!(said(&format!("compose build {flag} x")).contains(key), "{flag}");
+        }
     }
 }

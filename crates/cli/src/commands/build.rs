@@ -2,6 +2,7 @@
 
 use super::push;
 use crate::exit::{Exit, Failure};
+use crate::given::Given;
 use crate::lock::hold::Hold;
 use crate::session::Session;
 use crate::{building, wanted};
@@ -81,6 +82,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
         ))
         .hint("build without it"));
     }
+    let mut given = Given::default();
+    flags::check(args, &mut given);
+    given.finish(session)?;
     let loaded = session.load(&args.services)?;
     let mut selection = wanted::selection(session, &loaded, &args.services)?;
     if !args.with_dependencies {
@@ -95,7 +99,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     let progress = session.progress_unless(args.quiet, "build");
     tell_ignored(args, session, &progress);
-    let builds = builds(args, session, &desired)?;
+    let builds = builds(args, session, &desired);
     if builds.is_empty() {
         progress.warning("No services to build");
         return Ok(Exit::Success);
@@ -129,6 +133,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
 }
 
 mod bake;
+mod flags;
 
 /// Says what the build checks find; a finding fails the command.
 fn check(builds: &[BuildSpec], session: &Session) -> Result<Exit, Failure> {
@@ -159,7 +164,7 @@ fn wanted_names(desired: &Desired) -> Vec<String> {
 }
 
 /// The builds of all services, each once, with what the flags say.
-fn builds(args: &Args, session: &Session, desired: &Desired) -> Result<Vec<BuildSpec>, Failure> {
+fn builds(args: &Args, session: &Session, desired: &Desired) -> Vec<BuildSpec> {
     let mut builds: Vec<BuildSpec> = vec![];
     for build in desired.services.iter().flat_map(|service| &service.builds) {
         if builds.iter().all(|known| known.name != build.name) {
@@ -179,19 +184,19 @@ fn builds(args: &Args, session: &Session, desired: &Desired) -> Result<Vec<Build
                 None => drop(build.args.remove(name)),
             }
         }
+        let environment = session.environment();
         if let Some(ssh) = &args.ssh {
             let (id, path) =
                 ssh.split_once('=').unwrap_or((if ssh.is_empty() { "default" } else { ssh }, ""));
-            let environment = session.environment();
             let path = match path {
-                "" if id == "default" => environment.filled("SSH_AUTH_SOCK").unwrap_or_default(),
-                "" => return Err(Failure::new(format!("--ssh {id} names no socket")).hint("write ID=PATH")),
+                // Only of the default one it is known where it is.
+                "" => environment.filled("SSH_AUTH_SOCK").unwrap_or_default(),
                 path => path,
             };
             build.ssh.insert(id.to_owned(), PathBuf::from(path));
         }
     }
-    Ok(builds)
+    builds
 }
 
 fn tell_ignored(args: &Args, session: &Session, progress: &crate::view::progress::Progress) {
