@@ -13,6 +13,8 @@ mod attributes;
 mod bombs;
 #[path = "scenarios/borders.rs"]
 mod borders;
+#[path = "scenarios/build_failures.rs"]
+mod build_failures;
 #[path = "scenarios/build_keys.rs"]
 mod build_keys;
 #[path = "scenarios/builds.rs"]

@@ -46,6 +46,7 @@ scenario! {
         assert_ne!(drawn(world).1, third.1);
         world.edit("compose.yaml", "no_cache: true", "no_cache_filter: drawn");
         flags(world);
+        wrong_values(world);
 
         // What is here is taken, unless a fresh one is asked for.
         world.compose("image tag busybox 127.0.0.1:1/own").ok();
@@ -124,6 +125,42 @@ fn inspected(world: &World, image: &str) -> Value {
     serde_json::from_str::<Value>(&output).unwrap()[0].clone()
 }
 
+/// What is said of values that keys of `build` cannot have.
+fn wrong_values(world: &World) {
+    for (right, wrong, said) in [
+        ("nofile: {soft: 123, hard: 456}", "nofiles: 5", "no limit `nofiles`"),
+        (
+            "nofile: {soft: 123, hard: 456}",
+            "nofile: {soft: 5, hard: 4}",
+            "the soft limit of `nofile` is above",
+        ),
+        ("shm_size: 32m", "shm_size: -5", "shm_size"),
+        ("privileged: true", "entitlements: [security]", "no entitlement `security`; "),
+    ] {
+        world.edit("compose.yaml", right, wrong);
+        world.compose("build keys").exits(1).says("--> compose.yaml:2").says(said);
+        world.edit("compose.yaml", wrong, right);
+    }
+    world.edit("compose.yaml", "no_cache_filter: drawn", "no_cache_filter: [drawn, nostage]");
+    world.compose("build keys").ok().says("compose.yaml:5:7: there is no stage `nostage` (no_cache_filter)");
+    world.edit("compose.yaml", "no_cache_filter: [drawn, nostage]", "no_cache_filter: drawn");
+    // A step may see the names of hosts: with others it is done again.
+    world.edit("compose.yaml", "there=192.0.2.7", "nobody=192.0.2.7");
+    world.compose("build keys").ok();
+    assert_eq!(world.compose("run --rm --no-deps -T keys cat /hosts").ok().stdout, "");
+    world.edit("compose.yaml", "nobody=192.0.2.7", "there=192.0.2.7");
+    world.edit("compose.yaml", "network: inner", "network: outer");
+    world.compose("build keys").exits(1).says("--> compose.yaml:1").says("compose network create outer");
+    world.edit("compose.yaml", "network: outer", "network: inner");
+    world.compose("build --ssh default=./nothing keys").ok();
+    world.edit("compose.yaml", "RUN mkdir /web", "RUN --mount=type=ssh mkdir /web");
+    world
+        .compose("build --ssh default=./nothing server")
+        .exits(1)
+        .says("`default` of this build is not there");
+    world.edit("compose.yaml", "RUN --mount=type=ssh mkdir /web", "RUN mkdir /web");
+}
+
 /// What flags of `build` do.
 fn flags(world: &World) {
     world.compose("build --build-arg WORD=flag keys").ok().says("flag");
@@ -134,6 +171,20 @@ fn flags(world: &World) {
     let alone = world.compose("build keys").ok();
     assert!(!alone.stderr.contains("[server"), "{}", alone.stderr);
     world.compose("build --memory 1g server").ok().says("--memory has no effect");
+    for (flag, wrong) in [
+        ("--memory", "nonsense"),
+        ("--build-arg", "=value"),
+        ("--provenance", "maximal"),
+        ("--sbom", "nonsense"),
+        ("--ssh", "own"),
+    ] {
+        world.compose(&format!("build {flag} {wrong} server")).exits(1).says(&format!("--> {flag}:1:1"));
+    }
+    world
+        .compose("build --progress nonsense server")
+        .exits(1)
+        .says("--progress value `nonsense`")
+        .says("plain, json");
     world.compose("build --provenance max --sbom true server").ok().says("--sbom has no effect");
     world.compose("build --builder other server").exits(1).says("there is one builder");
     world.compose("build --builder default server").ok();

@@ -172,3 +172,53 @@ scenario! {
         }
     }
 }
+
+scenario! {
+    /// What copies or mounts files of another stage is kept as long as these are the same, however that stage has come
+    /// to them; another content, mode, owner, name or link makes it anew, and so does another choice of files.
+    what_is_taken_from_a_stage_counts_by_its_content, |world| {
+        let build = |wanted: &str| {
+            let built = world.compose("--progress plain build").ok();
+            let step = built.stderr.lines().find(|line| line.contains("[web stage-1 2/4] COPY")).unwrap();
+            let number = step.split(' ').next().unwrap().to_owned();
+            assert_eq!(built.stderr.contains(&format!("{number} CACHED")), wanted == "kept", "{}", built.stderr);
+            let id = world.compose("image inspect --format {{.Id}} project-web").ok().stdout;
+            let drawn = world.compose("run --rm -T web cat /drawn").ok().stdout;
+            (id, drawn)
+        };
+        let first = build("made");
+        assert_eq!(build("kept"), first);
+        // The stage is done again, and nothing that takes from it.
+        world.edit("Dockerfile", "RUN mkdir -p", "RUN true; mkdir -p");
+        assert_eq!(build("kept"), first);
+        assert_eq!(build("kept"), first);
+        // What nobody takes does not count.
+        world.edit("Dockerfile", "echo x > /beside", "echo other > /beside");
+        assert_eq!(build("kept"), first);
+        let mut last = first;
+        for (from, to) in [
+            ("echo text >", "echo other >"),
+            ("> /made/file &&", "> /made/file && chmod 600 /made/file &&"),
+            ("chown 5:6", "chown 5:7"),
+            ("/made/inner", "/made/outer"),
+            ("ln -s file", "ln -s outer"),
+        ] {
+            world.edit("Dockerfile", from, to);
+            // The copy is without the link, the mount has it.
+            let now = build(if from == "ln -s file" { "kept" } else { "made" });
+            assert!(now.1 != last.1, "{from}");
+            last = now;
+            // So is a cache that begins with them.
+            assert_eq!(world.compose("run --rm -T web cat /begun").ok().stdout, "other\n");
+        }
+        // Of the same stage others are taken.
+        world.edit("Dockerfile", "--exclude=link", "--exclude=file");
+        build("made");
+        assert_eq!(world.compose("run --rm -T web ls /copied").ok().stdout, "link\nouter\n");
+        world.edit("Dockerfile", "--exclude=file", "--exclude=link");
+        build("kept");
+        // Where nothing is to be kept, nothing is.
+        let again = world.compose("--progress plain build --no-cache").ok();
+        assert!(!again.stderr.contains("CACHED"), "{}", again.stderr);
+    }
+}

@@ -83,6 +83,7 @@ fn what_is_copied(world: &World) {
     assert_eq!(inside(world, "copies", "stat -c %u:%g:%a /numbered /tool"), "7:8:600\n0:0:755\n");
     let names = |path: &str| inside(world, "copies", &format!("cd {path} && find . -type f | sort | xargs"));
     assert_eq!(names("/parents"), "./b/one.txt ./tree/a/one.txt ./tree/a/two.txt\n");
+    assert_eq!(listed("/above"), "./tree 5:6:755\n./tree/a 5:6:2750\n./tree/a/one 5:6:644\n");
     assert_eq!(names("/excluded"), "./a/note.md ./a/one.txt ./a/two.txt ./tool\n");
     assert_eq!(names("/globbed"), "./one.txt ./two.txt\n");
     assert_eq!(
@@ -141,6 +142,7 @@ scenario! {
         world.compose("up -d").ok();
         let shown = |script: &str| inside(world, "forms", script);
         assert_eq!(shown("ls /merged /there"), "/merged:\nfirst\nsecond\n\n/there:\na.conf\nb.conf\n");
+        assert_eq!(shown("ls /compressed; gunzip -c /compressed/text.gz"), "text.gz\nno archive\n");
         assert_eq!(shown("ls /matched /nothing"), "/matched:\nfirst\n\n/nothing:\n");
         let owners = "0:0\n1000:44\n1000:44\n1000:44\n0:0\n";
         assert_eq!(shown("stat -c %u:%g /home /home/of /home/of/user /home/of/user/made /there"), owners);
@@ -156,8 +158,8 @@ scenario! {
         };
         refused("*.conf /there", "*.conf /elsewhere", 5, "several things cannot be one file");
         refused("one/first none*", "one/first none", 6, "`none` is not there");
-        refused("8000-8002", "8002-8000", 8, "`8002-8000/udp` is no port");
-        refused("USER 1000:44", "USER nobody-here", 11, "nobody-here");
+        refused("8000-8002", "8002-8000", 9, "`8002-8000/udp` is no port");
+        refused("USER 1000:44", "USER nobody-here", 12, "nobody-here");
     }
 }
 

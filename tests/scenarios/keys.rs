@@ -42,7 +42,7 @@ scenario! {
         for (slip, told) in slips {
             world.edit("compose.yaml", written, slip);
             written = slip;
-            world.compose("build").exits(1).says("no such image").says(told).says("Dockerfile:4");
+            world.compose("build").exits(1).says("no such image").says(told).says("compose.yaml:11:");
         }
         world.edit("compose.yaml", written, "--from=shared");
         world.edit("compose.yaml", " /made /", " made /");

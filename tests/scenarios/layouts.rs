@@ -26,7 +26,7 @@ scenario! {
         // Of two the one that is meant; the tag that is usual needs no saying.
         world.compose(&format!("image copy {}/web oci:layout:latest", depot.host())).ok();
         world.edit("compose.yaml", "layout://layout\n", "layout://layout:none\n");
-        world.compose("build web").exits(1).says("no image `none`").says("Dockerfile:1");
+        world.compose("build web").exits(1).says("no image `none`").says("compose.yaml:14:");
         world.edit("compose.yaml", "layout://layout:none\n", "layout://layout:one\n");
         world.compose("build web").ok().says("CACHED");
         world.edit("compose.yaml", "layout://layout:one\n", "layout://layout\n");

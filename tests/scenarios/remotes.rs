@@ -21,7 +21,13 @@ scenario! {
         }
         make_repository(served.path());
         world.write(".env", &format!("WEB=http://127.0.0.1:{}\n", web.port));
-        world.compose("build").ok();
+        // Whoever keeps new files to themselves has the same in the image.
+        let mut command = Command::new("/bin/sh");
+        let program = world.program();
+        command.args(["-c", "umask 077 && exec \"$0\" \"$@\""]).arg(program.get_program()).args(program.get_args());
+        command.arg("build").current_dir(world.project()).env_clear();
+        command.envs(program.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+        world.finish(command, "").ok();
         world.compose("up -d").ok();
 
         let listed = "cd / && stat -c '%n %u:%g:%a %Y' folder/* renamed && cat folder/file renamed kept";
@@ -40,8 +46,10 @@ scenario! {
             inside(world, "repository", shown),
             "/head:\napp\noutside\n/side:\n.git\napp\noutside\n/tag:\nDockerfile\nfile\n7:8\nat the side\n"
         );
+        assert_eq!(inside(world, "repository", "stat -c %a /head /head/app /head/outside"), "755\n755\n644\n");
         let shown = "cat /from-git /from-archive /from-main";
         assert_eq!(inside(world, "context", shown), "tagged\npacked\noutside\n");
+        assert_eq!(inside(world, "queried", shown), "tagged\npacked\nat the side\n");
 
         web.answers();
         world.compose("build files").ok().says("CACHED");
@@ -75,6 +83,13 @@ scenario! {
         world.edit("repository.Dockerfile", &promised, &broken);
         world.compose("build repository").exits(1).says("repository.Dockerfile:5").says("is at commit");
         world.edit("repository.Dockerfile", &broken, "--keep-git-dir");
+        // Queries say the same, and cannot say another thing than a fragment.
+        world.edit("compose.yaml", "tag=v1", &format!("branch=side&commit={}", &side[..3]));
+        world.compose("build queried").ok();
+        world.edit("compose.yaml", "branch=side&commit=", "branch=main&commit=");
+        world.compose("build queried").exits(1).says("build of `queried`").says("it is at commit");
+        world.edit("compose.yaml", "branch=main&commit=", "branch=main&tag=v1&");
+        world.compose("build queried").exits(1).says("says twice which commit");
         world.edit("repository.Dockerfile", "#side", "#nothing");
         world.compose("build repository").exits(1).says("repository.Dockerfile:5").says("no branch or tag `nothing`");
         let without = world.program().args(["build", "repository"]).env("PATH", "/nonexistent").output().unwrap();
@@ -103,7 +118,7 @@ scenario! {
         let history = world.compose("image history --no-trunc project-web").ok().stdout;
         assert!(history.contains("repository.git") && !history.contains("whispered"), "{history}");
         given("other");
-        let refused = world.compose("build web").exits(1).says("Dockerfile:2").says("cannot get http://127.0.0.1");
+        let refused = world.compose("build web").exits(1).says("compose.yaml:6:13").says("cannot get http://127.0.0.1");
         assert!(!refused.stderr.contains("b3RoZXI"), "{}", refused.stderr);
         // One for the host alone counts more.
         world.edit("compose.yaml", "# HOST", "GIT_AUTH_HEADER.127.0.0.1");
@@ -113,6 +128,78 @@ scenario! {
         let refused = world.compose("build web").exits(1).says("cannot get http://127.0.0.1:1/a.git");
         let told = refused.stderr.lines().filter(|line| !line.contains("ADD "));
         assert!(told.clone().all(|line| !line.contains("murmured")), "{}", refused.stderr);
+    }
+}
+
+scenario! {
+    /// A web server that wants to know who asks is told so by the secrets `HTTP_AUTH_TOKEN_HOST` and
+    /// `HTTP_AUTH_HEADER_HOST`, and one that it sends us to is not; neither messages nor the image's history show them.
+    a_guarded_file_is_told_who_asks, |world| {
+        let (served, moved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (web, other) = (Web::serve(served.path()), Web::serve(moved.path()));
+        std::fs::create_dir(served.path().join("guarded")).unwrap();
+        std::fs::write(served.path().join("guarded/file"), "guarded\n").unwrap();
+        std::fs::write(moved.path().join("open"), "elsewhere\n").unwrap();
+        web.redirect("/guarded/moved", &format!("http://127.0.0.1:{}/open", other.port));
+        web.guard("/guarded", "Bearer whispered");
+        other.guard("/", "");
+        let given = |secret: &str| {
+            world.write(".env", &format!("WEB=http://127.0.0.1:{}\nSECRET={secret}\n", web.port));
+        };
+        given("other");
+        let refused = world.compose("build").exits(1).says("compose.yaml:6:13").says("401");
+        assert!(!refused.stderr.contains("other"), "{}", refused.stderr);
+        given("whispered");
+        world.compose("build").ok();
+        assert_eq!(world.compose("run --rm -T web").ok().stdout, "guarded\nelsewhere\n");
+        let history = world.compose("image history --no-trunc project-web").ok().stdout;
+        assert!(history.contains("guarded/file") && !history.contains("whispered"), "{history}");
+        world.edit("compose.yaml", "HTTP_AUTH_TOKEN_", "HTTP_AUTH_HEADER_");
+        world.compose("build --no-cache").exits(1).says("401");
+        given("Bearer whispered");
+        world.compose("build --no-cache").ok();
+    }
+}
+
+scenario! {
+    /// Arguments that speak to the builder are heeded without an `ARG`: a namespace for cache mounts, `.git` in a
+    /// context, the time of all that is made, results of steps in the image; frontends are fetched by none.
+    the_builder_heeds_its_own_arguments, |world| {
+        let served = tempfile::tempdir().unwrap();
+        let web = Web::serve(served.path());
+        make_repository(served.path());
+        world.write(".env", &format!("WEB=http://127.0.0.1:{}\n", web.port));
+        let before = |argument: &str| {
+            world.compose(&format!("build --no-cache --build-arg {argument} web")).ok();
+            world.compose("run --rm -T web cat /kept.before").ok().stdout
+        };
+        let namespace = |name: &str| before(&format!("BUILDKIT_CACHE_MOUNT_NS={name}"));
+        assert_eq!((namespace("").as_str(), namespace("one").as_str()), ("", ""));
+        let own = [namespace(""), namespace("one")];
+        assert!(own.iter().all(|drawn| drawn.len() > 1) && own[0] != own[1], "{own:?}");
+
+        let config = |key: &str| {
+            let shown = world.compose("image inspect project-web").ok().stdout;
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap()[0][key].clone()
+        };
+        before("SOURCE_DATE_EPOCH=1700000000");
+        assert_eq!(config("Created"), "2023-11-14T22:13:20Z");
+        let first = config("Id");
+        before("SOURCE_DATE_EPOCH=1600000000");
+        assert_ne!(config("Id"), first);
+        world.compose("build --build-arg SOURCE_DATE_EPOCH=noon web").exits(1).says("SOURCE_DATE_EPOCH is `noon`");
+
+        world.compose("build repository").ok();
+        let files = || world.compose("run --rm -T repository ls -A /from-main").ok().stdout;
+        assert_eq!(files(), "app\noutside\n");
+        world.compose("build --build-arg BUILDKIT_CONTEXT_KEEP_GIT_DIR=1 repository").ok();
+        assert_eq!(files(), ".git\napp\noutside\n");
+
+        // An engine that has only the image has the steps' results, too.
+        world.compose("build --build-arg BUILDKIT_INLINE_CACHE=true web").ok();
+        world.compose("image save -o image.tar project-web").ok();
+        let config = Command::new("tar").args(["-xOf", "image.tar"]).current_dir(world.project()).output().unwrap();
+        assert!(String::from_utf8_lossy(&config.stdout).contains("compose.build-cache"));
     }
 }
 

@@ -27,9 +27,8 @@ pub struct Base {
 /// [`BuildError`] for a Dockerfile that cannot be read or makes no sense.
 pub fn bases(specs: &[BuildSpec]) -> Result<Vec<Base>, BuildError> {
     let mut contexts = Contexts::default();
-    let specs = specs.iter().flat_map(BuildSpec::for_each_platform);
-    let targets = specs.map(|spec| Target::read(&spec, &mut contexts)).collect::<Result<_, _>>()?;
-    let graph = Graph::new(targets)?;
+    let specs: Vec<BuildSpec> = specs.iter().flat_map(BuildSpec::for_each_platform).collect();
+    let graph = Graph::new(Target::read_all(&specs, &mut contexts)?)?;
     let mut found = vec![];
     for node in &graph.nodes {
         of_stage(&graph, *node, &mut found)?;

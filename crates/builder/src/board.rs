@@ -26,8 +26,8 @@ struct Inner {
     waiting: BTreeMap<Node, Node>,
     /// Steps that may still begin their work.
     slots: usize,
-    /// The first failure; nothing begins after it.
-    failure: Option<BuildError>,
+    /// What has failed; nothing begins after the first of it.
+    failures: Vec<BuildError>,
     /// Keys of steps made by this build.
     made: BTreeSet<Digest>,
     /// Stage, key and result of each step, in the order in which they were had.
@@ -60,7 +60,7 @@ impl Board {
             claimed: BTreeSet::new(),
             waiting: BTreeMap::new(),
             slots,
-            failure: None,
+            failures: vec![],
             made: BTreeSet::new(),
             used: vec![],
             steps: 0,
@@ -75,7 +75,7 @@ impl Board {
     /// The number of a step that begins.
     pub(crate) fn number(&self) -> Result<u32, Over> {
         let mut inner = self.lock();
-        if inner.failure.is_some() {
+        if !inner.failures.is_empty() {
             return Err(Over);
         }
         inner.steps += 1;
@@ -91,7 +91,7 @@ impl Board {
     pub(crate) fn result(&self, node: Node, asker: Node) -> Result<Asked, Over> {
         let mut inner = self.lock();
         let asked = loop {
-            if inner.failure.is_some() {
+            if !inner.failures.is_empty() {
                 return Err(Over);
             }
             if let Some(state) = inner.results.get(&node) {
@@ -120,8 +120,8 @@ impl Board {
     /// Something failed; whether it was the first.
     pub(crate) fn fail(&self, error: BuildError) -> bool {
         let mut inner = self.lock();
-        let is_first = inner.failure.is_none();
-        inner.failure.get_or_insert(error);
+        let is_first = inner.failures.is_empty();
+        inner.failures.push(error);
         drop(inner);
         self.changed.notify_all();
         is_first
@@ -131,7 +131,7 @@ impl Board {
     pub(crate) fn slot(&self) -> Result<Slot<'_>, Over> {
         let mut inner = self.lock();
         loop {
-            if inner.failure.is_some() {
+            if !inner.failures.is_empty() {
                 return Err(Over);
             }
             if inner.slots > 0 {
@@ -154,7 +154,7 @@ impl Board {
 
     /// Whether anything has failed.
     pub(crate) fn has_failed(&self) -> bool {
-        self.lock().failure.is_some()
+        !self.lock().failures.is_empty()
     }
 
     /// A step of this stage has this result.
@@ -172,7 +172,7 @@ impl Board {
     /// How the build has ended.
     pub(crate) fn end(self) -> Result<BTreeMap<Node, State>, BuildError> {
         let inner = self.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
-        inner.failure.map_or(Ok(inner.results), Err)
+        BuildError::all(inner.failures).map(|()| inner.results)
     }
 
     /// Whether this build has made any result.

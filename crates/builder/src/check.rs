@@ -29,14 +29,12 @@ pub struct Findings {
 /// # Errors
 /// [`BuildError`] for a Dockerfile that cannot be read at all.
 pub fn check(specs: &[BuildSpec]) -> Result<Vec<Findings>, BuildError> {
-    let mut contexts = Contexts::default();
-    specs.iter().map(|spec| check_one(spec, &mut contexts)).collect()
+    Target::read_all(specs, &mut Contexts::default())?.into_iter().map(check_one).collect()
 }
 
-fn check_one(spec: &BuildSpec, contexts: &mut Contexts<'_>) -> Result<Findings, BuildError> {
-    let target = Target::read(spec, contexts)?;
+fn check_one(target: Target) -> Result<Findings, BuildError> {
     let diagnostics = found(&target, &BTreeMap::new())?;
-    Ok(Findings { name: spec.name.clone(), sources: target.sources, diagnostics })
+    Ok(Findings { name: target.spec.name, sources: target.sources, diagnostics })
 }
 
 /// What the checks find in the Dockerfile of a build.
@@ -57,17 +55,18 @@ fn found(target: &Target, environments: &Environments) -> Result<Vec<Diagnostic>
 
 /// Refuses builds whose Dockerfiles want findings to be errors and have some.
 pub(crate) fn refuse(graph: &Graph, store: &Store) -> Result<(), BuildError> {
-    for at in 0..graph.targets.len() {
-        let target = &graph.targets[at];
+    let mut failures = vec![];
+    for (at, target) in graph.targets.iter().enumerate() {
         if !target.file.fails_on_findings(&target.spec.args) {
             continue;
         }
-        let diagnostics = found(target, &environments(graph, at, store))?;
-        if !diagnostics.is_empty() {
-            return Err(BuildError { sources: target.sources.clone(), diagnostics });
+        match found(target, &environments(graph, at, store)) {
+            Ok(diagnostics) if diagnostics.is_empty() => {}
+            Ok(diagnostics) => failures.push(target.failed(diagnostics)),
+            Err(failure) => failures.push(failure),
         }
     }
-    Ok(())
+    BuildError::all(failures)
 }
 
 /// Tells what the checks find where it is no error. The images that stages start from are here by now. Of a
@@ -75,6 +74,12 @@ pub(crate) fn refuse(graph: &Graph, store: &Store) -> Result<(), BuildError> {
 pub(crate) fn tell(graph: &Graph, firsts: &[usize], store: &Store, tell: &(dyn Fn(Event) + Sync)) {
     for at in firsts {
         let target = &graph.targets[*at];
+        for name in &target.spec.no_cache_stages {
+            if target.file.stage(name).is_none() {
+                let (place, message) = (target.spec.place.clone(), format!("there is no stage `{name}`"));
+                tell(Event { step: 0, kind: EventKind::Found { place, check: "no_cache_filter", message } });
+            }
+        }
         // A `.dockerignore` that is none has failed the build.
         for finding in found(target, &environments(graph, *at, store)).unwrap_or_default() {
             let place = match finding.span().is_nowhere() {

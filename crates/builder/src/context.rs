@@ -4,17 +4,17 @@
 //! inode. As long as the kernel says the same, the file is not read. A file that changed just before it was
 //! read is not kept: a change right after could have left the same time.
 
+use crate::selection;
 use crate::tree::{self, Entry};
 use resource::Digest;
-use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
-use store::{Hasher, Store, digest_of};
+use store::{Store, digest_of};
 
 /// Nanoseconds in which two changes of a file may get the same time: some ticks of the kernel's clock.
 const GRAIN: i128 = 50_000_000;
@@ -51,26 +51,17 @@ impl Context {
         Ok(Self { path: path.to_owned(), root, index: Mutex::default() })
     }
 
-    /// The digest of these entries: their paths below `base`, kinds, modes and contents. Owners and times
-    /// do not count: in an image all files of a context are root's.
-    pub(crate) fn digest(&self, store: &Store, base: &Path, entries: &[Entry]) -> io::Result<Digest> {
+    /// The digest of these entries, by their paths below `base`. Owners do not count: in an image all files of
+    /// a context are root's.
+    pub(crate) fn digest(&self, store: &Store, base: &Path, entries: &[&Entry]) -> io::Result<Digest> {
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if !index.loaded {
             index.known = store.context_index(&self.name()).unwrap_or_default();
             index.loaded = true;
         }
-        let mut hasher = Hasher::default();
-        for entry in entries {
-            let path = entry.path.strip_prefix(base).unwrap_or(&entry.path);
-            let content = match entry.kind() {
-                FileType::RegularFile => self.file(&mut index, entry)?.to_string(),
-                FileType::Symlink => digest_of(&tree::read_link(&self.root, &entry.path)?).to_string(),
-                kind => format!("{kind:?} {}", entry.status.st_rdev),
-            };
-            hasher.update(path.as_os_str().as_encoded_bytes());
-            hasher.update(format!("\0{:o} {content}\n", entry.status.st_mode).as_bytes());
-        }
-        Ok(hasher.finish())
+        selection::digest(&self.root, base, entries, selection::Owners::Left, &mut |entry| {
+            self.file(&mut index, entry)
+        })
     }
 
     fn file(&self, index: &mut Index, entry: &Entry) -> io::Result<Digest> {
@@ -86,7 +77,7 @@ impl Context {
             return Ok(known.digest.clone());
         }
         let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let digest = digest_of_file(tree::open_file(&self.root, &entry.path)?)?;
+        let digest = selection::digest_of_file(tree::open_file(&self.root, &entry.path)?)?;
         let changed = i128::from(status.st_ctime) * 1_000_000_000 + i128::from(status.st_ctime_nsec);
         if let Some(name) = name
             && i128::try_from(begun).is_ok_and(|begun| begun - changed > GRAIN)
@@ -115,15 +106,5 @@ impl Context {
     /// What its index is kept under.
     fn name(&self) -> Digest {
         digest_of(self.path.as_os_str().as_encoded_bytes())
-    }
-}
-
-fn digest_of_file(mut file: std::fs::File) -> io::Result<Digest> {
-    let (mut hasher, mut piece) = (Hasher::default(), vec![0; 1 << 17]);
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hasher.finish()),
-            length => hasher.update(&piece[..length]),
-        }
     }
 }

@@ -187,9 +187,8 @@ impl<'a> Target<'a> {
             let mode = Mode::from_raw_mode(self.manner.bits(entry.mode(), entry.is_folder()));
             rustix::fs::chmodat(folder, name, mode, AtFlags::empty())?;
         }
-        if self.manner.owner.is_none() && matches!(entry.kind(), FileType::RegularFile | FileType::Directory)
-        {
-            attributes(source, entry, folder, name)?;
+        if self.manner.owner.is_none() {
+            give_attributes(source, entry, folder, name)?;
         }
         if !entry.is_folder() {
             rustix::fs::utimensat(folder, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW)?;
@@ -238,8 +237,11 @@ fn make(source: &OwnedFd, entry: &Entry, folder: &OwnedFd, name: &OsStr) -> io::
     Ok(())
 }
 
-/// Extended attributes that mean the same elsewhere.
-fn attributes(source: &OwnedFd, entry: &Entry, folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
+/// The extended attributes of a file or folder that mean the same elsewhere, in the order of their names.
+pub(crate) fn attributes(source: &OwnedFd, entry: &Entry) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    if !matches!(entry.kind(), FileType::RegularFile | FileType::Directory) {
+        return Ok(vec![]);
+    }
     let from = sys::file::open_in_root(
         source.as_fd(),
         if entry.path.as_os_str().is_empty() { Path::new(".") } else { &entry.path },
@@ -248,23 +250,30 @@ fn attributes(source: &OwnedFd, entry: &Entry, folder: &OwnedFd, name: &OsStr) -
     )?;
     let mut list = vec![0; 1 << 16];
     let length = match rustix::fs::flistxattr(&from, &mut list[..]) {
-        Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(()),
+        Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(vec![]),
         other => other?,
     };
-    let mut to = None;
+    let mut found = vec![];
     for key in list[..length].split(|byte| *byte == 0).filter(|key| travels(key)) {
-        let to = match &to {
-            Some(to) => to,
-            None => to.insert(rustix::fs::openat(
-                folder,
-                name,
-                OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?),
-        };
         let mut value = vec![0; 1 << 16];
         let length = rustix::fs::fgetxattr(&from, key, &mut value[..])?;
-        rustix::fs::fsetxattr(to, key, &value[..length], rustix::fs::XattrFlags::empty())?;
+        value.truncate(length);
+        found.push((key.to_vec(), value));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Gives what was made the attributes of what it was made of.
+fn give_attributes(source: &OwnedFd, entry: &Entry, folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let attributes = attributes(source, entry)?;
+    if attributes.is_empty() {
+        return Ok(());
+    }
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let to = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    for (key, value) in attributes {
+        rustix::fs::fsetxattr(&to, key, &value, rustix::fs::XattrFlags::empty())?;
     }
     Ok(())
 }

@@ -10,12 +10,39 @@ pub struct BuildError {
     pub sources: Sources,
     /// What is wrong with it, or with its step.
     pub diagnostics: Vec<Diagnostic>,
+    /// The builds that failed; none where it was nothing of one of them.
+    pub builds: Vec<String>,
 }
 
 impl BuildError {
     /// A failure that no line is to blame for.
     pub(crate) fn general(code: &'static str, message: String) -> Self {
-        Self { sources: Sources::new(), diagnostics: vec![Diagnostic::error(code, message)] }
+        let diagnostics = vec![Diagnostic::error(code, message)];
+        Self { sources: Sources::new(), diagnostics, builds: vec![] }
+    }
+
+    /// Several failures as one, each told once. Their texts are of one register, of which each knows all or the
+    /// beginning.
+    pub(crate) fn all(failures: Vec<Self>) -> Result<(), Self> {
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let known = failures.iter().map(|failure| &failure.sources);
+        let sources = known.max_by_key(|sources| sources.count()).cloned().unwrap_or_default();
+        let (mut diagnostics, mut builds) = (Vec::<Diagnostic>::new(), vec![]);
+        for failure in failures {
+            for found in failure.diagnostics {
+                let is_same = |told: &Diagnostic| {
+                    (told.code, &told.message) == (found.code, &found.message)
+                        && sources.place(told.span()) == sources.place(found.span())
+                };
+                if !diagnostics.iter().any(is_same) {
+                    diagnostics.push(found);
+                }
+            }
+            builds.extend(failure.builds);
+        }
+        Err(Self { sources, diagnostics, builds })
     }
 
     /// The failure as text for a person, in several lines.

@@ -32,9 +32,12 @@ pub enum EventKind {
     Done(Duration),
     /// It failed.
     Failed(String),
+    /// It was given up because something else failed.
+    Cancelled,
     /// An image is ready: its id.
     Ready(Digest),
-    /// A build check found something in a Dockerfile: its place, the check's name, and what it says.
+    /// A build check found something in a Dockerfile, or something that was asked for is about nothing: its place, the
+    /// name of the check or of what asked, and what it says.
     Found {
         /// `Dockerfile:3:1`
         place: String,

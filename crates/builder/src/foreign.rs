@@ -9,17 +9,19 @@ use resource::Platform;
 
 /// Refuses builds that would execute what this machine cannot, before anything is done for them.
 pub(crate) fn check(graph: &Graph) -> Result<(), BuildError> {
-    for node in &graph.nodes {
-        let target = &graph.targets[node.target];
-        let stage = &target.file.stages[node.stage];
-        let runs = |kind: &InstructionKind| matches!(kind, InstructionKind::Run(_));
-        let Some(run) = stage.instructions.iter().find(|instruction| runs(&instruction.kind)) else {
-            continue;
-        };
-        let platform = platform_of(graph, *node)?;
-        check_one(&platform, run.span).map_err(|diagnostic| target.drawn(diagnostic))?;
-    }
-    Ok(())
+    let checked = graph.nodes.iter().map(|node| check_stage(graph, *node));
+    BuildError::all(checked.filter_map(Result::err).collect())
+}
+
+fn check_stage(graph: &Graph, node: Node) -> Result<(), BuildError> {
+    let target = &graph.targets[node.target];
+    let stage = &target.file.stages[node.stage];
+    let runs = |kind: &InstructionKind| matches!(kind, InstructionKind::Run(_));
+    let Some(run) = stage.instructions.iter().find(|instruction| runs(&instruction.kind)) else {
+        return Ok(());
+    };
+    let platform = platform_of(graph, node)?;
+    check_one(&platform, run.span).map_err(|diagnostic| target.drawn(diagnostic))
 }
 
 /// Refuses a step for a platform whose programs are not executed here.

@@ -8,13 +8,16 @@ use crate::secret;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use resource::BuildSpec;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use store::{CacheMount, CacheSharing, Store};
 
-/// Where a repository is, and what of it is wanted: `URL#REF:SUBFOLDER`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where a repository is, and what of it is wanted: `URL#REF:SUBFOLDER`, or `URL?branch=NAME&subdir=SUBFOLDER` and the
+/// like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Repository {
     /// What git is given.
     pub(crate) url: String,
@@ -22,6 +25,14 @@ pub(crate) struct Repository {
     pub(crate) reference: String,
     /// A folder in it, without `.` and `..`; empty is its root.
     pub(crate) folder: String,
+    /// What the wanted commit's name begins with; empty where nothing is promised.
+    pub(crate) checksum: String,
+    /// Whether `.git` is wanted, where the address says so.
+    pub(crate) with_git: Option<bool>,
+    /// Other repositories in it are left out.
+    pub(crate) alone: bool,
+    /// Two things that it says and that cannot both be.
+    fault: Option<&'static str>,
 }
 
 /// The files of a commit, as long as this is kept.
@@ -47,12 +58,64 @@ impl Repository {
             _ => return None,
         };
         let (reference, folder) = fragment.split_once(':').unwrap_or((fragment, ""));
-        let folder = resource::mount::clean(folder).trim_start_matches('/').to_owned();
-        Some(Self { url, reference: reference.to_owned(), folder })
+        let (reference, folder) = (reference.to_owned(), folder.to_owned());
+        let mut repository = Self { reference, folder, ..Self::default() };
+        repository.url = repository.take_queries(&url);
+        repository.folder = resource::mount::clean(&repository.folder).trim_start_matches('/').to_owned();
+        Some(repository)
+    }
+
+    /// Takes what queries of an address say of the commit; those that are not ours are left for the server.
+    fn take_queries(&mut self, url: &str) -> String {
+        let Some((place, queries)) = url.split_once('?') else { return url.to_owned() };
+        let mut left = vec![];
+        for query in queries.split('&') {
+            let (key, value) = query.split_once('=').unwrap_or((query, "true"));
+            let (text, value) = match key {
+                "ref" => (&mut self.reference, value.to_owned()),
+                "branch" => (&mut self.reference, format!("refs/heads/{value}")),
+                "tag" => (&mut self.reference, format!("refs/tags/{value}")),
+                "subdir" => (&mut self.folder, value.to_owned()),
+                "checksum" | "commit" => (&mut self.checksum, value.to_owned()),
+                "keep-git-dir" => {
+                    self.with_git = dockerfile::truth(value);
+                    continue;
+                }
+                "submodules" => {
+                    self.alone = dockerfile::truth(value) == Some(false);
+                    continue;
+                }
+                _ => {
+                    left.push(query);
+                    continue;
+                }
+            };
+            if !text.is_empty() {
+                self.fault = Some("its address says twice which commit or folder is meant");
+            }
+            *text = value;
+        }
+        if left.is_empty() { place.to_owned() } else { format!("{place}?{}", left.join("&")) }
     }
 
     /// The commit that is wanted, as the repository has it now.
     pub(crate) fn commit(&self, access: &Access) -> Result<String, String> {
+        if let Some(fault) = self.fault {
+            return Err(fault.to_owned());
+        }
+        let promised = self.checksum.to_ascii_lowercase();
+        // A whole name needs no question.
+        let commit = match self.reference.is_empty() && is_commit(&promised) {
+            true => promised.clone(),
+            false => self.listed(access)?,
+        };
+        match commit.starts_with(&promised) {
+            true => Ok(commit),
+            false => Err(format!("it is at commit {commit}, not at `{}`", self.checksum)),
+        }
+    }
+
+    fn listed(&self, access: &Access) -> Result<String, String> {
         if is_commit(&self.reference) {
             return Ok(self.reference.to_ascii_lowercase());
         }
@@ -77,7 +140,8 @@ impl Repository {
         access: &Access,
     ) -> Result<Checkout, String> {
         let failed = |error: &dyn std::error::Error| crate::error::chain(error);
-        let id = format!("git\0{}\0{commit}\0{with_git}", self.url);
+        let alone = if self.alone { "\0alone" } else { "" };
+        let id = format!("git\0{}\0{commit}\0{with_git}{alone}", self.url);
         let kept = store.cache_mount(&id, CacheSharing::Shared);
         let mount = kept.map_err(|error| failed(&error))?;
         let path = mount.path.clone();
@@ -117,11 +181,13 @@ impl Repository {
             }
         }
         last?;
-        git(&["submodule", "--quiet", "update", "--init", "--recursive"])?;
+        if !self.alone {
+            git(&["submodule", "--quiet", "update", "--init", "--recursive"])?;
+        }
         if !with_git {
             remove_books(to).map_err(|error| error.to_string())?;
         }
-        Ok(())
+        settle_modes(to).map_err(|error| error.to_string())
     }
 }
 
@@ -168,7 +234,7 @@ impl Access {
 
 /// Scheme and host of an address that secrets may be sent to, and the host without its port: `https`, and `http`
 /// of this machine itself.
-fn scope(url: &str) -> Option<(String, &str)> {
+pub(crate) fn scope(url: &str) -> Option<(String, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?']).next()?;
     let authority = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
@@ -212,6 +278,7 @@ fn named(listed: &str, wanted: &str) -> Option<String> {
         format!("refs/heads/{wanted}"),
         format!("refs/tags/{wanted}^{{}}"),
         format!("refs/tags/{wanted}"),
+        format!("refs/{wanted}"),
         format!("{wanted}^{{}}"),
         wanted.to_owned(),
     ];
@@ -229,6 +296,22 @@ fn remove_books(folder: &Path) -> io::Result<()> {
             true => std::fs::remove_file(path)?,
             false if kind.is_dir() => remove_books(&path)?,
             false => {}
+        }
+    }
+    Ok(())
+}
+
+/// Gives files and folders the modes that a repository's have, whoever fetched it: 644, and 755 for folders and
+/// what can be executed.
+fn settle_modes(folder: &Path) -> io::Result<()> {
+    std::fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+    for entry in std::fs::read_dir(folder)? {
+        let (path, status) = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?)))?;
+        if status.is_dir() {
+            settle_modes(&path)?;
+        } else if status.is_file() {
+            let mode = if status.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 };
+            std::fs::set_permissions(path, Permissions::from_mode(mode))?;
         }
     }
     Ok(())
@@ -305,6 +388,22 @@ mod tests {
     }
 
     #[test]
+    fn queries_say_what_fragments_do_and_more() {
+        let read = |text: &str| Repository::parse(text, false).unwrap();
+        let plain = read(
+            "https://example.com/a.git?tag=v1&own=1&subdir=/x/../y&commit=0AB&keep-git-dir&submodules=0",
+        );
+        assert_eq!(plain.url, "https://example.com/a.git?own=1");
+        assert_eq!((plain.reference.as_str(), plain.folder.as_str()), ("refs/tags/v1", "y"));
+        assert_eq!((plain.checksum.as_str(), plain.with_git, plain.alone), ("0AB", Some(true), true));
+        assert_eq!(read("https://example.com/a.git?branch=b").reference, "refs/heads/b");
+        assert_eq!(read("https://example.com/a.git?ref=pull/4/head").reference, "pull/4/head");
+        for twice in ["?ref=a&tag=b", "?branch=a#b", "?subdir=a#:b"] {
+            assert!(read(&format!("https://example.com/a.git{twice}")).fault.is_some(), "{twice}");
+        }
+    }
+
+    #[test]
     fn secrets_go_to_hosts_that_nobody_listens_to() {
         let of = |scope: &str, host| Some((scope.to_owned(), host));
         assert_eq!(scope("https://example.com/a.git"), of("https://example.com/", "example.com"));
@@ -329,6 +428,7 @@ mod tests {
         assert_eq!(named(&tags, "v1"), Some(commit("b")));
         assert_eq!(named(&(tags + &line("c", "refs/heads/v1")), "v1"), Some(commit("c")));
         assert_eq!(named(&line("d", "HEAD"), "HEAD"), Some(commit("d")));
+        assert_eq!(named(&line("e", "refs/pull/4/head"), "pull/4/head"), Some(commit("e")));
         assert_eq!(named(&line("e", "refs/heads/other/v1"), "v1"), None);
     }
 }

@@ -13,7 +13,7 @@ use crate::remote::{self, Fetched};
 use crate::tree;
 use diagnostic::{Diagnostic, Sources, Span, nearest};
 use dockerfile::{Dockerfile, Given, GlobalScope, Instruction, InstructionKind, Stage, expand};
-use resource::{BuildContext, BuildSpec, DockerfileSource, OciLayout, Platform, Reference};
+use resource::{BuildContext, BuildSpec, DockerfileSource, OciLayout, Platform, Reference, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(crate) struct Target {
     pub(crate) folders: BTreeMap<String, Arc<Context>>,
     /// Results that other machines have had.
     pub(crate) cache: Imported,
+    /// When its image and steps are to have been made, whenever that was.
+    pub(crate) epoch: Option<Timestamp>,
 }
 
 /// A stage of one of the builds.
@@ -67,6 +69,8 @@ pub(crate) struct Contexts<'a> {
     remote: BTreeMap<String, (Arc<Context>, Fetched)>,
     /// What remote ones are fetched with.
     means: Option<(&'a Store, &'a dyn Machine)>,
+    /// The Dockerfiles that were read.
+    sources: Sources,
 }
 
 impl<'a> Contexts<'a> {
@@ -106,11 +110,34 @@ impl<'a> Contexts<'a> {
 }
 
 impl Target {
-    /// Reads a build's Dockerfile and opens its folders.
-    pub(crate) fn read(spec: &BuildSpec, contexts: &mut Contexts<'_>) -> Result<Self, BuildError> {
+    /// Reads the Dockerfiles of builds and opens their folders.
+    ///
+    /// # Errors
+    /// All that is wrong with any of them.
+    pub(crate) fn read_all(
+        specs: &[BuildSpec],
+        contexts: &mut Contexts<'_>,
+    ) -> Result<Vec<Self>, BuildError> {
+        let (mut targets, mut failures) = (vec![], vec![]);
+        for spec in specs {
+            match Self::read(spec, contexts) {
+                Ok(target) => targets.push(target),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        BuildError::all(failures)?;
+        for target in &mut targets {
+            target.sources.clone_from(&contexts.sources);
+        }
+        Ok(targets)
+    }
+
+    fn read(spec: &BuildSpec, contexts: &mut Contexts<'_>) -> Result<Self, BuildError> {
+        let builds = vec![spec.name.clone()];
         let about = |message: String| {
             let place = if spec.place.is_empty() { String::new() } else { format!(" ({})", spec.place) };
-            BuildError::general("unusable-build", format!("build of `{}`{place}: {message}", spec.name))
+            let message = format!("build of `{}`{place}: {message}", spec.name);
+            BuildError { builds: builds.clone(), ..BuildError::general("unusable-build", message) }
         };
         let unreadable =
             |path: &Path, error: std::io::Error| about(format!("cannot read {}: {error}", path.display()));
@@ -133,8 +160,15 @@ impl Target {
             false => tree::resolve(&context.root, path)
                 .and_then(|entry| std::io::read_to_string(tree::open_file(&context.root, &entry.path)?)),
         };
+        let mut begin = (1, 1);
         let (name, text, beside) = match &spec.dockerfile {
-            DockerfileSource::Inline(text) => ("Dockerfile".to_owned(), text.clone(), None),
+            DockerfileSource::Inline { text, place: Some((file, line, column)) } => {
+                begin = (*line, *column);
+                (file.clone(), text.clone(), None)
+            }
+            DockerfileSource::Inline { text, place: None } => {
+                (format!("dockerfile_inline of {}", spec.name), text.clone(), None)
+            }
             DockerfileSource::File(path) => {
                 let whole = context.path.join(path);
                 let text = read(path).map_err(|error| unreadable(&whole, error))?;
@@ -159,9 +193,10 @@ impl Target {
         for (name, context) in &spec.contexts {
             folders.extend(open(context)?.map(|opened| (name.clone(), opened)));
         }
-        let mut sources = Sources::new();
-        let id = sources.add(name, text.clone());
-        let drawn = |diagnostics| BuildError { sources: sources.clone(), diagnostics };
+        let id = contexts.sources.add_part(name, text.clone(), begin);
+        let sources = contexts.sources.clone();
+        let drawn =
+            |diagnostics| BuildError { sources: sources.clone(), diagnostics, builds: builds.clone() };
         let file = dockerfile::parse(id, &text).map_err(drawn)?;
         let stage = match &spec.target {
             None => file.stages.len() - 1,
@@ -190,14 +225,31 @@ impl Target {
         let global = GlobalScope::new(&file, &given).map_err(drawn)?;
         let cache =
             Imported::read(&spec.cache_from).map_err(|why| about(format!("cannot read the cache {why}")))?;
+        let epoch = epoch(spec).map_err(about)?;
         let spec = spec.clone();
-        Ok(Self { spec, sources, file, global, platform, stage, context, ignore, folders, cache })
+        Ok(Self { spec, sources, file, global, platform, stage, context, ignore, folders, cache, epoch })
     }
 
     /// What is wrong, with the Dockerfile to draw it in.
     pub(crate) fn drawn(&self, diagnostic: Diagnostic) -> BuildError {
-        BuildError { sources: self.sources.clone(), diagnostics: vec![diagnostic] }
+        self.failed(vec![diagnostic])
     }
+
+    /// All that is wrong, with the Dockerfile to draw it in.
+    pub(crate) fn failed(&self, diagnostics: Vec<Diagnostic>) -> BuildError {
+        BuildError { sources: self.sources.clone(), diagnostics, builds: vec![self.spec.name.clone()] }
+    }
+}
+
+/// The time that a build argument gives all that a build makes.
+fn epoch(spec: &BuildSpec) -> Result<Option<Timestamp>, String> {
+    let Some(text) = spec.args.get("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let time = text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.map(Some).ok_or_else(|| {
+        format!("the argument SOURCE_DATE_EPOCH is `{text}`, which is no number of seconds since 1970")
+    })
 }
 
 /// All builds of one command.
@@ -211,10 +263,17 @@ impl Graph {
     /// Finds what is needed for all targets.
     pub(crate) fn new(targets: Vec<Target>) -> Result<Self, BuildError> {
         let mut graph = Self { targets, nodes: vec![] };
-        let (mut open, mut nodes) = (BTreeSet::new(), vec![]);
+        let (mut nodes, mut failures) = (vec![], vec![]);
         for target in 0..graph.targets.len() {
-            graph.visit(graph.wanted(target), &mut open, &mut nodes)?;
+            let failed = graph.visit(graph.wanted(target), &mut BTreeSet::new(), &mut nodes).err();
+            // A circle is the same one from wherever it is entered.
+            let is_circle = failed.as_ref().is_some_and(|failed| failed.builds.is_empty());
+            failures.extend(failed);
+            if is_circle {
+                break;
+            }
         }
+        BuildError::all(failures)?;
         graph.nodes = nodes;
         Ok(graph)
     }

@@ -35,6 +35,7 @@ mod mounts;
 mod remote;
 mod run;
 mod secret;
+mod selection;
 mod source;
 mod stage;
 mod state;
@@ -46,7 +47,7 @@ pub use check::{Findings, check};
 pub use emulator::lacking as lacking_emulator;
 pub use error::BuildError;
 pub use event::{Event, EventKind};
-pub use machine::{Cause, Job, Machine, Ran, Remote, Version};
+pub use machine::{Cause, GivenUp, Job, Machine, Ran, Remote, Version};
 
 use board::Board;
 use error::chain;
@@ -63,12 +64,14 @@ use store::{Assembly, BUILD_CACHE, StepResult, StepSlot, Store};
 const KEPT: u64 = 20 << 30;
 /// Bytes that cache mounts and checkouts of repositories may keep.
 const KEPT_IN_FOLDERS: u64 = 20 << 30;
+/// Indexes of contexts, and digests of what was taken from stages, that are kept.
+const KEPT_INDEXES: usize = 4096;
 
 /// Builds images side by side, `width` steps at a time. Blocks. The images come back in the order of
 /// `specs`, each under its first reference.
 ///
 /// # Errors
-/// [`BuildError`], the first thing that failed. Results that are whole by then stay.
+/// [`BuildError`]: all that failed before the rest was given up. Results that are whole by then stay.
 pub fn build(
     store: &Store,
     specs: &[BuildSpec],
@@ -79,8 +82,7 @@ pub fn build(
     store.prepare().map_err(|error| BuildError::general("store", chain(&error)))?;
     let mut contexts = Contexts::fetching(store, machine);
     let (specs, firsts) = for_each_platform(specs);
-    let targets = specs.iter().map(|spec| Target::read(spec, &mut contexts)).collect::<Result<_, _>>()?;
-    let graph = Graph::new(targets)?;
+    let graph = Graph::new(Target::read_all(&specs, &mut contexts)?)?;
     foreign::check(&graph)?;
     check::refuse(&graph, store)?;
     let board = Board::new(width.get());
@@ -130,6 +132,7 @@ pub fn build(
         // Too many old results only cost room; the next build tries again.
         drop(store.forget_steps(KEPT));
         drop(store.forget_mounts(KEPT_IN_FOLDERS));
+        drop(store.forget_indexes(KEPT_INDEXES));
     }
     Ok(images)
 }
@@ -187,7 +190,8 @@ fn export(
 
 /// Whether an image is to have the results of its steps itself.
 fn is_inline(spec: &BuildSpec) -> bool {
-    spec.cache_to.iter().any(|cache| cache.target == CacheTarget::Inline)
+    let argument = spec.args.get("BUILDKIT_INLINE_CACHE").and_then(|text| dockerfile::truth(text));
+    argument == Some(true) || spec.cache_to.iter().any(|cache| cache.target == CacheTarget::Inline)
 }
 
 /// Makes the image of a stage's end, unless it is there already.
@@ -200,7 +204,10 @@ fn finish(
 ) -> Result<Image, store::StoreError> {
     let mut config = state.config.clone();
     config.labels.extend(spec.labels.clone());
-    let created = created(store, state, &config.labels)?;
+    let created = match target.epoch {
+        Some(epoch) => epoch,
+        None => created(store, state, &config.labels)?,
+    };
     let Some((first, others)) = spec.references.split_first() else {
         return Ok(Image::empty());
     };

@@ -25,21 +25,25 @@ pub trait Machine: Sync {
     /// What the engine says.
     fn take_in(&self, layout: &OciLayout, platform: &Platform) -> Result<(Image, Pin), Cause>;
 
+    /// What a person can do about an error of this machine's, where that is known.
+    fn remedy(&self, error: &(dyn std::error::Error + 'static)) -> Option<String>;
+
     /// Runs a process to its end in a container of these layers. `output` is given what it writes.
     ///
     /// # Errors
-    /// What the engine says of a process that could not be started; a process that fails is no error.
+    /// What the engine says of a process that could not be started, [`GivenUp`]; a process that fails is no error.
     fn run(&self, job: &Job, output: &mut dyn FnMut(&[u8])) -> Result<Ran, Cause>;
 
     /// Writes the file at an `http` or `https` address to `output` and returns its version; `None` when
-    /// it is still the known one.
+    /// it is still the known one. `authorization` is told to the host of the address and to no other.
     ///
     /// # Errors
-    /// What the engine or the server says; part of the file may have been written then.
+    /// What the engine or the server says, [`GivenUp`]; part of the file may have been written then.
     fn fetch(
         &self,
         address: &str,
         known: Option<&Version>,
+        authorization: Option<&str>,
         output: &mut dyn Write,
     ) -> Result<Option<Version>, Cause>;
 
@@ -121,9 +125,14 @@ pub struct Job {
 
 /// A process that has ended.
 #[derive(Clone, Debug)]
-pub struct Ran {
-    /// Its exit code; 128 and the number for a signal.
-    pub code: i32,
-    /// What it changed, an overlay's upper folder. It is the caller's now.
-    pub changes: PathBuf,
+pub enum Ran {
+    /// With exit code 0: what it changed, an overlay's upper folder. It is the caller's now.
+    Well(PathBuf),
+    /// With another one; 128 and the number for a signal.
+    Badly(i32),
 }
+
+/// The build was over before this was done: something else has failed, or nobody waits for it any more.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the build was given up")]
+pub struct GivenUp;

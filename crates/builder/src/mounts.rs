@@ -97,12 +97,25 @@ impl Worker<'_> {
                     Some(namespace) if !namespace.is_empty() => format!("{namespace}\0{id}"),
                     _ => id,
                 };
+                // A folder that begins with something else is another one.
+                let id = match &seed {
+                    Some((source, found)) => {
+                        let digest = source.digest(self.site.store, found);
+                        let digest =
+                            digest.map_err(|error| met(span, "read what a cache begins with", &error))?;
+                        format!("{id}\0{digest}")
+                    }
+                    None => id,
+                };
                 mounted.key.push(format!("cache {id} {target} {writable}"));
                 mounted.items.push(Item::Cache { id, target, sharing, seed, writable, owner });
             }
             Asked::Tmpfs { target, size } => {
                 let target = self.state.absolute(&target);
-                mounted.key.push(format!("tmpfs {target}"));
+                mounted.key.push(match size {
+                    Some(size) => format!("tmpfs {target} {size}"),
+                    None => format!("tmpfs {target}"),
+                });
                 let options = vec!["exec".to_owned()];
                 mounted.items.push(Item::Plain(MountSpec::Tmpfs {
                     target,
@@ -164,7 +177,14 @@ impl Worker<'_> {
 
     /// The ssh agent, or the key in an agent's place, that this build was given by this name.
     fn agent(&self, id: &str, span: Span) -> Result<Option<Agent>, Stop> {
-        let Some(path) = self.target.spec.ssh.get(id) else { return Ok(None) };
+        let Some(path) = self.target.spec.ssh.get(id).filter(|path| !path.as_os_str().is_empty()) else {
+            return Ok(None);
+        };
+        if !path.exists() {
+            let message = format!("the ssh agent `{id}` of this build is not there: {}", path.display());
+            let help = "give the socket of an agent that runs, or the file of a key";
+            return Err(at(span, "no-agent", message).help(help).into());
+        }
         let agent = Agent::at(path).map_err(|error| {
             let message = format!("cannot give the key {} as ssh agent `{id}`: {error}", path.display());
             let help = match error {
@@ -190,8 +210,7 @@ impl Worker<'_> {
 impl Source {
     /// What lies at a path, with all that is in it.
     fn at(&self, path: &str) -> io::Result<Found> {
-        let nothing = Exclude::nothing().map_err(io::Error::other)?;
-        self.find_one(path, &nothing)
+        self.find_one(path, &Exclude::nothing())
     }
 }
 

@@ -6,8 +6,9 @@
 use crate::context::Context;
 use crate::copy::Target;
 use crate::error::{at, chain};
-use crate::git::{Access, Checkout, Repository, without_password};
-use crate::machine::{Machine, Version};
+use crate::git::{self, Access, Checkout, Repository, without_password};
+use crate::machine::{GivenUp, Machine, Version};
+use crate::secret;
 use crate::stage::{Site, Stop, Worker};
 use crate::transfer::Piece;
 use crate::tree::{self, Verdict};
@@ -30,6 +31,8 @@ pub(crate) struct Download {
     pub(crate) digest: Digest,
     /// When it was last changed, as far as the server says.
     modified: Option<Timestamp>,
+    /// What its server is told in `Authorization`.
+    authorization: Option<String>,
     /// Where it is, when it had to be fetched.
     here: Option<Here>,
 }
@@ -54,6 +57,34 @@ pub(crate) struct Commit {
     access: Access,
     /// Its files, once somebody needs them.
     checkout: Option<Checkout>,
+}
+
+/// Why a file was not fetched.
+enum Missed {
+    /// The build is over.
+    GivenUp,
+    /// This.
+    Because(String),
+}
+
+impl Missed {
+    fn because(why: impl ToString) -> Self {
+        Self::Because(why.to_string())
+    }
+
+    fn of_server() -> Self {
+        Self::because("the server sends nothing")
+    }
+
+    /// What it means for a step that wanted the file.
+    fn stop(self, url: &str, span: Span) -> Stop {
+        match self {
+            Self::GivenUp => Stop::Over,
+            Self::Because(why) => {
+                at(span, "not-fetched", format!("cannot get {}: {why}", without_password(url))).into()
+            }
+        }
+    }
 }
 
 /// What is kept of a file that was fetched.
@@ -81,15 +112,17 @@ impl Worker<'_> {
             };
         }
         let name = name_of(text);
+        let authorization = authorization(&self.target.spec, text);
+        let authorization = authorization.map_err(|why| at(word.span, "bad-secret", why))?;
         let download = match checksum {
-            None => current(self.site.store, self.site.machine, text).map_err(|why| {
-                at(word.span, "not-fetched", format!("cannot get {}: {why}", without_password(text)))
-            })?,
+            None => current(self.site.store, self.site.machine, text, authorization)
+                .map_err(|missed| missed.stop(text, word.span))?,
             Some((promised, span)) => {
                 let digest = Digest::parse(&promised).map_err(|_| {
                     at(span, "bad-checksum", format!("`{promised}` is no checksum such as `sha256:…`"))
                 })?;
-                Download { url: text.to_owned(), name: String::new(), digest, modified: None, here: None }
+                let (url, name) = (text.to_owned(), String::new());
+                Download { url, name, digest, modified: None, authorization, here: None }
             }
         };
         Ok(Some(Piece::Download(Download { name, ..download })))
@@ -113,14 +146,15 @@ impl Worker<'_> {
             let message = format!("the repository is at commit {commit}, not at `{promised}`");
             return Err(at(span, "wrong-checksum", message).into());
         }
-        Ok(Commit { repository, commit, with_git: add.keep_git_dir, access, checkout: None })
+        let with_git = repository.with_git.unwrap_or(false) || add.keep_git_dir;
+        Ok(Commit { repository, commit, with_git, access, checkout: None })
     }
 }
 
 impl Download {
-    /// The part of a step's key that it is.
+    /// The part of a step's key that it is. When a file was changed does not count, as anywhere else.
     pub(crate) fn key(&self) -> String {
-        format!("{} {} {:?}", self.name, self.digest, self.modified)
+        format!("{} {}", self.name, self.digest)
     }
 
     /// Fetches the file when nobody has so far. Its content is the one that is known.
@@ -128,12 +162,10 @@ impl Download {
         if self.here.is_some() {
             return Ok(());
         }
-        let fetched = fetch(site.store, site.machine, &self.url, None);
+        let fetched = fetch(site.store, site.machine, &self.url, None, self.authorization.as_deref());
         let (version, digest, here) = fetched
-            .and_then(|fetched| fetched.ok_or_else(|| "the server sends nothing".to_owned()))
-            .map_err(|why| {
-                at(span, "not-fetched", format!("cannot get {}: {why}", without_password(&self.url)))
-            })?;
+            .and_then(|fetched| fetched.ok_or_else(Missed::of_server))
+            .map_err(|missed| missed.stop(&self.url, span))?;
         if digest != self.digest {
             let message =
                 format!("{} has the checksum {digest}, not {}", without_password(&self.url), self.digest);
@@ -158,8 +190,9 @@ impl Download {
 impl Commit {
     /// The part of a step's key that it is.
     pub(crate) fn key(&self) -> String {
-        let Repository { url, folder, .. } = &self.repository;
-        format!("{url} {} {folder} {}", self.commit, self.with_git)
+        let Repository { url, folder, alone, .. } = &self.repository;
+        let alone = if *alone { " alone" } else { "" };
+        format!("{url} {} {folder} {}{alone}", self.commit, self.with_git)
     }
 
     /// Fetches its files.
@@ -218,8 +251,8 @@ pub(crate) fn context(
         let access = Access::of(spec, &repository.url)?;
         let commit = repository.commit(&access)?;
         let kept = spec.args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
-        let with_git =
-            kept.is_some_and(|kept| matches!(kept.as_str(), "1" | "t" | "T" | "true" | "True" | "TRUE"));
+        let kept = kept.and_then(|kept| dockerfile::truth(kept));
+        let with_git = repository.with_git.or(kept).unwrap_or(false);
         let checkout = repository.checkout(store, &commit, with_git, &access)?;
         let root = sys::file::open_folder(&checkout.path).map_err(|error| error.to_string())?;
         let inner = tree::resolve(&root, Path::new(&repository.folder));
@@ -230,7 +263,13 @@ pub(crate) fn context(
     if !(address.starts_with("http://") || address.starts_with("https://")) {
         return Err("this is neither a git repository nor an archive of a web server".to_owned());
     }
-    let fetched = fetch(store, machine, address, None)?.ok_or("the server sends nothing")?;
+    let authorization = authorization(spec, address)?;
+    let fetched = fetch(store, machine, address, None, authorization.as_deref());
+    let fetched = fetched.and_then(|fetched| fetched.ok_or_else(Missed::of_server));
+    let fetched = fetched.map_err(|missed| match missed {
+        Missed::GivenUp => GivenUp.to_string(),
+        Missed::Because(why) => why,
+    })?;
     let archive = File::open(&fetched.2.0).map_err(|error| error.to_string())?;
     let unpacked =
         store.unpack_apart(archive).map_err(|error| format!("it is no archive: {}", chain(&error)))?;
@@ -238,15 +277,20 @@ pub(crate) fn context(
 }
 
 /// A file as it is now, fetched unless it is known to be what it was.
-fn current(store: &Store, machine: &dyn Machine, url: &str) -> Result<Download, String> {
+fn current(
+    store: &Store,
+    machine: &dyn Machine,
+    url: &str,
+    authorization: Option<String>,
+) -> Result<Download, Missed> {
     let place = store::digest_of(format!("url\0{url}").as_bytes());
     let known: Option<Known> = store.context_index(&place);
     let asked =
         known.as_ref().map(|known| Version { tag: known.tag.clone(), modified: known.modified.clone() });
     let asked = asked.filter(|version| !(version.tag.is_empty() && version.modified.is_empty()));
-    let (known, here) = match (fetch(store, machine, url, asked.as_ref())?, known) {
+    let (known, here) = match (fetch(store, machine, url, asked.as_ref(), authorization.as_deref())?, known) {
         (None, Some(known)) => (known, None),
-        (None, None) => return Err("the server sends nothing".to_owned()),
+        (None, None) => return Err(Missed::of_server()),
         (Some((Version { tag, modified }, digest, here)), _) => {
             let known = Known { tag, modified, digest };
             // That it could not be kept only costs a download.
@@ -255,7 +299,21 @@ fn current(store: &Store, machine: &dyn Machine, url: &str) -> Result<Download, 
         }
     };
     let modified = time_of(&known.modified);
-    Ok(Download { url: url.to_owned(), name: String::new(), digest: known.digest, modified, here })
+    let (url, name) = (url.to_owned(), String::new());
+    Ok(Download { url, name, digest: known.digest, modified, authorization, here })
+}
+
+/// What a server is told, by the secrets `HTTP_AUTH_HEADER_HOST` or `HTTP_AUTH_TOKEN_HOST`.
+///
+/// # Errors
+/// Why a secret that is given cannot be read.
+fn authorization(spec: &BuildSpec, url: &str) -> Result<Option<String>, String> {
+    let Some((_, host)) = git::scope(url) else { return Ok(None) };
+    if let Some(header) = secret::read(spec, &format!("HTTP_AUTH_HEADER_{host}"))? {
+        return Ok(Some(header.trim().to_owned()));
+    }
+    let token = secret::read(spec, &format!("HTTP_AUTH_TOKEN_{host}"))?;
+    Ok(token.map(|token| format!("Bearer {}", token.trim())))
 }
 
 /// Fetches a file; `None` when it is still the version asked about.
@@ -264,13 +322,19 @@ fn fetch(
     machine: &dyn Machine,
     url: &str,
     known: Option<&Version>,
-) -> Result<Option<(Version, Digest, Here)>, String> {
-    let path = store.scratch("download").map_err(|error| chain(&error))?;
+    authorization: Option<&str>,
+) -> Result<Option<(Version, Digest, Here)>, Missed> {
+    let path = store.scratch("download").map_err(|error| Missed::Because(chain(&error)))?;
     let here = Here(path.clone());
     let mut output = Digesting { file: None, path, hasher: Hasher::default() };
-    let version = machine.fetch(url, known, &mut output).map_err(|error| chain(&*error))?;
+    let version = machine.fetch(url, known, authorization, &mut output).map_err(|error| {
+        match error.is::<GivenUp>() {
+            true => Missed::GivenUp,
+            false => Missed::Because(chain(&*error)),
+        }
+    })?;
     let Some(version) = version else { return Ok(None) };
-    output.open().map_err(|error| error.to_string())?;
+    output.open().map_err(Missed::because)?;
     Ok(Some((version, output.hasher.finish(), here)))
 }
 

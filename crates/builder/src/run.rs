@@ -1,8 +1,8 @@
 //! `RUN`: a process in a container of the layers so far.
 
-use crate::error::at;
+use crate::error::{at, chain};
 use crate::foreign;
-use crate::machine::Job;
+use crate::machine::{GivenUp, Job, Ran};
 use crate::mounts::Mounted;
 use crate::stage::{Stop, Told, Worker, met};
 use crate::state::Key;
@@ -51,7 +51,7 @@ impl Worker<'_> {
             None => key,
             Some(name) => key.with(format!("hostname {name}")),
         };
-        let key = key.finish();
+        let key = self.surroundings().into_iter().fold(key, Key::with).finish();
         let text = told(instruction, run);
         let noted = self.noted(&match heredoc(instruction, run) {
             Some(content) => format!("{}\n{}", instruction.original, content.trim_end()),
@@ -66,6 +66,15 @@ impl Worker<'_> {
     fn hostname(&self) -> Option<&str> {
         let name = self.target.spec.args.get("BUILDKIT_SANDBOX_HOSTNAME");
         name.map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// What of the build besides is seen by its steps, where it is asked for: names of hosts, though not where they
+    /// are, limits, the size of /dev/shm.
+    fn surroundings(&self) -> Vec<String> {
+        let spec = &self.target.spec;
+        let hosts = spec.extra_hosts.iter().map(|(host, _)| format!("host {host}"));
+        let limits = spec.rlimits.iter().map(|limit| format!("limit {limit:?}"));
+        hosts.chain(limits).chain(spec.shm_size.map(|size| format!("shm {size}"))).collect()
     }
 
     /// A `RUN` in the image's history: with the values that arguments had, `RUN |2 A=1 B=2 make`.
@@ -166,13 +175,16 @@ impl Worker<'_> {
         let mut lines = Lines::default();
         let ran = self.site.machine.run(&job, &mut |bytes| lines.take(bytes, &|line| told.line(line)));
         lines.end(&|line| told.line(line));
-        let ran = ran.map_err(|error| met(span, "run the step", &*error))?;
-        if ran.code == 0 {
-            return Ok(ran.changes);
+        match ran {
+            Ok(Ran::Well(changes)) => Ok(changes),
+            Ok(Ran::Badly(code)) => Err(failure(instruction, run, code, &lines).into()),
+            Err(error) if error.is::<GivenUp>() => Err(Stop::Over),
+            Err(error) => {
+                let help = self.site.machine.remedy(&*error);
+                let failed = at(span, "step-failed", format!("cannot run the step: {}", chain(&*error)));
+                Err(help.into_iter().fold(failed, Diagnostic::help).into())
+            }
         }
-        // Its changes are nobody's; what cannot be removed now is swept later.
-        drop(std::fs::remove_dir_all(&ran.changes));
-        Err(failure(instruction, run, ran.code, &lines).into())
     }
 }
 

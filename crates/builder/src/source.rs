@@ -4,7 +4,9 @@
 use crate::context::Context;
 use crate::error::at;
 use crate::graph::Origin;
+use crate::selection;
 use crate::stage::{Stop, Worker, met};
+use crate::state::Key;
 use crate::tree::{self, Entry, Verdict};
 use diagnostic::Span;
 use dockerfile::Ignore;
@@ -15,6 +17,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use store::Store;
 
 /// A tree that files are taken from.
 pub(crate) enum Source {
@@ -27,15 +30,31 @@ pub(crate) enum Source {
 /// What `--exclude` leaves out.
 pub(crate) struct Exclude {
     /// Patterns as in `.dockerignore`.
-    pub(crate) patterns: Ignore,
+    patterns: Ignore,
+    /// As they are written.
+    written: Vec<String>,
     /// How many names of a path they do not see; `None`: those of each source itself, so that they count
     /// from the folder that is copied, or the one that a file is in.
     pub(crate) below: Option<usize>,
 }
 
 impl Exclude {
-    pub(crate) fn nothing() -> Result<Self, String> {
-        Ok(Self { patterns: Ignore::of([])?, below: None })
+    pub(crate) fn nothing() -> Self {
+        Self { patterns: Ignore::default(), written: vec![], below: None }
+    }
+
+    /// What these patterns match; they see all names of a path.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is none.
+    pub(crate) fn of(written: Vec<String>) -> Result<Self, String> {
+        let patterns = Ignore::of(written.iter().map(String::as_str))?;
+        Ok(Self { patterns, written, below: None })
+    }
+
+    /// All that it decides by.
+    fn said(&self) -> String {
+        format!("{:?} {:?}", self.written, self.below)
     }
 
     /// The path that patterns are compared with.
@@ -59,6 +78,10 @@ pub(crate) struct Found {
     pub(crate) start: Entry,
     /// That, and what is in it, as far as it counts.
     pub(crate) entries: Vec<Entry>,
+    /// The folders above it that come along, each with its path where it goes.
+    pub(crate) parents: Vec<(Entry, PathBuf)>,
+    /// What of it was asked to be left out, as it decides about the entries.
+    excluded: String,
 }
 
 impl Worker<'_> {
@@ -157,7 +180,19 @@ impl Source {
         let start = tree::resolve(self.root(), &asked)?;
         let judge = |path: &Path, is_folder| self.judge(exclude, &start, path, is_folder);
         let entries = tree::walk(self.root(), &start, &judge)?;
-        Ok(Found { asked, start, entries })
+        Ok(Found { asked, start, entries, parents: vec![], excluded: exclude.said() })
+    }
+
+    /// The same with the folders above it, but for the outermost ones.
+    pub(crate) fn with_parents(&self, mut found: Found, skip: usize) -> io::Result<Found> {
+        let above: PathBuf = found.asked.components().take(skip).collect();
+        found.asked = found.asked.components().skip(skip).collect();
+        let mut way = PathBuf::new();
+        for name in found.asked.parent().unwrap_or(Path::new("")) {
+            way.push(name);
+            found.parents.push((tree::resolve(self.root(), &above.join(&way))?, way.clone()));
+        }
+        Ok(found)
     }
 
     fn judge(&self, exclude: &Exclude, start: &Entry, path: &Path, is_folder: bool) -> Verdict {
@@ -174,18 +209,29 @@ impl Source {
     }
 
     /// What a step's result depends on in what was found.
-    pub(crate) fn digest(&self, store: &store::Store, found: &Found) -> io::Result<String> {
+    pub(crate) fn digest(&self, store: &Store, found: &Found) -> io::Result<Digest> {
+        let base = match found.start.is_folder() {
+            true => found.start.path.as_path(),
+            false => found.start.path.parent().unwrap_or(Path::new("")),
+        };
+        let above = found.parents.iter().map(|(entry, _)| entry);
+        let entries: Vec<&Entry> = above.chain(&found.entries).collect();
         match self {
-            Self::Folder { context, .. } => {
-                let base = match found.start.is_folder() {
-                    true => found.start.path.as_path(),
-                    false => found.start.path.parent().unwrap_or(Path::new("")),
-                };
-                Ok(context.digest(store, base, &found.entries)?.to_string())
-            }
-            Self::Layers { layers, .. } => {
-                let layers: Vec<&str> = layers.iter().map(Digest::as_str).collect();
-                Ok(format!("{} {}", layers.join(" "), found.start.path.display()))
+            Self::Folder { context, .. } => context.digest(store, base, &entries),
+            Self::Layers { root, layers } => {
+                // Layers never change: what was once read in them need not be read again.
+                let place = Key::new("selection")
+                    .with_all(layers.iter().map(Digest::as_str))
+                    .with(found.start.path.as_os_str().as_encoded_bytes())
+                    .with(&found.excluded)
+                    .finish();
+                if let Some(known) = store.context_index(&place) {
+                    return Ok(known);
+                }
+                let digest = selection::digest_of_layers(root, base, &entries)?;
+                // That it could not be kept only costs time.
+                drop(store.keep_context_index(&place, &digest));
+                Ok(digest)
             }
         }
     }

@@ -85,7 +85,7 @@ impl Told<'_> {
     fn end<T>(&self, result: Result<T, Stop>) -> Result<T, Stop> {
         let kind = match &result {
             Ok(_) => EventKind::Done(self.began.elapsed()),
-            Err(Stop::Over) => EventKind::Failed("cancelled".to_owned()),
+            Err(Stop::Over) => EventKind::Cancelled,
             Err(Stop::Failed(diagnostic)) => EventKind::Failed(diagnostic.message.to_string()),
         };
         (self.site.tell)(Event { step: self.number, kind });
@@ -204,6 +204,7 @@ impl<'a> Worker<'a> {
                 triggers = self.stand_on(told.end(image)?);
             }
         }
+        self.state.epoch = self.target.epoch;
         self.read_triggers(&triggers)
     }
 
@@ -265,8 +266,10 @@ impl<'a> Worker<'a> {
                 let pulled = self.site.machine.pull(&need, tell);
                 pulled.map_err(|error| {
                     let missing = at(span, "no-image", chain(&*error));
-                    match self.site.graph.meant(self.node, reference) {
-                        Some(meant) => missing.help(meant),
+                    // Where a stage or context was meant, there is nothing to log in to.
+                    let meant = self.site.graph.meant(self.node, reference);
+                    match meant.or_else(|| self.site.machine.remedy(&*error)) {
+                        Some(help) => missing.help(help),
                         None => missing,
                     }
                 })?;

@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub(crate) history: Vec<History>,
     /// When the last of it was made.
     pub(crate) created: Timestamp,
+    /// When all of it is to have been made, whenever that was.
+    pub(crate) epoch: Option<Timestamp>,
     /// The stage itself said `CMD`; a later `ENTRYPOINT` keeps it then.
     pub(crate) has_command: bool,
 }
@@ -40,6 +42,7 @@ impl State {
             scope,
             history: vec![],
             created,
+            epoch: None,
             has_command: false,
         }
     }
@@ -84,7 +87,7 @@ impl State {
         let empty_layer = layer.is_none();
         self.layers.extend(layer);
         self.history.push(History {
-            created: self.created.to_string(),
+            created: self.epoch.unwrap_or(self.created).to_string(),
             created_by: what.to_owned(),
             author: String::new(),
             comment: String::new(),

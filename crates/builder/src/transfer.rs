@@ -8,10 +8,11 @@ use crate::source::{self, Exclude, Found, Source};
 use crate::stage::{Stop, Worker, met};
 use crate::state::Key;
 use diagnostic::Span;
-use dockerfile::{Add, Ignore, Instruction, InstructionKind, Transfer, TransferSource, expand_inline};
+use dockerfile::{Add, Instruction, InstructionKind, Transfer, TransferSource, expand_inline};
 use resource::Digest;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
+use store::begins_an_archive;
 
 /// Mode of a file that is written in the Dockerfile.
 const WRITTEN: u32 = 0o644;
@@ -72,7 +73,7 @@ impl Worker<'_> {
                     let name = if found.start.is_folder() && !parents { Path::new("") } else { &found.asked };
                     key.with(matches!(piece, Piece::Archive(_)).to_string())
                         .with(name.as_os_str().as_encoded_bytes())
-                        .with(digest)
+                        .with(digest.as_str())
                 }
                 Piece::Text { name, content } => key.with(name).with(content),
                 Piece::Download(download) => {
@@ -124,9 +125,7 @@ impl Worker<'_> {
     ) -> Result<Vec<Piece>, Stop> {
         let exclude: Vec<String> =
             transfer.exclude.iter().map(|word| self.expand(word)).collect::<Result<_, _>>()?;
-        let patterns = Ignore::of(exclude.iter().map(String::as_str));
-        let mut exclude =
-            Exclude { patterns: patterns.map_err(|why| at(span, "bad-pattern", why))?, below: None };
+        let mut exclude = Exclude::of(exclude).map_err(|why| at(span, "bad-pattern", why))?;
         let mut pieces = vec![];
         for one in &transfer.sources {
             let word = match one {
@@ -167,15 +166,19 @@ impl Worker<'_> {
             let unpack = add.is_some_and(|add| add.unpack.unwrap_or(true));
             let is_archive = |found: &Found| {
                 let file = || crate::tree::open_file(source.root(), &found.start.path);
-                unpack && !found.start.is_folder() && file().is_ok_and(|file| begins_an_archive(&file))
+                unpack && !found.start.is_folder() && file().is_ok_and(begins_an_archive)
             };
-            pieces.extend(found.into_iter().map(|mut found| {
-                found.asked = found.asked.components().skip(above).collect();
-                match is_archive(&found) {
+            for mut found in found {
+                if parents {
+                    found = source
+                        .with_parents(found, above)
+                        .map_err(|error| met(span, "read what is copied", &error))?;
+                }
+                pieces.push(match is_archive(&found) {
                     true => Piece::Archive(found),
                     false => Piece::Files(found),
-                }
-            }));
+                });
+            }
         }
         Ok(pieces)
     }
@@ -233,6 +236,9 @@ impl Worker<'_> {
                     (false, true, _) | (false, false, false) => place.path.clone(),
                     (false, false, true) => place.path.join(name),
                 };
+                for (entry, path) in &found.parents {
+                    target.copy(source.root(), std::slice::from_ref(entry), &|_| place.path.join(path))?;
+                }
                 if start.is_folder() {
                     target.make_folder(&above)?;
                 }
@@ -299,15 +305,6 @@ impl Piece {
             _ => None,
         }
     }
-}
-
-/// Whether a file is an archive, by its first bytes.
-fn begins_an_archive(mut file: &std::fs::File) -> bool {
-    let mut start = vec![];
-    let read = file.by_ref().take(512).read_to_end(&mut start);
-    let magic: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\0"];
-    let is_tar = start.get(257..262) == Some(b"ustar");
-    read.is_ok() && (is_tar || magic.iter().any(|magic| start.starts_with(magic)))
 }
 
 /// Where things go.

@@ -51,15 +51,16 @@ pub(crate) async fn build(
     width: NonZeroUsize,
     progress: &Progress,
 ) -> Result<Vec<Image>, EngineError> {
-    let names: Vec<String> = builds.iter().map(name).collect();
+    let images: Vec<(String, String)> =
+        builds.iter().map(|build| (build.name.clone(), id(&name(build)))).collect();
     if progress.mode() == Mode::Tty {
         // Its line tells how long everything takes.
-        names.iter().for_each(|name| progress.tell(&Line::new(id(name), Status::Working, "Building")));
+        images.iter().for_each(|(_, id)| progress.tell(&Line::new(id.as_str(), Status::Working, "Building")));
     }
     let mut view = BuildView::new(progress);
     let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
     // Nobody listens any more only when the build is given up.
-    let building = engine.build(builds, width, move |event| drop(send.send(event)));
+    let building = engine.build(builds, width, move |event| drop(send.send(event)), remedy);
     tokio::pin!(building);
     let built = loop {
         tokio::select! {
@@ -71,12 +72,32 @@ pub(crate) async fn build(
     while let Ok(event) = receive.try_recv() {
         view.show(event);
     }
-    let (status, text) = if built.is_ok() { (Status::Done, "Built") } else { (Status::Error, "Error") };
-    for name in names {
-        progress.tell(&Line::new(id(&name), status, text));
+    for (build, id) in images {
+        let (status, text) = match &built {
+            Ok(_) => (Status::Done, "Built"),
+            Err(error) if is_others(error, &build) => (Status::Warning, "Cancelled"),
+            Err(_) => (Status::Error, "Error"),
+        };
+        progress.tell(&Line::new(id, status, text));
     }
     view.end();
     built
+}
+
+/// What a person can do about an error that a build met.
+fn remedy(error: &EngineError) -> Option<String> {
+    match error {
+        EngineError::NoNetwork(name) => {
+            Some(format!("`network` of the build names it; to make it: `compose network create {name}`"))
+        }
+        error => crate::remedies::of(error),
+    }
+}
+
+/// Whether it was other builds that failed.
+fn is_others(error: &EngineError, build: &str) -> bool {
+    let EngineError::Build(error) = error else { return false };
+    !error.builds.is_empty() && error.builds.iter().all(|failed| failed != build)
 }
 
 fn id(name: &str) -> String {

@@ -131,15 +131,28 @@ fn snippet<'a>(
     let from = text[..from].rfind('\n').map_or(0, |newline| newline + 1);
     let to = shown.iter().map(|(_, _, end, _)| *end).max().unwrap_or(text.len());
     let to = text[to..].find('\n').map_or(text.len(), |newline| to + newline + 1);
-    let line = text[..from].bytes().filter(|&byte| byte == b'\n').count() + 1;
-    let mut snippet =
-        Snippet::source(&text[from..to]).line_start(line).path(visible(sources.name(file))).fold(true);
+    let (above, before) = sources.shift(file);
+    let line = above + text[..from].bytes().filter(|&byte| byte == b'\n').count() + 1;
+    let mut snippet = Snippet::source(indented(&text[from..to], before))
+        .line_start(line)
+        .path(visible(sources.name(file)))
+        .fold(true);
     for (is_main, start, end, label) in shown {
         let kind = if is_main { AnnotationKind::Primary } else { AnnotationKind::Context };
         let words = (!label.text.is_empty()).then(|| visible(&label.text));
-        snippet = snippet.annotation(kind.span(start - from..end - from).label(words));
+        let shift = before * (text[from..start].bytes().filter(|&byte| byte == b'\n').count() + 1);
+        snippet = snippet.annotation(kind.span(start - from + shift..end - from + shift).label(words));
     }
     snippet
+}
+
+/// Lines as they stand in the file that they are a part of.
+fn indented(lines: &str, before: usize) -> Cow<'_, str> {
+    if before == 0 {
+        return Cow::Borrowed(lines);
+    }
+    let indent = " ".repeat(before);
+    Cow::Owned(lines.split_inclusive('\n').flat_map(|line| [indent.as_str(), line]).collect())
 }
 
 /// Cuts a stretch to its first line, to what is written and to character boundaries: a caret under a whole block helps nobody.
@@ -225,6 +238,24 @@ warning[example]: two places
   |
 2 |   web: 1
   |   --- and there
+";
+        assert_eq!(render(&sources, &[diagnostic], false), expected);
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_drawn_where_it_stands() {
+        let mut sources = Sources::new();
+        let file = sources.add_part("compose.yaml", "FROM a\nRUN b\n", (9, 5));
+        let diagnostic =
+            Diagnostic::error("example", "no").at(Span::new(file, 11, 12), "").at(Span::new(file, 5, 6), "x");
+        let expected = "\
+error[example]: no
+  --> compose.yaml:10:9
+   |
+ 9 |     FROM a
+   |          - x
+10 |     RUN b
+   |         ^
 ";
         assert_eq!(render(&sources, &[diagnostic], false), expected);
     }

@@ -43,6 +43,9 @@ impl Span {
 struct Source {
     name: Arc<str>,
     text: Arc<str>,
+    /// Lines above it and characters before each of its lines, where it is a part of what it is named after.
+    above: usize,
+    before: usize,
 }
 
 /// Every text that was read, by the name it is shown under.
@@ -59,9 +62,31 @@ impl Sources {
 
     /// Keeps `text`, shown as `name` (a path as the user would type it), and gives its id.
     pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> FileId {
+        self.add_part(name, text, (1, 1))
+    }
+
+    /// Keeps a text that stands in `name` from this line and column on, each of its lines in that column: places
+    /// in it are told as places of `name`.
+    pub fn add_part(
+        &mut self,
+        name: impl Into<Arc<str>>,
+        text: impl Into<Arc<str>>,
+        (line, column): (usize, usize),
+    ) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX - 1));
-        self.files.push(Source { name: name.into(), text: text.into() });
+        let (above, before) = (line.saturating_sub(1), column.saturating_sub(1));
+        self.files.push(Source { name: name.into(), text: text.into(), above, before });
         id
+    }
+
+    /// How many texts there are.
+    pub fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Lines above a text in the file it is a part of, and characters before each of its lines.
+    pub(crate) fn shift(&self, file: FileId) -> (usize, usize) {
+        self.get(file).map_or((0, 0), |source| (source.above, source.before))
     }
 
     /// The name `file` is shown under; empty for an unknown id.
@@ -86,10 +111,11 @@ impl Sources {
 
     /// Line and column of the start of `span`, both from 1, the column in characters.
     pub fn line_and_column(&self, span: Span) -> Option<(usize, usize)> {
-        let before = self.get(span.file)?.text.get(..span.start as usize)?;
+        let source = self.get(span.file)?;
+        let before = source.text.get(..span.start as usize)?;
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
-        Some((line, before[line_start..].chars().count() + 1))
+        Some((line + source.above, before[line_start..].chars().count() + 1 + source.before))
     }
 
     /// The place as people write it: `compose.yaml:5:3`. Empty for [`Span::NOWHERE`].
@@ -118,5 +144,8 @@ mod tests {
         assert_eq!(sources.place(Span::new(file, 10, 12)), "compose.yaml:2:5");
         assert_eq!(sources.slice(Span::new(file, 10, 12)), "cc");
         assert_eq!(sources.place(Span::NOWHERE), "");
+        let part = sources.add_part("compose.yaml", "FROM a\nRUN b\n", (5, 9));
+        assert_eq!(sources.place(Span::new(part, 0, 1)), "compose.yaml:5:9");
+        assert_eq!(sources.place(Span::new(part, 11, 12)), "compose.yaml:6:13");
     }
 }

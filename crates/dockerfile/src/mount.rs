@@ -351,7 +351,7 @@ fn pick<T: Copy>(what: &str, word: &Word, value: &str, known: &[(&'static str, T
 }
 
 /// A truth value as Go's `strconv.ParseBool` reads it.
-pub(crate) fn truth(text: &str) -> Option<bool> {
+pub fn truth(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
         "0" | "f" | "F" | "false" | "False" | "FALSE" => Some(false),

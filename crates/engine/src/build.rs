@@ -7,7 +7,7 @@
 use crate::create::Stub;
 use crate::fetch::{Fetch, Pieces, WAITING};
 use crate::{Engine, EngineError, disk, lock, process};
-use builder::{Cause, Job, Machine, Ran, Remote, Version};
+use builder::{Cause, GivenUp, Job, Machine, Ran, Remote, Version};
 use resource::{
     BuildNetwork, BuildSpec, Condition, ContainerId, ContainerName, ContainerSpec, Digest, EndpointSpec,
     ExitStatus, Image, ImageConfig, ImageNeed, Labels, LogConfig, NetworkMode, NetworkName, NetworkSpec,
@@ -34,7 +34,8 @@ const LABEL: &str = "compose.build";
 impl Engine {
     /// Builds images, whatever is here: stages that none of them needs are left out, what can go on side
     /// by side does, `width` steps at a time, and results of earlier builds are used as each
-    /// specification says. `tell` is told of every step.
+    /// specification says. `tell` is told of every step, and `remedy` knows what a person can do about an error: a
+    /// base image that cannot be had, a network that is not there.
     ///
     /// Dropped before its end, it kills what runs for it.
     ///
@@ -45,6 +46,7 @@ impl Engine {
         specs: Vec<BuildSpec>,
         width: std::num::NonZeroUsize,
         tell: impl Fn(builder::Event) + Send + Sync + 'static,
+        remedy: fn(&EngineError) -> Option<String>,
     ) -> Result<Vec<Image>, EngineError> {
         self.clear_dead_builds().await?;
         let workshop = Arc::new(Workshop {
@@ -53,7 +55,9 @@ impl Engine {
             handle: Handle::current(),
             lock: Mutex::default(),
             has_network: Mutex::new(false),
+            remedy,
             given_up: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             making: RwLock::default(),
             count: AtomicU32::new(0),
         });
@@ -126,7 +130,11 @@ struct Workshop {
     /// The pod's lock, once there is a pod.
     lock: Mutex<Option<crate::ProjectLock>>,
     has_network: Mutex<bool>,
+    remedy: fn(&EngineError) -> Option<String>,
+    /// What runs is killed: something has failed, or nobody waits for the build any more.
     given_up: AtomicBool,
+    /// It is being cleared away.
+    closing: AtomicBool,
     /// Held together by those who make things in the pod, alone by who clears it away.
     making: RwLock<()>,
     /// Containers so far, for their names.
@@ -140,6 +148,7 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        self.workshop.closing.store(true, Ordering::Relaxed);
         self.workshop.given_up.store(true, Ordering::Relaxed);
         // A step that is being made is there when this is had, and none is made any more.
         let _alone = self.workshop.making.write().unwrap_or_else(PoisonError::into_inner);
@@ -165,34 +174,47 @@ impl Machine for Workshop {
         Ok(self.engine.take_in(layout, platform)?)
     }
 
+    fn remedy(&self, error: &(dyn std::error::Error + 'static)) -> Option<String> {
+        error.downcast_ref().and_then(self.remedy)
+    }
+
     fn run(&self, job: &Job, output: &mut dyn FnMut(&[u8])) -> Result<Ran, Cause> {
         let (id, reader) = self.start(job)?;
         let code = self.follow(&id, reader, output)?;
-        let _making = self.making()?;
+        let making = self.making();
+        if code != 0 {
+            // What failed has failed, whoever clears it away.
+            if making.is_ok() {
+                self.handle.block_on(self.engine.remove_container(&self.pod, &id, true))?;
+            }
+            return Ok(Ran::Badly(code));
+        }
+        let _making = making?;
         let changes = self.engine.store().scratch("step")?;
         let upper = self.engine.roots().container(&self.pod, &id).join("upper");
         std::fs::rename(&upper, &changes).map_err(EngineError::file("move", &upper))?;
         self.handle.block_on(self.engine.remove_container(&self.pod, &id, true))?;
-        Ok(Ran { code, changes })
+        Ok(Ran::Well(changes))
     }
 
     fn fetch(
         &self,
         address: &str,
         known: Option<&Version>,
+        authorization: Option<&str>,
         output: &mut dyn Write,
     ) -> Result<Option<Version>, Cause> {
         let known =
             known.map(|known| registry::Version { tag: known.tag.clone(), modified: known.modified.clone() });
         self.handle.block_on(async {
             let registry = self.engine.registry().await?;
-            let (version, mut content) = match registry.fetch(address, known.as_ref()).await? {
+            let (version, mut content) = match registry.fetch(address, known.as_ref(), authorization).await? {
                 registry::Fetched::Unchanged => return Ok(None),
                 registry::Fetched::File(version, content) => (version, content),
             };
             while let Some(bytes) = content.chunk().await? {
                 if self.given_up.load(Ordering::Relaxed) {
-                    return Err("the build was given up".into());
+                    return Err(GivenUp.into());
                 }
                 output.write_all(&bytes)?;
             }
@@ -267,7 +289,7 @@ impl Workshop {
     fn making(&self) -> Result<RwLockReadGuard<'_, ()>, Cause> {
         let making = self.making.read().unwrap_or_else(PoisonError::into_inner);
         if self.given_up.load(Ordering::Relaxed) {
-            return Err("the build was given up".into());
+            return Err(GivenUp.into());
         }
         Ok(making)
     }
@@ -298,13 +320,14 @@ impl Workshop {
         Ok((id, reader))
     }
 
-    /// Hands on what a container writes, until nobody has the other end any more, and waits for its end.
+    /// Hands on what a container writes, until nobody has the other end any more, and waits for its end. One
+    /// that was killed because the build is over has not failed.
     fn follow(
         &self,
         id: &ContainerId,
         mut reader: PipeReader,
         output: &mut dyn FnMut(&[u8]),
-    ) -> Result<i32, EngineError> {
+    ) -> Result<i32, Cause> {
         let null = std::path::Path::new("/dev/null");
         let mut piece = vec![0; 1 << 16];
         loop {
@@ -312,16 +335,20 @@ impl Workshop {
                 Ok(0) => break,
                 Ok(length) => output(&piece[..length]),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(EngineError::file("read", null)(error)),
+                Err(error) => return Err(EngineError::file("read", null)(error).into()),
             }
         }
-        if self.given_up.load(Ordering::Relaxed) {
-            // It was killed, and who killed it clears everything away, the runtime that would wait, too.
-            return Ok(KILLED);
+        if self.closing.load(Ordering::Relaxed) {
+            // Who killed it clears everything away, the runtime that would wait, too.
+            return Err(GivenUp.into());
         }
         let state = self.handle.block_on(self.engine.wait(&self.pod, id, Condition::Exited))?;
         // An end that nobody saw was a kill.
-        Ok(state.exit.and_then(ExitStatus::code).unwrap_or(KILLED))
+        let code = state.exit.and_then(ExitStatus::code).unwrap_or(KILLED);
+        match code == KILLED && self.given_up.load(Ordering::Relaxed) {
+            true => Err(GivenUp.into()),
+            false => Ok(code),
+        }
     }
 
     fn container(&self, job: &Job) -> Result<ContainerSpec, EngineError> {

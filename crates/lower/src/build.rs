@@ -1,8 +1,10 @@
 //! `build`: what a service's image is made of, and the builds of other services that it takes files from.
 
+use crate::inline;
 use crate::lowering::Lowering;
 use compose_spec::Service;
 use compose_spec::model::{Build, FileMount, Ulimit};
+use diagnostic::nearest;
 use resource::mount::clean;
 use resource::{
     BuildContext, BuildNetwork, BuildSecret, BuildSpec, DockerfileSource, ImageNeed, Labels, NetworkName,
@@ -11,6 +13,9 @@ use resource::{
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+
+/// What `entitlements` may name.
+const ENTITLEMENTS: [&str; 3] = ["network.host", "security.insecure", "device"];
 
 impl Lowering<'_> {
     /// The build of a service's image, and after it the builds of services it refers to, whether those
@@ -45,6 +50,7 @@ impl Lowering<'_> {
     fn build(&mut self, service: &Service, image: &ImageNeed) -> Option<BuildSpec> {
         let build = service.build.as_ref()?;
         self.tell_ignored_of_build(service, build);
+        self.check_entitlements(service, build);
         let mut references = vec![image.reference.clone()];
         for tag in &build.tags {
             match Reference::parse(tag) {
@@ -71,7 +77,14 @@ impl Lowering<'_> {
             named: service.image.is_some(),
             context: context(&build.context),
             dockerfile: match (&build.dockerfile_inline, &build.dockerfile) {
-                (Some(text), _) => DockerfileSource::Inline(text.clone()),
+                (Some(text), _) => DockerfileSource::Inline {
+                    text: text.clone(),
+                    place: inline::place(
+                        text,
+                        service.place("build.dockerfile_inline"),
+                        self.options.sources,
+                    ),
+                },
                 (None, Some(path)) => DockerfileSource::File(PathBuf::from(path)),
                 (None, None) => DockerfileSource::File(PathBuf::from("Dockerfile")),
             },
@@ -191,6 +204,17 @@ impl Lowering<'_> {
             }
         }
         hosts
+    }
+
+    /// Refuses what a build cannot be allowed.
+    fn check_entitlements(&mut self, service: &Service, build: &Build) {
+        for name in build.entitlements.iter().filter(|name| !ENTITLEMENTS.contains(&name.as_str())) {
+            let near = nearest(name, ENTITLEMENTS).map_or_else(
+                || format!("there are {}", ENTITLEMENTS.join(", ")),
+                |near| format!("one with a similar name exists: `{near}`"),
+            );
+            self.error(service, "build.entitlements", format!("there is no entitlement `{name}`; {near}"));
+        }
     }
 
     fn tell_ignored_of_build(&mut self, service: &Service, build: &Build) {

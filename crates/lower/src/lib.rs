@@ -11,6 +11,7 @@ mod copies;
 mod fixed;
 mod hooks;
 mod ignored;
+mod inline;
 mod labels;
 mod limits;
 mod logging;

@@ -9,8 +9,8 @@ use crate::{Failure, PAUSES, Registry};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
-    LOCATION,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, LOCATION,
 };
 use hyper::{Request, Response, Uri};
 
@@ -50,14 +50,20 @@ impl Content {
 }
 
 impl Registry {
-    /// Asks for the file at an `http` or `https` address, or whether it is still as it was.
+    /// Asks for the file at an `http` or `https` address, or whether it is still as it was. `authorization` is for that
+    /// host alone, not for those it sends us to.
     ///
     /// # Errors
     /// [`Failure`], after some attempts when the network falters.
-    pub async fn fetch(&self, address: &str, known: Option<&Version>) -> Result<Fetched, Failure> {
+    pub async fn fetch(
+        &self,
+        address: &str,
+        known: Option<&Version>,
+        authorization: Option<&str>,
+    ) -> Result<Fetched, Failure> {
         let mut pauses = PAUSES.into_iter();
         loop {
-            match self.fetch_once(address, known).await {
+            match self.fetch_once(address, known, authorization).await {
                 // A host that refuses or has no name does not change its mind in a second.
                 Err(Failure::Status { status, .. })
                     if matches!(status, 408 | 429 | 500..=504) && pauses.len() > 0 =>
@@ -69,15 +75,21 @@ impl Registry {
         }
     }
 
-    async fn fetch_once(&self, address: &str, known: Option<&Version>) -> Result<Fetched, Failure> {
+    async fn fetch_once(
+        &self,
+        address: &str,
+        known: Option<&Version>,
+        authorization: Option<&str>,
+    ) -> Result<Fetched, Failure> {
         let protocol =
             |reason: &str| Failure::Protocol { url: address.to_owned(), reason: reason.to_owned() };
         let (address, _) = address.split_once('#').unwrap_or((address, ""));
         let uri: Uri = address.parse().map_err(|_| protocol("this is no address"))?;
         let mut at = Origin::of(&uri, false).ok_or_else(|| protocol("this is no address of a web server"))?;
         let mut path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let asked = at.clone();
         for _ in 0..REDIRECT_LIMIT {
-            let answer = self.ask(&at, &path, known).await?;
+            let answer = self.ask(&at, &path, known, authorization.filter(|_| at == asked)).await?;
             let url = format!("{}{path}", at.url());
             match answer.status().as_u16() {
                 200 => {
@@ -104,8 +116,12 @@ impl Registry {
         at: &Origin,
         path: &str,
         known: Option<&Version>,
+        authorization: Option<&str>,
     ) -> Result<Response<Incoming>, Failure> {
         let mut request = Request::get(path).header(ACCEPT, "*/*").header(ACCEPT_ENCODING, "identity");
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
         if let Some(known) = known {
             let conditions = [(IF_NONE_MATCH, &known.tag), (IF_MODIFIED_SINCE, &known.modified)];
             // A date says less than a tag.

@@ -180,7 +180,13 @@ pub enum DockerfileSource {
     /// A file; a relative path counts from the context.
     File(PathBuf),
     /// Their text.
-    Inline(String),
+    Inline {
+        /// All of it.
+        text: String,
+        /// The file that has it, and the line and column where it begins there, every line of it in that column.
+        /// Unsaid where it is written otherwise than it is read.
+        place: Option<(String, usize, usize)>,
+    },
 }
 
 /// A secret that steps may see and no layer has.

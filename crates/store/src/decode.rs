@@ -49,6 +49,38 @@ impl Compression {
     }
 }
 
+/// Whether a file is a tar archive, compressed or not: whether what it begins with is the header of a member.
+pub fn begins_an_archive(file: impl Read) -> bool {
+    let mut file = io::BufReader::new(file);
+    let Ok(start) = file.fill_buf() else { return false };
+    let compression = Compression::of(start);
+    let mut header = vec![];
+    let read = match compression {
+        Compression::None => file.take(HEADER).read_to_end(&mut header),
+        Compression::Gzip => flate2::bufread::MultiGzDecoder::new(file).take(HEADER).read_to_end(&mut header),
+        Compression::Bzip2 => bzip2::bufread::MultiBzDecoder::new(file).take(HEADER).read_to_end(&mut header),
+        Compression::Xz => {
+            let decoder = lzma_rust2::XzReader::new_mem_limit(file, true, XZ_MEMORY);
+            decoder.take(HEADER).read_to_end(&mut header)
+        }
+        Compression::Zstd => zstd::stream::read::Decoder::with_buffer(file)
+            .and_then(|decoder| decoder.take(HEADER).read_to_end(&mut header)),
+    };
+    read.is_ok() && is_header(&header)
+}
+
+/// Bytes of a member's header.
+const HEADER: u64 = 512;
+
+/// Whether these bytes have the sum that they say, the sum itself counted as spaces.
+fn is_header(bytes: &[u8]) -> bool {
+    let Some(sum) = bytes.get(148..156).filter(|_| bytes.len() as u64 == HEADER) else { return false };
+    let digits = String::from_utf8_lossy(sum);
+    let said = u32::from_str_radix(digits.trim_matches([' ', '\0']), 8);
+    let others = bytes[..148].iter().chain(&bytes[156..]).map(|byte| u32::from(*byte)).sum::<u32>();
+    said == Ok(others + 8 * u32::from(b' '))
+}
+
 /// What the decoding thread hands over.
 enum Chunk {
     Bytes(Vec<u8>),

@@ -55,6 +55,7 @@ mod volumes;
 pub use assemble::{Assembly, BUILD_CACHE, History};
 pub use blobs::{BlobOrigin, PackedLayer};
 pub use changes::{LayerParts, Made};
+pub use decode::begins_an_archive;
 pub use error::{PackError, StoreError, UnpackError};
 pub use garbage::{Collected, InUse, Pin};
 pub use hash::{Hasher, digest_of};

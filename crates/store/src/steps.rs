@@ -149,6 +149,16 @@ impl Store {
         Ok(forgotten)
     }
 
+    /// Drops the oldest documents of contexts, but for `bound` of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]
+    pub fn forget_indexes(&self, bound: usize) -> Result<(), StoreError> {
+        let mut indexes = files(&self.build_folder("contexts"));
+        indexes.sort_by_key(|(_, written)| std::cmp::Reverse(*written));
+        indexes.iter().skip(bound).try_for_each(|(path, _)| remove(path))
+    }
+
     /// The document kept of a context under this name.
     pub fn context_index<T: DeserializeOwned>(&self, name: &Digest) -> Option<T> {
         let path = self.build_folder("contexts").join(format!("{}.json", name.hex()));

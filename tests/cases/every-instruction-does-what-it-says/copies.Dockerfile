@@ -9,6 +9,7 @@ COPY --chown=web:extra --chmod=u=rwX,go=rX tree /named/
 COPY --chown=7:8 --chmod=0600 tree/tool /numbered
 COPY --chmod=+x tree/tool /tool
 COPY --parents tree/a/*.txt tree/./b/one.txt /parents/
+COPY --parents --from=files /./tree/a/one /above/
 COPY --exclude=*.md --exclude=b/* tree /excluded/
 COPY --exclude=*.md tree/a/* /globbed/
 ARG WORD=expanded

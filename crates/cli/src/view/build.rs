@@ -3,7 +3,7 @@
 //! | mode | form |
 //! |---|---|
 //! | tty | a line for each step, with the last line of its output; in the end only the image's |
-//! | plain | `#N [web build 2/5] RUN …`, `#N 0.412 output`, `#N DONE 1.2s`, `#N CACHED`, `#N ERROR …` |
+//! | plain | `#N [web build 2/5] RUN …`, `#N 0.412 output`, `#N DONE 1.2s`, `#N CACHED`, `#N CANCELED`, `#N ERROR …` |
 //! | json | one object for each event, the step's number as its id |
 //! | quiet | nothing |
 
@@ -70,6 +70,7 @@ fn plain(number: u32, step: &Step, kind: &BuildEventKind) -> String {
         BuildEventKind::Cached => "CACHED".to_owned(),
         BuildEventKind::Done(took) => format!("DONE {:.1}s", took.as_secs_f64()),
         BuildEventKind::Failed(why) => format!("ERROR: {why}"),
+        BuildEventKind::Cancelled => "CANCELED".to_owned(),
         BuildEventKind::Ready(image) => format!("image {image}"),
         BuildEventKind::Found { message, .. } => message.clone(),
     };
@@ -83,6 +84,7 @@ fn json(number: u32, step: &Step, kind: &BuildEventKind) -> serde_json::Value {
         BuildEventKind::Cached => ("Done", "Cached", String::new()),
         BuildEventKind::Done(took) => ("Done", "Built", format!("{:.3}s", took.as_secs_f64())),
         BuildEventKind::Failed(why) => ("Error", "Error", why.clone()),
+        BuildEventKind::Cancelled => ("Warning", "Cancelled", String::new()),
         BuildEventKind::Ready(image) => ("Done", "Built", image.to_string()),
         BuildEventKind::Found { message, .. } => ("Warning", "Found", message.clone()),
     };
@@ -106,6 +108,7 @@ fn line(step: &Step, kind: &BuildEventKind) -> Line {
         BuildEventKind::Cached => line(Status::Done, "Cached"),
         BuildEventKind::Done(_) | BuildEventKind::Ready(_) => line(Status::Done, "Done"),
         BuildEventKind::Failed(_) => line(Status::Error, "Error"),
+        BuildEventKind::Cancelled => line(Status::Warning, "Cancelled"),
         BuildEventKind::Found { message, .. } => line(Status::Warning, "Found").details(message.clone()),
     }
 }

@@ -30,7 +30,7 @@ fn target(build: &BuildSpec) -> Value {
     put("context", context(&build.context).into());
     match &build.dockerfile {
         DockerfileSource::File(path) => put("dockerfile", path.display().to_string().into()),
-        DockerfileSource::Inline(text) => put("dockerfile-inline", text.as_str().into()),
+        DockerfileSource::Inline { text, .. } => put("dockerfile-inline", text.as_str().into()),
     }
     put("args", json!(build.args));
     put("labels", json!(build.labels));
