@@ -12,12 +12,6 @@ pub(super) fn check(args: &Args, given: &mut Given) {
             given.wrong(span, format!("`{text}` is no size such as `512m`: {why}"));
         }
     }
-    for text in &args.build_arg {
-        let span = given.word("--build-arg", "build_arg", text);
-        if text.is_empty() || text.starts_with('=') {
-            given.wrong(span, format!("`{text}` has no name: write NAME=VALUE, or NAME alone"));
-        }
-    }
     for (flag, value, modes) in
         [("--provenance", &args.provenance, &["min", "max"][..]), ("--sbom", &args.sbom, &[])]
     {
@@ -88,8 +82,6 @@ mod tests {
         for (words, place, why) in [
             (["--memory", "much"], "--> --memory:1:1", "`much` is no size"),
             (["--memory", ""], "--memory", "no size"),
-            (["--build-arg", "=x"], "--> --build-arg:1:1", "`=x` has no name"),
-            (["--build-arg", ""], "--build-arg", "has no name"),
             (
                 ["--provenance", "maximal"],
                 "--> --provenance:1:1",
