@@ -140,12 +140,14 @@ impl<'a> Judge<'a, '_> {
         if let Some(reason) = self.renewal(container) {
             return Some(reason);
         }
-        if container.record.created >= self.policy.since {
-            return None;
-        }
         let named = self.service.selected;
         match if named { self.policy.recreate } else { self.policy.recreate_dependencies } {
             Recreate::Never => None,
+            // Its own work, or what another command has made since of the same: that of another file or of an older
+            // image is neither.
+            _ if container.record.created >= self.policy.since => {
+                self.changed(container).filter(|_| self.is_of_another(container))
+            }
             Recreate::Force => Some(Reason::Forced),
             Recreate::Diverged => self
                 .changed(container)
@@ -210,6 +212,14 @@ impl<'a> Judge<'a, '_> {
         let (target, digest) = other.split_once('=').unwrap_or((other, ""));
         let digest: String = digest.chars().take("sha256:".len() + 12).collect();
         Some(changed("mounted image", format!("{target} is now {digest}")))
+    }
+
+    /// Whether it was made of another definition or another image.
+    fn is_of_another(&self, container: &ObservedContainer) -> bool {
+        let (old, new) = (&container.record.spec, &self.service.container);
+        let image = self.world.image(&self.service.image);
+        old.labels.get(label::CONFIG_HASH) != new.labels.get(label::CONFIG_HASH)
+            || image.is_some_and(|image| *image != container.record.manifest)
     }
 
     /// Whether all that providers have for the service is in what is wanted of it.

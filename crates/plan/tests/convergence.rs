@@ -464,6 +464,20 @@ fn a_forced_replacement_that_was_cut_off_gives_its_name_to_the_next() {
 }
 
 #[test]
+fn what_another_command_made_meanwhile_of_an_older_image_is_replaced() {
+    let old = wish(&["web"]);
+    let new = old.clone().with("web", |web| web.image.resolved = Some(digest(2)));
+    let mut world = World::default();
+    // This command begins, builds, and waits for the lock; the other one holds it and knows the older image.
+    let begun = up(world.now);
+    world.now += 1;
+    world.converge_with(&old, &Policy { recreate: Recreate::Force, ..up(world.now) }, 1);
+    let plan = world.plan(&new, &begun).to_string();
+    assert!(plan.contains("create 000000000002_shop-web-1"), "{plan}");
+    assert_eq!(world.plan(&old, &begun).to_string(), "", "the same is as good as its own");
+}
+
+#[test]
 fn a_user_s_name_may_look_temporary() {
     let wish = wish(&["web"]).with("web", |web| {
         web.fixed_name = true;
