@@ -307,3 +307,30 @@ scenario! {
         world.compose("down").ok();
     }
 }
+
+scenario! {
+    /// An image that somebody takes away while an `up` waits for another one is fetched again.
+    what_is_taken_away_while_the_rest_comes_is_fetched_again, |world| {
+        world.compose("pull early").ok();
+        let late = image("late");
+        let (sender, allowed) = std::sync::mpsc::channel::<()>();
+        let registry = with_layer(late, move |question, image| {
+            allowed.recv().unwrap();
+            Reply::honest(question, image)
+        });
+        world.write(".env", &format!("REGISTRY={}\n", registry.address()));
+        let mut up = world.background("up -d");
+        up.line("Pulling fs layer");
+        world.compose("image prune --all --force").ok().says("Untagged: busybox:latest");
+        sender.send(()).unwrap();
+        assert_eq!(up.end(), 0, "{:?}", up.lines());
+        let pulled = |image: &str, times: usize, up: &mut scenarios::Background| {
+            let done = up.lines().iter().filter(|line| line.ends_with(&format!("{image} Pulled"))).count();
+            assert_eq!(done, times, "{:?}", up.lines());
+        };
+        pulled("team/app:1", 1, &mut up);
+        pulled("busybox", 1, &mut up);
+        assert_eq!((world.state("early"), world.state("late")), ("running".to_owned(), "running".to_owned()));
+        world.compose("down -t 0").ok();
+    }
+}

@@ -59,6 +59,9 @@ pub(crate) struct Tuning {
     pub(crate) limit: Option<Duration>,
 }
 
+/// How often images are fetched that somebody else takes away meanwhile.
+const FETCHES: u32 = 3;
+
 /// What came of it.
 pub(crate) struct Converged {
     /// No plan had a step.
@@ -104,14 +107,16 @@ impl Job<'_> {
             self.preview(&observed)?.is(expected)?;
         }
         if self.wants_images() {
-            let images = plan::plan_images(&self.desired, &observed, Timestamp::now());
+            let mut images = plan::plan_images(&self.desired, &observed, Timestamp::now());
             self.told(&images, &mut warned)?;
-            if !images.is_empty() && !self.tuning.images_done {
-                unchanged = false;
+            let mut rounds = if self.tuning.images_done { 0 } else { FETCHES };
+            while !images.is_empty() && rounds > 0 {
+                (unchanged, rounds) = (false, rounds - 1);
                 drop(lock);
                 self.fetch(&images).await?;
                 lock = self.lock().await?;
                 observed = self.observe()?;
+                images = self.taken_away(&observed);
             }
             crate::wanted::resolve(&mut self.desired, &observed);
         }
@@ -269,6 +274,20 @@ impl Job<'_> {
             ill: BTreeSet::new(),
             provided: self.policy.provided,
         })
+    }
+
+    /// What has to be fetched of what was here, or has come: others take away images that no container uses yet.
+    fn taken_away(&self, observed: &Observed) -> Plan {
+        let mut desired = self.desired.clone();
+        for service in &mut desired.services {
+            let hooks = service.pre_start.iter_mut().map(|hook| &mut hook.image);
+            for need in hooks.chain([&mut service.image]).chain(&mut service.mounted_images) {
+                if need.policy != PullPolicy::Never {
+                    need.policy = PullPolicy::Missing;
+                }
+            }
+        }
+        plan::plan_images(&desired, observed, Timestamp::now())
     }
 
     /// Pulls and builds; what could not be pulled is built, if it can be.

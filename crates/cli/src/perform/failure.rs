@@ -137,6 +137,9 @@ fn hint_for(error: &ActError) -> Option<String> {
         EngineError::NameTaken { .. } => {
             Some("remove that container, or give this one another `container_name`".to_owned())
         }
+        EngineError::NoImage { .. } => {
+            Some("another command took it away meanwhile: run this again".to_owned())
+        }
         EngineError::BindMissing { .. } => {
             Some("make the folder, or correct the path under `volumes`".to_owned())
         }
