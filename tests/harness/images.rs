@@ -81,6 +81,29 @@ pub fn telling(name: &'static str, text: &str, of: Option<&str>) -> Image {
     made_for(of.unwrap_or(architecture()), name, &config, &[&base, &told], &diff_ids)
 }
 
+/// Busybox with these layers above it, lowest first. An entry is a path with what it is: `FOLDER/` with nothing, a
+/// file with its content, a symbolic link with `-> TARGET`, a hard link with `= TARGET`.
+pub fn layered(name: &'static str, layers: &[&[(&str, &str)]]) -> Image {
+    let write = |tar: &mut tar::Builder<Vec<u8>>, (path, content): (&str, &str)| {
+        let linked = [("-> ", tar::EntryType::Symlink), ("= ", tar::EntryType::Link)];
+        let linked = linked.iter().find_map(|(mark, kind)| Some((content.strip_prefix(mark)?, *kind)));
+        match linked {
+            None if path.ends_with('/') => folder(tar, path, 0o755, 0),
+            None => file(tar, path, content.as_bytes(), 0o644, 0),
+            Some((target, kind)) => {
+                let mut header = tar::Header::new_ustar();
+                header.set_entry_type(kind);
+                header.set_size(0);
+                tar.append_link(&mut header, path, target).unwrap();
+            }
+        }
+    };
+    let above = layers.iter().map(|entries| layer(|tar| entries.iter().for_each(|entry| write(tar, *entry))));
+    let layers: Vec<Vec<u8>> = std::iter::once(base_layer()).chain(above).collect();
+    let config = json!({"Cmd": ["sleep", "1000"], "Env": ["PATH=/bin"]});
+    image(name, &config, &layers.iter().collect::<Vec<_>>())
+}
+
 /// An index of images for these architectures, which are served beside it.
 pub fn index(name: &'static str, images: &[(&str, &Image)]) -> Image {
     let manifests: Vec<Value> = images

@@ -22,7 +22,10 @@ mod world;
 pub use collector::{Collector, Told};
 pub use depot::{Depot, Gate};
 pub use emulator::Emulator;
-pub use images::{Image, architecture, big as big_image, index as image_index, telling as telling_image};
+pub use images::{
+    Image, architecture, big as big_image, index as image_index, layered as layered_image,
+    telling as telling_image,
+};
 pub use killing::{Ending, kill_points};
 pub use ports::free_port;
 pub use registry::{Fault, MovingRegistry, faulty_registry, serve_image};

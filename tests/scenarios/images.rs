@@ -1,6 +1,6 @@
 //! Scenarios about images: their names, what is known of them, and clearing them away.
 
-use scenarios::scenario;
+use scenarios::{MovingRegistry, layered_image, scenario};
 use serde_json::Value;
 
 scenario! {
@@ -62,6 +62,45 @@ scenario! {
         world.compose("system prune --all --force").ok().says("Total reclaimed space");
         assert_eq!(image(&["ls", "--quiet"]).ok().stdout, "");
         assert_eq!(std::fs::read_dir(world.roots().data.join("layers")).unwrap().count(), 0);
+    }
+}
+
+scenario! {
+    /// What a layer has takes the place of what those below have, whatever either is; what it hides is gone with all
+    /// that is in it, and comes back empty. A hard link to a file of a layer below is refused.
+    layers_lie_over_each_other, |world| {
+        let registry = MovingRegistry::new();
+        let below: &[(&str, &str)] = &[
+            ("t/", ""), ("t/folder/", ""), ("t/folder/in", "below"), ("t/file", "below"), ("t/target/", ""),
+            ("t/target/in", "below"), ("t/link", "-> target"), ("t/gone/deep/", ""), ("t/gone/deep/in", "below"),
+            ("t/again/", ""), ("t/again/in", "below"), ("t/opaque/", ""), ("t/opaque/in", "below"),
+            ("t/late/", ""), ("t/late/in", "below"), ("t/merged/", ""), ("t/merged/in", "below"),
+            ("t/kept", "below"), ("t/twin", "= t/kept"), ("t/alone", "below"), ("t/second", "= t/alone"),
+        ];
+        let above: &[(&str, &str)] = &[
+            ("t/folder", "above"), ("t/file/", ""), ("t/file/in", "above"), ("t/link/", ""), ("t/link/in", "above"),
+            ("t/.wh.gone", ""), ("t/.wh.again", ""), ("t/again/", ""), ("t/again/new", "above"),
+            ("t/opaque/", ""), ("t/opaque/.wh..wh..opq", ""), ("t/opaque/new", "above"),
+            ("t/late/", ""), ("t/late/new", "above"), ("t/late/.wh..wh..opq", ""),
+            ("t/merged/new", "above"), ("t/kept", "above"), ("t/.wh.alone", ""),
+        ];
+        let top: &[(&str, &str)] = &[
+            ("t/gone/", ""), ("t/gone/own", "top"), ("t/.wh.folder", ""), ("t/folder/", ""), ("t/folder/own", "top"),
+            ("t/merged/.wh.in", ""), ("t/link", "-> file"),
+        ];
+        registry.put(layered_image("team/layers:1", &[below, above, top]));
+        registry.put(layered_image("team/linked:1", &[below, &[("t/third", "= t/kept")]]));
+        world.write(".env", &format!("REGISTRY={}\n", registry.address()));
+        let script = "cd /t; find . -type f | sort | while read -r file; do echo \"$file $(cat \"$file\")\"; done; readlink link";
+        let found = world.run(&["run", "--rm", "-T", "layers", "sh", "-c", script], "").ok().stdout;
+        let expected = [
+            "./again/new above", "./file/in above", "./folder/own top", "./gone/own top", "./kept above", "./late/new above",
+            "./merged/new above", "./opaque/new above", "./second below", "./target/in below", "./twin below", "file", "",
+        ];
+        assert_eq!(found, expected.join("\n"));
+        let refused = world.compose("pull linked").exits(1);
+        refused.says("`t/third` is refused: it is a hard link to a file that its layer does not have");
+        world.compose("down -t 0").ok();
     }
 }
 
