@@ -20,6 +20,8 @@ scenario! {
         let here = parsed(&image(&["inspect", "localhost/mine:2"]).ok().stdout);
         assert_eq!(here[0]["Id"], there[0]["Id"]);
         assert_eq!(here[0]["Config"], there[0]["Config"]);
+        assert_eq!(here[0]["Digest"], there[0]["Digest"]);
+        assert!(there[0]["RepoDigests"][0].as_str().unwrap().ends_with(there[0]["Digest"].as_str().unwrap()));
         assert_eq!(here[0]["RootFS"], there[0]["RootFS"]);
         assert_eq!(here[0]["RepoTags"].as_array().unwrap().len(), 3);
         // What it is told to have is what it can be named by.

@@ -97,6 +97,7 @@ fn here(text: &str, platform: Option<&Platform>, session: &Session) -> Result<Va
     object["Id"] = json!(image.id);
     object["RepoTags"] = json!(names);
     object["RepoDigests"] = json!(digests);
+    object["Digest"] = json!(image.manifest);
     object["Size"] = json!(image.size);
     object["Metadata"] = json!({ "LastTagTime": image.tagged.to_string() });
     Ok(object)
@@ -112,6 +113,7 @@ fn remote(text: &str, platform: Option<Platform>, session: &Session) -> Result<V
     let mut object = configuration(&serde_json::from_slice(&found.config).unwrap_or_default());
     object["Id"] = json!(found.id);
     object["RepoDigests"] = json!([format!("{}@{}", reference.familiar_repository(), found.manifest)]);
+    object["Digest"] = json!(found.manifest);
     object["Size"] = json!(found.layers.iter().map(|(_, size)| size).sum::<u64>());
     object["Layers"] =
         found.layers.iter().map(|(digest, size)| json!({ "Digest": digest, "Size": size })).collect();
@@ -124,6 +126,7 @@ fn configuration(config: &Value) -> Value {
     json!({
         "Created": text("created"),
         "Author": text("author"),
+        "Comment": config["history"].as_array().and_then(|steps| steps.last()?["comment"].as_str()).unwrap_or_default(),
         "Architecture": text("architecture"),
         "Variant": text("variant"),
         "Os": text("os"),
