@@ -455,12 +455,14 @@ fn special_attributes(entry: &Entry, place: &Place<'_>, owner: Option<(u32, u32)
     Ok(())
 }
 
-/// The attributes that an image may set: not those that overlayfs keeps its own books in.
+/// The attributes that an image may set: not those that overlayfs keeps its own books in, nor the labels of a security
+/// module, which are this machine's to give.
 fn kept(attributes: &[(Vec<u8>, Vec<u8>)]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let ours = |name: &[u8]| name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.");
+    let foreign: [&[u8]; 4] =
+        [b"trusted.overlay.", b"user.overlay.", b"security.selinux", b"security.SMACK64"];
     attributes
         .iter()
-        .filter(move |(name, _)| !ours(name))
+        .filter(move |(name, _)| !foreign.iter().any(|prefix| name.starts_with(prefix)))
         .map(|(name, value)| (name.as_slice(), value.as_slice()))
 }
 

@@ -443,6 +443,8 @@ fn capabilities_and_attributes_of_users_are_kept_and_those_of_the_machine_are_no
                 ("SCHILY.xattr.security.capability", &CAPABILITY),
                 ("SCHILY.xattr.user.note", b"x"),
                 ("SCHILY.xattr.trusted.note", b"y"),
+                ("SCHILY.xattr.security.selinux", b"system_u:object_r:etc_t:s0"),
+                ("SCHILY.xattr.security.SMACK64EXEC", b"floor"),
             ])
             .entry(&Entry { mode: 0o755, uid: 7, ..Entry::new(b'0', "server") })
             .end(),
@@ -450,6 +452,10 @@ fn capabilities_and_attributes_of_users_are_kept_and_those_of_the_machine_are_no
     let server = tree.join("server");
     assert_eq!(attribute(&server, "security.capability").as_deref(), Some(&CAPABILITY[..]));
     assert_eq!(attribute(&server, "user.note").as_deref(), Some(&b"x"[..]));
+    // Where there is a security module, what it has given the file itself is another.
+    let label = attribute(&server, "security.selinux");
+    assert_ne!(label.as_deref(), Some(&b"system_u:object_r:etc_t:s0"[..]));
+    assert_eq!(attribute(&server, "security.SMACK64EXEC"), None);
     let trusted = (!mapping().is_rootless()).then(|| b"y".to_vec());
     assert_eq!(attribute(&server, "trusted.note"), trusted);
 }
