@@ -61,6 +61,37 @@ fn in_bash(world: &World, words: &[&str]) -> Vec<String> {
 }
 
 scenario! {
+    /// Words that can mean nothing are refused before anything is made, and what was probably meant is named.
+    words_that_mean_nothing_are_refused, |world| {
+        for (line, said) in [
+            ("up wbe", "error[unknown-service]: no such service: wbe\n  = help: a service with a similar name exists: `web`\n"),
+            ("up --exit-code-from wbe", "similar name exists: `web`"),
+            ("up --attach wbe", "did you mean `web`?"),
+            ("up -d --scale wbe=2", "similar name exists: `web`"),
+            ("run --cap-add NET_ADMN web", "`NET_ADMN` of `--cap-add` is no capability"),
+            ("run -e =x web", "a name is missing before the `=`"),
+            ("exec -e =x web env", "a name is missing before the `=`"),
+            ("build --build-arg =x", "a name is missing before the `=`"),
+            ("down -t soon", "a whole number is expected"),
+            ("ls --filter name=[a", "a `[` is not closed"),
+            ("apply compose.yaml", "`compose plan -o FILE` makes one"),
+        ] {
+            world.compose(line).exits(1).says(said);
+        }
+        for (name, value) in [("COMPOSE_ANSI", "sometimes"), ("COMPOSE_PROGRESS", "fancy")] {
+            let mut program = world.program();
+            program.arg("ps").env(name, value);
+            world.finish(program, "").exits(1).says(&format!("the environment variable {name} is `{value}`"));
+        }
+        assert!(world.rows().is_empty());
+
+        // What a `run` leaves is no service that is gone.
+        world.compose("run web true").ok();
+        world.compose("up -d --remove-orphans").ok().says("because a `run` left it behind");
+    }
+}
+
+scenario! {
     /// Each command that lists something has the columns, JSON fields and template fields that
     /// `tests/COMMANDS.md` says, and refuses a field or a format that is not there.
     lists_are_as_their_page_says, |world| {
