@@ -41,10 +41,36 @@ fn date() -> String {
 /// The page of a command, and those of its own commands.
 fn write(command: &clap::Command, folder: &Path, date: &str) -> std::io::Result<()> {
     let name = command.get_display_name().unwrap_or(command.get_name());
+    std::fs::write(folder.join(format!("{name}.1")), page(command, date)?)?;
+    let is_shown = |command: &&clap::Command| !command.is_hide_set() && command.get_name() != "help";
+    command.get_subcommands().filter(is_shown).try_for_each(|command| write(command, folder, date))
+}
+
+fn page(command: &clap::Command, date: &str) -> std::io::Result<String> {
     let page = clap_mangen::Man::new(command.clone()).date(date).source(format!("compose {VERSION}"));
     let mut text = vec![];
     page.manual("Compose").render(&mut text)?;
-    std::fs::write(folder.join(format!("{name}.1")), text)?;
-    let is_shown = |command: &&clap::Command| !command.is_hide_set() && command.get_name() != "help";
-    command.get_subcommands().filter(is_shown).try_for_each(|command| write(command, folder, date))
+    Ok(tidy(&String::from_utf8_lossy(&text)))
+}
+
+/// A page without what formatters warn of: breaks around an empty line, and blanks at the ends of lines.
+fn tidy(page: &str) -> String {
+    let lines: String = page.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    lines.replace("\n.br\n\n.br\n", "\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formatters_have_nothing_to_warn_of() {
+        assert_eq!(tidy("a \n.br\n\n.br\nb\n.br\nc\n"), "a\n\nb\n.br\nc\n");
+        let mut whole = arguments::shown();
+        whole.build();
+        for command in whole.get_subcommands() {
+            let text = page(command, "2026-01-31").unwrap();
+            assert!(!text.contains(" \n") && !text.contains("\n.br\n\n"), "{text}");
+        }
+    }
 }
