@@ -74,6 +74,8 @@ scenario! {
             ("build --build-arg =x", "a name is missing before the `=`"),
             ("down -t soon", "a whole number is expected"),
             ("ls --filter name=[a", "a `[` is not closed"),
+            ("exec web true", "`compose up -d web` starts it"),
+            ("image rm busybx", "there is no image `busybx`"),
             ("apply compose.yaml", "`compose plan -o FILE` makes one"),
         ] {
             world.compose(line).exits(1).says(said);
@@ -88,6 +90,14 @@ scenario! {
         // What a `run` leaves is no service that is gone.
         world.compose("run web true").ok();
         world.compose("up -d --remove-orphans").ok().says("because a `run` left it behind");
+        for (line, said) in [
+            ("image inspect busybx", "a similar name exists: `busybox`"),
+            ("pod stop projct", "a similar name exists: `project`"),
+            ("exec --index 9 web true", "`compose ps web` lists those that run"),
+        ] {
+            let told = world.compose(line);
+            assert!(!told.stderr.is_empty() && told.stderr.contains(said), "{line}: {}", told.stderr);
+        }
     }
 }
 

@@ -109,9 +109,14 @@ pub(crate) fn running<'a>(
     let found = mine.first().copied().filter(|container| index == 0 || !row::is_one_off(container));
     found.ok_or_else(|| {
         if index == 0 {
-            Failure::new(format!("service \"{service}\" is not running"))
+            let is_there = containers.iter().any(|container| container.record.spec.service == service);
+            let verb = if is_there { "start" } else { "up -d" };
+            Failure::new(format!("service \"{service}\" is not running")).hint(format!(
+                "`compose {verb} {service}` starts it; `compose ps -a {service}` says how it is"
+            ))
         } else {
             Failure::new(format!("service \"{service}\" is not running container #{index}"))
+                .hint(format!("`compose ps {service}` lists those that run"))
         }
     })
 }

@@ -7,12 +7,23 @@ use resource::{Digest, Image, Reference, Status};
 /// The images that a reference, a digest or the beginning of an id names; that there is none is an error.
 pub(super) fn find<'a>(known: &'a [Image], text: &str) -> Result<Vec<&'a Image>, Failure> {
     let found = matching(known, text)?;
-    if found.is_empty() { Err(missing(text)) } else { Ok(found) }
+    if found.is_empty() { Err(missing(text, known)) } else { Ok(found) }
 }
 
-/// That no image is called so.
-pub(super) fn missing(text: &str) -> Failure {
-    Failure::new(format!("there is no image `{text}`")).hint("`compose image ls` lists them")
+/// That none of these images is called so.
+pub(super) fn missing(text: &str, known: &[Image]) -> Failure {
+    // A tag that nobody has typed is not what a name differs by.
+    let tag = if text.contains(':') { "" } else { ":latest" };
+    let name = |image: &Image| {
+        let full = image.reference.familiar();
+        full.strip_suffix(tag).unwrap_or(&full).to_owned()
+    };
+    let names: Vec<String> = known.iter().map(name).collect();
+    let failure = Failure::new(format!("there is no image `{text}`"));
+    match diagnostic::nearest(text, names.iter().map(String::as_str)) {
+        Some(near) => failure.hint(format!("an image with a similar name exists: `{near}`")),
+        None => failure.hint("`compose image ls` lists them"),
+    }
 }
 
 /// The same as [`find`], none included.
@@ -84,7 +95,7 @@ pub(super) fn one<'a>(known: &'a [Image], text: &str) -> Result<&'a Image, Failu
     let fits = found
         .iter()
         .find(|image| image.platform.os == host.os && image.platform.architecture == host.architecture);
-    fits.or(found.first()).copied().ok_or_else(|| missing(text))
+    fits.or(found.first()).copied().ok_or_else(|| missing(text, known))
 }
 
 #[cfg(test)]

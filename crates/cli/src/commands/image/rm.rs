@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     for text in &args.images {
         let found = matching(&known, text)?;
         if found.is_empty() && !args.force {
-            return Err(missing(text));
+            return Err(missing(text, &known));
         }
         if !args.force {
             of_one_repository(&found, text)?;

@@ -62,7 +62,7 @@ pub(super) fn stop(args: &Stop, session: &Session) -> Result<Exit, Failure> {
     let mut which = args.which.clone();
     if args.ignore {
         let pods = choose::every(session)?;
-        which.pods.retain(|word| !matches!(choose::one(&pods, word), Err(NotOne::Missing(_))));
+        which.pods.retain(|word| !matches!(choose::one(&pods, word), Err(NotOne::Missing { .. })));
         if which.pods.is_empty() && !args.which.pods.is_empty() {
             return Ok(Exit::Success);
         }

@@ -23,8 +23,13 @@ pub(super) struct Which {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotOne {
     /// No pod has this name or id.
-    #[error("no pod with name or id `{0}`")]
-    Missing(String),
+    #[error("no pod with name or id `{word}`")]
+    Missing {
+        /// The word.
+        word: String,
+        /// A name that looks like it.
+        near: Option<String>,
+    },
     /// Several ids begin so.
     #[error("more than one pod has an id that begins with `{0}`")]
     Several(String),
@@ -68,7 +73,11 @@ pub(super) fn one<'a>(pods: &'a [PodSummary], word: &str) -> Result<&'a PodSumma
     match (exact, begin.next(), begin.next()) {
         (Some(pod), ..) | (None, Some(pod), None) => Ok(pod),
         (None, Some(_), Some(_)) => Err(NotOne::Several(word.to_owned())),
-        (None, None, _) => Err(NotOne::Missing(word.to_owned())),
+        (None, None, _) => {
+            let names = pods.iter().map(|pod| pod.record.name.as_str());
+            let near = diagnostic::nearest(word, names).map(str::to_owned);
+            Err(NotOne::Missing { word: word.to_owned(), near })
+        }
     }
 }
 
@@ -92,7 +101,10 @@ impl From<NotOne> for Failure {
     fn from(error: NotOne) -> Self {
         let failure = Self::new(error.to_string());
         match error {
-            NotOne::Missing(_) => failure.hint("`compose pod ps` lists the pods"),
+            NotOne::Missing { near: Some(near), .. } => {
+                failure.hint(format!("a pod with a similar name exists: `{near}`"))
+            }
+            NotOne::Missing { .. } => failure.hint("`compose pod ps` lists the pods"),
             NotOne::Several(_) => failure.hint("write more of the id"),
         }
     }
@@ -124,7 +136,7 @@ mod tests {
         assert_eq!(found("ab").unwrap(), "ab");
         assert_eq!(found("abd").unwrap(), "blog");
         assert_eq!(found("a"), Err(NotOne::Several("a".to_owned())));
-        assert_eq!(found("x"), Err(NotOne::Missing("x".to_owned())));
-        assert_eq!(found(""), Err(NotOne::Missing(String::new())));
+        assert_eq!(found("x"), Err(NotOne::Missing { word: "x".to_owned(), near: None }));
+        assert_eq!(found(""), Err(NotOne::Missing { word: String::new(), near: None }));
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Args {
 /// Ends with 0 for a pod that is there and 1 for one that is not.
 pub(super) fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     match choose::one(&choose::every(session)?, &args.pod) {
-        Err(choose::NotOne::Missing(_)) => Ok(Exit::Code(1)),
+        Err(choose::NotOne::Missing { .. }) => Ok(Exit::Code(1)),
         found => Ok(found.map(|_| Exit::Success)?),
     }
 }

@@ -70,8 +70,8 @@ fn chosen(args: &Args, session: &Session) -> Result<(Vec<PodSummary>, Vec<Failur
     for word in &args.which.pods {
         match choose::one(&pods, word) {
             Ok(pod) => chosen.push(pod.clone()),
-            Err(NotOne::Missing(_)) if args.ignore => {}
-            Err(missing @ NotOne::Missing(_)) => failures.push(missing.into()),
+            Err(NotOne::Missing { .. }) if args.ignore => {}
+            Err(missing @ NotOne::Missing { .. }) => failures.push(missing.into()),
             Err(several) => failures.push(failed(several.into())),
         }
     }
