@@ -1,13 +1,15 @@
 //! Builds of images: what a build is given besides the file, and how it is run and shown.
 
 use crate::exit::Failure;
+use crate::output::behind;
 use crate::session::Session;
 use crate::view::build::BuildView;
 use crate::view::progress::{Line, Mode, Progress, Status};
-use engine::{Engine, EngineError};
+use engine::{BuildEvent, Engine, EngineError};
 use resource::{BuildSpec, Desired, Image};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Variables that every build is given from the environment, unless its arguments have them.
 const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
@@ -58,18 +60,19 @@ pub(crate) async fn build(
         images.iter().for_each(|(_, id)| progress.tell(&Line::new(id.as_str(), Status::Working, "Building")));
     }
     let mut view = BuildView::new(progress);
-    let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
+    let (send, mut receive) = unbounded_channel();
     // Nobody listens any more only when the build is given up.
     let building = engine.build(builds, width, move |event| drop(send.send(event)), remedy);
     tokio::pin!(building);
     let built = loop {
         tokio::select! {
             biased;
-            Some(event) = receive.recv() => view.show(event),
+            Some(event) = next(&mut receive) => view.show(event),
             built = &mut building => break built,
         }
     };
     while let Ok(event) = receive.try_recv() {
+        behind::space().await;
         view.show(event);
     }
     for (build, id) in images {
@@ -82,6 +85,12 @@ pub(crate) async fn build(
     }
     view.end();
     built
+}
+
+/// The next event, once there is space for what it says: who does not read keeps no interrupt from its turn.
+async fn next(events: &mut UnboundedReceiver<BuildEvent>) -> Option<BuildEvent> {
+    behind::space().await;
+    events.recv().await
 }
 
 /// What a person can do about an error that a build met.

@@ -124,6 +124,11 @@ pub(crate) async fn room() {
     until(has_room).await;
 }
 
+/// Waits until what work has to tell may come, without keeping anything else from its turn.
+pub(crate) async fn space() {
+    until(|| locked().as_ref().is_none_or(|queue| queue.bytes <= MOST)).await;
+}
+
 /// Waits until everything is written.
 pub(crate) async fn written() {
     until(|| !is_late()).await;
