@@ -114,7 +114,7 @@ scenario! {
 
 scenario! {
     /// Builds of several services are one: what they have in common is done once, one takes files from the
-    /// other, named contexts are folders and images; a service that is not wanted is built when its files
+    /// other, named contexts are folders and images, to begin with, too; a service that is not wanted is built when its files
     /// are; services that cannot be built are told.
     services_are_built_together, |world| {
         let built = world.compose("build").ok();
@@ -125,7 +125,7 @@ scenario! {
             world.run(&["exec", "-T", service, "sh", "-c", script], "").ok().stdout
         };
         assert_eq!(of("one", "cat /common"), of("two", "cat /common"));
-        assert_eq!(of("two", "cat /from-one /from-folder; ls /from-image"), "one\nin the folder\nbin\n");
+        assert_eq!(of("two", "cat /from-one /from-folder /from-based; ls /from-image"), "one\nin the folder\nin the folder\nbin\n");
         let print = world.compose("build --print").ok().stdout;
         assert!(print.contains("\"one\": \"target:one\""), "{print}");
         world.compose("build plain").ok().says("No services to build");

@@ -77,3 +77,42 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 pub(crate) fn at(span: Span, code: &'static str, message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(code, message.into()).at(span, "")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_failures_are_told_and_each_once() {
+        let mut sources = Sources::new();
+        let mut failed = |build: &str, code: i32| {
+            let file = sources.add(format!("{build}.Dockerfile"), "RUN false\n");
+            let message = format!("`RUN false` ended with exit code {code}");
+            let diagnostic =
+                at(Span::new(file, 0, 3), "step-failed", message).note("its last output was:\nno");
+            BuildError {
+                sources: sources.clone(),
+                diagnostics: vec![diagnostic],
+                builds: vec![build.to_owned()],
+            }
+        };
+        let (one, two) = (failed("one", 3), failed("two", 4));
+        let again = BuildError { builds: vec!["three".to_owned()], ..one.clone() };
+        let all = BuildError::all(vec![one, two, again]).unwrap_err();
+        let text = all.render(false);
+        let told: Vec<&str> =
+            text.lines().filter(|line| line.contains("exit code") || line.contains("-->")).collect();
+        assert_eq!(
+            told,
+            [
+                "error[step-failed]: `RUN false` ended with exit code 3",
+                " --> one.Dockerfile:1:1",
+                "error[step-failed]: `RUN false` ended with exit code 4",
+                " --> two.Dockerfile:1:1",
+            ]
+        );
+        assert_eq!(text.matches("its last output was").count(), 2, "{text}");
+        assert_eq!(all.builds, ["one", "two", "three"]);
+        assert!(BuildError::all(vec![]).is_ok());
+    }
+}

@@ -188,8 +188,9 @@ impl<'a> Worker<'a> {
                 self.state = state;
             }
             Origin::Folder(name) => {
-                let message = format!("the context `{name}` is a folder: no stage can start from it");
-                return Err(at(stage.from.span, "bad-base", message).into());
+                // As if its files were all that an image has.
+                self.state = State::begin(None, self.target.global.stage([]));
+                triggers = vec![format!("COPY --from={name} / /")];
             }
             Origin::Image(reference) => {
                 let told = self.told(&stage.original)?;
