@@ -8,13 +8,14 @@ scenario! {
     /// `ADD` takes files of web servers, with the time they were changed and for root alone to read, under
     /// the name in their address; what has not changed is not sent again, a checksum needs no question and
     /// is held to. It takes commits of git repositories, and unpacks archives of every usual compression.
-    /// A context may be a folder of a repository or an archive.
+    /// A context may be a folder of a repository, an archive, or the text of a Dockerfile.
     what_is_elsewhere_is_added, |world| {
         let served = tempfile::tempdir().unwrap();
         let web = Web::serve(served.path());
         let serve = |name: &str, content: &str| std::fs::write(served.path().join(name), content).unwrap();
         serve("file", "first\n");
         serve("kept", "content\n");
+        serve("text", "FROM busybox\nRUN echo of a text > /word\n");
         web.redirect("/moved", "/file");
         for archive in ["archive.tar.gz", "archive.tar.xz"] {
             std::fs::copy(world.project().join(archive), served.path().join(archive)).unwrap();
@@ -49,6 +50,7 @@ scenario! {
         assert_eq!(inside(world, "repository", "stat -c %a /head /head/app /head/outside"), "755\n755\n644\n");
         let shown = "cat /from-git /from-archive /from-main";
         assert_eq!(inside(world, "context", shown), "tagged\npacked\noutside\n");
+        assert_eq!(inside(world, "text", "cat /word"), "of a text\n");
         assert_eq!(inside(world, "queried", shown), "tagged\npacked\nat the side\n");
 
         web.answers();

@@ -14,10 +14,10 @@ use crate::transfer::Piece;
 use crate::tree::{self, Verdict};
 use diagnostic::Span;
 use dockerfile::{Add, Word};
-use resource::{BuildSpec, Digest, Timestamp};
+use resource::{BuildContext, BuildSpec, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use store::{Hasher, Store};
 
@@ -240,7 +240,7 @@ impl Drop for Held {
     }
 }
 
-/// Fetches a context: a folder of a git repository, or an archive.
+/// Fetches a context: a folder of a git repository, an archive, or the text of a Dockerfile, which is all there is then.
 pub(crate) fn context(
     store: &Store,
     machine: &dyn Machine,
@@ -271,6 +271,19 @@ pub(crate) fn context(
         Missed::Because(why) => why,
     })?;
     let archive = File::open(&fetched.2.0).map_err(|error| error.to_string())?;
+    let is_main = matches!(&spec.context, BuildContext::Remote(own) if own == address);
+    if is_main && !store::begins_an_archive(&archive) {
+        let folder = store.scratch("context").map_err(|error| chain(&error))?;
+        std::fs::create_dir(&folder).map_err(|error| error.to_string())?;
+        let fetched = Fetched { folder: folder.clone(), _held: Held::Archive(folder.clone()) };
+        let mut text = File::create(folder.join("Dockerfile")).map_err(|error| error.to_string())?;
+        (&archive)
+            .rewind()
+            .and_then(|()| io::copy(&mut &archive, &mut text))
+            .map_err(|error| error.to_string())?;
+        return Ok(fetched);
+    }
+    (&archive).rewind().map_err(|error| error.to_string())?;
     let unpacked =
         store.unpack_apart(archive).map_err(|error| format!("it is no archive: {}", chain(&error)))?;
     Ok(Fetched { folder: unpacked.join("tree"), _held: Held::Archive(unpacked) })
