@@ -188,7 +188,7 @@ scenario! {
 
 scenario! {
     /// Whatever a registry or its token service says instead of giving what it is asked for is told with the service, the
-    /// line and what to do about it: by a pull, and by a login.
+    /// line and what to do about it: by a pull, by a push, and by a login.
     what_a_registry_says_is_told_with_what_to_do, |world| {
         let pulled = |registry: &Trickster, says: &[&str], help: &str| {
             let output = pull(world, registry).exits(1);
@@ -263,6 +263,25 @@ scenario! {
         output.says("does not accept this name and password; it says: this account is suspended");
         let hidden = "check the name and the tag; a private image needs a login: `compose login ";
         pulled(&always(suspended()), &["there is no such image, or reading it needs a login; it says: this account"], hidden);
+
+        std::fs::create_dir(world.project().join("files")).unwrap();
+        world.write("files/one", "one\n");
+        world.compose("image import files localhost/files:1").ok();
+        let pushed = |reply: Reply, says: &str, help: &str| {
+            let registry = Trickster::start(LOOPBACK, move |question| match question.path.contains("/blobs/uploads/") {
+                true => reply.clone(),
+                false => Reply::status("404 Not Found"),
+            });
+            let target = format!("{}/team/files:1", registry.address());
+            let output = world.run(&["image", "push", "localhost/files:1", &target], "").exits(1);
+            output.says(&format!("the registry {} did not take it", registry.address())).says(says).says(help);
+        };
+        pushed(text("403 Forbidden", "this is read-only"), "writing there needs a login; it says: this is read-only", wants);
+        let missing = text("404 Not Found", r#"{"errors":[{"code":"NAME_UNKNOWN","message":"make it first"}]}"#);
+        pushed(missing, "there is no such repository; it says: make it first", "some registries want a repository to be made");
+        pushed(Reply::status("413 Payload Too Large"), "answers 413", "have its limit raised, or make the layer smaller");
+        pushed(down(), "answers 503", trouble);
+
         let withheld = with_layer(image("z"), move |_, _| suspended());
         pulled(&withheld, &["does not let its layer sha256:", " be read; it says: this account"], wants);
     }

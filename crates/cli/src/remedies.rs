@@ -42,6 +42,12 @@ fn told(remedy: Remedy, registry: &str) -> String {
         Remedy::Reach => {
             "check the name of the registry, and whether this machine reaches it: HTTPS_PROXY, HTTP_PROXY and NO_PROXY count".to_owned()
         }
+        Remedy::Repository => {
+            "check the name; some registries want a repository to be made there before it is pushed to".to_owned()
+        }
+        Remedy::Size => {
+            "the registry, or a proxy before it, takes nothing as large: have its limit raised, or make the layer smaller".to_owned()
+        }
         Remedy::Answerer => ANSWERER.to_owned(),
         Remedy::Damaged => {
             "try again; if it stays so, the registry or something between is at fault: tell whoever keeps it".to_owned()

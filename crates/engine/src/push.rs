@@ -383,6 +383,11 @@ impl Push<'_> {
             (Ok(upload), Ok(packed)) => (upload, packed),
             // Where the registry took no more, the packer only lost its reader.
             (Err(error), Err(packing)) if packing.lost_its_reader() => return Err(error.into()),
+            (Ok(_), Err(packing)) if packing.lost_its_reader() => {
+                let reason = "it says that it has all of a layer before it was sent all".to_owned();
+                let failure = Failure::Protocol { url: self.target.host().to_owned(), reason };
+                return Err(self.target.error(failure).into());
+            }
             (_, Err(packing)) => return Err(packing.into()),
             (Err(error), Ok(_)) => return Err(error.into()),
         };
@@ -450,7 +455,7 @@ impl Push<'_> {
             Err(error)
                 if matches!(
                     *error.source,
-                    Failure::NotFound { .. } | Failure::Unauthorised { .. } | Failure::Forbidden { .. }
+                    Failure::NoRepository { .. } | Failure::Unauthorised { .. } | Failure::Forbidden { .. }
                 ) =>
             {
                 Ok(self.registry.begin_upload(self.target, None).await?)

@@ -342,6 +342,7 @@ impl Client {
         let body = self.collect(answer, ERROR_LIMIT).await.ok().flatten().unwrap_or_default();
         let errors: Errors = serde_json::from_slice(&body).unwrap_or_default();
         Err(match (status.as_u16(), given) {
+            (404, _) if ask.changes() => Failure::NoRepository { said: detail(&errors, &body) },
             (404, _) => Failure::NotFound { denied: false, said: String::new() },
             // A token that the service gave anybody is not enough: it may not even exist.
             (401, Some(false)) | (403, None | Some(false)) => denied(ask, false, detail(&errors, &body)),
@@ -470,7 +471,7 @@ impl Client {
 
 /// What it means that who asks may not: registries hide what they have, and nobody can hide what is sent to them.
 fn denied(ask: &Ask, given: bool, said: String) -> Failure {
-    if ask.changes() { Failure::Forbidden { given } } else { Failure::NotFound { denied: true, said } }
+    if ask.changes() { Failure::Forbidden { given, said } } else { Failure::NotFound { denied: true, said } }
 }
 
 /// Whether a body is made for a browser.

@@ -123,10 +123,22 @@ pub enum Failure {
         remark: Option<String>,
     },
     /// It knows who asks, and they may not write there, or it lets nobody write who has not logged in.
-    #[error("{}", if *given { "the stored credentials do not allow to write there" } else { "writing there needs a login" })]
+    #[error(
+        "{}{}",
+        if *given { "the stored credentials do not allow to write there" } else { "writing there needs a login" },
+        words(said)
+    )]
     Forbidden {
         /// Credentials were sent.
         given: bool,
+        /// What it says of that; may be empty.
+        said: String,
+    },
+    /// It has nothing of that name to write to, and does not make it by itself.
+    #[error("there is no such repository{}", words(said))]
+    NoRepository {
+        /// What it says of that; may be empty.
+        said: String,
     },
     /// It allows no more requests for now.
     #[error("the registry allows no more requests for now{}", after.map_or_else(String::new, |seconds| format!("; it wants to be left alone for {seconds} seconds")))]
@@ -229,6 +241,10 @@ pub enum Remedy {
     Reach,
     /// Look who answers there: it is no registry, or something between here and it answers in its place.
     Answerer,
+    /// Look whether the repository is named right, or make it there.
+    Repository,
+    /// Have more taken at once there, or send less.
+    Size,
     /// Have the registry mended: it gives something else than it promises.
     Damaged,
 }
@@ -289,6 +305,8 @@ impl Failure {
             }
             Self::RateLimited { .. } => Some(Remedy::Later),
             Self::Status { status: 500.., .. } => Some(Remedy::Trouble),
+            Self::Status { status: 413, .. } => Some(Remedy::Size),
+            Self::NoRepository { .. } => Some(Remedy::Repository),
             Self::Status { status: 300..=399 | 404, .. } | Self::Page { .. } | Self::Protocol { .. } => {
                 Some(Remedy::Answerer)
             }

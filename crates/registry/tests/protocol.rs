@@ -127,9 +127,9 @@ async fn who_may_read_and_not_write_is_told_that() {
         let place = client.target(&reference).unwrap();
         *client.begin_upload(&place, None).await.unwrap_err().source
     };
-    assert!(matches!(begin(&client("", "")).await, Failure::Forbidden { given: false }));
+    assert!(matches!(begin(&client("", "")).await, Failure::Forbidden { given: false, .. }));
     let failure = begin(&client(&login(&server, "right"), "")).await;
-    assert!(matches!(failure, Failure::Forbidden { given: true }), "{failure:?}");
+    assert!(matches!(failure, Failure::Forbidden { given: true, .. }), "{failure:?}");
     assert_eq!(failure.remedy(), Some(Remedy::Login));
 }
 
