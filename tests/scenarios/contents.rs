@@ -27,6 +27,12 @@ scenario! {
         let seen = world.run(&["run", "--rm", "-T", "later", "sh", "-c", look], "").ok().stdout;
         assert_eq!(seen, "text\n1 red dark\n");
         world.compose("commit web").ok().says("localhost/project-web-1:committed");
+        // An image that has lost its name to another can be built upon as long as a container is of it.
+        world.run(&["image", "tag", "localhost/kept:1", "busybox"], "").ok();
+        world.compose("image prune --force").ok();
+        world.run(&["commit", "-c", "ENV SHADE=light", "web", "localhost/kept:1"], "").ok();
+        let seen = world.run(&["run", "--rm", "-T", "later", "sh", "-c", "cat /made; echo $COLOUR $SHADE"], "").ok().stdout;
+        assert_eq!(seen, "text\nred light\n");
         world.compose("commit no-such-service").exits(1).says("no such service");
         world.run(&["commit", "-c", "FROM other", "web"], "").exits(1).says("--change `FROM other`");
 

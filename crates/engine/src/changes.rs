@@ -4,7 +4,7 @@ use crate::{Engine, EngineError};
 use resource::{ContainerRecord, Image, ImageConfig, ObservedContainer, Reference, Timestamp};
 use std::collections::BTreeSet;
 use std::io::Write;
-use store::{Assembly, History, LayerParts, digest_of};
+use store::{Assembly, History, LayerParts, NewImage, digest_of};
 
 /// What an image of a container is to be.
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +80,16 @@ impl Engine {
 
     /// The image that a container was made of, under whatever name.
     fn base(&self, record: &ContainerRecord) -> Result<Image, EngineError> {
-        let missing = || EngineError::NoImage { reference: record.spec.image.clone() };
-        self.store().image_by_id(&record.image).ok_or_else(missing)
+        let (store, reference) = (self.store(), &record.spec.image);
+        if let Some(image) = store.image_by_id(&record.image) {
+            return Ok(image);
+        }
+        // Another image has its name now.
+        let (Some(manifest), Some(config)) = (store.blob(&record.manifest), store.blob(&record.image)) else {
+            return Err(EngineError::NoImage { reference: reference.clone() });
+        };
+        let platform = record.spec.platform.as_ref();
+        Ok(store.keep_image(&NewImage { reference, platform, manifest: &manifest, config: &config })?)
     }
 
     /// Where a container's own files lie; not there before its first start.

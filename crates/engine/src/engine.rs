@@ -243,6 +243,7 @@ impl Engine {
                     in_use.running.extend(layers.iter().cloned());
                 }
                 in_use.layers.extend(layers);
+                in_use.blobs.extend([container.record.image, container.record.manifest]);
             }
             let damage = self.damage(&Scope::of(pod.clone(), None)).unwrap_or_default();
             in_use.unknown = in_use.unknown.or_else(|| {

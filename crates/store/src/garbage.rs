@@ -32,6 +32,9 @@ pub struct InUse {
     pub layers: BTreeSet<Digest>,
     /// Those of containers that run, or are being started: what the layers replaced stays, too.
     pub running: BTreeSet<Digest>,
+    /// Manifests and configurations of the images that they were made of: an image that has lost its name to another
+    /// can still be built upon.
+    pub blobs: BTreeSet<Digest>,
     /// The document of one that cannot be read, and may need any layer.
     pub unknown: Option<PathBuf>,
 }
@@ -97,7 +100,8 @@ impl Store {
             std::fs::rename(&folder, dead).map_err(|source| StoreError::io("delete", &folder, source))?;
             collected.layers.push(layer);
         }
-        let manifests: BTreeSet<&Digest> = images.iter().map(|image| &image.manifest).collect();
+        let manifests = images.iter().map(|image| &image.manifest).chain(&in_use.blobs);
+        let manifests: BTreeSet<&Digest> = manifests.collect();
         let mut blobs: BTreeSet<Digest> = images.iter().map(|image| image.id.clone()).chain(pinned).collect();
         for manifest in manifests {
             blobs.insert(manifest.clone());
