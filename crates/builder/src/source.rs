@@ -23,8 +23,8 @@ use store::Store;
 pub(crate) enum Source {
     /// A folder of the host. Its files become root's.
     Folder { context: Arc<Context>, ignore: Ignore },
-    /// The files of these layers, which belong to whom they belong.
-    Layers { root: OwnedFd, layers: Vec<Digest> },
+    /// The files of these layers, which belong to whom they belong; `made` here, by a stage.
+    Layers { root: OwnedFd, layers: Vec<Digest>, made: bool },
 }
 
 /// What `--exclude` leaves out.
@@ -94,6 +94,7 @@ impl Worker<'_> {
         };
         let origin = self.site.graph.source(self.node, name, span);
         let origin = origin.map_err(|mut error| error.diagnostics.remove(0))?;
+        let made = matches!(origin, Origin::Stage(_));
         let layers = match origin {
             Origin::Scratch => vec![],
             Origin::Folder(name) => {
@@ -114,7 +115,7 @@ impl Worker<'_> {
         let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
         let root = rustix::fs::openat(&view, ".", flags, Mode::empty());
         let root = root.map_err(|error| met(span, "see the files of a stage", &io::Error::from(error)))?;
-        Ok(Source::Layers { root, layers })
+        Ok(Source::Layers { root, layers, made })
     }
 }
 
@@ -218,13 +219,17 @@ impl Source {
         let entries: Vec<&Entry> = above.chain(&found.entries).collect();
         match self {
             Self::Folder { context, .. } => context.digest(store, base, &entries),
-            Self::Layers { root, layers } => {
+            Self::Layers { root, layers, made } => {
                 // Layers never change: what was once read in them need not be read again.
                 let place = Key::new("selection")
                     .with_all(layers.iter().map(Digest::as_str))
                     .with(found.start.path.as_os_str().as_encoded_bytes())
                     .with(&found.excluded)
                     .finish();
+                // All of an image is its layers: to read it would only take long.
+                if !made && found.start.path.as_os_str().is_empty() {
+                    return Ok(place);
+                }
                 if let Some(known) = store.context_index(&place) {
                     return Ok(known);
                 }
