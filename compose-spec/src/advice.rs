@@ -111,7 +111,9 @@ fn waits(project: &Project, service: &Service, told: &mut Vec<Diagnostic>) {
             check.disable
                 || check.test.as_ref().is_some_and(|test| test.first().is_some_and(|word| word == "NONE"))
         });
-        let has_test = check.is_some_and(|check| check.test.as_ref().is_some_and(|test| !test.is_empty()));
+        let has_test = check.is_some_and(|check| check.test.as_ref().is_some_and(|test| !test.is_empty()))
+            // One word to be split, which it is not yet where variables are left as they are written.
+            || other.tree.get("healthcheck").and_then(|check| check.get("test")?.as_str()).is_some();
         if is_off {
             told.push(
                 Diagnostic::warning(
