@@ -140,10 +140,11 @@ fn only(verb: &str) -> Option<clap::Command> {
     Some(loosened(Globals::augment_args(top).subcommand(verb)))
 }
 
-/// Lets every boolean flag take `=true` and `=false`, in this command and those below it.
+/// Lets every boolean flag take `=true` and `=false`, and the last of several win as with every flag of Docker's, in
+/// this command and those below it.
 fn loosened(command: clap::Command) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-    let mut command = command.mut_args(|argument| match argument.get_action() {
+    let mut command = command.args_override_self(true).mut_args(|argument| match argument.get_action() {
         ArgAction::SetTrue => argument
             .action(ArgAction::Set)
             .num_args(0..=1)
@@ -153,26 +154,13 @@ fn loosened(command: clap::Command) -> clap::Command {
             .hide_default_value(true)
             .hide_possible_values(true)
             .value_name("BOOL")
-            .value_parser(boolean)
-            .overrides_with_self(),
+            .value_parser(boolean),
         _ => argument,
     });
     for name in names {
         command = command.mut_subcommand(name, loosened);
     }
     command
-}
-
-trait OverridesItself {
-    /// The last of several wins, as with every flag of Docker's.
-    fn overrides_with_self(self) -> Self;
-}
-
-impl OverridesItself for clap::Arg {
-    fn overrides_with_self(self) -> Self {
-        let id = self.get_id().clone();
-        self.overrides_with(id)
-    }
 }
 
 /// Reads `NAME=VALUE` or `NAME`.
@@ -206,6 +194,19 @@ mod tests {
 
     fn verb(line: &str) -> Verb {
         parsed(line).unwrap_or_else(|error| panic!("{line}: {error}")).verb.unwrap()
+    }
+
+    #[test]
+    fn the_last_of_several_wins_and_lists_grow() {
+        let arguments = parsed(
+            "compose --ansi never --as x -f a -f b --ansi always --as y up -t 1 --scale a=1 -t 2 --scale b=1",
+        );
+        let arguments = arguments.unwrap();
+        assert_eq!(arguments.globals.ansi.as_deref(), Some("always"));
+        assert_eq!((arguments.globals.copy.as_deref(), arguments.globals.files.len()), (Some("y"), 2));
+        let Some(Verb::Up(up)) = arguments.verb else { panic!("no `up`") };
+        assert_eq!((up.timeout, up.making.scale.len()), (Some(2), 2));
+        assert!(parsed("compose up --build --no-build").is_err(), "what excludes each other still does");
     }
 
     #[test]
