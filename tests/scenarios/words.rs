@@ -132,6 +132,7 @@ scenario! {
         );
         world.compose("config --explain services.web.hostname --format json").ok().says("\"from\": \".env:2:1\"");
         world.compose("config --explain services.gone").exits(1);
+        world.compose("config --explain services.wbe.hostname").exits(1).says("there is something at `services.web`");
         assert_eq!(
             world.compose("config --variables").ok().stdout,
             "NAME   REQUIRED   DEFAULT VALUE   ALTERNATE VALUE\nNAME   false      none\n"

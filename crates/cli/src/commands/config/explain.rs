@@ -18,8 +18,13 @@ pub(super) fn text(
     let environment = session.environment();
     let found = compose_spec::explain(&project, &loaded, path, &|name| environment.origin(name));
     if found.is_empty() && !path.is_empty() {
-        return Err(Failure::new(format!("the project has nothing at `{path}`"))
-            .hint("a path is made of keys and positions: `services.web.ports[0]`"));
+        let all = compose_spec::explain(&project, &loaded, "", &|_| None);
+        let paths: Vec<&str> = all.iter().map(|it| it.path.as_str()).collect();
+        let failure = Failure::new(format!("the project has nothing at `{path}`"));
+        return Err(match near(path, &paths) {
+            Some(near) => failure.hint(format!("there is something at `{near}`")),
+            None => failure.hint("a path is made of keys and positions: `services.web.ports[0]`"),
+        });
     }
     match args.format.as_deref() {
         None | Some("" | "yaml" | "text") => Ok(found.iter().map(line).collect()),
@@ -29,6 +34,21 @@ pub(super) fn text(
         }
         Some(other) => Err(unknown_format(other)),
     }
+}
+
+/// What was probably meant by a path: as far as it is right, and the key that looks like the first wrong one.
+fn near(path: &str, known: &[&str]) -> Option<String> {
+    let is_known = |begun: &str| {
+        let rests = known.iter().filter_map(|path| path.strip_prefix(begun));
+        rests.into_iter().any(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    let mut ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
+    let wrong = &path[..ends.find(|&end| !is_known(&path[..end]))?];
+    let before = wrong.rfind('.').map_or("", |dot| &wrong[..=dot]);
+    let key = |rest: &'_ str| rest.find(['.', '[']).unwrap_or(rest.len());
+    let word = &wrong[before.len()..];
+    let beside = known.iter().filter_map(|path| path.strip_prefix(before)).map(|rest| &rest[..key(rest)]);
+    diagnostic::nearest(&word[..key(word)], beside).map(|near| format!("{before}{near}"))
 }
 
 /// `PATH: VALUE <- TEXT in PLACE, NAME=VALUE from PLACE, overrides TEXT in PLACE, by way of PLACE`.
@@ -86,4 +106,20 @@ fn object(explanation: &Explanation) -> Value {
         "overrides": explanation.overrides.iter().map(written).collect::<Vec<_>>(),
         "through": explanation.through,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_looks_like_another_is_named() {
+        let known = ["name", "services.web.image", "services.web.ports[0].target", "volumes.data.name"];
+        let meant = |path| near(path, &known);
+        assert_eq!(meant("services.wbe").as_deref(), Some("services.web"));
+        assert_eq!(meant("services.web.prots[0].target").as_deref(), Some("services.web.ports"));
+        assert_eq!(meant("services.web.ports[9]").as_deref(), Some("services.web.ports"));
+        assert_eq!(meant("service.web").as_deref(), Some("services"));
+        assert_eq!(meant("services.web.healthcheck"), None);
+    }
 }
