@@ -5,9 +5,12 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+
+/// Bytes that are copied as they are read.
+const SMALL: i64 = 64 << 10;
 
 /// How entries arrive.
 #[derive(Clone, Debug, Default)]
@@ -146,9 +149,6 @@ impl<'a> Target<'a> {
             self.last = Some((above.to_owned(), self.make_folder(above)?));
         }
         let Some((_, folder)) = &self.last else { return Err(io::ErrorKind::NotFound.into()) };
-        if !entry.is_folder() {
-            clear(folder, &name)?;
-        }
         let key = (entry.status.st_dev, entry.status.st_ino);
         if !entry.is_folder() && entry.status.st_nlink > 1 {
             if let Some(first) = self.linked.get(&key) {
@@ -159,6 +159,7 @@ impl<'a> Target<'a> {
                     Mode::empty(),
                 )?;
                 let path = format!("/proc/self/fd/{}", first.as_raw_fd());
+                clear(folder, &name)?;
                 return Ok(rustix::fs::linkat(
                     rustix::fs::CWD,
                     path,
@@ -169,6 +170,12 @@ impl<'a> Target<'a> {
             }
             self.linked.insert(key, to.to_owned());
         }
+        if entry.kind() == FileType::RegularFile {
+            return self.file(source, entry, folder, &name);
+        }
+        if !entry.is_folder() {
+            clear(folder, &name)?;
+        }
         make(source, entry, folder, &name)?;
         self.dress(source, entry, folder, &name)?;
         if entry.is_folder() {
@@ -177,10 +184,38 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
+    /// A regular file, which is most of what is copied: all is done to its descriptor.
+    fn file(&self, source: &OwnedFd, entry: &Entry, folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
+        let made = match create(folder, name) {
+            Err(Errno::EXIST) => {
+                clear(folder, name)?;
+                create(folder, name)?
+            }
+            other => other?,
+        };
+        let from = tree::open_file(source, &entry.path)?;
+        let mut made = std::fs::File::from(made);
+        fill(&from, &mut made, entry.status.st_size)?;
+        let (uid, gid) = self.owner(entry);
+        rustix::fs::fchown(&made, uid, gid)?;
+        // After the owner: a change of that takes set-id bits away.
+        rustix::fs::fchmod(&made, Mode::from_raw_mode(self.manner.bits(entry.mode(), false)))?;
+        if self.manner.owner.is_none() {
+            for (key, value) in attributes_of(&from)? {
+                rustix::fs::fsetxattr(&made, key, &value, rustix::fs::XattrFlags::empty())?;
+            }
+        }
+        Ok(rustix::fs::futimens(&made, &times(entry))?)
+    }
+
+    fn owner(&self, entry: &Entry) -> (Option<Uid>, Option<Gid>) {
+        let (uid, gid) = self.manner.owner.unwrap_or((entry.status.st_uid, entry.status.st_gid));
+        (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+    }
+
     /// Gives what was made its owner, mode, attributes and times.
     fn dress(&self, source: &OwnedFd, entry: &Entry, folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
-        let (uid, gid) = self.manner.owner.unwrap_or((entry.status.st_uid, entry.status.st_gid));
-        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        let (uid, gid) = self.owner(entry);
         rustix::fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
         if entry.kind() != FileType::Symlink {
             // After the owner: a change of that takes set-id bits away.
@@ -223,18 +258,32 @@ fn make(source: &OwnedFd, entry: &Entry, folder: &OwnedFd, name: &OsStr) -> io::
             let target = tree::read_link(source, &entry.path)?;
             rustix::fs::symlinkat(OsStr::from_bytes(&target), folder, name)?;
         }
-        FileType::RegularFile => {
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            let made = rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o600))?;
-            let mut from = tree::open_file(source, &entry.path)?;
-            io::copy(&mut from, &mut std::fs::File::from(made))?;
-        }
         kind @ (FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice) => {
             rustix::fs::mknodat(folder, name, kind, Mode::from_raw_mode(0o600), entry.status.st_rdev)?;
         }
         _ => return Err(io::Error::other("a socket cannot be copied")),
     }
     Ok(())
+}
+
+fn create(folder: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o600))
+}
+
+/// Copies all that a file holds, which had `size` bytes when it was looked at. The kernel shares or sends the bytes of
+/// large ones; for small ones it takes longer to ask it whether it can.
+fn fill(mut from: &std::fs::File, to: &mut std::fs::File, size: i64) -> io::Result<()> {
+    if size > SMALL {
+        return io::copy(&mut from, to).map(drop);
+    }
+    let mut piece = [0; SMALL as usize];
+    loop {
+        match from.read(&mut piece)? {
+            0 => return Ok(()),
+            length => to.write_all(&piece[..length])?,
+        }
+    }
 }
 
 /// The extended attributes of a file or folder that mean the same elsewhere, in the order of their names.
@@ -248,6 +297,10 @@ pub(crate) fn attributes(source: &OwnedFd, entry: &Entry) -> io::Result<Vec<(Vec
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK,
         Mode::empty(),
     )?;
+    attributes_of(&from)
+}
+
+fn attributes_of(from: impl AsFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut list = vec![0; 1 << 16];
     let length = match rustix::fs::flistxattr(&from, &mut list[..]) {
         Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(vec![]),
