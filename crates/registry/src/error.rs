@@ -276,9 +276,11 @@ fn unreached(address: &str, source: &io::Error) -> String {
     }
 }
 
-/// Whether a connection had been there; what hyper says of one has no other kind.
+/// Whether a connection had been there; what hyper says of one has no other kind, and where one was too slow, it is
+/// said how.
 fn broke(source: &io::Error) -> bool {
-    matches!(source.kind(), io::ErrorKind::Other | io::ErrorKind::UnexpectedEof)
+    let too_slow = source.kind() == io::ErrorKind::TimedOut && source.get_ref().is_some();
+    too_slow || matches!(source.kind(), io::ErrorKind::Other | io::ErrorKind::UnexpectedEof)
 }
 
 impl Failure {

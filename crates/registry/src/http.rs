@@ -5,7 +5,7 @@
 //! (oci-client can fetch ranges too, but reads manifests without a bound and leaves redirects to reqwest.)
 
 use crate::body::Body;
-use crate::pace::Patience;
+use crate::pace::{Patience, slow};
 use crate::proxy::{self, Proxy};
 use crate::tls::{self, Tls, Trust};
 use hyper::body::Incoming;
@@ -131,7 +131,7 @@ impl Http {
                 Ok(answer) => break answer.map_err(io::Error::other)?,
                 Err(_) => match sent.load(Ordering::Relaxed) {
                     now if now > before => before = now,
-                    _ => return Err(io::ErrorKind::TimedOut.into()),
+                    _ => return Err(slow("no answer came", self.patience.idle)),
                 },
             }
         };

@@ -45,7 +45,7 @@ impl Paced {
         loop {
             let begun = Instant::now();
             let frame = tokio::time::timeout(self.patience.idle, self.body.frame()).await;
-            let Some(frame) = frame.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))? else {
+            let Some(frame) = frame.map_err(|_| slow("nothing came", self.patience.idle))? else {
                 return Ok(None);
             };
             self.waited += begun.elapsed();
@@ -84,5 +84,11 @@ pub(crate) async fn collect(body: Incoming, limit: usize, patience: Patience) ->
         }
         Ok(Some(whole.into()))
     };
-    tokio::time::timeout(patience.whole, read).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+    let read = tokio::time::timeout(patience.whole, read).await;
+    read.unwrap_or_else(|_| Err(slow("its answer was not whole", patience.whole)))
+}
+
+/// Who answers took too long.
+pub(crate) fn slow(what: &str, after: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("{what} after {} seconds", after.as_secs_f32()))
 }

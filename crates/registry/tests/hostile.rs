@@ -142,6 +142,10 @@ async fn an_answer_that_drips_is_given_up() {
         "{error:?}"
     );
     assert_eq!(server.asked("/v2/app").len(), 1, "and is not asked for again and again");
+    let slow = std::error::Error::source(&*error.source).unwrap().to_string();
+    assert_eq!(slow, "its answer was not whole after 0.5 seconds");
+    // It could be reached.
+    assert_eq!(error.source.to_string(), format!("the connection to {} is no good", server.address));
 
     // What may take long has to come at some rate.
     let image = Image::of(&[vec![7; 4000]], &Platform::host().architecture);
