@@ -164,6 +164,13 @@ fn wrong_values(world: &World) {
 /// What flags of `build` do.
 fn flags(world: &World) {
     world.compose("build --build-arg WORD=flag keys").ok().says("flag");
+    // One that no build asks for is told.
+    world
+        .compose("build --build-arg WROD=flag keys server")
+        .ok()
+        .says("--build-arg: no `ARG` asks for `WROD`");
+    let asked = world.compose("build --build-arg WORD=flag --build-arg BUILDKIT_X=1 keys server").ok();
+    assert!(!asked.stderr.contains("asks for"), "{}", asked.stderr);
     let quiet = world.compose("build --quiet --no-cache server").ok();
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
     let both = world.compose("build --with-dependencies keys").ok();

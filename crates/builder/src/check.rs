@@ -5,9 +5,9 @@ use crate::event::{Event, EventKind};
 use crate::graph::{Contexts, Graph, Node, Origin, Target};
 use crate::{BuildError, error::at};
 use diagnostic::{Diagnostic, Sources};
-use dockerfile::{Given, Ignore, Surroundings, expand, lint};
+use dockerfile::{Given, Ignore, Surroundings, expand, lint, unused_build_args};
 use resource::{BuildSpec, Platform};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::Store;
 
 /// Environments of base images, by the text of `FROM` once expanded.
@@ -72,6 +72,10 @@ pub(crate) fn refuse(graph: &Graph, store: &Store) -> Result<(), BuildError> {
 /// Tells what the checks find where it is no error. The images that stages start from are here by now. Of a
 /// build for several platforms it is told once; `firsts` are the places where another build begins.
 pub(crate) fn tell(graph: &Graph, firsts: &[usize], store: &Store, tell: &(dyn Fn(Event) + Sync)) {
+    for name in unasked(graph) {
+        let (place, message) = ("--build-arg".to_owned(), format!("no `ARG` asks for `{name}`"));
+        tell(Event { step: 0, kind: EventKind::Found { place, check: "build-arg", message } });
+    }
     for at in firsts {
         let target = &graph.targets[*at];
         for name in &target.spec.no_cache_stages {
@@ -90,6 +94,16 @@ pub(crate) fn tell(graph: &Graph, firsts: &[usize], store: &Store, tell: &(dyn F
             tell(Event { step: 0, kind: EventKind::Found { place, check, message } });
         }
     }
+}
+
+/// The arguments given by hand that none of the builds asks for.
+fn unasked(graph: &Graph) -> Vec<String> {
+    let given = |target: &Target| target.spec.given_args.clone();
+    let all: BTreeSet<String> = graph.targets.iter().flat_map(given).collect();
+    let is_unused = |name: &String| {
+        graph.targets.iter().all(|target| !unused_build_args(&target.file, [name.as_str()]).is_empty())
+    };
+    all.into_iter().filter(is_unused).collect()
 }
 
 /// The environments of those images of a build that are here.

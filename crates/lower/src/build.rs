@@ -90,6 +90,7 @@ impl Lowering<'_> {
             },
             target: build.target.clone().filter(|target| !target.is_empty()),
             args: build.args.clone(),
+            given_args: vec![],
             contexts: build
                 .additional_contexts
                 .iter()

@@ -23,6 +23,9 @@ pub struct BuildSpec {
     pub target: Option<String>,
     /// Values of `ARG`.
     pub args: BTreeMap<String, String>,
+    /// Those of them that were given by hand: one that no build asks for is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_args: Vec<String>,
     /// Contexts by name, for `FROM`, `COPY --from` and mounts.
     pub contexts: BTreeMap<String, BuildContext>,
     /// Secrets by id.

@@ -180,7 +180,10 @@ fn builds(args: &Args, session: &Session, desired: &Desired) -> Vec<BuildSpec> {
                 None => (argument.as_str(), session.environment().get(argument).map(str::to_owned)),
             };
             match value {
-                Some(value) => drop(build.args.insert(name.to_owned(), value)),
+                Some(value) => {
+                    build.args.insert(name.to_owned(), value);
+                    build.given_args.push(name.to_owned());
+                }
                 None => drop(build.args.remove(name)),
             }
         }
