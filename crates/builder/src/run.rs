@@ -14,6 +14,8 @@ use std::path::PathBuf;
 
 /// Lines of a step's output that its failure shows.
 const LAST_LINES: usize = 20;
+/// Bytes after which a line of a step's output is told in parts, as lines of containers' logs are.
+const LONGEST_LINE: usize = 16 << 10;
 
 impl Worker<'_> {
     pub(crate) fn run(&mut self, instruction: &Instruction, run: &Run) -> Result<(), Stop> {
@@ -249,10 +251,16 @@ struct Lines {
 
 impl Lines {
     fn take(&mut self, bytes: &[u8], tell: &dyn Fn(String)) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n').flat_map(|line| line.chunks(LONGEST_LINE)) {
             self.begun.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
                 self.end(tell);
+            } else if self.begun.len() > LONGEST_LINE {
+                // What is to be written over is not told at all.
+                match self.begun.iter().rposition(|byte| *byte == b'\r').filter(|at| *at > 0) {
+                    Some(at) => drop(self.begun.drain(..at)),
+                    None => self.end(tell),
+                }
             }
         }
     }
@@ -288,6 +296,17 @@ mod tests {
         lines.end(&tell);
         lines.end(&tell);
         assert_eq!(*told.borrow(), ["one", "two", "100%", "end"]);
+        told.borrow_mut().clear();
+        lines.take(&b"50%\r".repeat(LONGEST_LINE), &tell);
+        lines.take(b"done\n", &tell);
+        assert_eq!(*told.borrow(), ["done"], "what is written over is not kept either");
+        told.borrow_mut().clear();
+        for _ in 0..5 {
+            lines.take(&vec![b'x'; LONGEST_LINE], &tell);
+        }
+        lines.end(&tell);
+        let lengths: Vec<usize> = told.borrow().iter().map(String::len).collect();
+        assert_eq!((lengths.iter().sum::<usize>(), lengths.len()), (5 * LONGEST_LINE, 3));
         for number in 0..LAST_LINES {
             lines.take(format!("{number}\n").as_bytes(), &tell);
         }

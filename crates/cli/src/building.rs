@@ -5,10 +5,11 @@ use crate::output::behind;
 use crate::session::Session;
 use crate::view::build::BuildView;
 use crate::view::progress::{Line, Mode, Progress, Status};
-use engine::{BuildEvent, Engine, EngineError};
+use engine::{BuildEvent, BuildEventKind, Engine, EngineError};
 use resource::{BuildSpec, Desired, Image};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Variables that every build is given from the environment, unless its arguments have them.
@@ -61,13 +62,23 @@ pub(crate) async fn build(
     }
     let mut view = BuildView::new(progress);
     let (send, mut receive) = unbounded_channel();
+    let backlog = Arc::new(Backlog::default());
+    let _end = End(Arc::clone(&backlog));
+    let adding = Arc::clone(&backlog);
     // Nobody listens any more only when the build is given up.
-    let building = engine.build(builds, width, move |event| drop(send.send(event)), remedy);
+    let tell = move |event| {
+        adding.add(said(&event));
+        drop(send.send(event));
+    };
+    let building = engine.build(builds, width, tell, remedy);
     tokio::pin!(building);
     let built = loop {
         tokio::select! {
             biased;
-            Some(event) = next(&mut receive) => view.show(event),
+            Some(event) = next(&mut receive) => {
+                backlog.take(said(&event));
+                view.show(event);
+            }
             built = &mut building => break built,
         }
     };
@@ -91,6 +102,58 @@ pub(crate) async fn build(
 async fn next(events: &mut UnboundedReceiver<BuildEvent>) -> Option<BuildEvent> {
     behind::space().await;
     events.recv().await
+}
+
+/// Bytes that steps may have said before somebody reads on; then they wait, as they would for a pipe.
+const BACKLOG: usize = 64 << 20;
+
+/// How much has been said that is not shown yet.
+struct Backlog {
+    /// `None` once nobody listens any more.
+    bytes: Mutex<Option<usize>>,
+    less: Condvar,
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self { bytes: Mutex::new(Some(0)), less: Condvar::new() }
+    }
+}
+
+impl Backlog {
+    /// Something more; waits as long as there is too much. Called by the threads of the build.
+    fn add(&self, bytes: usize) {
+        let is_full = |there: &mut Option<usize>| there.is_some_and(|there| there > BACKLOG);
+        let guard = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut there = self.less.wait_while(guard, is_full).unwrap_or_else(PoisonError::into_inner);
+        *there = there.map(|there| there + bytes);
+    }
+
+    /// That much is shown.
+    fn take(&self, bytes: usize) {
+        let mut there = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        *there = there.map(|there| there.saturating_sub(bytes));
+        self.less.notify_all();
+    }
+}
+
+/// Lets everyone go on when nobody listens any more.
+struct End(Arc<Backlog>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        *self.0.bytes.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.less.notify_all();
+    }
+}
+
+/// Bytes that an event takes while it waits to be shown, about.
+fn said(event: &BuildEvent) -> usize {
+    let text = match &event.kind {
+        BuildEventKind::Output(text) => text.len(),
+        _ => 0,
+    };
+    size_of::<BuildEvent>() + text
 }
 
 /// What a person can do about an error that a build met.
