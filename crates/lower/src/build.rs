@@ -60,7 +60,8 @@ impl Lowering<'_> {
             }
         }
         let mut platforms = self.platforms(service, build);
-        if let (None, Some(asked)) = (&service.platform, &self.options.platform)
+        let own = service.platform.as_deref().filter(|text| !text.is_empty());
+        if let (None, Some(asked)) = (own, &self.options.platform)
             && !platforms.is_empty()
             && !platforms.contains(asked)
         {

@@ -60,7 +60,8 @@ impl Lowering<'_> {
                 return None;
             }
         };
-        let platform = match service.platform.as_deref() {
+        // An empty one, of a variable that is not set, is none.
+        let platform = match service.platform.as_deref().filter(|text| !text.is_empty()) {
             None => self.options.platform.clone(),
             Some(text) => {
                 let platform = Platform::parse(text);

@@ -168,6 +168,7 @@ fn a_platform_by_default_is_for_services_that_name_none_and_has_to_be_built() {
 services:
   plain: {image: busybox}
   own: {image: busybox, platform: linux/s390x}
+  unset: {image: busybox, platform: ''}
   built: {build: {context: ., platforms: [linux/arm64, linux/amd64]}}
 ",
     ));
@@ -184,6 +185,7 @@ services:
     let platforms: BTreeMap<_, _> = platforms.collect();
     assert_eq!(platforms["plain"], "linux/arm64");
     assert_eq!(platforms["own"], "linux/s390x");
+    assert_eq!(platforms["unset"], "linux/arm64");
     assert_eq!(platforms["built"], "linux/arm64");
     let refused = lowered("linux/riscv64").expect_err("it is built for others");
     let told = diagnostic::render(&loaded.sources, &refused, false);
