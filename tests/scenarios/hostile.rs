@@ -249,6 +249,10 @@ scenario! {
 
         pulled(&always(text("200 OK", "half").cut(2, End::Close)), &["is no good"], damaged);
 
+        let elsewhere = serving(telling_image("team/app:1", "elsewhere", Some("made-up")));
+        let ask = "ask for one that there is, `platform: linux/made-up`";
+        pulled(&elsewhere, &["it is not made for linux/", "there is linux/made-up"], ask);
+
         let unproved = |challenge: &str| Reply::status("401 Unauthorized").with("WWW-Authenticate", challenge);
         let wants = "log in to the registry: `compose login ";
         for challenge in ["Basic realm=\"x\"", "Negotiate"] {

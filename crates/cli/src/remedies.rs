@@ -52,6 +52,9 @@ fn told(remedy: Remedy, registry: &str) -> String {
         Remedy::Damaged => {
             "try again; if it stays so, the registry or something between is at fault: tell whoever keeps it".to_owned()
         }
+        Remedy::Platform(platform) => {
+            format!("ask for one that there is, `platform: {platform}`, which an emulator runs here if one is set up")
+        }
         Remedy::Insecure => {
             format!("where that is as it should be, say `insecure = true` of `{registry}` in registries.conf")
         }

@@ -247,6 +247,8 @@ pub enum Remedy {
     Size,
     /// Have the registry mended: it gives something else than it promises.
     Damaged,
+    /// Ask for this platform, which the image is made for, and have it emulated.
+    Platform(String),
 }
 
 /// What a registry says, behind what that means.
@@ -313,6 +315,10 @@ impl Failure {
                 Some(Remedy::Answerer)
             }
             Self::WrongDigest { .. } | Self::Lacks { elsewhere: false, .. } => Some(Remedy::Damaged),
+            Self::NoPlatform { available, .. } => {
+                let runnable = available.iter().find(|platform| platform.starts_with("linux/"));
+                runnable.cloned().map(Remedy::Platform)
+            }
             _ => None,
         }
     }
