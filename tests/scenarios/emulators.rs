@@ -36,6 +36,20 @@ scenario! {
 }
 
 scenario! {
+    /// A build that starts from an image for another machine alone says so, with the line.
+    a_base_for_another_machine_is_told, |world| {
+        let registry = MovingRegistry::new();
+        registry.put(telling_image("team/app:1", "elsewhere", Some("made-up")));
+        world.write("Dockerfile", &format!("FROM {}/team/app:1\nLABEL a=b\n", registry.address()));
+        let told = format!("is made for linux/made-up, and the stage is for linux/{}", architecture());
+        world.compose("build").ok().says("Dockerfile:1:6").says(&told).says("(InvalidBaseImagePlatform)");
+        world.write("compose.yaml", "services: {web: {build: {context: ., platforms: [linux/made-up]}}}\n");
+        let asked = world.compose("build").ok();
+        assert!(!asked.stderr.contains("InvalidBaseImagePlatform"), "{}", asked.stderr);
+    }
+}
+
+scenario! {
     /// A bundle keeps what is for another machine, and loading it on one that cannot run that says so at once.
     a_bundle_for_another_machine_is_told, |world| {
         let registry = MovingRegistry::new();

@@ -1,6 +1,8 @@
 //! Scenarios about registries that do what no honest one would, and about those that merely do it badly.
 
-use scenarios::{End, Image, Question, Reply, Trickster, World, free_port, scenario, telling_image, until};
+use scenarios::{
+    End, Image, Question, Reply, Trickster, World, free_port, image_index, scenario, telling_image, until,
+};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -249,7 +251,8 @@ scenario! {
 
         pulled(&always(text("200 OK", "half").cut(2, End::Close)), &["is no good"], damaged);
 
-        let elsewhere = serving(telling_image("team/app:1", "elsewhere", Some("made-up")));
+        let other = telling_image("team/app:1", "elsewhere", Some("made-up"));
+        let elsewhere = serving(image_index("team/app:1", &[("made-up", &other)]));
         let ask = "ask for one that there is, `platform: linux/made-up`";
         pulled(&elsewhere, &["it is not made for linux/", "there is linux/made-up"], ask);
 

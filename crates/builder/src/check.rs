@@ -5,13 +5,13 @@ use crate::event::{Event, EventKind};
 use crate::graph::{Contexts, Graph, Node, Origin, Target};
 use crate::{BuildError, error::at};
 use diagnostic::{Diagnostic, Sources};
-use dockerfile::{Given, Ignore, Surroundings, expand, lint, unused_build_args};
+use dockerfile::{BaseImage, Given, Ignore, Surroundings, expand, lint, unused_build_args};
 use resource::{BuildSpec, Platform};
 use std::collections::{BTreeMap, BTreeSet};
 use store::Store;
 
-/// Environments of base images, by the text of `FROM` once expanded.
-type Environments = BTreeMap<String, Vec<(String, String)>>;
+/// What is known of base images, by the text of `FROM` once expanded.
+type Bases = BTreeMap<String, BaseImage>;
 
 /// What the checks of one build found.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ fn check_one(target: Target) -> Result<Findings, BuildError> {
 }
 
 /// What the checks find in the Dockerfile of a build.
-fn found(target: &Target, environments: &Environments) -> Result<Vec<Diagnostic>, BuildError> {
+fn found(target: &Target, bases: &Bases) -> Result<Vec<Diagnostic>, BuildError> {
     let ignore = Sources::new().add(".dockerignore", target.ignore.as_str());
     let ignore = Ignore::parse(ignore, &target.ignore).map_err(|found| {
         let message = found.first().map_or_else(String::new, |fault| fault.message.to_string());
@@ -50,7 +50,7 @@ fn found(target: &Target, environments: &Environments) -> Result<Vec<Diagnostic>
         target: &target.platform,
         target_stage: target.file.stages[target.stage].name.as_ref().map_or("default", |name| &name.text),
     };
-    Ok(lint(&target.file, &Surroundings { given: &given, ignore: Some(&ignore), environments }))
+    Ok(lint(&target.file, &Surroundings { given: &given, ignore: Some(&ignore), bases }))
 }
 
 /// Refuses builds whose Dockerfiles want findings to be errors and have some.
@@ -60,7 +60,7 @@ pub(crate) fn refuse(graph: &Graph, store: &Store) -> Result<(), BuildError> {
         if !target.file.fails_on_findings(&target.spec.args) {
             continue;
         }
-        match found(target, &environments(graph, at, store)) {
+        match found(target, &bases(graph, at, store)) {
             Ok(diagnostics) if diagnostics.is_empty() => {}
             Ok(diagnostics) => failures.push(target.failed(diagnostics)),
             Err(failure) => failures.push(failure),
@@ -85,7 +85,7 @@ pub(crate) fn tell(graph: &Graph, firsts: &[usize], store: &Store, tell: &(dyn F
             }
         }
         // A `.dockerignore` that is none has failed the build.
-        for finding in found(target, &environments(graph, *at, store)).unwrap_or_default() {
+        for finding in found(target, &bases(graph, *at, store)).unwrap_or_default() {
             let place = match finding.span().is_nowhere() {
                 true => "build arguments".to_owned(),
                 false => target.sources.place(finding.span()),
@@ -106,20 +106,23 @@ fn unasked(graph: &Graph) -> Vec<String> {
     all.into_iter().filter(is_unused).collect()
 }
 
-/// The environments of those images of a build that are here.
-fn environments(graph: &Graph, at: usize, store: &Store) -> Environments {
+/// Those base images of a build that are here.
+fn bases(graph: &Graph, at: usize, store: &Store) -> Bases {
     let target = &graph.targets[at];
-    let mut known = Environments::new();
+    let mut known = Bases::new();
     for stage in 0..target.file.stages.len() {
         let node = Node { target: at, stage };
         let Ok(name) = expand(&target.file.stages[stage].from, &target.global) else { continue };
         let (Ok(Origin::Image(reference)), Ok(platform)) = (graph.base(node), graph.platform(node)) else {
             continue;
         };
-        let platform = (platform != Platform::host()).then_some(&platform);
-        if let Some(image) = store.image(&reference, platform) {
+        let asked = (platform != Platform::host()).then_some(&platform);
+        if let Some(image) = store.image(&reference, asked) {
             let pairs = image.config.environment.iter().filter_map(|entry| entry.split_once('='));
-            known.insert(name, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
+            let environment = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            let is_other = image.platform.fitness(&platform).is_none();
+            let other = is_other.then(|| (image.platform.clone(), platform));
+            known.insert(name, BaseImage { environment, other });
         }
     }
     known

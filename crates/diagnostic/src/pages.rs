@@ -15,6 +15,7 @@ static PAGES: &[(&str, &str)] = &pages![
     "ExposeProtoCasing",
     "FromAsCasing",
     "FromPlatformFlagConstDisallowed",
+    "InvalidBaseImagePlatform",
     "InvalidDefaultArgInFrom",
     "InvalidDefinitionDescription",
     "JSONArgsRecommended",

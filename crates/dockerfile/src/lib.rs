@@ -21,7 +21,7 @@ mod tree;
 mod word;
 
 pub use ignore::Ignore;
-pub use lint::{RULES, Surroundings, lint};
+pub use lint::{BaseImage, RULES, Surroundings, lint};
 pub use mount::{Mount, MountSpec, Ownership, Sharing, truth};
 pub use read::{parse, trigger};
 pub use scope::{Given, GlobalScope, PLATFORM_ARGS, PROXY_ARGS, StageScope, unused_build_args};

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use diagnostic::{Diagnostic, Severity, Span};
+use resource::Platform;
 
 use crate::directive;
 use crate::ignore::Ignore;
@@ -56,9 +57,18 @@ pub struct Surroundings<'a> {
     pub given: &'a Given<'a>,
     /// The context's `.dockerignore`.
     pub ignore: Option<&'a Ignore>,
-    /// The environments of base images, by the text of `FROM` once expanded. Where one is not known, the
-    /// variables of its stage are not judged.
-    pub environments: &'a BTreeMap<String, Vec<(String, String)>>,
+    /// What is known of base images, by the text of `FROM` once expanded. Where one is not known, the variables
+    /// of its stage are not judged.
+    pub bases: &'a BTreeMap<String, BaseImage>,
+}
+
+/// What is known of an image that a stage starts from.
+#[derive(Clone, Debug, Default)]
+pub struct BaseImage {
+    /// Its environment.
+    pub environment: Vec<(String, String)>,
+    /// Of an image for another platform than the stage's: which it is for, and which the stage is.
+    pub other: Option<(Platform, Platform)>,
 }
 
 /// Every finding that the file does not skip, in the order of the file. `# check=error=true` makes them errors.

@@ -156,14 +156,15 @@ fn case(path: &Path) -> datatest_stable::Result<()> {
         let file = sources.add(".dockerignore", text.as_str());
         Ignore::parse(file, &text).expect("the patterns are right")
     });
-    let environments = [("alpine".to_owned(), vec![("ALPINE".to_owned(), "1".to_owned())])].into();
+    let environment = vec![("ALPINE".to_owned(), "1".to_owned())];
+    let bases = [("alpine".to_owned(), BaseImage { environment, ..BaseImage::default() })].into();
     let mut printer = Printer { sources: &sources, out: String::new() };
     let read =
         parse(file, &text).and_then(|dockerfile| printer.file(&dockerfile, &given).map(|()| dockerfile));
     let actual = match read {
         Err(faults) => render(&sources, &faults, false),
         Ok(dockerfile) => {
-            let around = Surroundings { given: &given, ignore: ignore.as_ref(), environments: &environments };
+            let around = Surroundings { given: &given, ignore: ignore.as_ref(), bases: &bases };
             let findings = render(&sources, &lint(&dockerfile, &around), false);
             if findings.is_empty() { printer.out } else { format!("{}\n{findings}", printer.out) }
         }

@@ -1,7 +1,7 @@
 //! The example on the page of a build check is a piece of a Dockerfile that gets this check's finding.
 
 use diagnostic::{Sources, codes, page};
-use dockerfile::{Given, Ignore, Surroundings, lint, parse};
+use dockerfile::{BaseImage, Given, Ignore, Surroundings, lint, parse};
 use resource::Platform;
 use std::collections::BTreeMap;
 
@@ -24,11 +24,16 @@ fn the_example_of_each_page_gets_its_code() {
         let read = parse(Sources::new().add("Dockerfile", text.clone()), &text);
         let file = read.unwrap_or_else(|faults| panic!("{code}: {faults:?}\n{text}"));
         let ignored = Ignore::of(["*.log"]).expect("it is a pattern");
-        let environments = BTreeMap::from([("busybox".to_owned(), vec![])]);
-        let around = Surroundings { given: &given, ignore: Some(&ignored), environments: &environments };
+        let other = Platform::parse("linux/s390x").map(|other| (other, host.clone()));
+        let elsewhere = BaseImage { other, ..BaseImage::default() };
+        let bases = BTreeMap::from([
+            ("busybox".to_owned(), BaseImage::default()),
+            ("example/for-s390x".to_owned(), elsewhere),
+        ]);
+        let around = Surroundings { given: &given, ignore: Some(&ignored), bases: &bases };
         let told: Vec<&str> = lint(&file, &around).iter().map(|finding| finding.code).collect();
         assert!(told.contains(&code), "the example of {code} gets {told:?}:\n{text}");
         tried += 1;
     }
-    assert_eq!(tried, 21, "each check has an example");
+    assert_eq!(tried, 22, "each check has an example");
 }

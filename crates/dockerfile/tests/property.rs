@@ -96,8 +96,8 @@ proptest! {
                     let span = instruction.span;
                     prop_assert!(text.get(span.start as usize..span.end as usize).is_some());
                 }
-                let environments = [("x".to_owned(), Vec::new())].into();
-                let around = Surroundings { given: &given, ignore: None, environments: &environments };
+                let bases = [("x".to_owned(), BaseImage::default())].into();
+                let around = Surroundings { given: &given, ignore: None, bases: &bases };
                 let findings = lint(&dockerfile, &around);
                 places_are_in(&text, &findings);
                 diagnostic::render(&sources, &findings, false);

@@ -44,6 +44,7 @@ pub(super) fn check(dockerfile: &Dockerfile, around: &Surroundings<'_>, findings
             undefined(dockerfile, &scope, word, findings);
         }
         platform(stage, findings);
+        base_platform(stage, &scope, around, findings);
         default_image(dockerfile, index, &defaults, findings);
     }
 }
@@ -81,6 +82,20 @@ fn platform(stage: &Stage, findings: &mut Vec<Diagnostic>) {
                 .at(platform.span, "")
                 .help("use a variable such as `$BUILDPLATFORM`, or name the stage after the platform"),
         );
+    }
+}
+
+/// A base image that is not made for what the stage is for: its programs cannot be run here as they are.
+fn base_platform(
+    stage: &Stage,
+    scope: &GlobalScope,
+    around: &Surroundings<'_>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let Ok(name) = expand(&stage.from, scope) else { return };
+    if let Some((made_for, wanted)) = around.bases.get(&name).and_then(|base| base.other.as_ref()) {
+        let message = format!("`{name}` is made for {made_for}, and the stage is for {wanted}");
+        findings.push(Diagnostic::warning("InvalidBaseImagePlatform", message).at(stage.from.span, ""));
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use diagnostic::{Diagnostic, nearest};
 
-use super::Surroundings;
 use super::images::Watching;
+use super::{BaseImage, Surroundings};
 use crate::scope::{GlobalScope, StageScope};
 use crate::tree::{Dockerfile, Instruction, InstructionKind, Transfer, TransferSource, Word};
 use crate::word::{Lookup, expand, expand_inline, expand_list};
@@ -29,7 +29,7 @@ pub(super) fn check(dockerfile: &Dockerfile, around: &Surroundings<'_>, findings
         let from = expand(&stage.from, &global).unwrap_or_default();
         let mut state = match dockerfile.base_stage(index, &from) {
             Some(base) => ends[base].clone(),
-            None => start(&from, &global, around.environments),
+            None => start(&from, &global, around.bases),
         };
         for instruction in &stage.instructions {
             undefined(&state, instruction, findings);
@@ -39,10 +39,11 @@ pub(super) fn check(dockerfile: &Dockerfile, around: &Surroundings<'_>, findings
     }
 }
 
-fn start(from: &str, global: &GlobalScope, environments: &BTreeMap<String, Vec<(String, String)>>) -> State {
-    let scratch = Vec::new();
-    let known = environments.get(from).or_else(|| (from == "scratch").then_some(&scratch));
-    let pairs = known.into_iter().flatten().map(|(name, value)| (name.as_str(), value.as_str()));
+fn start(from: &str, global: &GlobalScope, bases: &BTreeMap<String, BaseImage>) -> State {
+    let scratch = BaseImage::default();
+    let known = bases.get(from).or_else(|| (from == "scratch").then_some(&scratch));
+    let pairs = known.into_iter().flat_map(|base| &base.environment);
+    let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_str()));
     // Without one of the image's every step has a PATH all the same.
     let scope = global.stage(std::iter::once(("PATH", "")).chain(pairs));
     State { scope, complete: known.is_some(), ..State::default() }
