@@ -1,6 +1,8 @@
 //! Scenarios about building images.
 
 use scenarios::{Ending, World, kill_points, scenario};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 scenario! {
     /// An image is built of stages, the unneeded one left out; what has not changed is not done again and
@@ -154,8 +156,16 @@ scenario! {
         build.line("begun");
         build.signal("KILL");
         build.end();
+        // Killed while it removed the container of an earlier step, it would have left its name.
+        let names = world.roots().data.join("names");
+        let claims = || std::fs::read_dir(&names).unwrap().map(|entry| entry.unwrap().path());
+        let of_build = |claim: &PathBuf| claim.file_name().unwrap().to_string_lossy().starts_with("build-");
+        let claim = claims().find(of_build).unwrap();
+        let gone = std::fs::read_link(&claim).unwrap().with_file_name("0".repeat(64));
+        symlink(gone, claim.with_extension("9")).unwrap();
         world.edit("Dockerfile", "echo be''gun; sleep 1000; echo two > /two", "echo two > /two");
         world.compose("build web").ok().says("CACHED");
+        assert_eq!(claims().filter(of_build).count(), 0);
         let pods = world.compose("pod ps").ok().stdout;
         assert!(!pods.contains("build-"), "{pods}");
         // So is one whose build is interrupted, by that build: while the step is being made, of which its

@@ -63,7 +63,6 @@ pub(crate) async fn build(
     let mut view = BuildView::new(progress);
     let (send, mut receive) = unbounded_channel();
     let backlog = Arc::new(Backlog::default());
-    let _end = End(Arc::clone(&backlog));
     let adding = Arc::clone(&backlog);
     // Nobody listens any more only when the build is given up.
     let tell = move |event| {
@@ -72,6 +71,8 @@ pub(crate) async fn build(
     };
     let building = engine.build(builds, width, tell, remedy);
     tokio::pin!(building);
+    // Given up before the build is, which waits for its steps.
+    let _end = End(Arc::clone(&backlog));
     let built = loop {
         tokio::select! {
             biased;

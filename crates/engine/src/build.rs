@@ -83,6 +83,8 @@ impl Engine {
             let ours = self.pod(&pod).is_none_or(|record| record.labels.contains_key(LABEL));
             if ours && !lock::is_held(&self.roots().pod_run(&pod)) {
                 let lock = self.lock(&pod, || ()).await?;
+                // While the pod tells that there is something: a container may have been half removed.
+                self.release_stale(&pod)?;
                 self.clear_build(&pod)?;
                 drop(lock);
             }

@@ -105,7 +105,7 @@ impl Engine {
     }
 
     /// Claims of containers of this pod that are neither there nor being made.
-    fn release_stale(&self, pod: &PodName) -> Result<(), EngineError> {
+    pub(crate) fn release_stale(&self, pod: &PodName) -> Result<(), EngineError> {
         let data = &self.roots().data;
         let mut folders = vec![data.join("names")];
         folders.extend(
