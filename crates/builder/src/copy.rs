@@ -201,9 +201,7 @@ impl<'a> Target<'a> {
         // After the owner: a change of that takes set-id bits away.
         rustix::fs::fchmod(&made, Mode::from_raw_mode(self.manner.bits(entry.mode(), false)))?;
         if self.manner.owner.is_none() {
-            for (key, value) in attributes_of(&from)? {
-                rustix::fs::fsetxattr(&made, key, &value, rustix::fs::XattrFlags::empty())?;
-            }
+            set_attributes(&made, attributes_of(&from)?)?;
         }
         Ok(rustix::fs::futimens(&made, &times(entry))?)
     }
@@ -325,6 +323,10 @@ fn give_attributes(source: &OwnedFd, entry: &Entry, folder: &OwnedFd, name: &OsS
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let to = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    set_attributes(&to, attributes)
+}
+
+fn set_attributes(to: impl AsFd, attributes: Vec<(Vec<u8>, Vec<u8>)>) -> io::Result<()> {
     for (key, value) in attributes {
         rustix::fs::fsetxattr(&to, key, &value, rustix::fs::XattrFlags::empty())?;
     }

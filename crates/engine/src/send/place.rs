@@ -83,6 +83,13 @@ impl<'a> Place<'a> {
         sys::file::open_in_root(self.root, inside, FOLDER, Mode::empty())
     }
 
+    fn open_if_there(&self, inside: &Path) -> io::Result<Option<OwnedFd>> {
+        match self.open(inside) {
+            Err(error) if is_absent(&error) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     /// Opens a folder, making it and those above it. What is made has mode and owner of the host's folder
     /// of the same place, as far as there is one.
     fn open_or_make(&self, host: Option<&Path>, inside: &Path) -> io::Result<OwnedFd> {
@@ -132,10 +139,7 @@ impl<'a> Place<'a> {
     /// Removes a link that stands where a folder is to be: what is sent below it would go to where it leads.
     fn clear_link(&mut self, inside: &Path) -> io::Result<()> {
         let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else { return Ok(()) };
-        let parent = match self.open(above) {
-            Err(error) if is_absent(&error) => return Ok(()),
-            other => other?,
-        };
+        let Some(parent) = self.open_if_there(above)? else { return Ok(()) };
         let is_link = |there: &Stat| FileType::from_raw_mode(there.st_mode) == FileType::Symlink;
         if status(&parent, name)?.as_ref().is_some_and(is_link) {
             self.folders.retain(|folder, _| !folder.starts_with(inside));
@@ -155,10 +159,7 @@ impl<'a> Place<'a> {
         let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else {
             return Err(io::Error::other("the container's root cannot be removed"));
         };
-        let parent = match self.open(above) {
-            Err(error) if is_absent(&error) => return Ok(()),
-            other => other?,
-        };
+        let Some(parent) = self.open_if_there(above)? else { return Ok(()) };
         if remove_below(&parent, name, inside, keeps)? {
             sent.removed += 1;
         }
