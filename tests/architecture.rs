@@ -16,7 +16,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("plan", &["resource"]),
     ("apply", &["plan", "resource"]),
     ("tls", &[]),
-    ("registry", &["resource", "tls"]),
+    ("registry", &["resource", "sys", "tls"]),
     ("store", &["resource", "sys"]),
     ("network", &["resource", "sys"]),
     ("dns", &["resource"]),

@@ -14,7 +14,7 @@ use crate::{ConfigError, LoginError};
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Whether there is such a file, or what a change that was killed has left of one.
@@ -80,7 +80,7 @@ fn change_now(path: &Path, edit: impl FnOnce(&mut Map<String, Value>) -> bool) -
 /// The right to change a file of credentials.
 struct Lock {
     path: PathBuf,
-    _file: File,
+    _lock: sys::file::Lock,
 }
 
 impl Lock {
@@ -90,21 +90,10 @@ impl Lock {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let path = beside(of, LOCK);
         loop {
-            let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-            file.lock()?;
-            let ours = file.metadata()?;
-            match std::fs::symlink_metadata(&path) {
-                Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
-                    return Ok(Self { path, _file: file });
-                }
-                // Whoever had the lock has removed the file meanwhile.
-                Ok(there) if there.is_file() => {}
-                Ok(_) => {
-                    let what = format!("{} is no file", path.display());
-                    return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+            let lock = sys::file::Lock::exclusive(&path)?;
+            // Whoever had it may have removed the file meanwhile.
+            if lock.is_at(&path) {
+                return Ok(Self { path, _lock: lock });
             }
         }
     }
